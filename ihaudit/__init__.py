@@ -1,0 +1,37 @@
+"""ihaudit: checks claims that images were made private by encoding them.
+
+>>> from ihaudit import Claim, Knowledge, Release, Scheme
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from ihaudit.release import Provenance as Provenance
+    from ihaudit.release import Release as Release
+    from ihaudit.release import Truth as Truth
+    from ihaudit.scheme import Claim as Claim
+    from ihaudit.scheme import Knowledge as Knowledge
+    from ihaudit.scheme import Scheme as Scheme
+
+_WHERE = {
+    "Release": "ihaudit.release",
+    "Provenance": "ihaudit.release",
+    "Truth": "ihaudit.release",
+    "Scheme": "ihaudit.scheme",
+    "Claim": "ihaudit.scheme",
+    "Knowledge": "ihaudit.scheme",
+}
+__all__ = ["Claim", "Knowledge", "Provenance", "Release", "Scheme", "Truth", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    # Lazy, so that `ihaudit --help` does not pay for numpy.
+    if name in _WHERE:
+        from importlib import import_module
+
+        return getattr(import_module(_WHERE[name]), name)
+    raise AttributeError(f"module 'ihaudit' has no attribute {name!r}")

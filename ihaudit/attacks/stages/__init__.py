@@ -1,0 +1,1 @@
+"""The named stages attacks are composed of: similarity, grouping, assignment, coefficients, recovery, restoration."""

@@ -1,0 +1,151 @@
+"""What a scheme author writes against: `Scheme`, `Claim`, `Knowledge`.
+
+A scheme file holds one class::
+
+    from dataclasses import dataclass
+    from ihaudit import Claim, Knowledge, Release, Scheme
+
+    @dataclass
+    class MyScheme(Scheme):
+        "One paragraph on what is hidden, how, and what is released."
+        k: int = 4
+        claims = (Claim("ssim", 0.3, knows=("encodings", "labels", "distribution")),)
+
+        def encode(self, images, labels, public, rng):
+            ...
+            return Release(encodings, soft_labels)
+
+It runs in its own process (`ihaudit.sandbox`); this module must stay free of torch so that it loads fast there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+
+from ihaudit.release import FloatArray, IntArray, Release
+
+
+class Knowledge(StrEnum):
+    """What an adversary has.  Additive: an adversary is a set of these; every one has the encodings."""
+
+    ENCODINGS = "encodings"
+    LABELS = "labels"
+    DISTRIBUTION = "distribution"  # similar images to train on, none of them private
+    CODE = "code"  # Kerckhoffs: the scheme and its parameters, not its randomness
+    PUBLIC_SET = "public_set"  # the very public images that were mixed in
+    ORACLE = "oracle"  # encode images of one's choice with fresh randomness
+
+
+#: The adversary of the default gates, used where a scheme makes no claim: the one of the InstaHide Challenge.
+DEFAULT_ADVERSARY: frozenset[Knowledge] = frozenset(
+    {Knowledge.ENCODINGS, Knowledge.LABELS, Knowledge.DISTRIBUTION, Knowledge.CODE, Knowledge.ORACLE}
+)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A machine-readable, refutable privacy claim: "an adversary who has KNOWS keeps QUANTITY below BOUND".
+
+    Attributes:
+        quantity: the name of a metric of results.json: ``ssim`` (per private image, see `quantile`), ``reid``
+            (re-identification accuracy above chance), ``advantage`` (of a distinguishing game), ``epsilon``.
+        bound: the claim is refuted when the measured lower confidence bound lies above it.
+        knows: the adversary's knowledge; ``encodings`` is always included.
+        quantile: for per-image quantities, which quantile over private images is bounded; 1.0 means "no image".
+        target: restrict the claim to one game or attack id; None means all that the adversary can run.
+        delta: for ``epsilon`` claims, the delta of (epsilon, delta)-DP.
+        text: the claim in the author's own words, printed in the report; a sentence is made where it is empty.
+    """
+
+    quantity: str
+    bound: float
+    knows: Iterable[str | Knowledge] = tuple(sorted(DEFAULT_ADVERSARY))
+    quantile: float = 1.0
+    target: str | None = None
+    delta: float = 0.0
+    text: str = ""
+
+    QUANTITIES: ClassVar[tuple[str, ...]] = ("ssim", "reid", "advantage", "epsilon")
+
+    def __post_init__(self) -> None:
+        if self.quantity not in self.QUANTITIES:
+            raise ValueError(f"a claim's quantity must be one of {', '.join(self.QUANTITIES)}, not {self.quantity!r}")
+        if not np.isfinite(self.bound):
+            raise ValueError(f"a claim's bound must be a finite number, not {self.bound!r}")
+        if not 0.0 < self.quantile <= 1.0:
+            raise ValueError(f"a claim's quantile must lie in (0, 1], not {self.quantile!r}")
+        if not 0.0 <= self.delta < 1.0:
+            raise ValueError(f"a claim's delta must lie in [0, 1), not {self.delta!r}")
+        known = frozenset(Knowledge(k) for k in self.knows) | {Knowledge.ENCODINGS}
+        object.__setattr__(self, "knows", known)
+
+    @property
+    def adversary(self) -> frozenset[Knowledge]:
+        """The adversary's knowledge as a set of `Knowledge`."""
+        return frozenset(Knowledge(k) for k in self.knows)
+
+    def sentence(self) -> str:
+        """The claim in one plain sentence."""
+        if self.text:
+            return self.text
+        who = "an adversary who has " + ", ".join(sorted(k.value.replace("_", " ") for k in self.adversary))
+        if self.quantity == "ssim":
+            share = "no private image" if self.quantile == 1.0 else f"at most {1 - self.quantile:.0%} of private images"
+            return f"{share} can be recovered with SSIM above {self.bound:g} by {who}"
+        if self.quantity == "reid":
+            return f"private images are re-identified at most {self.bound:.0%} more often than by chance by {who}"
+        if self.quantity == "advantage":
+            where = f" in the game {self.target}" if self.target else ""
+            return f"distinguishing advantage{where} is at most {self.bound:g} for {who}"
+        return f"releases are epsilon = {self.bound:g}, delta = {self.delta:g} differentially private against {who}"
+
+
+@runtime_checkable
+class SchemeLike(Protocol):
+    """The contract of a scheme object; `Scheme` is a convenience base class, not a requirement."""
+
+    def encode(self, images: FloatArray, labels: IntArray, public: FloatArray, rng: np.random.Generator) -> Release:
+        """Encode labelled private images.
+
+        Args:
+            images: float32 (N, H, W, C) in [0, 1], read-only.
+            labels: int64 (N,), classes 0..n-1.
+            public: float32 (M, H, W, C) in [0, 1], read-only; M may be 0.
+            rng: the source of randomness an audit can reproduce; a scheme may use another (that is audited too).
+
+        Returns:
+            Release: what is published; with provenance if the scheme can state it.
+        """
+
+
+class Scheme:
+    """Base class of scheme files.  Subclass it as a dataclass whose fields are the parameters.
+
+    Class attributes (all optional, all plain data):
+        claims: tuple of `Claim`.  No claim is itself a finding, and the default gates apply.
+        secrets: what the scheme keeps secret, in words.
+        security_parameter: the name of the field that is said to control security (swept by `ihaudit sweep`).
+        key: ``fresh`` (new randomness in every call) or ``dataset`` (one key per call, shared by all its rows).
+            With ``dataset`` the games are run with chosen-plaintext access to the key as well.
+        decomposable: whether encoded images never depend on labels (Definition 1); checked, not trusted.
+        mechanism: ``gaussian`` if encodings are images plus Gaussian noise and an epsilon is meant; enables the
+            f-DP conversion.  None otherwise.
+        scheme_name: how it is called in reports; the class name where empty.
+    """
+
+    claims: ClassVar[tuple[Claim, ...]] = ()
+    secrets: ClassVar[str] = ""
+    security_parameter: ClassVar[str | None] = None
+    key: ClassVar[str] = "fresh"
+    decomposable: ClassVar[bool] = True
+    mechanism: ClassVar[str | None] = None
+    scheme_name: ClassVar[str] = ""
+
+    def encode(self, images: FloatArray, labels: IntArray, public: FloatArray, rng: np.random.Generator) -> Release:
+        """See `SchemeLike.encode`."""
+        raise NotImplementedError(f"{type(self).__name__} does not define encode(images, labels, public, rng)")
