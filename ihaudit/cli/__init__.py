@@ -1,1 +1,87 @@
-"""."""
+"""The command line: one thin file per command; nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from ihaudit import __version__
+from ihaudit.cli import (
+    _common,
+    compare,
+    demo,
+    doctor,
+    gate,
+    init,
+    list_,
+    report,
+    run,
+    score,
+)
+
+app = typer.Typer(
+    name="ihaudit",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    help=(
+        "Audits a claim that images were made private by encoding them.\n\n"
+        "Start with [bold]ihaudit init[/bold] (writes a commented scheme.py), then [bold]ihaudit run scheme.py[/bold]: "
+        "it encodes images with your scheme in a process of its own, plays distinguishing games and runs "
+        "reconstruction attacks, writes report.html and report.pdf, and returns an exit code for CI.\n\n"
+        "Exit codes: 0 gate met; 1 gate missed or claim refuted; 2 usage, configuration, or a scheme that cannot be "
+        "loaded; 3 inconclusive; 4 internal error. An audit can refute a claim; it can never prove privacy."
+    ),
+    epilog="Try: ihaudit demo | ihaudit list | ihaudit run instahide --set k=6 --profile quick",
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"ihaudit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Options of the program itself."""
+
+
+for _name, _module in (
+    ("run", run),
+    ("gate", gate),
+    ("report", report),
+    ("compare", compare),
+    ("score", score),
+    ("list", list_),
+    ("init", init),
+    ("doctor", doctor),
+    ("demo", demo),
+):
+    app.command(_name)(_common.handled(_module.command))
+
+
+def _options() -> dict[str, dict[str, type]]:
+    """Option names of every command, for checking a configuration file."""
+    group: Any = typer.main.get_command(app)
+    return {name: {p.name: type(p) for p in c.params if p.name != "help"} for name, c in group.commands.items()}
+
+
+def main() -> None:
+    """Entry point: read the configuration file, then hand over to typer."""
+    from ihaudit import config
+    from ihaudit.errors import IhauditError
+
+    try:
+        found = config.find(Path.cwd())
+        defaults = config.as_default_map(*found, _options()) if found else {}
+    except IhauditError as e:
+        print(f"ihaudit: error: {e}", file=sys.stderr)
+        raise SystemExit(e.exit_code) from None
+    app(default_map=defaults)

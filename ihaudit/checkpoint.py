@@ -1,0 +1,96 @@
+"""Stages of an audit kept on disk, so that a stopped or killed one loses at most the stage it was in.
+
+A stage is one results `Finding` list plus its arrays, or plain arrays, under ``<out>/.work/<name>``; each is written
+atomically.  The plan's fingerprint guards against resuming with other inputs.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ihaudit.errors import UsageError
+from ihaudit.results import Finding, atomic_write
+
+
+class Checkpoints:
+    """The ``.work`` folder of one audit."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / ".work"
+
+    def begin(self, plan: dict[str, Any], resume: bool) -> None:
+        """Start afresh, or check that what lies there belongs to the same plan.
+
+        Raises:
+            UsageError: resuming with a plan that differs; the sentence names the first difference.
+        """
+        path = self.folder / "plan.json"
+        if resume and path.exists():
+            old = json.loads(path.read_text())
+            new = json.loads(json.dumps(plan, default=str))
+            for key in sorted(old.keys() | new.keys()):
+                if old.get(key) != new.get(key):
+                    raise UsageError(
+                        f"cannot resume: {key} was {old.get(key)!r} and is now {new.get(key)!r}; "
+                        "repeat the original options, or start afresh with --overwrite"
+                    )
+            return
+        shutil.rmtree(self.folder, ignore_errors=True)
+        atomic_write(path, json.dumps(plan, indent=1, default=str))
+
+    def _path(self, name: str, suffix: str) -> Path:
+        return self.folder / (name.replace("/", "_").replace(":", "_") + suffix)
+
+    def save_arrays(self, name: str, arrays: dict[str, NDArray], meta: dict[str, Any] | None = None) -> None:
+        """Keep arrays (no pickles) and a JSON-able dict under one name."""
+        buffer = io.BytesIO()
+        text = np.frombuffer(json.dumps(meta or {}).encode(), np.uint8)
+        np.savez(buffer, allow_pickle=False, __meta__=text, **arrays)
+        atomic_write(self._path(name, ".npz"), buffer.getvalue())
+
+    def load_arrays(self, name: str) -> tuple[dict[str, NDArray], dict[str, Any]] | None:
+        """What `save_arrays` kept, or None; a damaged file counts as none."""
+        path = self._path(name, ".npz")
+        if not path.exists():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as z:
+                arrays = {k: z[k] for k in z.files}
+        except (OSError, ValueError, EOFError):
+            return None
+        meta = json.loads(arrays.pop("__meta__").tobytes().decode())
+        return arrays, meta
+
+    def save_findings(self, name: str, findings: list[Finding]) -> None:
+        """Keep findings with their arrays."""
+        arrays = {f"{i}/{k}": v for i, f in enumerate(findings) for k, v in f.arrays.items()}
+        self.save_arrays(name, arrays, {"findings": [json.loads(f.model_dump_json()) for f in findings]})
+
+    def load_findings(self, name: str) -> list[Finding] | None:
+        """What `save_findings` kept, or None."""
+        kept = self.load_arrays(name)
+        if kept is None:
+            return None
+        arrays, meta = kept
+        findings = [Finding.model_validate(f) for f in meta["findings"]]
+        for key, value in arrays.items():
+            index, _, array = key.partition("/")
+            findings[int(index)].arrays[array] = value
+        return findings
+
+    def subfolder(self, name: str) -> Path:
+        """A folder that one attack or game may keep its own checkpoints in."""
+        path = self._path(name, "")
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def clear(self) -> None:
+        """Remove everything (the audit is complete; results.json is the record)."""
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,55 @@
+"""`ihaudit gate`: decide again from results.json."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    results: Annotated[Path, typer.Argument(help="results.json, or the folder it lies in.")],
+    max_ssim: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="Bound on the quantile of per-image SSIM [default: 0.5].")
+    ] = None,
+    quantile: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="Quantile over private images [default: 0.9].")
+    ] = None,
+    max_reid: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=1.0, help="Bound on re-identification above chance [default: 0.05]."),
+    ] = None,
+    max_advantage: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="Bound on every game's advantage [default: as in the run].")
+    ] = None,
+    exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Return 0 for 1 and 3 (report only).")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print the gate as JSON.")] = False,
+) -> None:
+    """Decide again with other bounds; runs nothing and changes no file.
+
+    Bounds that are not given are those of the run. Exit codes as for `ihaudit run`.
+    """
+    from ihaudit.results import read_arrays, read_results
+    from ihaudit.verdict import GateOptions, regate
+
+    read = read_results(results)
+    stored = read.options.get("gates", {})
+    given = {"max_ssim": max_ssim, "quantile": quantile, "max_reid": max_reid, "max_advantage": max_advantage}
+    options = GateOptions(**{**stored, **{k: v for k, v in given.items() if v is not None}})
+    decided = regate(read, options, read_arrays(results))
+    gate = decided.gate
+    if json_:
+        typer.echo(gate.model_dump_json(indent=1))
+    else:
+        for check in gate.checks:
+            word = "not decided" if check.met is None else "met" if check.met else "missed"
+            by = f" ({check.by})" if check.by else ""
+            typer.echo(f"{word:11s} {check.statistic}: {check.measured} against {check.bound:g}{by}")
+        for claim in decided.claims:
+            typer.echo(f"{claim.status:11s} claim: {claim.text}: {claim.measured}")
+        for reason in gate.reasons:
+            typer.echo(f"note        {reason}")
+        typer.echo(f"verdict: {gate.sentence}")
+        typer.echo(f"gate {gate.status} (exit code {gate.exit_code})")
+    raise typer.Exit(0 if exit_zero and gate.exit_code in (1, 3) else gate.exit_code)

@@ -1,0 +1,69 @@
+"""`ihaudit list`: what there is."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+
+def command(
+    what: Annotated[str, typer.Argument(help="schemes, attacks, stages, games, or all.", metavar="[WHAT]")] = "all",
+    json_: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """List schemes, attacks, attack stages and games: one line each, what each needs, and its source."""
+    from ihaudit.errors import UsageError
+    from ihaudit.registry import suggest
+
+    kinds = ("schemes", "attacks", "stages", "games")
+    if what != "all" and what not in kinds:
+        raise UsageError(f"there is no list of {what!r}{suggest(what, kinds)}")
+    listing = {kind: _rows(kind) for kind in kinds if what in ("all", kind)}
+    if json_:
+        import json
+
+        typer.echo(json.dumps(listing, indent=1))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    for kind, rows in listing.items():
+        columns = {"schemes": ["name", "what it does", "parameters"], "stages": ["stage", "variant", "what it does"]}
+        names = columns.get(kind, ["id", "what it does", "needs", "source"])
+        table = Table(title=kind, title_justify="left", title_style="bold", box=None, pad_edge=False, expand=False)
+        for i, name in enumerate(names):
+            table.add_column(name, no_wrap=i == 0, overflow="fold")
+        for row in rows:
+            table.add_row(*(row[n.replace("what it does", "title").replace("source", "reference")] for n in names))
+        console.print(table)
+        console.print()
+
+
+def _rows(kind: str) -> list[dict[str, Any]]:
+    from ihaudit import registry
+
+    if kind == "schemes":
+        from ihaudit.loader import reference_schemes
+
+        return [
+            {"name": s.name, "title": s.summary, "parameters": ", ".join(f"{k}={v}" for k, v in s.parameters.items())}
+            for s in reference_schemes()
+        ]
+    if kind == "stages":
+        rows = []
+        for key, obj in registry.load("stage").items():
+            stage, _, variant = key.partition("=")
+            doc = (obj.__doc__ or "").strip().splitlines() or [""]
+            rows.append({"stage": stage, "variant": variant, "title": doc[0]})
+        return rows
+    return [
+        {
+            "id": id_,
+            "title": obj.title,
+            "needs": ", ".join(sorted(str(k.value) for k in obj.needs)),
+            "reference": obj.reference,
+            "profiles": list(obj.profiles),
+        }
+        for id_, obj in registry.load(kind.removesuffix("s")).items()
+    ]

@@ -1,0 +1,26 @@
+"""`ihaudit score`: the InstaHide Challenge's four metrics."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    decryption: Annotated[Path, typer.Argument(help="decryption.npy: one recovered image per encoding, in [-1, 1].")],
+    private: Annotated[Path, typer.Option(help="private.npy: the private images, in [-1, 1].")],
+    pairs: Annotated[Path, typer.Option(help="pairs.npy: int (E, 2), the private images in each encoding.")],
+) -> None:
+    """Print the challenge's metrics as JSON: max_ssim, mean_ssim, min_l2, mean_l2.
+
+    Means over encodings of the larger and the mean SSIM (scikit-image's defaults on [-1, 1], data range 2) and of the
+    smaller and the mean squared error, against each encoding's two private images.
+    """
+    import json
+
+    from ihaudit.challenge import load_npy, score
+
+    result = score(load_npy(decryption), load_npy(private), load_npy(pairs))
+    typer.echo(json.dumps(result))

@@ -1,0 +1,86 @@
+"""What is needed to repeat an audit, and what `ihaudit doctor` looks at."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+from ihaudit import __version__
+from ihaudit.errors import UsageError
+from ihaudit.results import Environment
+
+PACKAGES = (
+    "torch",
+    "numpy",
+    "scipy",
+    "scikit-image",
+    "networkx",
+    "numba",
+    "weasyprint",
+    "matplotlib",
+    "jinja2",
+    "typer",
+)
+
+
+def package_versions() -> dict[str, str]:
+    """Installed versions of the packages that results depend on; ``missing`` where one is not installed."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "missing"
+    return found
+
+
+def resolve_device(device: str) -> str:
+    """``auto`` -> ``cuda`` if there is one, else ``cpu``; an unavailable ``cuda`` is a `UsageError`."""
+    if device not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"--device must be auto, cpu or cuda, not {device!r}")
+    if device == "cpu":
+        return "cpu"
+    import torch
+
+    available = torch.cuda.is_available()
+    if device == "cuda" and not available:
+        raise UsageError("--device cuda: torch sees no CUDA device; use --device cpu, or see `ihaudit doctor`")
+    return "cuda" if available else "cpu"
+
+
+def device_name(device: str) -> str:
+    """A readable name of the device."""
+    if device == "cuda":
+        import torch
+
+        return str(torch.cuda.get_device_name())
+    try:
+        with open("/proc/cpuinfo") as f:
+            for line in f:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def describe(device: str, command: str, started: str) -> Environment:
+    """The environment record of results.json; ``finished``, ``weights`` and ``ssim`` are the audit's to fill."""
+    return Environment(
+        ihaudit=__version__,
+        python=sys.version.split()[0],
+        platform=platform.platform(),
+        packages=package_versions(),
+        device=device,
+        device_name=device_name(device),
+        cores=cores(),
+        command=command,
+        started=started,
+    )
