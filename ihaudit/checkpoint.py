@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihaudit.errors import UsageError
+from ihaudit.release import Provenance, Release
 from ihaudit.results import Finding, atomic_write
 
 
@@ -94,3 +95,33 @@ class Checkpoints:
     def clear(self) -> None:
         """Remove everything (the audit is complete; results.json is the record)."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+_PROVENANCE = ("sources", "coefficients", "masks", "public_sources", "public_coefficients")
+
+
+def pack_release(release: Release, encode_s: float) -> tuple[dict[str, NDArray], dict[str, Any]]:
+    """A release, with provenance, as arrays and meta data for `Checkpoints.save_arrays`."""
+    arrays: dict[str, NDArray] = {"encodings": release.encodings}
+    if release.labels is not None:
+        arrays["labels"] = release.labels
+    arrays |= {f"extra/{k}": v for k, v in release.extra.items()}
+    if release.provenance is not None:
+        for name in _PROVENANCE:
+            value = getattr(release.provenance, name)
+            if value is not None:
+                arrays[f"provenance/{name}"] = value
+    return arrays, {"image_range": list(release.image_range), "encode_s": encode_s}
+
+
+def unpack_release(arrays: dict[str, NDArray], meta: dict[str, Any]) -> Release:
+    """The inverse of `pack_release`."""
+    provenance = {k.split("/", 1)[1]: v for k, v in arrays.items() if k.startswith("provenance/")}
+    low, high = meta["image_range"]
+    return Release(
+        encodings=arrays["encodings"],
+        labels=arrays.get("labels"),
+        image_range=(low, high),
+        extra={k.split("/", 1)[1]: v for k, v in arrays.items() if k.startswith("extra/")},
+        provenance=Provenance(**provenance) if provenance else None,
+    )

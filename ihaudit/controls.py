@@ -1,0 +1,95 @@
+"""Controls: does the audit itself tell broken from unbroken?  Run in every audit, through the same code path.
+
+Positive controls (identity, plain mixup) must come out broken; null controls (independent noise, a constant) must not.
+Otherwise the audit is inconclusive, whatever it found: a survivor among the positive controls means that "no break
+found" says nothing, a broken null means that "broken" says nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ihaudit import registry
+from ihaudit.context import Context, derive_seed
+from ihaudit.findings import attack_finding
+from ihaudit.games.base import GameSetting
+from ihaudit.loader import locate
+from ihaudit.plan import Data, Item
+from ihaudit.profiles import Profile
+from ihaudit.release import Release, Truth
+from ihaudit.results import Cost, Finding
+from ihaudit.sandbox import Limits, SchemeProcess
+from ihaudit.verdict import GateOptions, control_finding
+from ihaudit.view import make_view
+from ihaudit.worker import AttackWorker
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: reference scheme, its parameters, and whether it must come out broken
+CONTROLS: tuple[tuple[str, dict[str, str], bool], ...] = (
+    ("identity", {}, True),
+    ("mixup", {"k": "2", "epochs": "8"}, True),
+    ("noise", {}, False),
+    ("constant", {}, False),
+)
+
+
+def run_controls(
+    data: Data, profile: Profile, items: Sequence[Item], gates: GateOptions, worker: AttackWorker, ctx: Context
+) -> list[Finding]:
+    """Audit the four controls with the attacks and games of this audit, at the profile's control size."""
+    small = replace(data, private=data.private.subset(_first(len(data.private.images), profile.n_control)))
+    findings = []
+    for index, (name, sets, must_break) in enumerate(CONTROLS):
+        ctx.progress(name, index / len(CONTROLS))
+        with SchemeProcess(locate(name), sets, public=small.public.images[:200], limits=Limits()) as scheme:
+            parts = _attacks(small, items, gates, worker, ctx.child(name), scheme)
+            parts += _games(small, items, ctx.child(name), scheme)
+        cost = Cost(wall_s=sum(p.cost.wall_s for p in parts), cpu_s=sum(p.cost.cpu_s for p in parts))
+        finding = control_finding(name, must_break, parts)
+        finding.cost = cost
+        findings.append(finding)
+    return findings
+
+
+def _first(available: int, wanted: int) -> slice:
+    return slice(0, min(available, wanted))
+
+
+def _attacks(
+    data: Data, items: Sequence[Item], gates: GateOptions, worker: AttackWorker, ctx: Context, scheme: SchemeProcess
+) -> list[Finding]:
+    release: Release = scheme.encode(data.private.images, data.private.labels, seed=derive_seed(ctx.seed, "release"))
+    truth = Truth(data.private.images, data.private.labels, release.provenance, data.private.groups)
+    parts = []
+    for item in items:
+        if item.kind != "attack" or item.reason or not getattr(registry.get("attack", item.id), "control", True):
+            continue
+        view = make_view(release.public_part(), item.knows, data, scheme.card)
+        run = worker.run(item.spec, view, ctx.child(item.spec), scheme if "oracle" in item.knows else None)
+        finding = attack_finding(item, run, truth, release, data.decoys(len(truth.images)), gates)
+        if finding.status != "not run":
+            parts.append(finding)
+    return parts
+
+
+def _games(data: Data, items: Sequence[Item], ctx: Context, scheme: SchemeProcess) -> list[Finding]:
+    population = data.population()
+    setting = GameSetting(
+        encoder=scheme,
+        images=population.images,
+        labels=population.labels,
+        n_classes=int(population.labels.max()) + 1,
+        key=scheme.card.key,
+        decomposable=scheme.card.decomposable,
+    )
+    parts = []
+    for item in items:
+        if item.kind != "game" or item.reason or not getattr(registry.get("game", item.id), "control", False):
+            continue
+        finding = item.play(setting, replace(ctx.child(item.spec), options={"control": True}))[0]
+        if finding.status != "not run":
+            parts.append(finding)
+    return parts
