@@ -1,0 +1,146 @@
+"""Validation of what a scheme returned, in the auditor's process.
+
+The rules for numbers: every field may have any plain numeric dtype.  Encodings, labels and coefficients become float32 with
+their *values unchanged* (uint8 0..255 stays 0..255: say ``image_range=(0, 255)``; float64 is rounded to float32, float16 and
+booleans are exact); integers beyond float32's exact range (2^24) are refused rather than rounded.  Sources become int64 and
+masks int8.  Extra arrays keep their dtype.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ihaudit.errors import SchemeError
+from ihaudit.release import Provenance, Release
+
+#: No image encoding needs more; a larger one would only exhaust the attacks' memory.
+MAX_ENCODINGS = 5_000_000
+MAX_CLASSES = 100_000
+
+
+def release(arrays: dict[str, NDArray[Any]], image_range: Any, *, n_images: int, n_public: int) -> Release:
+    """Build a validated `Release` from the arrays a scheme's process sent.
+
+    Args:
+        arrays: by wire name: ``encodings``, ``labels``, ``extra/NAME``, ``provenance/FIELD``.
+        image_range: two numbers.
+        n_images: number N of private images in the call; provenance.sources must lie in -1..N-1.
+        n_public: number M of public images.
+
+    Raises:
+        SchemeError: one sentence naming the field, what it got and what was expected.
+    """
+    if "encodings" not in arrays:
+        raise SchemeError("the scheme's release has no encodings")
+    x = arrays["encodings"]
+    if x.ndim < 2:
+        raise SchemeError(
+            f"encodings has shape {x.shape}, expected one row or image per encoding: (E, ...) with two or more axes"
+        )
+    count = len(x)
+    if count < 1:
+        raise SchemeError(
+            f"encodings has shape {x.shape}: the scheme released no encoding at all, expected at least one"
+        )
+    if x.size == 0:
+        raise SchemeError(f"encodings has shape {x.shape}: each encoding is empty, expected at least one value")
+    if count > MAX_ENCODINGS:
+        raise SchemeError(f"encodings holds {count:,} rows, expected at most {MAX_ENCODINGS:,}")
+    encodings = _float32(x, "encodings")
+
+    labels = None
+    if "labels" in arrays:
+        y = arrays["labels"]
+        if y.ndim != 2 or len(y) != count:
+            raise SchemeError(
+                f"labels has shape {y.shape}, expected one row per encoding: ({count}, n_classes), or None"
+            )
+        if not 1 <= y.shape[1] <= MAX_CLASSES:
+            raise SchemeError(f"labels has shape {y.shape}, expected between 1 and {MAX_CLASSES:,} classes")
+        labels = _float32(y, "labels")
+
+    low, high = image_range if isinstance(image_range, list) and len(image_range) == 2 else (None, None)
+    if not all(isinstance(v, (int, float)) and np.isfinite(v) for v in (low, high)) or not low < high:  # type: ignore[operator]
+        raise SchemeError(f"image_range is {image_range}, expected two finite numbers low < high, such as (-1, 1)")
+    extra = {}
+    for name, value in arrays.items():
+        if name.startswith("extra/"):
+            if value.dtype.kind == "f" and not np.isfinite(value).all():
+                raise SchemeError(f"extra[{name[6:]!r}] holds {_bad(value)}, expected finite numbers")
+            extra[name[6:]] = value
+    return Release(
+        encodings, labels, (float(low), float(high)), extra, _provenance(arrays, encodings.shape, n_images, n_public)
+    )  # type: ignore[arg-type]
+
+
+def _provenance(
+    arrays: dict[str, NDArray[Any]], shape: tuple[int, ...], n_images: int, n_public: int
+) -> Provenance | None:
+    given = {k[11:]: v for k, v in arrays.items() if k.startswith("provenance/")}
+    if not given:
+        return None
+    if "sources" not in given:
+        raise SchemeError("provenance has no sources, expected the indices of the private images in each encoding")
+    sources = _indices(given["sources"], "provenance.sources", shape[0], n_images, "private")
+    coefficients = _beside(given.get("coefficients"), "provenance.coefficients", sources, "sources")
+    public = given.get("public_sources")
+    if public is not None:
+        public = _indices(public, "provenance.public_sources", shape[0], n_public, "public")
+    public_coefficients = given.get("public_coefficients")
+    if public_coefficients is not None:
+        if public is None:
+            raise SchemeError("provenance.public_coefficients is given without public_sources")
+        public_coefficients = _beside(public_coefficients, "provenance.public_coefficients", public, "public_sources")
+    masks = given.get("masks")
+    if masks is not None:
+        if masks.shape != shape:
+            raise SchemeError(f"provenance.masks has shape {masks.shape}, expected that of the encodings, {shape}")
+        if not (np.abs(masks.astype(np.float32, copy=False)) == 1).all():
+            raise SchemeError("provenance.masks holds values other than -1 and +1")
+        masks = masks.astype(np.int8)
+    return Provenance(sources, coefficients, masks, public, public_coefficients)
+
+
+def _indices(a: NDArray[Any], field: str, count: int, n: int, which: str) -> NDArray[np.int64]:
+    if a.ndim == 1:
+        a = a[:, None]
+    if a.ndim != 2 or len(a) != count:
+        raise SchemeError(f"{field} has shape {a.shape}, expected one row per encoding: ({count}, s)")
+    if a.dtype.kind not in "iu":
+        raise SchemeError(f"{field} has dtype {a.dtype}, expected whole numbers (indices)")
+    if a.size and (int(a.min()) < -1 or int(a.max()) >= n):
+        raise SchemeError(
+            f"{field} holds {int(a.min())}..{int(a.max())}, expected indices of the {n} {which} images (or -1 for none)"
+        )
+    return a.astype(np.int64)
+
+
+def _beside(a: NDArray[Any] | None, field: str, other: NDArray[Any], name: str) -> NDArray[np.float32] | None:
+    if a is None:
+        return None
+    if a.ndim == 1 and other.shape[1] == 1:
+        a = a[:, None]
+    if a.shape != other.shape:
+        raise SchemeError(f"{field} has shape {a.shape}, expected that of {name}, {other.shape}")
+    return _float32(a, field)
+
+
+def _float32(a: NDArray[Any], field: str) -> NDArray[np.float32]:
+    if a.dtype.kind in "iu" and a.dtype.itemsize > 2 and a.size and max(abs(int(a.min())), abs(int(a.max()))) > 1 << 24:
+        raise SchemeError(
+            f"{field} holds whole numbers beyond 2^24, which float32 cannot state exactly; scale them first"
+        )
+    with np.errstate(over="ignore"):
+        b = a.astype(np.float32, copy=False)
+    # A sum is not finite exactly when some value is not (float64 cannot overflow here), and reads the array once.
+    if b.size and not np.isfinite(b.sum(dtype=np.float64)):
+        raise SchemeError(f"{field} holds {_bad(b)}, expected finite numbers")
+    return b
+
+
+def _bad(a: NDArray[Any]) -> str:
+    nan, inf = int(np.isnan(a).sum()), int(np.isinf(a).sum())
+    return " and ".join(t for t in (f"{nan:,} NaN" if nan else "", f"{inf:,} infinite values" if inf else "") if t)

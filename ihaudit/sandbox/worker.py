@@ -1,0 +1,256 @@
+"""The scheme's side: loads the scheme from its text and answers requests.  Runs confined; see `guard`.
+
+Everything here shares a process with code that may be hostile and is therefore not trusted by the auditor, which checks
+whatever arrives (`ihaudit.sandbox.process`, `ihaudit.sandbox.validate`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import os
+import socket
+import sys
+import traceback
+import types
+from typing import Any
+
+import numpy as np
+
+from ihaudit.registry import suggest
+from ihaudit.release import Provenance, Release
+from ihaudit.sandbox import parameters, wire
+from ihaudit.scheme import Claim, Scheme
+
+MODULE = "ihaudit_user_scheme"
+_PROVENANCE = ("sources", "coefficients", "masks", "public_sources", "public_coefficients")
+
+
+class ContractError(Exception):
+    """The scheme does not follow its contract; one sentence."""
+
+
+def main(message: int, applied: dict[str, bool]) -> None:
+    """Serve requests on the socket `message` until it is closed."""
+    own = os.getpid()
+    sock = socket.socket(fileno=message)
+    try:
+        hello, arrays = wire.receive(sock, limit=1 << 40)
+        scheme, card, public = None, {}, np.zeros((0, 0, 0, 3), np.float32)
+        try:
+            if "public" in arrays:
+                public = arrays["public"]
+                public.flags.writeable = False
+            scheme, card = _load(hello)
+            wire.send(sock, {"kind": "card", "card": card, "applied": applied})
+        except BaseException as e:
+            wire.send(sock, _failure(e, hello["path"], hello["memory_mb"]))
+            return
+        while True:
+            request, arrays = wire.receive(sock, limit=1 << 40)
+            for a in arrays.values():
+                a.flags.writeable = False
+            for number, images, labels, seed in request["calls"]:
+                try:
+                    rng = np.random.default_rng(int(seed, 16))
+                    result = scheme.encode(arrays[images], arrays[labels], public, rng)
+                    header, fields = _pack(result)
+                except BaseException as e:
+                    header, fields = _failure(e, hello["path"], hello["memory_mb"]), []
+                if os.getpid() != own:
+                    os._exit(0)  # the scheme forked; only the original answers
+                _flush()
+                wire.send(sock, {**header, "number": number}, fields)
+                if header["kind"] == "error":
+                    break
+                del result, fields
+    except wire.Disconnected:
+        pass
+    os._exit(0)
+
+
+def child_seed(seed: int) -> str:
+    """What the scheme's generator is seeded with, as hexadecimal: a one-way function of the seed handed to `encode`."""
+    return hashlib.sha256(b"ihaudit scheme rng %d" % seed).hexdigest()[:32]
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:  # the scheme may have replaced or closed it
+            pass
+
+
+# --- loading ---------------------------------------------------------------------------------------------------------
+
+
+def _load(hello: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    path, text = hello["path"], hello["text"]
+    folder = os.path.dirname(path)
+    if folder not in sys.path:
+        sys.path.append(folder)  # helper modules beside the scheme file
+    sys.argv = [path]
+    module = types.ModuleType(MODULE)
+    module.__file__ = path
+    sys.modules[MODULE] = module
+    exec(compile(text, path, "exec"), module.__dict__)
+    target = _find(module, hello["class_name"], os.path.basename(path))
+    if inspect.isclass(target):
+        known = parameters.of(target)
+        values = parameters.values(known, hello["parameters"])
+        try:
+            scheme = target(**values)
+        except (ValueError, TypeError) as e:
+            shown = ", ".join(f"{k}={v}" for k, v in hello["parameters"].items()) or "its defaults"
+            if isinstance(e, TypeError) and hello["parameters"] == {}:
+                raise
+            raise parameters.ParameterError(f"the scheme refuses {shown}: {e}") from e
+    else:
+        known = parameters.of(type(target))
+        scheme = type(target)(**parameters.values(known, hello["parameters"])) if hello["parameters"] else target
+    return scheme, _card(scheme, known, text)
+
+
+def _find(module: types.ModuleType, name: str | None, file: str) -> Any:
+    def usable(x: Any) -> bool:
+        return callable(getattr(x, "encode", None)) and x is not Scheme
+
+    here = {k: v for k, v in vars(module).items() if inspect.isclass(v) and v.__module__ == MODULE and usable(v)}
+    objects = {
+        k: v for k, v in vars(module).items() if not inspect.isclass(v) and type(v).__module__ == MODULE and usable(v)
+    }
+    if name is not None:
+        target = getattr(module, name, None)
+        if target is None or not usable(target):
+            raise ContractError(f"{file} has no scheme called {name!r}{suggest(name, [*here, *objects])}")
+        return target
+    derived = {k: v for k, v in here.items() if not any(o is not v and issubclass(o, v) for o in here.values())}
+    distinct = {id(v): k for k, v in derived.items() if not k.startswith("_")}
+    found = list(distinct.values())
+    if not found:
+        found = [k for k in objects if not k.startswith("_")]
+    if not found:
+        raise ContractError(
+            f"{file} holds no scheme: define one class with encode(self, images, labels, public, rng), see `ihaudit init`"
+        )
+    if len(found) > 1:
+        raise ContractError(f"{file} holds {len(found)} schemes ({', '.join(found)}); name one as {file}:{found[0]}")
+    return getattr(module, found[0])
+
+
+def _card(scheme: Any, known: list[parameters.Parameter], text: str) -> dict[str, Any]:
+    cls = type(scheme)
+    try:
+        line = inspect.getsourcelines(cls)[1]
+    except (OSError, TypeError):
+        line = next((i for i, row in enumerate(text.splitlines(), 1) if row.startswith(f"class {cls.__name__}")), 1)
+    doc = cls.__dict__.get("__doc__") or ""
+    if doc.startswith(f"{cls.__name__}("):
+        doc = ""  # the signature that dataclass puts where there is no docstring
+    claims = getattr(scheme, "claims", ())
+    if isinstance(claims, Claim):
+        claims = (claims,)
+    listed = []
+    for c in claims:
+        if not isinstance(c, Claim):
+            raise ContractError(f"claims must hold Claim objects, not {type(c).__name__}")
+        listed.append(
+            {
+                "quantity": c.quantity,
+                "bound": float(c.bound),
+                "knows": sorted(k.value for k in c.adversary),
+                "quantile": float(c.quantile),
+                "target": c.target,
+                "delta": float(c.delta),
+                "text": c.text,
+            }  # fmt: skip
+        )
+    return {
+        "name": str(getattr(scheme, "scheme_name", "") or cls.__name__),
+        "doc": inspect.cleandoc(doc),
+        "parameters": {p.name: parameters.plain(getattr(scheme, p.name, p.default)) for p in known},
+        "types": {p.name: parameters.describe(p.type) for p in known},
+        "secrets": str(getattr(scheme, "secrets", "") or ""),
+        "security_parameter": getattr(scheme, "security_parameter", None),
+        "key": str(getattr(scheme, "key", "fresh")),
+        "decomposable": bool(getattr(scheme, "decomposable", True)),
+        "mechanism": getattr(scheme, "mechanism", None),
+        "line": line,
+        "claims": listed,
+    }
+
+
+# --- answering -------------------------------------------------------------------------------------------------------
+
+
+def _pack(result: Any) -> tuple[dict[str, Any], list[tuple[str, Any]]]:
+    """A release as header and plain arrays."""
+    if isinstance(result, (tuple, list)) and len(result) == 2:
+        result = Release(result[0], result[1])
+    if not isinstance(result, Release):
+        raise ContractError(f"encode must return a Release (or a pair encodings, labels), it returned {_what(result)}")
+    fields = [("encodings", _array(result.encodings, "encodings"))]
+    if result.labels is not None:
+        fields.append(("labels", _array(result.labels, "labels")))
+    extra = result.extra or {}
+    if not hasattr(extra, "items"):
+        raise ContractError(f"extra must be a dict of arrays, it is {_what(extra)}")
+    for name, value in extra.items():
+        fields.append((f"extra/{name}", _array(value, f"extra[{str(name)!r}]")))
+    provenance = result.provenance
+    if provenance is not None:
+        if not isinstance(provenance, Provenance):
+            raise ContractError(f"provenance must be a Provenance, it is {_what(provenance)}")
+        for name in _PROVENANCE:
+            value = getattr(provenance, name)
+            if value is not None:
+                fields.append((f"provenance/{name}", _array(value, f"provenance.{name}")))
+    try:
+        low, high = (float(v) for v in result.image_range)
+    except (TypeError, ValueError):
+        raise ContractError(f"image_range must be two numbers, it is {_what(result.image_range)}") from None
+    return {"kind": "release", "image_range": [low, high]}, fields
+
+
+def _array(value: Any, field: str) -> np.ndarray:
+    if hasattr(value, "detach"):
+        value = value.detach().cpu().numpy()  # a torch tensor
+    a = np.asarray(value)
+    if type(a) is not np.ndarray:
+        a = np.array(a, subok=False)
+    if a.dtype.kind not in "biuf":
+        raise ContractError(f"{field} has dtype {a.dtype}, expected numbers (it is {_what(value)})")
+    if a.dtype.itemsize > 8:
+        a = a.astype(np.float64)
+    native = a.dtype.newbyteorder("<")
+    return np.ascontiguousarray(a.astype(native, copy=False)).reshape(a.shape)
+
+
+def _what(value: Any) -> str:
+    if value is None:
+        return "nothing (None)"
+    return f"a {type(value).__name__}"
+
+
+def _failure(e: BaseException, path: str, memory_mb: int) -> dict[str, Any]:
+    """An exception as one sentence, with the traceback below the worker's own frames."""
+    frames = traceback.extract_tb(e.__traceback__)
+    own = [f for f in frames if f.filename != __file__ and "importlib" not in f.filename]
+    trace = "".join(traceback.format_list(own[-20:])) + "".join(traceback.format_exception_only(e))[-2000:]
+    where = next(
+        (f" (line {f.lineno} of {os.path.basename(path)})" for f in reversed(frames) if f.filename == path), ""
+    )
+    kind, text = "scheme", ""
+    if isinstance(e, parameters.ParameterError):
+        kind, text, trace = "parameter", str(e), ""
+    elif isinstance(e, ContractError):
+        text, trace = str(e), ""
+    elif isinstance(e, SyntaxError) and e.filename == path:
+        text = f"{os.path.basename(path)} is not valid Python: line {e.lineno}: {e.msg}"
+    elif isinstance(e, MemoryError):
+        text = f"the scheme ran out of memory{where}: its limit is {memory_mb:,} MB ({e})"
+    else:
+        said = str(e).strip().splitlines()
+        text = f"the scheme raised {type(e).__name__}{where}" + (f": {said[0][:300]}" if said else "")
+    return {"kind": "error", "error": kind, "message": text[:2000], "traceback": trace[-6000:]}

@@ -1,0 +1,37 @@
+"""The same image for everything: a null control."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ihaudit import Release, Scheme
+
+
+@dataclass
+class Constant(Scheme):
+    """Releases one grey image per private image, whatever that is, and no labels.  Nothing can be learnt from it.
+
+    Parameters:
+        value: the grey, in [0, 1].
+    """
+
+    value: float = 0.5
+
+    scheme_name = "Constant"
+    secrets = "the images and their labels"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.value <= 1:
+            raise ValueError(f"value must lie in [0, 1], not {self.value:g}")
+
+    def encode(
+        self,
+        images: NDArray[np.float32],
+        labels: NDArray[np.int64],
+        public: NDArray[np.float32],
+        rng: np.random.Generator,
+    ) -> Release:
+        return Release(np.full(images.shape, self.value, np.float32))

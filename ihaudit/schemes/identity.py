@@ -1,0 +1,30 @@
+"""No encoding at all: the strongest positive control."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ihaudit import Provenance, Release, Scheme
+
+
+@dataclass
+class Identity(Scheme):
+    """Releases the private images and their labels as they are.  Every attack and game must break it."""
+
+    scheme_name = "Identity"
+    secrets = "nothing"
+
+    def encode(
+        self,
+        images: NDArray[np.float32],
+        labels: NDArray[np.int64],
+        public: NDArray[np.float32],
+        rng: np.random.Generator,
+    ) -> Release:
+        n = len(images)
+        soft = np.zeros((n, int(labels.max()) + 1), np.float32)
+        soft[np.arange(n), labels] = 1
+        return Release(images, soft, provenance=Provenance(np.arange(n)[:, None], np.ones((n, 1), np.float32)))
