@@ -53,7 +53,7 @@ class Estimate:
 
 
 def _special() -> Any:
-    """scipy.special, imported late and instead of scipy.stats: `ihaudit --help` imports this module (0.3 s and 0.8 s)."""
+    """scipy.special, imported late, and not scipy.stats: `ihaudit --help` imports this module and must stay fast."""
     from scipy import special
 
     return special
@@ -118,7 +118,7 @@ def mean(values: ArrayLike, alpha: float = 0.05) -> Estimate:
 
 
 def holm(p: ArrayLike) -> NDArray[np.float64]:
-    """Holm-adjusted p-values (Holm 1979), in the order given: rejecting those <= alpha keeps family-wise error <= alpha."""
+    """Holm-adjusted p-values in the order given: rejecting those <= alpha keeps the family-wise error <= alpha."""
     p = np.asarray(p, np.float64)
     order = np.argsort(p, kind="stable")
     steps = p[order] * (p.size - np.arange(p.size))
