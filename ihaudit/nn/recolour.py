@@ -1,0 +1,100 @@
+"""The mask recovery network: |mixture| and what is known of it -> the sign of every value ("recolouring").
+
+Carlini et al. 2021, section 4.8.1, train a conditional GAN to undo InstaHide's sign mask.  This is a compact residual
+U-Net that predicts the log-odds of each sign instead, so that later stages know where it is sure.  It takes a second
+image beside |m|: the part of the mixture that is known already (the public images found so far, with their
+coefficients), zero at first.  One network therefore serves every round of "find a public image, subtract, recurse".
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+#: Sides are padded to a multiple of this; smaller images than `MIN_SIDE` leave nothing for the coarsest level.
+MULTIPLE, MIN_SIDE = 8, 16
+_EPS = 1e-6
+
+
+@dataclass(frozen=True)
+class RecolourConfig:
+    """Widths of the three levels (1/2, 1/4, 1/8 of the resolution) and residual blocks per level and direction."""
+
+    widths: tuple[int, int, int] = (48, 96, 128)
+    blocks: int = 2
+    groups: int = 8
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return asdict(self)
+
+
+class _Block(nn.Module):
+    """Pre-activation residual block; the second convolution starts at zero, so that depth costs nothing at first."""
+
+    def __init__(self, width: int, groups: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(groups, width)
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(F.silu(self.first(F.silu(self.norm(x)))))
+
+
+class Recolour(nn.Module):
+    """U-Net from ``(|m|, known part)`` to one sign logit per value.
+
+    The resolution is halved by moving 2x2 neighbourhoods into channels, which loses nothing and saves three quarters of
+    the work of full-resolution layers.
+    """
+
+    def __init__(self, config: RecolourConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or RecolourConfig()
+        a, b, c = self.config.widths
+
+        def level(width: int) -> nn.Sequential:
+            return nn.Sequential(*[_Block(width, self.config.groups) for _ in range(self.config.blocks)])
+
+        self.stem = nn.Conv2d(4 * 10, a, 3, padding=1)
+        self.down_a, self.to_b = level(a), nn.Conv2d(a, b, 2, 2)
+        self.down_b, self.to_c = level(b), nn.Conv2d(b, c, 2, 2)
+        self.middle = level(c)
+        self.from_c, self.up_b = nn.ConvTranspose2d(c, b, 2, 2), level(b)
+        self.from_b, self.up_a = nn.ConvTranspose2d(b, a, 2, 2), level(a)
+        self.head = nn.Conv2d(a, 12, 1)
+
+    def forward(self, magnitude: Tensor, known: Tensor) -> Tensor:
+        """Sign logits.
+
+        Args:
+            magnitude: (B, 3, H, W), |m| for images that were mixed on [-1, 1]; H and W multiples of 8, at least 16.
+            known: (B, 3, H, W), the part of m that is known, signed; zeros where nothing is.
+
+        Returns:
+            (B, 3, H, W) float32: log odds that the value is positive.  Where nothing is known the global sign is a
+            guess from the statistics of images.
+        """
+        x = self.stem(F.pixel_unshuffle(_features(magnitude, known), 2))
+        x = a = self.down_a(x)
+        x = b = self.down_b(self.to_b(x))
+        x = self.middle(self.to_c(x))
+        x = self.up_b(b + self.from_c(x))
+        x = self.up_a(a + self.from_b(x))
+        return F.pixel_shuffle(self.head(x), 2).float()
+
+
+def _features(magnitude: Tensor, known: Tensor) -> Tensor:
+    """(B, 10, H, W): |m| and the known part in units of each image's own RMS, log |m| (zero crossings stand out), scale."""
+    scale = magnitude.square().mean((1, 2, 3), keepdim=True).sqrt() + _EPS
+    relative = magnitude / scale
+    log = (relative + 0.01).log() * 0.5
+    plane = scale.log().expand(-1, 1, *magnitude.shape[2:])
+    return torch.cat([relative, log, known / scale, plane], 1)

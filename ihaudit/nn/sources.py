@@ -1,0 +1,57 @@
+"""Which photographs train a network and which are kept for measuring it: one split, used by training and benchmarks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ihaudit.errors import ImageError
+
+#: Images of cifar10_train20k from here on, and this many patches, belong to measurements and are never trained on.
+CIFAR_HELD_OUT, PATCHES_HELD_OUT = 10_000, 10_000
+
+
+@dataclass(frozen=True)
+class Split:
+    """uint8 (N, 32, 32, 3) arrays: what may be trained on, and held-out public-like and private-like images."""
+
+    train_private: NDArray[np.uint8]
+    train_public: NDArray[np.uint8]
+    held_cifar: NDArray[np.uint8]
+    held_patches: NDArray[np.uint8]
+
+
+def _read(folder: Path, name: str) -> dict[str, NDArray]:
+    path = folder / f"{name}.npz"
+    if not path.exists():
+        raise ImageError(f"there is no {path}; name the folder with the training images by --data")
+    with np.load(path) as z:
+        return {k: z[k] for k in z.files}
+
+
+def load_split(folder: Path, seed: int = 0) -> Split:
+    """The split of ``cifar10_train20k``, ``cifar100_train5k`` and ``imagenet_patches`` in `folder`.
+
+    CIFAR: the first 10,000 of cifar10_train20k and cifar100_train5k train, the rest is held out.  Patches: whole
+    photographs (`source_index`), in an order fixed by `seed`, are held out until 10,000 patches are; the others train.
+
+    Raises:
+        ImageError: a file is missing.
+    """
+    cifar = _read(folder, "cifar10_train20k")["images"]
+    other = _read(folder, "cifar100_train5k")["images"]
+    patches = _read(folder, "imagenet_patches")
+    source = patches["source_index"]
+    photographs = np.random.default_rng([seed, 77]).permutation(np.unique(source))
+    count = np.cumsum([int((source == p).sum()) for p in photographs])
+    held = photographs[: int(np.searchsorted(count, PATCHES_HELD_OUT)) + 1]
+    inside = np.isin(source, held)
+    return Split(
+        train_private=np.concatenate([cifar[:CIFAR_HELD_OUT], other]),
+        train_public=patches["images"][~inside],
+        held_cifar=cifar[CIFAR_HELD_OUT:],
+        held_patches=patches["images"][inside],
+    )
