@@ -122,6 +122,8 @@ class ClaimResult(_Model):
     bound: float
     quantile: float = 1.0
     adversary: list[str]
+    target: str | None = None  # game or attack id that the claim is restricted to
+    delta: float = 0.0  # of epsilon claims
     status: Literal["refuted", "not refuted", "inconclusive"]
     measured: Estimate | None = None
     by: str | None = None  # id of the strongest finding

@@ -36,13 +36,13 @@ def ranking(
     Returns:
         int64 (R,), a permutation.
     """
-    support = np.zeros(count)
+    support: NDArray[np.float64] = np.zeros(count)
     if members is not None and members.size:
         weights = np.ones(members.shape) if coefficients is None else np.abs(coefficients)
         inside = (members >= 0) & (members < count)
-        support = np.bincount(members[inside], weights=weights[inside], minlength=count)
+        support = np.bincount(members[inside], weights=weights[inside], minlength=count).astype(np.float64)
     # Rounded, so that ties broken by order do not hang on the last digits of a sum.
-    keys = [np.arange(count), -np.round(support, 6)]
+    keys: list[NDArray] = [np.arange(count), -np.round(support, 6)]
     if confidence is not None:
         keys.append(-np.round(np.nan_to_num(np.asarray(confidence, np.float64), nan=-np.inf), 6))
     return np.lexsort(keys).astype(np.int64)
@@ -90,12 +90,13 @@ def correlation(a: NDArray, b: NDArray, *, shift: int = 0) -> NDArray[np.float32
 
 def _highpass(x: NDArray) -> NDArray[np.float32]:
     v = np.asarray(x, np.float32)
-    if v.dtype != np.asarray(x).dtype and np.asarray(x).dtype == np.uint8:
-        v = v / 255
+    if np.asarray(x).dtype == np.uint8:
+        v = v / np.float32(255)
     v = v - gaussian_filter(v, sigma=(0, 3, 3, 0), mode="nearest")
     norm = np.sqrt(np.einsum("nhwc,nhwc->n", v, v))
     # Below 1e-3 in total the image is constant up to rounding.
-    return v * np.where(norm > 1e-3, 1 / np.maximum(norm, 1e-3), 0)[:, None, None, None].astype(np.float32)
+    scale = np.where(norm > 1e-3, 1 / np.maximum(norm, 1e-3), 0).astype(np.float32)
+    return (v * scale[:, None, None, None]).astype(np.float32)
 
 
 def assign(scores: NDArray) -> NDArray[np.int64]:

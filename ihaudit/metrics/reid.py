@@ -1,4 +1,4 @@
-"""Re-identification: of all private images and as many decoys, is the one a reconstruction looks most like the right one?
+"""Re-identification: of all private images and as many decoys, does a reconstruction look most like the right one?
 
 The measure of likeness is declared beforehand and the same everywhere: the mean of pinned SSIM and of the high-pass
 correlation over shifts by up to two pixels (`likeness`).  The first sees overall appearance, the second structure even
@@ -6,12 +6,14 @@ where an attack returns its image a little displaced.
 
 What "by chance" means depends on how reconstructions were paired with private images:
 
-* by provenance, no pixel was looked at, and a reconstruction without information picks its own image with probability
-  1 / (N + D), the number of private images and decoys;
-* by assignment, the pairing itself looked for likeness.  Then image and candidate must be each other's nearest, among
-  all candidates and among all private images and decoys; decoys are counted in the same way, and chance is the rate
-  at which they are hit.  Where candidates carry no information both rates have the same expectation, because decoys
-  and private images are exchangeable.
+* By provenance, no pixel was looked at, and a reconstruction without information picks its own image with probability
+  1 / (N + D), the number of private images and decoys.
+* By assignment, pairing looks for likeness, and the paired image would look alike even if candidates were noise.  So
+  pairing and identification use different pixels: candidates are assigned to private images by their left halves and
+  identified by their right halves, and the other way round; both have to name the image.  Candidates that are noise have
+  independent halves; those that are pictures of something else do not, so the same is done with the decoys in the
+  place of the private images, and how often that names a decoy is chance.  Decoys and private images are exchangeable
+  for an attack that recovers nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihaudit.metrics.intervals import rate_difference, rate_estimate
-from ihaudit.metrics.matching import correlation, similarity
+from ihaudit.metrics.matching import assign, correlation, similarity
 from ihaudit.stats import Estimate
 
 SHIFT = 2
@@ -40,9 +42,19 @@ class Reidentification:
     hits: NDArray[np.bool_]
 
 
-def likeness(a: NDArray, b: NDArray, *, device: str = "cpu") -> NDArray[np.float32]:
-    """The declared measure, float32 (R, M), of images (R, H, W, C) and (M, H, W, C) in [0, 1]; at most 1."""
-    return (similarity(a, b, device=device) + correlation(a, b, shift=SHIFT)) / 2
+def likeness(a: NDArray, b: NDArray, *, ssim: NDArray | None = None, device: str = "cpu") -> NDArray[np.float32]:
+    """The declared measure of images (R, H, W, C) and (M, H, W, C) in [0, 1], at most 1.
+
+    Args:
+        a, b: the images.
+        ssim: float (R, M) their `similarity`, where it is known already.
+        device: torch device.
+
+    Returns:
+        float32 (R, M).
+    """
+    overall = similarity(a, b, device=device) if ssim is None else ssim
+    return ((overall + correlation(a, b, shift=SHIFT)) / 2).astype(np.float32)
 
 
 def reidentify(
@@ -52,6 +64,7 @@ def reidentify(
     decoys: NDArray | None,
     *,
     by_provenance: bool,
+    ssim: NDArray | None = None,
     device: str = "cpu",
 ) -> Reidentification:
     """Top-1 re-identification of private images.
@@ -62,38 +75,47 @@ def reidentify(
         private: (N, H, W, C).
         decoys: (D, H, W, C), images like the private ones that the attack cannot have seen, or None.
         by_provenance: whether `chosen` was made without looking at pixels.
+        ssim: float (R, N + D) `similarity` of candidates to private images and decoys, where it is known already.
         device: torch device.
 
     Returns:
         `Reidentification`.  Without decoys and by assignment there is no honest chance level: all None.
     """
     n, d = len(private), 0 if decoys is None else len(decoys)
-    none = Reidentification(Estimate(None), None, Estimate(None), np.zeros(n, bool))
+    misses = np.zeros(n, bool)
     if n == 0 or (d == 0 and not by_provenance):
-        return none
-    if len(candidates) == 0:
-        hits = null = np.zeros(n, bool)
-    else:
-        pool = private if decoys is None or d == 0 else np.concatenate([private, decoys])
-        scores = likeness(candidates, pool, device=device)
-        # Pictures that occur twice must not tie with themselves: copies of an image count as that image.
-        copies = _copies(pool)
-        if by_provenance:
-            rows = np.maximum(chosen, 0)
-            hits = (chosen >= 0) & _is_top(scores[rows], np.arange(n), copies)
-            null = np.zeros(0, bool)
-        else:
-            mutual = _mutual(scores, copies)
-            hits, null = mutual[:n], mutual[n:]
-    rate = rate_estimate(int(hits.sum()), n)
+        return Reidentification(Estimate(None), None, Estimate(None), misses)
+    pool = private if decoys is None or d == 0 else np.concatenate([private, decoys])
     if by_provenance:
-        chance = 1 / (n + d)
-        above = Estimate(*(None if x is None else x - chance for x in (rate.value, rate.low, rate.high)), n=n)
-    else:
-        missed = null if len(null) else np.zeros(d, bool)
-        chance = float(missed.mean())
-        above = rate_difference(int(hits.sum()), n, int(missed.sum()), d)
-    return Reidentification(rate, chance, above, hits)
+        hits = misses
+        if len(candidates):
+            scores = likeness(candidates, pool, ssim=ssim, device=device)
+            own = _is_top(scores[np.maximum(chosen, 0)], np.arange(n), _copies(pool))
+            hits = (chosen >= 0) & own
+        rate, chance = rate_estimate(int(hits.sum()), n), 1 / (n + d)
+        ends = (None if x is None else x - chance for x in (rate.value, rate.low, rate.high))
+        return Reidentification(rate, chance, Estimate(*ends, n), hits)
+    named = _by_halves(candidates, pool, n, device) if len(candidates) else np.zeros(n + d, bool)
+    hits, null = named[:n], named[n:]
+    above = rate_difference(int(hits.sum()), n, int(null.sum()), d)
+    return Reidentification(rate_estimate(int(hits.sum()), n), float(null.mean()), above, hits)
+
+
+def _by_halves(candidates: NDArray, pool: NDArray, n: int, device: str) -> NDArray[np.bool_]:
+    """bool (N + D,): named by the right halves of the candidate its left half was assigned to, and the reverse."""
+    middle = pool.shape[2] // 2
+    halves = (np.s_[:, :, :middle], np.s_[:, :, pool.shape[2] - middle :])
+    if middle < 3:
+        # Too narrow to split into columns; rows then (an image of under 6x6 pixels has no structure to tell).
+        middle = pool.shape[1] // 2
+        halves = (np.s_[:, :middle], np.s_[:, pool.shape[1] - middle :])
+    left, right = (likeness(candidates[h], pool[h], device=device) for h in halves)
+    named = np.ones(len(pool), bool)
+    for pairing, naming, half in ((left, right, halves[1]), (right, left, halves[0])):
+        chosen = np.concatenate([assign(pairing[:, :n]), assign(pairing[:, n:])])
+        top = _is_top(naming[np.maximum(chosen, 0)], np.arange(len(pool)), _copies(pool[half]))
+        named &= (chosen >= 0) & top
+    return named
 
 
 def _copies(pool: NDArray) -> NDArray[np.int64]:
@@ -107,9 +129,3 @@ def _is_top(scores: NDArray, target: NDArray, copies: NDArray) -> NDArray[np.boo
     own = scores[np.arange(len(scores)), target]
     others = np.where(copies[None] == copies[target][:, None], -np.inf, scores)
     return own > others.max(axis=1) + MARGIN
-
-
-def _mutual(scores: NDArray, copies: NDArray) -> NDArray[np.bool_]:
-    """For each image (column) whether its nearest candidate has it, in turn, as its nearest image."""
-    nearest = scores.argmax(axis=0)
-    return _is_top(scores[nearest], np.arange(scores.shape[1]), copies)
