@@ -19,7 +19,12 @@ T = TypeVar("T")
 _ITEMS: dict[str, dict[str, Any]] = {}
 _LOADED: set[str] = set()
 #: kind -> sub-package whose modules register items of that kind
-PACKAGES = {"attack": "ihaudit.attacks", "stage": "ihaudit.attacks.stages", "game": "ihaudit.games"}
+PACKAGES = {
+    "attack": "ihaudit.attacks",
+    "stage": "ihaudit.attacks.stages",
+    "game": "ihaudit.games",
+    "format": "ihaudit.report",
+}
 
 
 def register(kind: str, id_: str) -> Callable[[T], T]:
