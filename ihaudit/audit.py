@@ -95,13 +95,14 @@ def run_audit(options: AuditOptions, reporter: Reporter) -> tuple[Path, Results]
         raise UsageError(f"{problem}; or leave the PDF out with --format html")
     source = locate(options.scheme)
     data = load_data(options, profile)
-    folder, finished = output_folder(options, source.name)
+    folder, finished = output_folder(options, source.path.stem)
     if finished:
         reporter.note(f"{folder} holds a complete audit; nothing is left to resume")
         return folder, read_results(folder)
     limits = Limits(time_s=options.scheme_timeout_s, memory_mb=options.scheme_memory_mb)
-    with SchemeProcess(source, parse_sets(options.sets), public=data.public.images, limits=limits) as scheme:
-        claims: list[Claim] = list(scheme.claims)
+    sets, public = parse_sets(options.sets), data.public.images
+    with SchemeProcess(source, sets, public=public, limits=limits, hidden=[folder]) as scheme:
+        claims = list(scheme.card.claims)
         adversary = choose_adversary(options.knows, claims)
         items = plan_items(options, profile, adversary, claims)
         audit = _Audit(options, profile, device, data, scheme, claims, adversary, items, folder, reporter, started)
@@ -225,7 +226,8 @@ class _Audit:
 
     def _score(self, item: Item, run: AttackRun, release: Release, truth: Truth) -> Finding:
         decoys = self.data.decoys(len(truth.images))
-        return attack_finding(item, run, truth, release, decoys, self.options.gates)
+        ctx = self._context("score", item.spec)
+        return attack_finding(item, run, truth, release, decoys, self.options.gates, ctx)
 
     def _baselines(self, release: Release, truth: Truth) -> list[Finding]:
         # Baselines answer "what would someone guess who ignores the encodings", so they may know all public material.
@@ -278,7 +280,7 @@ class _Audit:
             profile=o.profile,
             seed=o.seed,
             options={"gates": asdict(o.gates), "sets": list(o.sets), "attacks": o.attacks, "games": o.games},
-            scheme=SchemeCard(**{**asdict(card), "log": self.scheme.log}),
+            scheme=SchemeCard(**card.as_dict(), log=self.scheme.log),
             release=self._release_card(release, truth),
             private=_image_card(self.data.private),
             public=_image_card(self.data.public),

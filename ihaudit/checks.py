@@ -20,8 +20,8 @@ def release_checks(release: Release, truth: Truth) -> list[Finding]:
 def plain_copies(release: Release, truth: Truth) -> Finding:
     """Whether any released field repeats private images themselves (flattened, scaled, in 8 bits, ...)."""
     found = leaks(release, truth.images)
-    table = {"columns": ["field", "private images", "smallest correlation"]}
-    rows = [[leak["field"], leak["images"], round(float(leak["correlation"]), 4)] for leak in found]
+    table = {"columns": ["field", "private images", "how", "largest correlation"]}
+    rows = [[leak["field"], leak["images"], leak["form"], round(float(leak["worst"]), 4)] for leak in found]
     names = ", ".join(f"{leak['field']} ({leak['images']} images)" for leak in found)
     return Finding(
         id="plain-copies",

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ihaudit import registry
 from ihaudit.context import Context, derive_seed
 from ihaudit.findings import attack_finding
@@ -40,7 +42,7 @@ def run_controls(
     data: Data, profile: Profile, items: Sequence[Item], gates: GateOptions, worker: AttackWorker, ctx: Context
 ) -> list[Finding]:
     """Audit the four controls with the attacks and games of this audit, at the profile's control size."""
-    small = replace(data, private=data.private.subset(_first(len(data.private.images), profile.n_control)))
+    small = replace(data, private=data.private.subset(np.arange(min(len(data.private.images), profile.n_control))))
     findings = []
     for index, (name, sets, must_break) in enumerate(CONTROLS):
         ctx.progress(name, index / len(CONTROLS))
@@ -54,10 +56,6 @@ def run_controls(
     return findings
 
 
-def _first(available: int, wanted: int) -> slice:
-    return slice(0, min(available, wanted))
-
-
 def _attacks(
     data: Data, items: Sequence[Item], gates: GateOptions, worker: AttackWorker, ctx: Context, scheme: SchemeProcess
 ) -> list[Finding]:
@@ -69,7 +67,8 @@ def _attacks(
             continue
         view = make_view(release.public_part(), item.knows, data, scheme.card)
         run = worker.run(item.spec, view, ctx.child(item.spec), scheme if "oracle" in item.knows else None)
-        finding = attack_finding(item, run, truth, release, data.decoys(len(truth.images)), gates)
+        decoys = data.decoys(len(truth.images))
+        finding = attack_finding(item, run, truth, release, decoys, gates, ctx.child("score", item.spec))
         if finding.status != "not run":
             parts.append(finding)
     return parts

@@ -38,9 +38,7 @@ def handled(command: Callable[..., Any]) -> Callable[..., Any]:
             if type(e).__module__.startswith("typer."):
                 raise  # usage errors: typer prints them and exits with 2
             traceback.print_exc()
-            fail(
-                f"internal error ({type(e).__name__}: {e}); this is a defect of ihaudit, please report it"
-            )
+            fail(f"internal error ({type(e).__name__}: {e}); this is a defect of ihaudit, please report it")
             raise typer.Exit(4) from None
 
     return wrapped

@@ -42,14 +42,10 @@ def command(
 
 def _rows(kind: str) -> list[dict[str, Any]]:
     from ihaudit import registry
+    from ihaudit.loader import reference_names
 
     if kind == "schemes":
-        from ihaudit.loader import reference_schemes
-
-        return [
-            {"name": s.name, "title": s.summary, "parameters": ", ".join(f"{k}={v}" for k, v in s.parameters.items())}
-            for s in reference_schemes()
-        ]
+        return [_scheme_row(name) for name in reference_names()]
     if kind == "stages":
         rows = []
         for key, obj in registry.load("stage").items():
@@ -67,3 +63,25 @@ def _rows(kind: str) -> list[dict[str, Any]]:
         }
         for id_, obj in registry.load(kind.removesuffix("s")).items()
     ]
+
+
+def _scheme_row(name: str) -> dict[str, Any]:
+    """A reference scheme is the package's own code, so it may be imported here; a user's file never is."""
+    import dataclasses
+    import importlib
+
+    from ihaudit.scheme import Scheme
+
+    module = importlib.import_module("ihaudit.schemes." + name.replace("-", "_"))
+    cls = next(
+        c
+        for c in vars(module).values()
+        if isinstance(c, type) and issubclass(c, Scheme) and c.__module__ == module.__name__
+    )
+    fields = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
+    doc = " ".join((cls.__doc__ or "").split())
+    return {
+        "name": name,
+        "title": doc.split(". ")[0].rstrip(".") + ".",
+        "parameters": ", ".join(f"{f.name}={f.default}" for f in fields),
+    }
