@@ -1,0 +1,256 @@
+"""Sections 4, 5 and 7: one card per game, attack, control, check, with the tables and charts of its details."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from ihaudit.report import details, plots, words
+from ihaudit.report.summary import best_baseline
+from ihaudit.results import Finding, StageRecord
+from ihaudit.stats import Estimate
+
+if TYPE_CHECKING:
+    from ihaudit.report.base import Source
+
+#: Findings of these kinds stand beside the games, in section 4.
+FORMAL = ("game", "check", "marginal", "utility")
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """One metric as printed."""
+
+    label: str
+    value: str
+    interval: str
+    n: str
+    hint: str
+    primary: bool
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart with its caption; the alternative text says what it shows."""
+
+    uri: str
+    caption: str
+    alt: str
+
+
+@dataclass(frozen=True)
+class StageRow:
+    """One stage of an attack: what it measured itself, and what the truth says it got right."""
+
+    name: str
+    variant: str
+    seconds: str
+    quality: str
+    diagnostics: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """A finding ready for the template."""
+
+    finding: Finding
+    sentence: str
+    metrics: list[MetricRow]
+    stages: list[StageRow]
+    lost: str
+    tables: list[details.Table]
+    charts: list[Chart]
+    notes: list[str]
+    floor: details.Floor | None
+    epsilon: details.Epsilon | None
+    cost: str
+    needs: list[str]
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def metric_rows(finding: Finding) -> list[MetricRow]:
+    """All metrics of a finding, the pre-declared one first."""
+    names = sorted(finding.metrics, key=lambda n: n != finding.primary)
+    rows = []
+    for name in names:
+        e, m = finding.metrics[name], words.metric(name)
+        rows.append(
+            MetricRow(
+                m.label,
+                words.scaled(e.value, m.unit),
+                words.interval(e, m.unit),
+                words.number(e.n) if e.n else "",
+                m.hint,
+                name == finding.primary,
+            )
+        )
+    return rows
+
+
+def cost_text(finding: Finding) -> str:
+    """Wall, CPU and GPU time and memory of a finding."""
+    c = finding.cost
+    if not (c.wall_s or c.cpu_s or c.gpu_s):
+        return ""
+    parts = [f"{words.duration(c.wall_s)} on the clock"]
+    if c.cpu_s:
+        parts.append(f"{words.duration(c.cpu_s)} CPU")
+    if c.gpu_s:
+        parts.append(f"{words.duration(c.gpu_s)} GPU")
+    if c.peak_mb:
+        parts.append(f"{words.number(round(c.peak_mb))} MB at most")
+    return ", ".join(parts)
+
+
+def _figures(values: dict[str, Any]) -> str:
+    shown = []
+    for name, value in values.items():
+        if isinstance(value, (list, tuple, dict)) and len(value) > 6:
+            continue
+        shown.append(f"{name.replace('_', ' ')} {details.cell(value)}")
+    return "; ".join(shown[:10])
+
+
+def _stage_row(stage: StageRecord) -> StageRow:
+    quality = {k: v for k, v in stage.quality.items() if v is not None}
+    return StageRow(
+        stage.name, stage.variant, words.duration(stage.seconds), _figures(quality), _figures(stage.diagnostics)
+    )
+
+
+def where_lost(finding: Finding) -> str:
+    """The stage that the truth says got the least right, in words; empty where the truth says nothing."""
+    shares = [
+        (value, stage, name)
+        for stage in finding.stages
+        for name, value in stage.quality.items()
+        if value is not None and 0 <= value <= 1 and not name.endswith("error")
+    ]
+    if not shares:
+        return ""
+    value, stage, name = min(shares, key=lambda t: t[0])
+    text = f"{name.replace('_', ' ')} {words.number(value, 2)}"
+    if value > 0.95:
+        return f"No judged stage lost much; the lowest figure is that of “{stage.name}” ({text})."
+    return f"Of the stages that can be judged, most was lost in “{stage.name}” ({text}; 1 would be without loss)."
+
+
+def _charts(finding: Finding) -> list[Chart]:
+    charts = []
+    curves = details.curves(finding)
+    curves.sort(key=lambda c: (c.xlabel, c.ylabel, c.log))
+    for _, group in groupby(curves, key=lambda c: (c.xlabel, c.ylabel, c.log)):
+        part = list(group)[:6]
+        names = words.listing([c.name for c in part])
+        caption = f"{finding.title}: {part[0].ylabel or names} against {part[0].xlabel or 'x'}"
+        charts.append(Chart(plots.lines(part), caption, f"Line chart. {caption}. Curves: {names}."))
+    return charts
+
+
+def card(finding: Finding) -> Card:
+    """The card of one finding."""
+    return Card(
+        finding,
+        words.sentence(finding.sentence),
+        metric_rows(finding),
+        [_stage_row(s) for s in finding.stages],
+        where_lost(finding),
+        details.tables(finding),
+        _charts(finding),
+        details.sentences(finding, "notes"),
+        details.floor(finding),
+        details.epsilon(finding),
+        cost_text(finding),
+        [words.KNOWLEDGE[k][0].lower() for k in finding.needs if k in words.KNOWLEDGE],
+    )
+
+
+def ran(source: Source, kind: str) -> list[Finding]:
+    """Findings of a kind that ran, the broken ones first."""
+    order = {"broken": 0, "inconclusive": 1, "no break found": 2, "measured": 3}
+    found = [f for f in source.results.of_kind(kind) if f.status != "not run"]
+    return sorted(found, key=lambda f: order.get(f.status, 4))
+
+
+def games(source: Source) -> dict[str, Any]:
+    """Section 4."""
+    found = ran(source, "game")
+    rows = []
+    for f in found:
+        advantage = f.metrics.get("advantage")
+        floor = details.floor(f)
+        epsilon = details.epsilon(f)
+        rows.append(
+            {
+                "finding": f,
+                "advantage": words.estimate(advantage),
+                "right": words.scaled((1 + advantage.value) / 2, "%") if advantage and advantage.value is not None else "n/a",
+                "n": words.number(advantage.n) if advantage and advantage.n else "",
+                "floor": words.number(floor.value) if floor else "",
+                "epsilon": epsilon.text if epsilon else "",
+            }
+        )
+    return {
+        "rows": rows,
+        "cards": [card(f) for f in found],
+        "charts": _game_charts(found),
+        "utility": [card(f) for f in ran(source, "utility")],
+        "checks": [card(f) for f in ran(source, "check")],
+        "marginals": [card(f) for f in ran(source, "marginal")],
+    }
+
+
+def _game_charts(found: Sequence[Finding]) -> list[Chart]:
+    charts = []
+    bars = []
+    for f in found:
+        e, floor = f.metrics.get("advantage"), details.floor(f)
+        if e is not None and e.value is not None:
+            bars.append((f.title, e.value, e.low, e.high, floor.value if floor else None))
+    if len(bars) > 1:
+        spoken = "; ".join(f"{b[0]}: {words.estimate(Estimate(b[1], b[2], b[3]))}" for b in bars)
+        floors = " A red triangle is the floor that the theorem predicts." if any(b[4] is not None for b in bars) else ""
+        caption = f"Advantage in each game with its 95 % interval; 0 is guessing, 1 is certainty.{floors}"
+        charts.append(Chart(plots.intervals(bars, "advantage"), caption, f"Chart of intervals. {spoken}."))
+    curves = [c for c in (details.roc(f) for f in found) if c is not None]
+    if curves:
+        caption = "ROC curves on logarithmic axes. What counts is the left edge: how many are caught at few false alarms."
+        shown = curves[: len(plots.LINES)]
+        charts.append(Chart(plots.roc(shown), caption, f"ROC curves of: {words.listing([c.name for c in shown])}."))
+    return charts
+
+
+def attacks(source: Source) -> dict[str, Any]:
+    """Section 5."""
+    results, base = source.results, best_baseline(source.results)
+    level = base.metrics["ssim"].value if base else None
+    found = ran(source, "attack")
+    rows = []
+    for f in found:
+        ssim = f.metrics.get("ssim")
+        rows.append(
+            {
+                "finding": f,
+                "ssim": words.estimate(ssim) if ssim else "n/a",
+                "q90": words.estimate(f.metrics.get("ssim_q90")),
+                "reid": words.estimate(f.metrics.get("reid"), "%"),
+                "above": words.scaled(above_baseline(ssim, level), "%"),
+                "cost": words.duration(f.cost.wall_s),
+            }
+        )
+    return {
+        "rows": rows,
+        "cards": [card(f) for f in found],
+        "baselines": [card(f) for f in results.of_kind("baseline") if f.status != "not run"],
+        "best_baseline": base,
+        "observations": [card(f) for f in ran(source, "observation")],
+    }
+
+
+def above_baseline(ssim: Estimate | None, level: float | None) -> float | None:
+    """(attack - baseline) / (1 - baseline): which share of what a trivial guess leaves open the attack closed."""
+    if ssim is None or ssim.value is None or level is None or level >= 1:
+        return None
+    return (ssim.value - level) / (1 - level)

@@ -1,0 +1,195 @@
+"""Reads the free-form ``details`` of findings into tables, curves and notes; whatever is malformed is left out.
+
+Conventions (all optional):
+    table: {"columns": [..], "rows": [[..], ..]};  tables: {title: table};  notes: [sentence, ..];  flags: [sentence, ..]
+    curves: {name: {"x": [..], "y": [..], "xlabel", "ylabel", "log": bool}};  roc: {"fpr": [..], "tpr": [..]}
+    floor: {"value", "formula", "note"};  epsilon: {"lower": {"value", "low", "high", "n"}, "delta", "ceiling", "kind"}
+    essay: {question key: sentence}, see `ihaudit.report.essay`
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ihaudit.report import words
+from ihaudit.results import Finding
+from ihaudit.stats import Estimate
+
+#: Rows of one table that are printed; the rest is counted and left to results.json.
+MAX_ROWS = 40
+
+
+@dataclass(frozen=True)
+class Table:
+    """A small table for the report; `numeric` marks the columns to align right, `left_off` counts rows not shown."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[str]]
+    numeric: list[bool]
+    left_off: int = 0
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One named curve."""
+
+    name: str
+    x: list[float]
+    y: list[float]
+    xlabel: str
+    ylabel: str
+    log: bool
+
+
+def cell(value: Any) -> str:
+    """One table cell as text."""
+    if value is None:
+        return "n/a"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (int, float)):
+        return words.number(value)
+    if isinstance(value, dict) and "value" in value:
+        return words.estimate(as_estimate(value))
+    if isinstance(value, (list, tuple)):
+        return ", ".join(cell(v) for v in value)
+    return str(value)
+
+
+def as_estimate(value: Any) -> Estimate | None:
+    """An `Estimate` from a number or a dict with value, low, high and n; None where it is neither."""
+    if isinstance(value, Estimate):
+        return value
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return Estimate(float(value))
+    if not isinstance(value, dict):
+        return None
+    try:
+        return Estimate(value.get("value"), value.get("low"), value.get("high"), value.get("n") or 0)
+    except (TypeError, ValueError):
+        return None
+
+
+def as_table(title: str, value: Any) -> Table | None:
+    """A `Table` from ``{"columns", "rows"}``, or None where it has not that shape."""
+    if not isinstance(value, dict):
+        return None
+    columns, rows = value.get("columns"), value.get("rows")
+    if not isinstance(columns, list) or not isinstance(rows, list) or not columns or not rows:
+        return None
+    if not all(isinstance(r, (list, tuple)) for r in rows):
+        return None
+    width = len(columns)
+    cells = [[cell(v) for v in list(r)[:width]] + [""] * (width - len(r)) for r in rows[:MAX_ROWS]]
+    numeric = [
+        all(len(r) <= i or r[i] is None or isinstance(r[i], (int, float, dict)) for r in rows) for i in range(width)
+    ]
+    return Table(title, [str(c) for c in columns], cells, numeric, max(0, len(rows) - MAX_ROWS))
+
+
+def tables(finding: Finding) -> list[Table]:
+    """All tables of a finding."""
+    found = [as_table("", finding.details.get("table"))]
+    more = finding.details.get("tables")
+    if isinstance(more, dict):
+        found += [as_table(str(title), value) for title, value in more.items()]
+    return [t for t in found if t is not None]
+
+
+def _floats(value: Any) -> list[float] | None:
+    if not isinstance(value, (list, tuple)):
+        return None
+    try:
+        return [float("nan") if v is None else float(v) for v in value]
+    except (TypeError, ValueError):
+        return None
+
+
+def as_curve(name: str, value: Any) -> Curve | None:
+    """A `Curve`, or None where the value is not one."""
+    if not isinstance(value, dict):
+        return None
+    x, y = _floats(value.get("x")), _floats(value.get("y"))
+    if not x or not y or len(x) != len(y):
+        return None
+    return Curve(name, x, y, str(value.get("xlabel", "")), str(value.get("ylabel", "")), bool(value.get("log")))
+
+
+def curves(finding: Finding) -> list[Curve]:
+    """All curves of a finding but its ROC."""
+    value = finding.details.get("curves")
+    found = [as_curve(str(k), v) for k, v in value.items()] if isinstance(value, dict) else []
+    return [c for c in found if c is not None]
+
+
+def roc(finding: Finding) -> Curve | None:
+    """The ROC curve of a finding, or None."""
+    value = finding.details.get("roc")
+    if not isinstance(value, dict):
+        return None
+    return as_curve(finding.title, {"x": value.get("fpr"), "y": value.get("tpr")})
+
+
+def sentences(finding: Finding, key: str) -> list[str]:
+    """A list of sentences in ``details[key]`` (a single string counts as one)."""
+    value = finding.details.get(key)
+    if isinstance(value, str):
+        return [words.sentence(value)]
+    return [words.sentence(str(v)) for v in value if v] if isinstance(value, (list, tuple)) else []
+
+
+@dataclass(frozen=True)
+class Floor:
+    """The advantage that a theorem guarantees to an adversary, from the measured accuracy."""
+
+    value: float | None
+    formula: str
+    note: str
+
+
+def floor(finding: Finding) -> Floor | None:
+    """The theorem's floor of a game, or None."""
+    value = finding.details.get("floor")
+    if not isinstance(value, dict):
+        return None
+    estimate = as_estimate(value.get("value"))
+    note = str(value.get("note") or "the constant is as derived in our documentation, not as printed in the paper")
+    return Floor(estimate.value if estimate else None, str(value.get("formula") or ""), words.sentence(note))
+
+
+@dataclass(frozen=True)
+class Epsilon:
+    """A lower bound on epsilon with the largest value that this many trials could have shown."""
+
+    lower: Estimate
+    delta: float | None
+    ceiling: float | None
+    kind: str
+
+    @property
+    def text(self) -> str:
+        """Never "epsilon = ...": only what was shown, and how far it could have been shown."""
+        shown = self.lower.low if self.lower.low is not None else self.lower.value
+        if shown is None:
+            return "nothing shown"
+        parts = [f"≥ {words.number(max(shown, 0.0), 2)}"]
+        if self.ceiling is not None:
+            at = " (at the ceiling)" if shown >= 0.95 * self.ceiling else ""
+            parts.append(f"{at or f'(at most {words.number(self.ceiling, 2)} could be shown)'}".strip())
+        return " ".join(parts)
+
+
+def epsilon(finding: Finding) -> Epsilon | None:
+    """The epsilon bound of a game, or None."""
+    value = finding.details.get("epsilon")
+    if not isinstance(value, dict):
+        return None
+    lower = as_estimate(value.get("lower"))
+    if lower is None:
+        return None
+    delta, ceiling = as_estimate(value.get("delta")), as_estimate(value.get("ceiling"))
+    return Epsilon(
+        lower, delta.value if delta else None, ceiling.value if ceiling else None, str(value.get("kind") or "")
+    )

@@ -1,0 +1,68 @@
+"""report.pdf: the HTML page set on A4 by WeasyPrint."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import re
+from functools import lru_cache
+from typing import Any
+
+from ihaudit.errors import UsageError
+from ihaudit.report import html
+from ihaudit.report.base import Source, report_format
+
+#: What WeasyPrint loads at run time, by the names of Debian and Ubuntu.
+DEBIAN = "libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core"
+
+
+@lru_cache(maxsize=1)
+def check() -> str | None:
+    """Why a PDF cannot be written here, in one sentence with the remedy; None where it can.
+
+    Cheap enough to be asked before an audit starts.
+    """
+    try:
+        # WeasyPrint prints advice to stdout when a library is missing; ours is shorter.
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            import weasyprint  # noqa: F401
+    except ImportError as e:
+        return f"PDF reports need the package weasyprint, which does not import ({e}); pip install weasyprint"
+    except OSError as e:
+        library = re.search(r"'([^']+)'", str(e))
+        name = f" ({library[1]})" if library else ""
+        return (
+            f"PDF reports need the Pango libraries{name}; on Debian or Ubuntu: apt-get install {DEBIAN}; on macOS: "
+            "brew install pango"
+        )
+    return None
+
+
+def _fetcher() -> Any:
+    """Only data: URIs can be fetched, whatever a scheme's text smuggles in."""
+    from weasyprint.urls import default_url_fetcher
+
+    def fetch(url: str, *args: Any, **kwargs: Any) -> Any:
+        if not url.startswith("data:"):
+            raise ValueError("a report loads nothing from outside itself")
+        return default_url_fetcher(url, *args, **kwargs)
+
+    return fetch
+
+
+@report_format("pdf", "report.pdf")
+def render(source: Source) -> bytes:
+    """The report as PDF.
+
+    Raises:
+        UsageError: the PDF libraries are missing.
+    """
+    if problem := check():
+        raise UsageError(problem)
+    from weasyprint import HTML
+
+    for name in ("weasyprint", "fontTools"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    page = HTML(string=html.render(source), url_fetcher=_fetcher(), media_type="print")
+    return page.write_pdf() or b""

@@ -1,0 +1,201 @@
+"""Charts as self-contained SVG, drawn without a display and without global state."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ihaudit.report.details import Curve
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: Colours of sufficient contrast on white; every line also differs by its dash pattern or marker.
+INK, GRID, ACCENT, ALARM, MUTED = "#1f2933", "#d9dee4", "#1f4e79", "#9b1c1c", "#5a6675"
+LINES = ("#1f4e79", "#9b1c1c", "#2f6f4f", "#7a4b00", "#5b3a8c", "#3b4754")
+DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
+_STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8.5,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "svg.fonttype": "path",  # glyphs as paths: the same picture in a browser and in the PDF, whatever fonts there are
+    "svg.hashsalt": "ihaudit",  # the same results give the same bytes
+}
+
+
+def _svg(draw: Any, width: float, height: float) -> str:
+    """Run `draw(figure)` on a figure of `width` x `height` inches and return it as a data URI."""
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        draw(figure)
+        buffer = io.BytesIO()
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def histogram(scores: NDArray, marks: Sequence[tuple[str, float]], bound: float | None, xlabel: str) -> str:
+    """Histogram of per-image scores.
+
+    Args:
+        scores: (N,), NaN entries are left out.
+        marks: (name, value) of the baselines, drawn as labelled vertical lines.
+        bound: the gate's bound, or None.
+        xlabel: of the score.
+    """
+    values = scores[np.isfinite(scores)]
+
+    def draw(figure: Figure) -> None:
+        ax = figure.add_subplot()
+        low = float(min([0.0, *values, *(v for _, v in marks)]))
+        bins = np.linspace(np.floor(low * 20) / 20, 1.0, max(21, int((1.0 - low) * 25)))
+        counts, _, _ = ax.hist(values, bins=bins, color="#7f9bb8", edgecolor="white", linewidth=0.6)
+        top = float(np.max(counts, initial=1.0))
+        lines = [(name, value, MUTED, DASHES[1 + i % 3]) for i, (name, value) in enumerate(marks)]
+        if bound is not None:
+            lines.append(("bound of the gate", bound, ALARM, "-"))
+        lines.sort(key=lambda t: t[1])
+        ax.set_ylim(0, top * (1.12 + 0.13 * len(lines)))
+        for i, (name, value, colour, dash) in enumerate(lines):
+            y = top * (1.06 + 0.13 * (len(lines) - 1 - i))
+            ax.plot([value, value], [0, y], color=colour, linestyle=dash, linewidth=1.3)
+            left = value > bins[0] + 0.62 * (bins[-1] - bins[0])
+            ax.annotate(
+                f"{name} {value:.2f}",
+                (value, y),
+                xytext=(-4 if left else 4, -1),
+                textcoords="offset points",
+                ha="right" if left else "left",
+                va="center",
+                color=colour,
+                fontsize=8,
+            )
+        ax.set_xlabel(xlabel)
+        ax.set_ylabel("private images")
+        ax.yaxis.get_major_locator().set_params(integer=True)  # type: ignore[attr-defined]
+        ax.set_xlim(bins[0], 1.0)
+
+    return _svg(draw, 6.6, 2.7)
+
+
+def intervals(rows: Sequence[tuple[str, float, float | None, float | None, float | None]], xlabel: str) -> str:
+    """Estimates with their intervals, one line each: (name, value, low, high, floor or None)."""
+
+    def draw(figure: Figure) -> None:
+        ax = figure.add_subplot()
+        for i, (_, value, low, high, least) in enumerate(rows):
+            y = len(rows) - 1 - i
+            if low is not None and high is not None:
+                ax.plot([low, high], [y, y], color=ACCENT, linewidth=2, solid_capstyle="butt")
+                for end in (low, high):
+                    ax.plot([end, end], [y - 0.14, y + 0.14], color=ACCENT, linewidth=1.2)
+            ax.plot([value], [y], "o", color=ACCENT, markersize=5)
+            if least is not None:
+                ax.plot([least], [y], marker="<", color=ALARM, markersize=5.5, linestyle="none")
+        ax.axvline(0, color=MUTED, linewidth=1)
+        ax.text(0, len(rows) - 0.35, " guessing", color=MUTED, fontsize=7.5, va="bottom")
+        ax.set_yticks(range(len(rows)), [_short(r[0]) for r in rows][::-1])
+        ax.set_ylim(-0.6, len(rows) - 0.05)
+        lowest = min(min(x for x in r[1:4] if x is not None) for r in rows)
+        ax.set_xlim(min(-0.05, lowest - 0.03), 1.03)
+        ax.grid(axis="x")
+        ax.set_axisbelow(True)
+        ax.set_xlabel(xlabel)
+        ax.tick_params(axis="y", length=0)
+
+    return _svg(draw, 6.6, 0.75 + 0.3 * len(rows))
+
+
+def roc(curves: Sequence[Curve]) -> str:
+    """ROC curves on log axes: what matters is how many are caught at few false alarms."""
+
+    def draw(figure: Figure) -> None:
+        ax = figure.add_subplot()
+        least = 1.0
+        for i, c in enumerate(curves):
+            x, y = np.asarray(c.x, float), np.asarray(c.y, float)
+            keep = np.isfinite(x) & np.isfinite(y) & (x > 0) & (y > 0)
+            if not keep.any():
+                continue
+            least = min(least, float(x[keep].min()))
+            ax.plot(
+                x[keep],
+                y[keep],
+                color=LINES[i % len(LINES)],
+                linestyle=DASHES[i % len(DASHES)],
+                linewidth=1.6,
+                label=_short(c.name, 44),
+            )
+        least = min(max(least, 1e-5), 1e-2)
+        ax.plot([least, 1], [least, 1], color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)), label="guessing")
+        ax.set_xscale("log")
+        ax.set_yscale("log")
+        ax.set_xlim(least, 1)
+        ax.set_ylim(least, 1.15)
+        ax.set_xlabel("false alarms (false-positive rate)")
+        ax.set_ylabel("caught (true-positive rate)")
+        ax.grid()
+        ax.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=8)
+
+    return _svg(draw, 6.6, 3.0)
+
+
+def lines(curves: Sequence[Curve]) -> str:
+    """Several curves that share their axes."""
+
+    def draw(figure: Figure) -> None:
+        ax = figure.add_subplot()
+        for i, c in enumerate(curves):
+            marker = "o" if len(c.x) <= 24 else None
+            ax.plot(
+                c.x,
+                c.y,
+                color=LINES[i % len(LINES)],
+                linestyle=DASHES[i % len(DASHES)],
+                marker=marker,
+                markersize=3.5,
+                linewidth=1.5,
+                label=_short(c.name, 44),
+            )
+        _axes(ax, curves)
+        if len(curves) > 1 or curves[0].name:
+            ax.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=8)
+
+    return _svg(draw, 6.6, 2.6)
+
+
+def _axes(ax: Axes, curves: Sequence[Curve]) -> None:
+    first = curves[0]
+    if first.log:
+        if all(v > 0 for c in curves for v in c.x if np.isfinite(v)):
+            ax.set_xscale("log")
+        if all(v > 0 for c in curves for v in c.y if np.isfinite(v)):
+            ax.set_yscale("log")
+    ax.set_xlabel(first.xlabel)
+    ax.set_ylabel(first.ylabel)
+    ax.grid()
+    ax.set_axisbelow(True)
+
+
+def _short(text: str, limit: int = 36) -> str:
+    """One line of plain text for a chart; dollar signs would start TeX."""
+    text = " ".join(text.split()).replace("$", r"\$")
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"

@@ -1,0 +1,197 @@
+"""The words and the number formats of every report."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from ihaudit.results import Finding, Results
+from ihaudit.stats import Estimate
+
+#: A sign beside every status word, so that colour is never the only signal.
+STATUS_SIGN = {"broken": "✕", "no break found": "○", "inconclusive": "?", "not run": "–", "measured": "·"}
+STATUS_CLASS = {
+    "broken": "broken",
+    "no break found": "nobreak",
+    "inconclusive": "inconclusive",
+    "not run": "notrun",
+    "measured": "measured",
+}
+STATUS_MEANING = {
+    "broken": "an attack or game did better than the bound, beyond its confidence interval",
+    "no break found": "what was tried stayed within the bound; other attacks may not",
+    "inconclusive": "the measurement cannot be relied on; the reason is given",
+    "not run": "not tried; the reason is given",
+    "measured": "a number without a verdict, given for comparison",
+}
+
+KNOWLEDGE = {
+    "encodings": ("Encodings", "everything that the scheme publishes"),
+    "labels": ("Labels", "the label that is published with each encoding"),
+    "distribution": ("Distribution", "images like the private ones, none of them private, to train on"),
+    "code": ("Code", "the scheme and its parameters, not its randomness (Kerckhoffs' principle)"),
+    "public_set": ("Public set", "the very public images that were mixed in"),
+    "oracle": ("Oracle", "encodings of images of one's own choice, made with fresh randomness"),
+}
+
+KIND_WORD = {
+    "attack": "attack",
+    "game": "game",
+    "control": "control",
+    "check": "check",
+    "baseline": "baseline",
+    "marginal": "marginal test",
+    "utility": "utility",
+    "observation": "observation",
+}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a metric is called and printed; ``unit`` is "", "%", "pp" or a unit that follows the number."""
+
+    label: str
+    unit: str = ""
+    hint: str = ""
+
+
+METRICS = {
+    "ssim": Metric("SSIM, mean", hint="structural similarity; 1 = identical"),
+    "ssim_challenge": Metric("SSIM as the InstaHide Challenge computes it, mean", hint="stricter; see the glossary"),
+    "psnr": Metric("PSNR, mean", "dB", "higher = closer to the original"),
+    "l2": Metric("L2 distance, mean", hint="0 = identical"),
+    "reid": Metric("Re-identified", "%", "the right image is the nearest one"),
+    "reid_chance": Metric("Re-identified by guessing", "%"),
+    "reid_above_chance": Metric("Re-identified, above chance", "pp"),
+    "advantage": Metric("Advantage", hint="0 = guessing, 1 = certainty"),
+    "auc": Metric("AUC", hint="0.5 = guessing, 1 = certainty"),
+    "accuracy": Metric("Accuracy", "%"),
+    "epsilon": Metric("Epsilon, lower bound"),
+    "floor": Metric("Floor predicted by the theorem"),
+    "above_baseline": Metric("SSIM above the best baseline, of what was left to gain", "%"),
+}
+_QUANTILE = re.compile(r"^(?P<base>.+)_q(?P<q>\d+)$")
+_ENDINGS = {
+    "_median": "median",
+    "_best": "best image",
+    "_worst": "worst image",
+    "_max": "highest",
+    "_min": "lowest",
+    "_mean": "mean",
+}
+_PERCENT = re.compile(r"(accuracy|rate|share|recall|precision|tpr|fpr|fraction|found)(_|$)")
+
+
+def metric(name: str) -> Metric:
+    """How the metric `name` is called and printed; unknown names are made readable."""
+    if name in METRICS:
+        return METRICS[name]
+    if match := _QUANTILE.match(name):
+        base = metric(match["base"])
+        return Metric(f"{base.label.removesuffix(', mean')}, {int(match['q'])} % quantile", base.unit, base.hint)
+    for ending, word in _ENDINGS.items():
+        if name.endswith(ending):
+            base = metric(name.removesuffix(ending))
+            return Metric(f"{base.label.removesuffix(', mean')}, {word}", base.unit, base.hint)
+    words = name.replace("_", " ").replace("-", " ").strip()
+    return Metric(words[:1].upper() + words[1:], "%" if _PERCENT.search(name) else "")
+
+
+def number(x: float | int | None, digits: int = 3) -> str:
+    """A number as the report prints it: a true minus sign, thin spaces in thousands, no false precision."""
+    if x is None or (isinstance(x, float) and not math.isfinite(x)):
+        return "n/a"
+    if isinstance(x, int) or float(x).is_integer() and abs(x) >= 1000:
+        text = f"{int(x):,}".replace(",", "\u202f")
+    elif x != 0 and abs(x) < 10.0**-digits:
+        text = f"{x:.1e}"
+    else:
+        text = f"{x:.{digits if abs(x) < 10 else 1 if abs(x) >= 100 else 2}f}"
+    return text.replace("-", "−")
+
+
+def scaled(x: float | None, unit: str = "") -> str:
+    """`x` in `unit`: rates as per cent, decibels with one digit."""
+    if x is None:
+        return "n/a"
+    if unit in ("%", "pp"):
+        y = 100 * x
+        digits = 0 if y in (0.0, 100.0) else 1
+        return f"{y:.{digits}f}".replace("-", "−") + ("\u00a0%" if unit == "%" else "\u00a0points")
+    if unit:
+        return f"{number(x, 1)}\u00a0{unit}"
+    return number(x)
+
+
+def interval(e: Estimate | None, unit: str = "") -> str:
+    """The confidence interval alone, e.g. ``[0.80, 0.86]``; empty where there is none."""
+    if e is None or (e.low is None and e.high is None):
+        return ""
+    low, high = scaled(e.low, unit), scaled(e.high, unit)
+    if e.low is not None and e.high is not None:
+        if unit and low.endswith(tail := low[low.rfind("\u00a0") :]):
+            low = low.removesuffix(tail)
+        return f"[{low}, {high}]"
+    return f"≥ {low}" if e.low is not None else f"≤ {high}"
+
+
+def estimate(e: Estimate | None, unit: str = "") -> str:
+    """Value and interval, e.g. ``0.83 [0.80, 0.86]``."""
+    if e is None or e.value is None:
+        return "n/a"
+    return f"{scaled(e.value, unit)} {interval(e, unit)}".strip()
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds, minutes or hours, as one would say it."""
+    if seconds is None:
+        return "n/a"
+    if seconds < 0.1:
+        return "< 0.1 s"
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    if seconds < 6000:
+        return f"{seconds / 60:.1f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def plural(n: int, word: str, many: str = "") -> str:
+    """``1 attack``, ``2 attacks``."""
+    return f"{number(n)} {word if n == 1 else many or word + 's'}"
+
+
+def listing(items: list[str], last: str = "and") -> str:
+    """``a, b and c``."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}" if items else ""
+
+
+def sentence(text: str) -> str:
+    """`text` with a capital at its start and a full stop at its end."""
+    text = text.strip()
+    if not text:
+        return ""
+    return text[:1].upper() + text[1:] + ("" if text[-1] in ".!?" else ".")
+
+
+def verdict_word(results: Results) -> str:
+    """The one word of the audit, by the same gate that decides the exit code."""
+    if results.gate.exit_code == 1 or results.gate.status == "missed":
+        return "broken"
+    if results.gate.exit_code == 0 and results.gate.status == "met":
+        return "no break found"
+    return "inconclusive"
+
+
+def title_of(results: Results, id_: str | None) -> str:
+    """The title of a finding, its id where it is not among the findings, empty for None."""
+    finding = results.finding(id_) if id_ else None
+    return finding.title if finding else id_ or ""
+
+
+def primary(finding: Finding) -> tuple[str, Estimate] | None:
+    """The pre-declared statistic of a finding: ``primary``, or the best known of its metrics."""
+    for name in (finding.primary, "ssim_q90", "ssim", "advantage", "reid_above_chance", "accuracy"):
+        if name and name in finding.metrics:
+            return name, finding.metrics[name]
+    return next(iter(finding.metrics.items()), None)
