@@ -41,12 +41,15 @@ def check() -> str | None:
 
 def _fetcher() -> Any:
     """Only data: URIs can be fetched, whatever a scheme's text smuggles in."""
-    from weasyprint.urls import default_url_fetcher
+    from weasyprint import urls
+
+    if hasattr(urls, "URLFetcher"):  # WeasyPrint 68 and later
+        return urls.URLFetcher(allowed_protocols=("data",), allow_redirects=False)
 
     def fetch(url: str, *args: Any, **kwargs: Any) -> Any:
         if not url.startswith("data:"):
             raise ValueError("a report loads nothing from outside itself")
-        return default_url_fetcher(url, *args, **kwargs)
+        return urls.default_url_fetcher(url, *args, **kwargs)
 
     return fetch
 
