@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -279,7 +280,7 @@ def read_arrays(folder: Path) -> dict[str, NDArray]:
     try:
         with np.load(path, allow_pickle=False) as z:
             return {k: z[k] for k in z.files}
-    except (OSError, ValueError, EOFError) as e:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as e:
         raise ResultsError(
             f"{path} is damaged ({e}); run the audit again or delete it to render without images"
         ) from None
