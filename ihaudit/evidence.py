@@ -4,10 +4,10 @@ A score alone does not show a leak: images that look alike (chest X-rays, sky) r
 score counts only where it is *above chance* too, by two exact tests over a fixed set of levels t (`LEVELS`) from the
 bound upwards; both have to reject at the same t, at `ALPHA` divided by the number of levels and of attacks tried:
 
-* Fisher's exact test: more private images than decoys score above t.  Decoys are images that were not encoded, scored on the
-  same candidates by the same matcher, so whatever matching or a good prior gains shows there too.
-* McNemar's exact test, on the same images: the attack scores above t where trivial guesses do not (mean image, nearest known
-  image, mean of the encodings, the image's own mean colour) more often than the other way round.
+* Fisher's exact test: more private images than decoys score above t.  Decoys are images that were not encoded, scored
+  on the same candidates by the same matcher, so whatever matching or a good prior gains shows there too.
+* McNemar's exact test, on the same images: the attack scores above t where trivial guesses do not (mean image, nearest
+  known image, mean of the encodings, the image's own mean colour) more often than the other way round.
 
 A single image can never be significant by counting; it counts when it lies `CLEAR` above every decoy and above every
 trivial guess for it.
@@ -154,6 +154,6 @@ def _complete(counts: Any) -> bool:
 
 
 def _residual(scores: NDArray, guess: NDArray) -> Estimate:
-    """Mean gain over the best baseline as a share of what was left to gain (1 - its mean), the residual of Anonymeter."""
+    """Mean gain over the best baseline as a share of what was left to gain (1 - its mean): Anonymeter's residual."""
     left = max(1e-9, 1 - float(guess.mean()))
     return intervals.mean_estimate((scores - guess) / left)

@@ -5,8 +5,8 @@ How a score is kept from being better than the attack:
 * At most N candidates count for N private images, those the attack itself ranks highest, near-copies passed over
   (`metrics.matching.shortlist`), and each serves at most one image.  An attack gains nothing by answering thousands.
 * Where the scheme states provenance and the attack says which encodings each candidate comes from, candidates are
-  paired with private images by that alone, without looking at pixels.  Otherwise, or where pixels disagree with the stated
-  provenance by more than matching gains on decoys (a scheme can state a false one), they are paired by optimal
+  paired with private images by that alone, without looking at pixels.  Otherwise, or where pixels disagree with the
+  stated provenance by more than matching gains on decoys (a scheme can state a false one), they are paired by optimal
   assignment on pinned SSIM.
 * A private image without a candidate is scored on plain mid-grey, the guess of someone who knows nothing.
 * The same candidates are scored in the same way on decoys, images like the private ones that the attack cannot have
@@ -46,14 +46,15 @@ class ScoredAttack:
     Attributes:
         metrics: name -> Estimate.  Per private image: ``ssim`` (mean), ``ssim_median``, ``ssim_q90``, ``ssim_best``,
             ``ssim_worst``, ``ssim_challenge``, ``psnr`` (dB), ``l2`` (mean squared error on [-1, 1]), ``reid``,
-            ``reid_above_chance``; chance levels ``ssim_chance`` and ``ssim_q90_chance`` (decoys) and ``ssim_flat`` (each
-            image's own mean colour).  With members and provenance, per encoding as the InstaHide Challenge defines
+            ``reid_above_chance``; chance levels ``ssim_chance`` and ``ssim_q90_chance`` (decoys) and ``ssim_flat``
+            (each image's own mean colour).  With members and provenance, per encoding as the InstaHide Challenge
+            defines
             them: ``max_ssim``, ``mean_ssim``, ``min_l2``, ``mean_l2`` (challenge convention).  With unmasked encodings:
             ``unmask_sign_accuracy``, ``unmask_ssim``, ``unmask_psnr``.
-        arrays: ``ssim``, ``ssim_challenge``, ``psnr``, ``l2`` float64 (N,); ``reid`` bool (N,); ``candidate`` int64 (N,), -1 for
-            none; ``reconstruction`` uint8 (N, H, W, C); ``ssim_decoy`` float64 (D,); ``ssim_flat`` float64 (N,); ``encoding``
-            int64 (N,), the encoding shown beside each image in the gallery, -1 for none; ``confidence`` float32 (N,) the
-            attack's own estimate where it gives one, NaN for none.
+        arrays: ``ssim``, ``ssim_challenge``, ``psnr``, ``l2`` float64 (N,); ``reid`` bool (N,); ``candidate`` int64
+            (N,), -1 for none; ``reconstruction`` uint8 (N, H, W, C); ``ssim_decoy`` float64 (D,); ``ssim_flat``
+            float64 (N,); ``encoding`` int64 (N,), the encoding shown beside each image in the gallery, -1 for none;
+            ``confidence`` float32 (N,) the attack's own estimate where it gives one, NaN for none.
         quality: stage name -> {figure: value}: ``assignment`` has assignment_accuracy, pair_accuracy and purity,
             ``coefficients`` has lambda_error; empty where members or provenance are missing.
         details: JSON-able: how candidates were paired, how many there were, chance of re-identification.
@@ -189,7 +190,7 @@ def _pair(
         if by_record >= by_pixels - gain - DOUBT:
             how, local, fake = "provenance", strict, blind
         else:
-            notes["notes"] = (
+            notes["pairing_note"] = (
                 "reconstructions fit the private images better than the stated provenance of their encodings does; "
                 "they are paired by assignment instead"
             )
@@ -290,20 +291,20 @@ def gallery_arrays(release: Release, truth: Truth) -> dict[str, NDArray]:
     """What a gallery shows beside reconstructions, for arrays.npz.
 
     Returns:
-        ``truth/images`` uint8 (N, H, W, C), ``truth/labels`` int64 (N,), and where encodings are images
-        ``truth/encodings`` float32 (N, H, W, C) with ``truth/encoding_index`` int64 (N,): an encoding of each private
+        ``private/images`` uint8 (N, H, W, C), ``private/labels`` int64 (N,), and where encodings are images
+        ``release/encodings`` float32 (N, H, W, C) with ``release/index`` int64 (N,): an encoding of each private
         image, the one with its largest coefficient where the scheme states provenance; else the first N encodings with
         index -1 (which image they hold is not known).
     """
     images = np.asarray(truth.images, np.float32)
     out: dict[str, NDArray] = {
-        "truth/images": np.round(np.clip(images, 0, 1) * 255).astype(np.uint8),
-        "truth/labels": np.asarray(truth.labels, np.int64),
+        "private/images": np.round(np.clip(images, 0, 1) * 255).astype(np.uint8),
+        "private/labels": np.asarray(truth.labels, np.int64),
     }
     encodings = np.asarray(release.encodings)
     if encodings.ndim == 4 and len(encodings):
         index = sample_encodings(truth, None, np.full(len(images), -1))
         shown = np.where(index >= 0, index, np.arange(len(images)) % len(encodings))
-        out["truth/encodings"] = encodings[shown].astype(np.float32)
-        out["truth/encoding_index"] = index
+        out["release/encodings"] = encodings[shown].astype(np.float32)
+        out["release/index"] = index
     return out

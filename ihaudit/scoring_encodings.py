@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,7 +25,8 @@ def challenge_scores(
     """The InstaHide Challenge's four metrics: ``max_ssim``, ``mean_ssim``, ``min_l2``, ``mean_l2``.
 
     For each encoding one recovered image is compared with the private images that the encoding holds; the maximum
-    and the mean of their SSIM (challenge convention), the minimum and the mean of their L2, are averaged over encodings.
+    and the mean of their SSIM (challenge convention), the minimum and the mean of their L2, are averaged over
+    encodings.
 
     Args:
         images: (R, H, W, C) in [0, 1], recovered images.
@@ -45,7 +49,7 @@ def challenge_scores(
     unique, inverse = np.unique(keys[held], return_inverse=True)
     rows, columns = unique // len(private), unique % len(private)
     s, e = np.full(sources.shape, np.nan), np.full(sources.shape, np.nan)
-    s[held] = _in_parts(ssim_challenge, pool, private, rows, columns, device=device)[inverse]
+    s[held] = _in_parts(partial(ssim_challenge, device=device), pool, private, rows, columns)[inverse]
     e[held] = _in_parts(l2, pool, private, rows, columns)[inverse]
     some = held.any(axis=1)
     s, e, inside = s[some], e[some], sources[some]
@@ -60,8 +64,8 @@ def challenge_scores(
     return {name: intervals.pigeonhole_mean(v, inside, seed=seed) for name, v in values.items()}
 
 
-def _in_parts(score, a: NDArray, b: NDArray, rows: NDArray, columns: NDArray, **kw: str) -> NDArray:  # type: ignore[no-untyped-def]
-    parts = [score(a[rows[i : i + 1024]], b[columns[i : i + 1024]], **kw) for i in range(0, len(rows), 1024)]
+def _in_parts(score: Callable[..., NDArray], a: NDArray, b: NDArray, rows: NDArray, columns: NDArray) -> NDArray:
+    parts = [score(a[rows[i : i + 1024]], b[columns[i : i + 1024]]) for i in range(0, len(rows), 1024)]
     return np.concatenate(parts) if parts else np.zeros(0)
 
 
@@ -155,8 +159,8 @@ def unmasked_scores(
     """Undone masks against the true mixture (mask times encoding), where the scheme states its masks.
 
     Returns:
-        ``unmask_sign_accuracy``: share of values whose sign is right; ``unmask_ssim`` and ``unmask_psnr`` of the mixture
-        mapped from the release's image range to [0, 1].  Empty where masks are not stated or shapes do not fit.
+        ``unmask_sign_accuracy``: share of values whose sign is right; ``unmask_ssim`` and ``unmask_psnr`` of the
+        mixture mapped from the release's image range to [0, 1].  Empty where masks are not stated or shapes do not fit.
     """
     p = truth.provenance
     encodings = np.asarray(release.encodings)

@@ -75,9 +75,9 @@ def quantile_estimate(
     """A quantile with its exact, distribution-free order-statistic interval.
 
     The number of scores at or below the population quantile is binomial(N, q), whatever the distribution
-    (Conover, Practical Nonparametric Statistics, section 3.2).  Where N is too small for an order statistic to bound one
-    side, that end is `floor` or `ceiling` (the range of the score), or None.  For q = 1 (the best image) the population's
-    supremum cannot lie below the sample's, so the lower end is the sample maximum itself.
+    (Conover, Practical Nonparametric Statistics, section 3.2).  Where N is too small for an order statistic to bound
+    one side, that end is `floor` or `ceiling` (the range of the score), or None.  For q = 1 (the best image) the
+    population's supremum cannot lie below the sample's, so the lower end is the sample maximum itself.
 
     Args:
         x: (N,) scores; NaN entries are left out.

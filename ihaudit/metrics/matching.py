@@ -67,8 +67,8 @@ def similarity(a: NDArray, b: NDArray, *, device: str = "cpu") -> NDArray[np.flo
 def correlation(a: NDArray, b: NDArray, *, shift: int = 0) -> NDArray[np.float32]:
     """Normalised cross-correlation of high-passed images, the maximum over shifts by up to `shift` pixels.
 
-    High-passing (the image minus its Gaussian blur of sigma 3) removes overall colour and brightness, in which unrelated
-    photographs agree.  The sign is kept: a negative of the image counts as wrong.
+    High-passing (the image minus its Gaussian blur of sigma 3) removes overall colour and brightness, in which
+    unrelated photographs agree.  The sign is kept: a negative of the image counts as wrong.
 
     Args:
         a: (R, H, W, C).
@@ -121,8 +121,8 @@ def votes(
 ) -> NDArray[np.float64]:
     """How much of each candidate's evidence really came from each private image: float64 (R, N).
 
-    For every encoding, each candidate that the attack sees in it gets votes for each private image that is in it, weighted
-    by both coefficients, so that the attack's dominant member votes for the true dominant image.
+    For every encoding, each candidate that the attack sees in it gets votes for each private image that is in it,
+    weighted by both coefficients, so that the attack's dominant member votes for the true dominant image.
 
     Args:
         n_images: N.

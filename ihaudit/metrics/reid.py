@@ -10,8 +10,8 @@ What "by chance" means depends on how reconstructions were paired with private i
   1 / (N + D), the number of private images and decoys.
 * By assignment, pairing looks for likeness, and the paired image would look alike even if candidates were noise.  So
   pairing and identification use different pixels: candidates are assigned to private images by their left halves and
-  identified by their right halves, and the other way round; both have to name the image.  Candidates that are noise have
-  independent halves; those that are pictures of something else do not, so the same is done with the decoys in the
+  identified by their right halves, and the other way round; both have to name the image.  Candidates that are noise
+  have independent halves; those that are pictures of something else do not, so the same is done with the decoys in the
   place of the private images, and how often that names a decoy is chance.  Decoys and private images are exchangeable
   for an attack that recovers nothing.
 """
@@ -93,8 +93,8 @@ def reidentify(
             own = _is_top(scores[np.maximum(chosen, 0)], np.arange(n), _copies(pool))
             hits = (chosen >= 0) & own
         rate, chance = rate_estimate(int(hits.sum()), n), 1 / (n + d)
-        ends = (None if x is None else x - chance for x in (rate.value, rate.low, rate.high))
-        return Reidentification(rate, chance, Estimate(*ends, n), hits)
+        value, low, high = (None if x is None else x - chance for x in (rate.value, rate.low, rate.high))
+        return Reidentification(rate, chance, Estimate(value, low, high, n), hits)
     named = _by_halves(candidates, pool, n, device) if len(candidates) else np.zeros(n + d, bool)
     hits, null = named[:n], named[n:]
     above = rate_difference(int(hits.sum()), n, int(null.sum()), d)
@@ -104,11 +104,11 @@ def reidentify(
 def _by_halves(candidates: NDArray, pool: NDArray, n: int, device: str) -> NDArray[np.bool_]:
     """bool (N + D,): named by the right halves of the candidate its left half was assigned to, and the reverse."""
     middle = pool.shape[2] // 2
-    halves = (np.s_[:, :, :middle], np.s_[:, :, pool.shape[2] - middle :])
+    halves: list[tuple[slice, ...]] = [np.s_[:, :, :middle], np.s_[:, :, pool.shape[2] - middle :]]
     if middle < 3:
         # Too narrow to split into columns; rows then (an image of under 6x6 pixels has no structure to tell).
         middle = pool.shape[1] // 2
-        halves = (np.s_[:, :middle], np.s_[:, pool.shape[1] - middle :])
+        halves = [np.s_[:, :middle], np.s_[:, pool.shape[1] - middle :]]
     left, right = (likeness(candidates[h], pool[h], device=device) for h in halves)
     named = np.ones(len(pool), bool)
     for pairing, naming, half in ((left, right, halves[1]), (right, left, halves[0])):

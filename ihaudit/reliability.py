@@ -1,0 +1,80 @@
+"""Controls: what their outcome says about how far this audit can be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ihaudit.results import Finding
+
+NO_CONTROLS = "no positive control ran, so that nothing shows the attacks of this audit to work"
+
+
+def control_finding(name: str, must_break: bool, parts: Sequence[Finding]) -> Finding:
+    """The finding of one control from what the audit's own attacks and games made of it.
+
+    A positive control holds when at least one attack broke it (if attacks were run on it) and at least one game (if
+    games were); a null control holds when nothing broke it.
+
+    Args:
+        name: of the reference scheme.
+        must_break: True for a positive control.
+        parts: findings of attacks and games on the control's release, decided with the audit's own code.
+
+    Returns:
+        A finding of kind ``control``: status ``broken`` or ``no break found`` where it came out as it must,
+        ``inconclusive`` where it did not, ``not run`` where no attack or game of this audit addresses it.
+    """
+    ran = [p for p in parts if p.status not in ("not run", "measured")]
+    failed = [p.id for p in ran if p.status == "inconclusive"]
+    broke = [p.id for p in ran if p.status == "broken"]
+    rows = [[p.id, p.kind, p.status, p.sentence or p.reason] for p in parts]
+    details = {
+        "control": name,
+        "must_break": must_break,
+        "broken_by": broke,
+        "table": {"columns": ["id", "kind", "status", "what was seen"], "rows": rows},
+    }
+    wanted = "must come out broken" if must_break else "must not come out broken"
+    finding = Finding(
+        id=f"control:{name}",
+        kind="control",
+        title=f"{'Positive' if must_break else 'Null'} control: {name}",
+        status="not run",
+        reference="same code path as the audit",
+        details=details,
+    )
+    if not ran:
+        finding.reason = f"no attack or game of this audit addresses {name}"
+        finding.sentence = f"Not run: {finding.reason}."
+        return finding
+    kinds = {p.kind for p in ran}
+    survived = sorted(k for k in kinds if not any(p.kind == k and p.status == "broken" for p in ran))
+    held = not survived if must_break else not broke
+    if not held:
+        finding.status = "inconclusive"
+        if must_break:
+            what = " and ".join(f"no {k} of this audit breaks" for k in survived)
+            finding.reason = f"{name} {wanted}, but {what} it" + (f" ({', '.join(failed)} failed)" if failed else "")
+        else:
+            finding.reason = f"{name} {wanted}, but {', '.join(broke)} broke it"
+        finding.sentence = finding.reason[0].upper() + finding.reason[1:] + "."
+    elif must_break:
+        finding.status = "broken"
+        finding.sentence = f"{name} {wanted}, and did, by {', '.join(broke)}."
+    else:
+        finding.status = "no break found"
+        finding.sentence = f"{name} {wanted}, and did not, by {', '.join(p.id for p in ran)}."
+    finding.sentence = finding.sentence[0].upper() + finding.sentence[1:]
+    return finding
+
+
+def control_doubts(findings: Sequence[Finding], required: bool) -> tuple[list[str], list[str]]:
+    """Reasons why a break cannot be believed, and why the absence of one cannot."""
+    controls = [f for f in findings if f.kind == "control"]
+    null = [f for f in controls if not f.details.get("must_break", True)]
+    positive = [f for f in controls if f.details.get("must_break", True)]
+    null_broke = [f"{f.id}: {f.reason}" for f in null if f.status == "inconclusive"]
+    doubts = [f"{f.id}: {f.reason}" for f in positive if f.status == "inconclusive"]
+    if required and not any(f.status in ("broken", "inconclusive") for f in positive):
+        doubts.append(NO_CONTROLS)
+    return null_broke, doubts
