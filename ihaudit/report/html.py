@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ihaudit.report import words
 from ihaudit.report.base import Source, report_format, templates_folder
+from ihaudit.report.plain import printable
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -21,6 +22,7 @@ def environment() -> Environment:
         loader=FileSystemLoader(templates_folder()),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_finalize,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -33,6 +35,13 @@ def environment() -> Environment:
     }
     env.globals |= {"words": words, "css": _css}
     return env
+
+
+def _finalize(value: object) -> object:
+    """Other people's text loses its control characters before it is escaped; our own markup stays as it is."""
+    from markupsafe import Markup
+
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _cell(value: object) -> str:

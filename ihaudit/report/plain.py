@@ -1,0 +1,27 @@
+"""Other people's text made fit to print: no control characters, no invisible reordering of what one reads."""
+
+from __future__ import annotations
+
+import re
+
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+#: C0 and C1 controls but tab and line feed, bidirectional overrides ("Trojan Source"), lone surrogates, non-characters.
+_BAD = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+
+
+def _visible(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 0x20:
+        return chr(0x2400 + code)
+    return "\u2421" if code == 0x7F else "\ufffd"
+
+
+def printable(text: str) -> str:
+    """`text` without terminal colours, with other control characters made visible.
+
+    The result can be written as UTF-8 and as XML 1.0.
+
+    >>> printable("a\\x1b[31mred\\x1b[0m\\r\\nb\\x07")
+    'ared\\nb␇'
+    """
+    return _BAD.sub(_visible, _ANSI.sub("", text).replace("\r\n", "\n").replace("\r", "\n"))
