@@ -13,6 +13,7 @@ difference s(x_hat, x0) - s(x_hat, x1) > 0 is an answer without any choice left,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -25,6 +26,7 @@ from ihaudit.games.challenger import Challenger, Pools, Rows, same_label_partner
 from ihaudit.games.codes import FAMILIES, Components, components
 from ihaudit.games.filters import Bank
 from ihaudit.games.learners import Float32, Learner, LinearModel, Model, RidgeLearner, features
+from ihaudit.games.outcome import fingerprint
 from ihaudit.release import FloatArray, IntArray
 
 
@@ -57,13 +59,22 @@ class Trained:
     train_images: int
 
 
-_SHARED: WeakKeyDictionary[GameSetting, dict[tuple[object, ...], Trained]] = WeakKeyDictionary()
+#: What a control is played with: enough to see identity and mixup, at a tenth of the cost.
+CONTROL = Budget(1500, 15_000, 6_000, 800, 12_000)
+
+_SHARED: WeakKeyDictionary[Any, dict[tuple[object, ...], Trained]] = WeakKeyDictionary()
+
+
+def budget_of(ctx: Context) -> Budget:
+    """The profile's budget; ``ctx.options["control"]`` asks for a control's."""
+    return CONTROL if ctx.options.get("control") else BUDGETS[ctx.profile]
 
 
 def trained(setting: GameSetting, ctx: Context) -> Trained:
-    """The adversary trained on the train pool, once for all games that are handed the same setting object."""
-    cache = _SHARED.setdefault(setting, {})
-    key = (ctx.profile, ctx.device, ctx.options.get("audit_seed", 0), ctx.options.get("train_rows"))
+    """The adversary trained on the train pool, once for all games of the same encoder and population."""
+    cache = _SHARED.setdefault(setting.encoder, {})
+    options = (ctx.options.get(name) for name in ("audit_seed", "train_rows", "control"))
+    key = (fingerprint(setting), ctx.profile, ctx.device, id(setting.learner), *options)
     if key not in cache:
         pools = split(setting, ctx)
         challenger = Challenger(setting, ctx, pools)
@@ -79,7 +90,7 @@ def trained(setting: GameSetting, ctx: Context) -> Trained:
 
 def training_rows(challenger: Challenger, rng: np.random.Generator, labels: IntArray | None = None) -> Rows:
     """Encodings of the train pool, within the profile's budget: as many images as it allows, then rows per image."""
-    budget = BUDGETS[challenger.ctx.profile]
+    budget = budget_of(challenger.ctx)
     pool, t = challenger.pools.train, challenger.rows_per_image
     wanted = int(challenger.ctx.options.get("train_rows") or budget.train)
     requests = int(np.clip(budget.rows_train // t, min(400, len(pool)), wanted))
@@ -145,7 +156,7 @@ class Adversary:
     def _combine(
         self, setting: GameSetting, rows: Rows, predicted: Float32, pool: IntArray, rng: np.random.Generator
     ) -> Float32:
-        """Logistic regression, without intercept, of "x0 is the one" on differences of scores; decoys of equal label."""
+        """Logistic regression, without intercept, on differences of scores to decoys of equal label."""
         keep = rng.permutation(len(rows.pixels))[:3000]
         real = rows.images[keep]
         decoys = [same_label_partner(real, pool, setting.labels, rng) for _ in range(2)]

@@ -24,6 +24,7 @@ from ihaudit.release import FloatArray, IntArray, Release
 CALL_MIN, CALL_MAX = 100, 1000  # images per call
 CALL_ROWS = 8192  # rows per call, for schemes that release many encodings of each image
 BATCH_ROWS = 16384  # rows held in memory at once
+KEYED_CALL = 32  # images per call where a call has one key: many keys, and one challenge under each
 MIN_POPULATION = 240
 
 
@@ -70,7 +71,9 @@ def same_label_partner(indices: IntArray, pool: IntArray, labels: IntArray, rng:
         members = pool[labels[pool] == y]
         where = np.flatnonzero(labels[indices] == y)
         if len(members) < 2:
-            raise NotApplicable(f"class {int(y)} has fewer than two images in a pool; give more images like the private ones")
+            raise NotApplicable(
+                f"class {int(y)} has fewer than two images in a pool; give more images like the private ones"
+            )
         position = np.full(int(members.max()) + 1, -1)
         position[members] = np.arange(len(members))
         shift = rng.integers(1, len(members), size=len(where))
@@ -125,6 +128,8 @@ class Challenger:
     @property
     def per_call(self) -> int:
         """Images per call."""
+        if self.setting.key == "dataset":
+            return KEYED_CALL
         return int(np.clip(CALL_ROWS // self.rows_per_image, CALL_MIN, CALL_MAX))
 
     def scaled(self, images: FloatArray) -> FloatArray:
@@ -136,7 +141,9 @@ class Challenger:
         """int (M, s): which of a call's `n` images each row depends on, -1 for none."""
         m = len(release.encodings)
         if release.provenance is not None:
-            return np.asarray(release.provenance.sources).reshape(m, -1)
+            stated = np.asarray(release.provenance.sources).reshape(m, -1)
+            if (stated >= 0).any():  # "made from no image" is a claim, not a reason to stop: place decides then
+                return stated
         if m % n:
             raise NotApplicable(
                 f"the scheme states no provenance and released {m} encodings of {n} images, so it is unknown which "
@@ -145,8 +152,14 @@ class Challenger:
         row = np.arange(m) % n if self.layout == "j mod N" else np.arange(m) // (m // n)
         return row[:, None]
 
-    def calls(self, indices: IntArray, pool: IntArray, rng: np.random.Generator) -> list[tuple[IntArray, IntArray]]:
-        """Split requests into calls: (population indices of the call, request number or -1 for a bystander)."""
+    def calls(
+        self, indices: IntArray, pool: IntArray, rng: np.random.Generator, *, alone: bool = False
+    ) -> list[tuple[IntArray, IntArray]]:
+        """Split requests into calls: (population indices of the call, request number or -1 for a bystander).
+
+        `alone`: one request per call (used for challenges under a key, which would otherwise share it).
+        """
+        step, least = (1 if alone else self.per_call), min(self.per_call, CALL_MIN, len(pool))
         order = rng.permutation(len(indices))
         shuffled = indices[order]
         by_image = np.argsort(shuffled, kind="stable")
@@ -157,10 +170,12 @@ class Challenger:
         out = []
         for r in range(int(occurrence.max()) + 1 if len(order) else 0):
             members = order[occurrence == r]
-            for i in range(0, len(members), self.per_call):
-                chunk = members[i : i + self.per_call]
-                missing = min(CALL_MIN, len(pool)) - len(chunk)
-                extra = rng.permutation(np.setdiff1d(pool, indices[chunk]))[: max(0, missing)]
+            for i in range(0, len(members), step):
+                chunk = members[i : i + step]
+                extra = pool[:0]
+                if len(chunk) < least:
+                    others = rng.choice(pool, size=min(len(pool), 2 * least), replace=False)
+                    extra = others[~np.isin(others, indices[chunk])][: least - len(chunk)]
                 who, request = np.r_[indices[chunk], extra], np.r_[chunk, np.full(len(extra), -1)]
                 mixed = rng.permutation(len(who))
                 out.append((who[mixed], request[mixed]))
@@ -192,6 +207,7 @@ class Challenger:
         labels: IntArray | None = None,
         what: str = "",
         repeat: int = 1,
+        challenge: bool = False,
     ) -> Rows:
         """x_hat <- Enc_X(x): for every requested image one of the rows that depend on it, uniformly at random.
 
@@ -200,6 +216,7 @@ class Challenger:
             pool: where bystanders are drawn from.
             labels: int (S,) labels of the whole population to encode with, instead of the classes.
             what: words for the progress line.
+            challenge: these are trials, whose independence matters: under keys, one to a call.
             repeat: rows per request (each from the same call, without replacement where there are enough).
 
         Returns:
@@ -208,7 +225,7 @@ class Challenger:
         total = len(indices) * repeat
         pixels = np.empty((total, *self.row_shape), np.float32)
         soft: FloatArray | None = None
-        calls = self.calls(indices, pool, rng)
+        calls = self.calls(indices, pool, rng, alone=challenge and self.setting.key == "dataset")
         for done, (who, request, release) in enumerate(self.releases(calls, rng, labels)):
             rows, places = pick_rows(self.sources(release, len(who)), len(who), rng, repeat)
             wanted = request[places[:, 0]] >= 0

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from ihaudit import stats
 from ihaudit.context import Context
 from ihaudit.errors import NotApplicable
-from ihaudit.games.adversary import BUDGETS, Adversary, Trained, trained
+from ihaudit.games.adversary import Adversary, Trained, budget_of, trained
 from ihaudit.games.base import GameSetting, game
 from ihaudit.games.challenger import draw_pairs
 from ihaudit.games.outcome import (
@@ -81,6 +81,7 @@ class InstanceGame:
     reference: ClassVar[str] = "Carlini et al. 2021, Definition 5 and Theorem 4"
     needs: ClassVar = NEEDS
     profiles: ClassVar[tuple[str, ...]] = ALL
+    control: ClassVar[bool] = True  # played against the controls of every audit, at a reduced budget
 
     def run(self, setting: GameSetting, ctx: Context) -> list[Finding]:
         """Play on the three pools; further findings are the chosen-plaintext mode of keyed schemes."""
@@ -108,22 +109,25 @@ class InstanceGame:
 
 def play(setting: GameSetting, ctx: Context, shared: Trained, which: str) -> Challenges:
     """Draw pairs of one pool, encode one of each, and let the trained adversary answer."""
-    challenger, budget = shared.challenger, BUDGETS[ctx.profile]
+    challenger, budget = shared.challenger, budget_of(ctx)
     pool = shared.pools.select if which == "select" else shared.pools.estimate
     rows = budget.rows_select if which == "select" else budget.rows_trials
-    count = int(np.clip(rows // challenger.rows_per_image, MIN_TRIALS, int(ctx.options.get("trials") or budget.trials)))
+    per_trial = challenger.rows_per_image * (challenger.per_call if setting.key == "dataset" else 1)
+    count = int(np.clip(rows // per_trial, MIN_TRIALS, int(ctx.options.get("trials") or budget.trials)))
 
     def make() -> dict[str, NDArray]:
         rng = ctx.rng("instance", which)
         x0, x1 = draw_pairs(pool, setting.labels, count, rng)
         bit = rng.integers(2, size=count).astype(bool)
-        shown = challenger.one_row_each(np.where(bit, x1, x0), pool, rng, what=f"instance game: {which} challenges")
+        shown = challenger.one_row_each(
+            np.where(bit, x1, x0), pool, rng, challenge=True, what=f"instance game: {which} challenges"
+        )
         d = shared.adversary.bits.shape[1]
         answers = np.where(shared.adversary.model.predict(shown.pixels)[:, :d] > 0, 1, -1).astype(np.int8)
         margin = shared.adversary.margin(shown.pixels, x0, x1)
         return {"x0": x0, "x1": x1, "bit": bit, "margin": margin, "answers": answers}
 
-    return Challenges(**stored(ctx, setting, f"instance-{which}", {"count": count, "profile": ctx.profile}, make))
+    return Challenges(**stored(ctx, setting, f"instance-{which}", {"count": count, "budget": str(budget)}, make))
 
 
 def choose(adversary: Adversary, select: Challenges) -> Codebook:
@@ -190,7 +194,10 @@ def judge(
     """The finding from estimate challenges; everything it uses besides was fixed before."""
     n, chosen, coin = len(c.bit), np.asarray(book.order), ctx.rng("instance", "ties")
     margins = {"direct": c.margin, "codeword": codeword(adversary, book, c)}
-    on_select = {"direct": _right(select.margin, select.bit), "codeword": _right(codeword(adversary, book, select), select.bit)}
+    on_select = {
+        "direct": _right(select.margin, select.bit),
+        "codeword": _right(codeword(adversary, book, select), select.bit),
+    }
     used = max(on_select, key=lambda k: on_select[k])
     measured = {k: stats.advantage(int((answer(m, coin) == c.bit).sum()), n) for k, m in margins.items()}
     agree0, agree1 = agreements(adversary, chosen, c)

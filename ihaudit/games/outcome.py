@@ -79,7 +79,10 @@ def word(estimate: Estimate, setting: GameSetting) -> tuple[Status, str]:
         return "broken", ""
     if estimate.low > 0:
         if limit > BROKEN_ABOVE:
-            return "no break found", f"distinguishable, within the advantage of {limit:.2f} that the declared epsilon allows"
+            return (
+                "no break found",
+                f"distinguishable, within the advantage of {limit:.2f} that the declared epsilon allows",
+            )
         return "no break found", f"distinguishable from chance, but the lower bound does not exceed {limit:g}"
     if estimate.high < 0:
         return "no break found", "the interval lies below 0: chance in 1 audit of 40, or a rule that is turned around"

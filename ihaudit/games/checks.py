@@ -1,0 +1,228 @@
+"""What every game takes for granted about a scheme, measured: each check is a finding of its own, none is a verdict.
+
+1. *decomposable* (Definition 1 of Carlini et al. 2021): images, seed and all but the labels equal, equal encodings;
+2. *sources*: the image that a row is said to be made from is the one it resembles most;
+3. *randomness*: the same seed repeats the encodings, another one does not;
+4. *key*: whether rows of one call share randomness that rows of two calls do not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ihaudit import stats
+from ihaudit.context import Context
+from ihaudit.errors import NotApplicable
+from ihaudit.games.base import GameSetting, game
+from ihaudit.games.challenger import CALL_MIN, CALL_ROWS, Challenger, split
+from ihaudit.games.filters import Bank
+from ihaudit.games.outcome import ALL, NEEDS, finding, metered, not_run, table
+from ihaudit.release import IntArray, Release
+from ihaudit.results import Finding, Status
+
+Answer = tuple[Status, str, str, list[list[object]]]  # status, sentence, reason, rows of the table
+
+
+@game("checks")
+@dataclass(frozen=True)
+class Checks:
+    """Decomposable? Which row shows which image? Randomness? One key per data set?"""
+
+    id: ClassVar[str] = "checks"
+    title: ClassVar[str] = "Checks of what the games rely on"
+    reference: ClassVar[str] = "Carlini et al. 2021, Definition 1"
+    needs: ClassVar = NEEDS
+    profiles: ClassVar[tuple[str, ...]] = ALL
+
+    def run(self, setting: GameSetting, ctx: Context) -> list[Finding]:
+        """A summary, then one finding per check."""
+        with metered() as meter:
+            try:
+                pools = split(setting, ctx)
+                challenger = Challenger(setting, ctx, pools)
+                rng = ctx.rng("checks")
+                who = rng.permutation(pools.train)[: min(CALL_MIN, len(pools.train))]
+                seed = int(rng.integers(2**62))
+                first = setting.encoder.encode(setting.images[who], setting.labels[who], seed=seed)
+            except NotApplicable as e:
+                return [not_run(self, str(e), "check")]
+            ctx.progress("checks", 0.3)
+            answers = {
+                "decomposable": decomposable(setting, who, seed, first, rng),
+                "sources": sources(setting, challenger, who, first, rng),
+                "randomness": randomness(setting, who, seed, first),
+                "key": key(setting, challenger, who, rng),
+            }
+        parts = [
+            finding(
+                self,
+                kind="check",
+                id=f"checks-{name}",
+                title=f"Check: {name}",
+                status=status,
+                sentence=sentence,
+                reason=reason,
+                details={"table": table(["quantity", "value"], rows)},
+            )
+            for name, (status, sentence, reason, rows) in answers.items()
+        ]
+        bad = [p for p in parts if p.status == "inconclusive"]
+        odd = [p for p in parts if p.reason and p not in bad]
+        summary = finding(
+            self,
+            kind="check",
+            status="inconclusive" if bad else "measured",
+            sentence=" ".join(p.sentence for p in parts),
+            reason="; ".join(p.reason for p in [*bad, *odd]),
+            details={"table": table(["check", "what was seen"], [[p.title, p.sentence] for p in parts])},
+        )
+        summary.cost = meter.cost
+        return [summary, *parts]
+
+
+def decomposable(setting: GameSetting, who: IntArray, seed: int, first: Release, rng: np.random.Generator) -> Answer:
+    """Same images and seed under other labels must give bit-identical encodings."""
+    labels = setting.labels[who]
+    other = (labels + rng.integers(1, max(2, setting.n_classes), size=len(who))) % max(2, setting.n_classes)
+    if set(np.unique(other)) != set(np.unique(labels)):  # the number of classes may be all that changed
+        other = rng.permutation(labels)
+    second = setting.encoder.encode(setting.images[who], other, seed=seed)
+    same = _equal(first.encodings, second.encodings)
+    rows: list[list[object]] = [["declared", setting.decomposable], ["measured", same]]
+    if same:
+        return "measured", "Encoded images do not depend on labels (decomposable).", "", rows
+    reason = (
+        "encoded images change with the labels, so Theorems 4 and 5 do not apply as stated: the games pass the true class "
+        "of both images, which are equal"
+    )
+    if setting.decomposable:
+        reason = "the scheme declares itself decomposable but is not: " + reason
+    return "measured", "Encoded images depend on labels (not decomposable).", reason, rows
+
+
+def sources(
+    setting: GameSetting, challenger: Challenger, who: IntArray, release: Release, rng: np.random.Generator
+) -> Answer:
+    """The declared source of a row must resemble it more than other images of the call do."""
+    bank = Bank(challenger.row_shape, setting.images.shape[1:])
+    if not len(bank):
+        text = f"Encodings of shape {challenger.row_shape} cannot be compared with images directly."
+        return "measured", text, "which row shows which image is taken as stated", []
+    stated = challenger.sources(release, len(who))
+    keep = rng.permutation(len(release.encodings))[: min(400, CALL_ROWS)]
+    declared, strongest = _fit(bank, challenger, setting, who, release, stated, keep)
+    rows: list[list[object]] = [
+        ["link of rows and images", challenger.layout],
+        ["rows compared", len(keep)],
+        ["standard score of the declared source", declared],
+        ["largest standard score of any other image", strongest],
+    ]
+    if strongest > 4.0 and strongest > declared + 1.0:
+        reason = (
+            f"rows resemble other images (score {strongest:.1f}) more than those they are said to come from ({declared:.1f}); "
+            "a finding of no leak would be an artefact: correct Provenance.sources"
+        )
+        return "inconclusive", "Rows are not made from the images that the scheme says.", reason, rows
+    if declared < 0.3:
+        text = "Rows resemble no image of the call, so which row shows which image cannot be verified."
+        return "measured", text, "", rows
+    return "measured", "Rows resemble the images that they are said to come from.", "", rows
+
+
+def _fit(
+    bank: Bank,
+    challenger: Challenger,
+    setting: GameSetting,
+    who: IntArray,
+    release: Release,
+    stated: IntArray,
+    keep: NDArray,
+) -> tuple[float, float]:
+    """Mean standard score (over the images of the call) of declared sources and of the best other image; best filter."""
+    best: tuple[float, float] = (-np.inf, -np.inf)
+    images = challenger.scaled(setting.images[who])
+    used = np.zeros((len(keep), len(who)), bool)
+    row, column = np.nonzero(stated[keep] >= 0)
+    used[row, stated[keep][row, column]] = True
+    for j in range(len(bank)):
+        weights = np.zeros(len(bank), np.float32)
+        weights[j] = 1
+        s = bank.cross(release.encodings[keep], images, weights)
+        z = (s - s.mean(1, keepdims=True)) / (s.std(1, keepdims=True) + 1e-9)
+        mine = np.where(used, z, -np.inf).max(1)
+        mine = mine[np.isfinite(mine)]
+        others = np.where(used, -np.inf, z).max(1)
+        pair = (float(mine.mean()) if len(mine) else 0.0, float(others.mean()))
+        if max(pair) > max(best):
+            best = pair
+    return best
+
+
+def randomness(setting: GameSetting, who: IntArray, seed: int, first: Release) -> Answer:
+    """The same seed repeats the encodings bit by bit; another seed changes them."""
+    images, labels = setting.images[who], setting.labels[who]
+    again = setting.encoder.encode(images, labels, seed=seed)
+    other = setting.encoder.encode(images, labels, seed=seed ^ 0x5DEECE66D)
+    repeats, differs = _equal(first.encodings, again.encodings), not _equal(first.encodings, other.encodings)
+    rows: list[list[object]] = [["same seed, same encodings", repeats], ["other seed, other encodings", differs]]
+    if not repeats:
+        reason = (
+            "the scheme draws randomness that the audit does not control: results can be repeated only in distribution"
+        )
+        return "measured", "The same seed gives other encodings.", reason, rows
+    if not differs:
+        reason = "the scheme is deterministic: equal images have equal encodings, which anyone can look up"
+        return "measured", "Encodings do not depend on the seed.", reason, rows
+    return "measured", "Encodings follow the seed, and change with it.", "", rows
+
+
+def key(setting: GameSetting, challenger: Challenger, who: IntArray, rng: np.random.Generator) -> Answer:
+    """Two copies of an image in one call against two calls: alike only within a call means a key per data set."""
+    half = len(who) // 2
+    twice = np.r_[who[:half], who[:half]]
+    releases = setting.encoder.encode_many(
+        [(setting.images[twice], setting.labels[twice], int(rng.integers(2**62))) for _ in range(2)]
+    )
+    found = []
+    for release in releases:
+        source = challenger.sources(release, len(twice))[:, 0]
+        row_of = np.full(len(twice), -1)
+        row_of[source[source >= 0]] = np.flatnonzero(source >= 0)
+        found.append(row_of)
+    ok = (found[0] >= 0) & (found[1] >= 0)
+    ok = ok[:half] & ok[half:]
+    if ok.sum() < 5:
+        return "measured", "Whether rows share a key could not be measured.", "", []
+    index = np.flatnonzero(ok)
+    a, b = releases[0].encodings[found[0][index]], releases[0].encodings[found[0][index + half]]
+    c = releases[1].encodings[found[1][index]]
+    within, across = _alike(a, b), _alike(a, c)
+    rows: list[list[object]] = [
+        ["declared", setting.key],
+        ["correlation of two copies in one call", within],
+        ["correlation of two copies in two calls", across],
+    ]
+    within_low = within.low if within.low is not None else 0.0
+    shared = within_low > (across.high if across.high is not None else 1.0) + 0.05
+    text = "Rows of one call share a key." if shared else "Rows of one call share no key that the check can see."
+    if shared and setting.key != "dataset":
+        reason = (
+            'rows of one call share randomness although the scheme declares fresh randomness; declare key = "dataset"'
+        )
+        return "measured", text, reason, rows
+    return "measured", text, "", rows
+
+
+def _alike(a: NDArray, b: NDArray) -> stats.Estimate:
+    x, y = (np.asarray(v, np.float64).reshape(len(v), -1) for v in (a, b))
+    x, y = x - x.mean(1, keepdims=True), y - y.mean(1, keepdims=True)
+    norm = np.sqrt((x * x).sum(1) * (y * y).sum(1))
+    return stats.mean(np.where(norm > 0, (x * y).sum(1) / np.maximum(norm, 1e-300), 1.0))
+
+
+def _equal(a: NDArray, b: NDArray) -> bool:
+    return a.shape == b.shape and a.dtype == b.dtype and bool(np.array_equal(a, b))

@@ -1,0 +1,96 @@
+"""Chosen-plaintext mode of the instance game, for schemes with one key per data set.
+
+The proof of Theorem 4 trains on encodings that the adversary makes itself, so it needs the scheme *with the challenge's
+key*.  Here every key is one call that holds the adversary's images, whose rows it learns from, and the challenges.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ihaudit import stats
+from ihaudit.context import Context
+from ihaudit.errors import NotApplicable
+from ihaudit.games.adversary import Adversary, Trained
+from ihaudit.games.base import GameSetting
+from ihaudit.games.challenger import CALL_ROWS, Rows, draw_pairs, pick_rows
+from ihaudit.games.learners import RidgeLearner
+from ihaudit.games.outcome import DEFINITION, curve, finding, metered, not_run, percent, stored, table, word
+from ihaudit.results import Finding
+
+KEYS = {"quick": 3, "standard": 8, "full": 20}
+TITLE = "Instance game with the challenge's key (chosen plaintext)"
+
+
+def chosen_plaintext(item: Any, setting: GameSetting, ctx: Context, shared: Trained) -> Finding:
+    """A fresh adversary per key, trained on its own rows of the very call that it is challenged on."""
+    keys, challenger = KEYS[ctx.profile], shared.challenger
+    room = max(200, CALL_ROWS // challenger.rows_per_image)
+    known = min(1000, len(shared.pools.train), room * 4 // 5)
+    asked = min(200, len(shared.pools.estimate), max(40, room - known))
+
+    def make() -> dict[str, NDArray]:
+        rng = ctx.rng("keyed")
+        margins, bits = [], []
+        for i in range(keys):
+            x0, x1 = draw_pairs(shared.pools.estimate, setting.labels, 4 * asked, rng)
+            bit = rng.integers(2, size=len(x0)).astype(bool)
+            shown = np.where(bit, x1, x0)
+            first = np.sort(rng.permutation(np.unique(shown, return_index=True)[1])[:asked])  # each image once per call
+            x0, x1, bit, shown = x0[first], x1[first], bit[first], shown[first]
+            mine = rng.permutation(shared.pools.train)[:known]
+            who = np.r_[mine, shown]
+            order = rng.permutation(len(who))
+            seed = int(rng.integers(2**62))
+            release = setting.encoder.encode(setting.images[who[order]], setting.labels[who[order]], seed=seed)
+            rows, places = pick_rows(challenger.sources(release, len(who)), len(who), rng)
+            pixels = np.empty((len(who), *challenger.row_shape), np.float32)
+            pixels[order[places[:, 0]]] = release.encodings[rows]
+            learner = RidgeLearner(side=0, penalties=(0.3, 3.0, 30.0))
+            adversary = Adversary.fit(
+                setting,
+                shared.adversary.scaled,
+                Rows(pixels[:known], mine, None),
+                shared.pools.train,
+                ctx,
+                rng,
+                learner,
+            )
+            margins.append(adversary.margin(pixels[known:], x0, x1))
+            bits.append(bit)
+            ctx.progress("instance game with the key", (i + 1) / keys)
+        return {"margin": np.concatenate(margins), "bit": np.concatenate(bits)}
+
+    with metered() as meter:
+        try:
+            c = stored(ctx, setting, "instance-keyed", {"keys": keys, "known": known, "asked": asked}, make)
+        except NotApplicable as e:
+            return not_run(item, str(e))
+    from ihaudit.games.instance import answer
+
+    right = int((answer(c["margin"], ctx.rng("keyed", "ties")) == c["bit"]).sum())
+    e = stats.advantage(right, len(c["bit"]))
+    status, remark = word(e, setting)
+    out = finding(
+        item,
+        id=f"{item.id}-keyed",
+        title=TITLE,
+        status=status,
+        reason=remark,
+        primary="advantage",
+        metrics={"advantage": e},
+        sentence=(
+            f"With {known} known images in the same data set, so under the same key, an adversary tells which of two "
+            f"same-class images an encoding hides in {percent(e)} of cases; guessing gives 50 %."
+        ),
+        details={
+            "table": table(["keys", "known images per key", "challenges"], [[keys, known, len(c["bit"])]]),
+            "roc": curve(c["margin"], ~c["bit"]),
+            "notes": [DEFINITION, "the interval is for these keys: challenges under one key share it"],
+        },
+    )
+    out.cost = meter.cost
+    return out
