@@ -1,0 +1,132 @@
+"""The attack `prng`: is the randomness of the encoding predictable?  Recovers the generator and undoes the masks."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ihaudit.attacks.base import AttackOutput, NotApplicable, View, attack
+from ihaudit.attacks.prng import search
+from ihaudit.attacks.prng.after import Recovered, images_from, orient
+from ihaudit.attacks.prng.pairs import agreement
+from ihaudit.context import Context
+from ihaudit.results import StageRecord
+from ihaudit.scheme import Knowledge
+
+REMEDY = (
+    "draw masks, coefficients and permutations from a cryptographically secure generator (os.urandom, secrets, or a "
+    "stream cipher keyed by them); a larger seed does not help, the state is recovered without it"
+)
+
+
+@dataclass(frozen=True)
+class Prng:
+    """Predicts the masks of a release from the release itself.
+
+    Fields:
+        seedless: solve for a Mersenne Twister state by linear algebra over GF(2).
+        human: try seeds that people choose.
+        scans: run the 2^32 scans (profile `full` only, unless forced by ``always``): ``auto``, ``never``, ``always``.
+    """
+
+    seedless: str = "yes"
+    human: str = "yes"
+    scans: str = "auto"
+
+    id: ClassVar[str] = "prng"
+    title: ClassVar[str] = "Recovers the generator of the masks (state or seed) and undoes them"
+    reference: ClassVar[str] = "Carlini et al. 2021, appendix B; linear algebra over GF(2) on neighbouring pixels"
+    needs: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.ENCODINGS})
+    profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")
+
+    def run(self, view: View, ctx: Context) -> AttackOutput:
+        """See `ihaudit.attacks.base.Attack`.  ``broke`` is True only when predicted masks explain the release."""
+        x = np.asarray(view.encodings)
+        if x.ndim != 4 or min(x.shape[1:3]) < 8:
+            raise NotApplicable(
+                f"encodings of shape {tuple(x.shape[1:])} are not images; neighbouring pixels are what this attack compares"
+            )
+        if not len(x):
+            raise NotApplicable("there are no encodings")
+        x = x.astype(np.float32, copy=False)
+        signed = bool((x < 0).any() and (x > 0).any())
+        probe = x[: min(len(x), 64)]
+        smooth = float(np.median(agreement(probe))) if signed else 1.0
+        if signed and smooth > 0.8:
+            signed = False
+        if not signed and view.labels is None:
+            raise NotApplicable(
+                "the signs of neighbouring pixels agree, so there is no random sign mask to predict, and no labels that would "
+                "carry coefficients"
+            )
+        stages: list[StageRecord] = []
+        scanned: list[dict[str, Any]] = []
+        began = time.perf_counter()
+        found = search.find(x if signed else None, view, ctx, self, scanned, stages)
+        diagnostics: dict[str, Any] = {
+            "scanned": scanned,
+            "sign_agreement_of_neighbours": smooth,
+            "signed": signed,
+            "search_s": round(time.perf_counter() - began, 3),
+        }
+        if found is None:
+            return AttackOutput(
+                np.zeros((0, *x.shape[1:]), np.float32),
+                diagnostics=diagnostics,
+                stages=stages,
+                sentence=_nothing(scanned, signed),
+                broke=False,
+            )
+        diagnostics |= found.diagnostics | {"remedy": REMEDY}
+        if found.unmasked is None:
+            return AttackOutput(
+                np.zeros((0, *x.shape[1:]), np.float32),
+                diagnostics=diagnostics,
+                stages=stages,
+                sentence=f"{found.sentence} Remedy: {REMEDY}.",
+                broke=True,
+            )
+        start = time.perf_counter()
+        polarity = orient(found.unmasked, view)
+        diagnostics["polarity"] = polarity.reason
+        if polarity.flip:
+            found.unmasked.mixtures *= -1
+        recovered: Recovered = images_from(found.unmasked, view, ctx)
+        stages.append(
+            StageRecord(
+                name="recovery",
+                variant=recovered.variant,
+                seconds=time.perf_counter() - start,
+                diagnostics=recovered.diagnostics,
+            )
+        )
+        diagnostics["recovery"] = recovered.diagnostics
+        low, high = view.image_range
+        unmasked = (found.unmasked.mixtures - low) / (high - low)
+        return AttackOutput(
+            recovered.images,
+            members=recovered.members,
+            coefficients=recovered.coefficients,
+            confidence=recovered.confidence,
+            unmasked=unmasked.astype(np.float32),
+            diagnostics=diagnostics,
+            stages=stages,
+            sentence=f"{found.sentence} {recovered.sentence} Remedy: {REMEDY}.",
+            broke=True,
+        )
+
+
+def _nothing(scanned: list[dict[str, Any]], signed: bool) -> str:
+    kinds = sorted({row["generator"] for row in scanned})
+    what = "masks" if signed else "coefficients"
+    tried = f"{len(scanned)} combinations of generator, convention and range ({', '.join(kinds)})" if scanned else "nothing"
+    return (
+        f"No break found: {tried} did not explain the {what}; this says nothing about other generators, conventions or "
+        "offsets."
+    )
+
+
+attack("prng")(Prng)

@@ -1,0 +1,296 @@
+"""Private images from unmasked mixtures: u_i = sum_j lambda_ij x_a(i,j) + sum_j lambda_ij p_j, signs and all.
+
+Without a mask, inner products in a whitened space tell nearly without error which encodings share an image, so the
+grouping that phase retrieval has to fight for (Carlini et al. 2021, section 4.3) is read off; what is left is ordinary
+least squares (their equation 1) with the noise level of each encoding re-estimated from its own residual.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.fft import dctn
+
+from ihaudit.release import FloatArray
+
+_MEMBER = 0.5  # a member's fitted weight lies near 1 of its label weight, a stranger's near 0
+
+
+@dataclass(eq=False)
+class Demixed:
+    """What `demix` found.
+
+    Attributes:
+        images: float32 (N, H, W, C) in the range of the mixtures.
+        members: int64 (E, s) indices into images, -1 for none.
+        coefficients: float32 (E, s).
+        noise: float64 (E,) residual standard deviation of each encoding (what the public images leave).
+        diagnostics: JSON-able.
+    """
+
+    images: NDArray[np.float32]
+    members: NDArray[np.int64]
+    coefficients: NDArray[np.float32]
+    noise: NDArray[np.float64]
+    diagnostics: dict[str, Any] = field(default_factory=dict)
+
+
+class Whitener:
+    """Second-order whitening of natural images: principal colours, two-dimensional DCT, unit variance per coefficient."""
+
+    def __init__(self, images: FloatArray) -> None:
+        x = np.asarray(images, np.float32)
+        x = x - x.mean(0)
+        pixels = x.reshape(-1, x.shape[-1])[:: max(1, x.size // (x.shape[-1] * 200_000))]
+        _, self.colours = np.linalg.eigh(np.cov(pixels.T).reshape(x.shape[-1], x.shape[-1]))
+        self.colours = self.colours.astype(np.float32)
+        d = self._coefficients(x)
+        sd = np.sqrt((d**2).mean(0))
+        self.scale = (1 / np.maximum(sd, 1e-3 * float(sd.max()))).astype(np.float32)
+
+    def _coefficients(self, x: FloatArray) -> NDArray[np.float32]:
+        out: NDArray[np.float32] = dctn(np.asarray(x @ self.colours, np.float32), axes=(1, 2), norm="ortho")
+        return out.reshape(len(x), -1)
+
+    def __call__(self, images: FloatArray) -> NDArray[np.float32]:
+        """(n, H, W, C) -> float32 (n, P); linear, no centring."""
+        return self._coefficients(np.asarray(images, np.float32)) * self.scale
+
+
+def _unit(z: NDArray[np.float32]) -> NDArray[np.float32]:
+    return z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12)
+
+
+def _grow(
+    z: NDArray[np.float32], w: NDArray[np.float64], other: NDArray[np.int64], smallest: int
+) -> list[NDArray[np.int64]]:
+    """Sets of rows of one class that share its image.
+
+    Args:
+        z: (n, P) whitened mixtures.
+        w: (n,) the class's label weight.
+        other: (n,) a code of the row's other classes: rows of the same code may share another image instead.
+        smallest: least number of rows per set.
+
+    Returns:
+        Disjoint index sets, greedily from the best connected row on.
+    """
+    n, dim = z.shape
+    unit = _unit(z)
+    corr = unit @ unit.T
+    np.fill_diagonal(corr, 0)
+    if (other != other[0]).any():
+        corr[other[:, None] == other[None]] = 0
+    linked = corr > 6.5 / np.sqrt(dim)
+    free = np.ones(n, bool)
+    found: list[NDArray[np.int64]] = []
+    tried = np.zeros(n, bool)
+    while True:
+        degree = np.where(free & ~tried, (linked & free[None]).sum(1), -1)
+        lead = int(degree.argmax())
+        if degree[lead] + 1 < smallest:
+            return found
+        tried[lead] = True
+        members = np.flatnonzero((linked[lead] & free) | (np.arange(n) == lead))
+        for _ in range(4):
+            weight = w[members]
+            centre = (weight @ z[members]) / (weight @ weight)
+            # a member's own noise is in the centre: leave it out of its own score
+            own = np.zeros(n)
+            own[members] = weight / (weight @ weight)
+            energy = np.einsum("ij,ij->i", z, z)
+            norm = float(centre @ centre)
+            score = (z @ centre - own * energy) / (w * norm * (1 - own * w) + 1e-12)
+            fresh = np.flatnonzero(free & (score > _MEMBER) & (score < 2.5))
+            if len(fresh) < smallest:
+                fresh = members[:0]
+                break
+            if np.array_equal(fresh, members):
+                break
+            members = fresh
+        if len(members) >= smallest and len(fresh):
+            found.append(members)
+            free[members] = False
+
+
+def _pick(
+    z: NDArray[np.float32],
+    labels: NDArray[np.float64],
+    centres: NDArray[np.float32],
+    classes: NDArray[np.int64],
+    slots: int,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Members and weights of every row: per class in its label the best image, and where the label holds fewer classes
+    than `slots`, one class's weight split between two images; all by least squares in the whitened space."""
+    e = len(z)
+    members = np.full((e, slots), -1, np.int64)
+    weights = np.zeros((e, slots))
+    gram = (centres @ centres.T).astype(np.float64)
+    norm = np.diag(gram)
+    dots = (z @ centres.T).astype(np.float64)
+    by_class = {int(c): np.flatnonzero(classes == c) for c in np.unique(classes)}
+    for i in range(e):
+        present = [c for c in np.flatnonzero(labels[i] > 1e-6) if int(c) in by_class]
+        residual = dots[i].copy()
+        chosen: list[int] = []
+        lam: list[float] = []
+        for c in sorted(present, key=lambda c: -labels[i, c]):
+            group = by_class[int(c)]
+            w = labels[i, c]
+            gain = 2 * w * residual[group] - w * w * norm[group]
+            a = int(group[gain.argmax()])
+            chosen.append(a)
+            lam.append(float(w))
+            residual -= w * gram[a]
+        # once more with the others' part taken out
+        for k, a in enumerate(chosen if len(chosen) > 1 else []):
+            residual += lam[k] * gram[a]
+            group = by_class[int(classes[a])]
+            gain = 2 * lam[k] * residual[group] - lam[k] ** 2 * norm[group]
+            chosen[k] = int(group[gain.argmax()])
+            residual -= lam[k] * gram[chosen[k]]
+        for _ in range(slots - len(chosen)):
+            best = (0.0, -1, -1, 0.0)
+            for k, a in enumerate(chosen):
+                # split lam[k] between images (x, y) of the class: maximise over the share t of x
+                back = residual + lam[k] * gram[a]
+                group = by_class[int(classes[a])]
+                if len(group) < 2:
+                    continue
+                g = gram[np.ix_(group, group)]
+                r = back[group]
+                w = lam[k]
+                # minimise |back - t x - (w - t) y|^2 over t in [0, w]
+                quad = np.maximum(norm[group][:, None] + norm[group][None] - 2 * g, 1e-9)
+                t = np.clip((r[:, None] - r[None] - w * (g - norm[group][None])) / quad, 0, w)
+                gain = 2 * (t * r[:, None] + (w - t) * r[None]) - (
+                    t**2 * norm[group][:, None] + (w - t) ** 2 * norm[group][None] + 2 * t * (w - t) * g
+                )
+                np.fill_diagonal(gain, -np.inf)
+                x, y = np.unravel_index(int(gain.argmax()), gain.shape)
+                base = 2 * w * back[a] - w * w * norm[a]
+                more = float(gain[x, y] - base)
+                if more > best[0]:
+                    best = (more, k, int(group[x]) * len(classes) + int(group[y]), float(t[x, y]))
+            if best[1] < 0:
+                break
+            k, t = best[1], best[3]
+            x, y = divmod(best[2], len(classes))
+            w = lam[k]
+            residual += w * gram[chosen[k]] - t * gram[x] - (w - t) * gram[y]
+            chosen[k], lam[k] = x, t
+            chosen.append(y)
+            lam.append(w - t)
+        members[i, : len(chosen)] = chosen
+        weights[i, : len(lam)] = lam
+    return members, weights
+
+
+def _shrink(centres: NDArray, error: NDArray) -> NDArray[np.float32]:
+    """Estimates pulled to the mean by their known error energy: else a faint image's own noise repels its encodings."""
+    norm = np.einsum("ij,ij->i", centres, centres).astype(np.float64)
+    return (centres * np.clip(1 - error / np.maximum(norm, 1e-12), 0.02, 1)[:, None]).astype(np.float32)
+
+
+def design(members: NDArray[np.int64], weights: NDArray, count: int) -> NDArray[np.float64]:
+    """The mixing matrix (E, count) of members and weights."""
+    c = np.zeros((len(members), count))
+    rows = np.arange(len(members))
+    for k in range(members.shape[1]):
+        ok = members[:, k] >= 0
+        np.add.at(c, (rows[ok], members[ok, k]), weights[ok, k])
+    return c
+
+
+def weighted_least_squares(
+    c: NDArray[np.float64], flat: NDArray[np.float32], *, rounds: int = 6
+) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]:
+    """Equation (1) with one noise level per encoding: ``min sum_i |c_i X - u_i|^2 / s_i^2``.
+
+    Args:
+        c: (E, N) mixing matrix.
+        flat: float32 (E, P) mixtures.
+        rounds: re-estimations of the noise levels.
+
+    Returns:
+        X float32 (N, P), the residual standard deviations (E,), and the error variance per value of each row of X (N,).
+    """
+    w = np.ones(len(c))
+    noise = np.ones(len(c))
+    x = np.zeros((c.shape[1], flat.shape[1]), np.float32)
+    ridge = 1e-9
+    for _ in range(rounds):
+        cw = c * w[:, None]
+        lhs = cw.T @ c
+        lhs[np.diag_indices_from(lhs)] += ridge * max(float(np.trace(lhs)) / len(lhs), 1e-12)
+        x = np.linalg.solve(lhs, cw.T.astype(np.float32) @ flat).astype(np.float32)
+        noise = np.sqrt(((flat - c.astype(np.float32) @ x).astype(np.float64) ** 2).mean(1))
+        floor = max(1e-6, 1e-3 * float(np.median(noise)))
+        w = 1 / np.maximum(noise, floor) ** 2
+    lhs = (c * w[:, None]).T @ c
+    lhs[np.diag_indices_from(lhs)] += 1e-9 * max(float(np.trace(lhs)) / len(lhs), 1e-12)
+    return x, noise, np.diag(np.linalg.inv(lhs)).copy()
+
+
+def demix(unmasked: FloatArray, labels: FloatArray, *, whitener: Whitener | None = None) -> Demixed | None:
+    """Private images, pairing and coefficients from unmasked mixtures and their soft labels.
+
+    Args:
+        unmasked: float32 (E, H, W, C), masks undone.
+        labels: float (E, n_classes), coefficient-weighted one-hot.
+        whitener: of similar images, if there are any; the mixtures' own otherwise.
+
+    Returns:
+        Demixed, or None when no two encodings are seen to share an image.
+    """
+    u = np.asarray(unmasked, np.float32)
+    y = np.asarray(labels, np.float64)
+    e = len(u)
+    whiten = whitener or Whitener(u)
+    mean = u.mean(0, keepdims=True)
+    z = whiten(u - mean)
+    present = (y > 1e-6).sum(1)
+    slots = int(np.quantile(present, 0.999, method="higher"))
+    code = ((y > 1e-6) * (1 << np.arange(y.shape[1], dtype=object))).sum(1)
+    clusters: list[tuple[int, NDArray[np.int64]]] = []
+    for c in range(y.shape[1]):
+        rows = np.flatnonzero((y[:, c] > 0.08) & (present == slots))
+        if len(rows) < 2:
+            continue
+        rows = rows[:4000]
+        other = np.unique(np.array([int(v) for v in code[rows]], object).astype(str), return_inverse=True)[1]
+        per_image = 2 if len(rows) < 40 else 3
+        clusters += [(c, rows[s]) for s in _grow(z[rows], y[rows, c], other, per_image)]
+    if not clusters:
+        return None
+    classes = np.array([c for c, _ in clusters])
+    energy = float(np.median(np.einsum("ij,ij->i", z, z)))
+    sums = np.array([y[r, c] @ y[r, c] for c, r in clusters])
+    centres = _shrink(np.stack([y[r, c] @ z[r] for c, r in clusters]) / sums[:, None], energy / sums)
+    flat = u.reshape(e, -1)
+    rest = 1 - y.sum(1)
+    changes: list[float] = []
+    members = np.zeros((e, slots), np.int64)
+    weights = np.zeros((e, slots))
+    for _ in range(6):
+        before = members
+        members, weights = _pick(z, y, centres, classes, slots)
+        changes.append(float((members != before).any(1).mean()))
+        if changes[-1] < 1e-3:
+            break
+        c_matrix = design(members, weights, len(clusters))
+        solved, noise, variance = weighted_least_squares(c_matrix, z, rounds=3)
+        centres = _shrink(solved, variance * z.shape[1])
+    c_matrix = np.column_stack([design(members, weights, len(clusters)), rest])
+    solved, noise, _ = weighted_least_squares(c_matrix, flat)
+    images = solved[:-1].reshape(-1, *u.shape[1:])
+    return Demixed(
+        images,
+        members,
+        weights.astype(np.float32),
+        noise,
+        {"images": len(clusters), "slots": slots, "reassigned": [round(v, 4) for v in changes]},
+    )
