@@ -1,0 +1,130 @@
+"""Epsilon in one call: Steinke, Nasr and Jagielski 2023.
+
+m slots, each a pair of images of equal label, m independent fair bits, **one** encode call; the adversary scores each
+slot and guesses the ones it is surest of.  The bound stays valid however the slots of the call depend on each other
+(mixing, a shared key, statistics of the batch), which an interval over trials does not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ihaudit import stats
+from ihaudit.context import Context
+from ihaudit.errors import NotApplicable
+from ihaudit.games.adversary import Trained, trained
+from ihaudit.games.base import GameSetting, game
+from ihaudit.games.challenger import same_label_partner
+from ihaudit.games.outcome import ALL, BROKEN_ABOVE, DEFINITION, NEEDS, finding, metered, not_run, stored, table
+from ihaudit.results import Finding, Status
+from ihaudit.stats import Estimate
+
+SLOTS = {"quick": 1000, "standard": 1000, "full": 4000}
+MAX_ROWS = {"quick": 10_000, "standard": 20_000, "full": 40_000}
+SHARES = (0.05, 0.1, 0.25, 0.5, 1.0)  # of the slots guessed: the declared grid, Bonferroni over it
+MIN_SLOTS = 50
+
+
+@game("one-run")
+@dataclass(frozen=True)
+class OneRunGame:
+    """A lower bound on epsilon from a single call of the scheme."""
+
+    id: ClassVar[str] = "one-run"
+    title: ClassVar[str] = "Epsilon in one run"
+    reference: ClassVar[str] = "Steinke, Nasr and Jagielski 2023"
+    needs: ClassVar = NEEDS
+    profiles: ClassVar[tuple[str, ...]] = ALL
+
+    def run(self, setting: GameSetting, ctx: Context) -> list[Finding]:
+        """One finding; primary is the epsilon bound."""
+        with metered() as meter:
+            try:
+                shared = trained(setting, ctx)
+                pool = shared.pools.estimate
+                m = min(SLOTS[ctx.profile], len(pool), MAX_ROWS[ctx.profile] // shared.challenger.rows_per_image)
+                if m < MIN_SLOTS:
+                    return [not_run(self, f"needs at least {MIN_SLOTS} slots; images and rows per image allow {m}")]
+                c = stored(ctx, setting, "one-run", {"m": m}, lambda: play(setting, ctx, shared, m))
+            except NotApplicable as e:
+                return [not_run(self, str(e))]
+        out = self._judge(setting, c)
+        out.cost = meter.cost
+        return [out]
+
+    def _judge(self, setting: GameSetting, c: dict[str, NDArray]) -> Finding:
+        score, bit = c["score"], c["bit"].astype(bool)
+        m = len(bit)
+        declared = setting.parameters.get("epsilon") if setting.mechanism == "gaussian" else None
+        delta = float(setting.parameters.get("delta") or 1e-5) if declared else 1e-5
+        run = stats.one_run_grid(score, bit, [max(1, round(s * m)) for s in SHARES], delta)
+        limit = float(declared) if isinstance(declared, (int, float)) else stats.eps_from_advantage(BROKEN_ABOVE)
+        status: Status = "broken" if run.epsilon > limit else "no break found"
+        right = int((((score > 0) == bit) & (score != 0)).sum() + 0.5 * (score == 0).sum())
+        at = "at its ceiling: more slots could show more" if run.epsilon > 0.99 * run.ceiling else "of it"
+        words = (
+            f"One call with {m} images in doubt refutes every epsilon below {run.epsilon:.2f} at delta = {delta:g}; the largest "
+            f"value that so many could show is {run.ceiling:.2f}."
+        )
+        if run.epsilon <= 0:
+            words = (
+                f"One call with {m} images in doubt refutes no epsilon; up to {run.ceiling:.2f} could have been shown."
+            )
+        remark = ""
+        if status != "broken" and run.epsilon > 0:
+            remark = f"distinguishable, but the bound does not exceed {limit:.2f}"
+        return finding(
+            self,
+            status=status,
+            reason=remark,
+            primary="epsilon",
+            metrics={
+                "epsilon": Estimate(run.epsilon, run.epsilon, None, m),
+                "advantage": stats.advantage(right, m),
+            },
+            sentence=words,
+            details={
+                "table": table(["guesses", "right", "epsilon at least"], [list(r) for r in run.rows]),
+                "epsilon": {
+                    "lower": {"value": run.epsilon, "low": run.epsilon, "high": None, "n": m},
+                    "delta": delta,
+                    "ceiling": run.ceiling,
+                    "kind": "central, replace-one, valid under dependence between slots",
+                    "note": at,
+                },
+                "threshold": limit,
+                "notes": [
+                    DEFINITION,
+                    "the advantage's interval takes slots as independent, which one call does not promise; epsilon does not",
+                    f"numbers of guesses fixed beforehand: {', '.join(f'{s:.0%}' for s in SHARES)} of the slots",
+                ],
+            },
+        )
+
+
+def play(setting: GameSetting, ctx: Context, shared: Trained, m: int) -> dict[str, NDArray]:
+    """Scores (positive: bit 1, the second image was encoded) and bits of m slots of one call."""
+    rng, challenger, pool = ctx.rng("one-run"), shared.challenger, shared.pools.estimate
+    x0 = rng.permutation(pool)[:m]
+    x1 = same_label_partner(x0, pool, setting.labels, rng)
+    bit = rng.integers(2, size=m).astype(bool)
+    who = np.where(bit, x1, x0)
+    ctx.progress("one call", 0.1)
+    release = setting.encoder.encode(setting.images[who], setting.labels[who], seed=int(rng.integers(2**62)))
+    source = challenger.sources(release, m)
+    row, column = np.nonzero(source >= 0)
+    pairs = np.unique(np.c_[source[row, column], row], axis=0)
+    if len(pairs) > 20_000:  # the adversary may ignore rows
+        pairs = pairs[rng.permutation(len(pairs))[:20_000]]
+    ctx.progress("scoring", 0.5)
+    score = np.zeros(m)
+    step = 2048
+    for i in range(0, len(pairs), step):
+        slot, rows = pairs[i : i + step].T
+        pixels = np.asarray(release.encodings[rows], np.float32)
+        np.add.at(score, slot, -shared.adversary.margin(pixels, x0[slot], x1[slot]))
+    return {"score": score, "bit": bit}
