@@ -17,7 +17,7 @@ from ihaudit.games.base import GameSetting
 from ihaudit.images import ImageSet, check_compatible, load
 from ihaudit.profiles import Profile
 from ihaudit.results import Cost, Finding
-from ihaudit.scheme import DEFAULT_ADVERSARY, Claim, Knowledge
+from ihaudit.scheme import DEFAULT_ADVERSARY, Claim, Knowledge, implied
 from ihaudit.worker import configure
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def choose_adversary(knows: tuple[str, ...] | None, claims: list[Claim]) -> froz
             except ValueError:
                 names = [x.value for x in Knowledge]
                 raise UsageError(f"--knows {k!r} is not a kind of knowledge{registry.suggest(k, names)}") from None
-        return frozenset(chosen)
+        return implied(chosen)
     if claims:
         return frozenset().union(*(c.adversary for c in claims))
     return DEFAULT_ADVERSARY

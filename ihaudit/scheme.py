@@ -41,6 +41,12 @@ class Knowledge(StrEnum):
     ORACLE = "oracle"  # encode images of one's choice with fresh randomness
 
 
+def implied(knows: Iterable[Knowledge]) -> frozenset[Knowledge]:
+    """What an adversary has who has `knows`: encodings always, and the oracle with the code, which it can run itself."""
+    known = frozenset(knows) | {Knowledge.ENCODINGS}
+    return known | {Knowledge.ORACLE} if Knowledge.CODE in known else known
+
+
 #: The adversary of the default gates, used where a scheme makes no claim: the one of the InstaHide Challenge.
 DEFAULT_ADVERSARY: frozenset[Knowledge] = frozenset(
     {Knowledge.ENCODINGS, Knowledge.LABELS, Knowledge.DISTRIBUTION, Knowledge.CODE, Knowledge.ORACLE}
@@ -55,7 +61,8 @@ class Claim:
         quantity: the name of a metric of results.json: ``ssim`` (per private image, see `quantile`), ``reid``
             (re-identification accuracy above chance), ``advantage`` (of a distinguishing game), ``epsilon``.
         bound: the claim is refuted when the measured lower confidence bound lies above it.
-        knows: the adversary's knowledge; ``encodings`` is always included.
+        knows: the adversary's knowledge; ``encodings`` is always included, and ``code`` includes ``oracle`` (who has
+            the code can run it).
         quantile: for per-image quantities, which quantile over private images is bounded; 1.0 means "no image".
         target: restrict the claim to one game or attack id; None means all that the adversary can run.
         delta: for ``epsilon`` claims, the delta of (epsilon, delta)-DP.
@@ -81,8 +88,7 @@ class Claim:
             raise ValueError(f"a claim's quantile must lie in (0, 1], not {self.quantile!r}")
         if not 0.0 <= self.delta < 1.0:
             raise ValueError(f"a claim's delta must lie in [0, 1), not {self.delta!r}")
-        known = frozenset(Knowledge(k) for k in self.knows) | {Knowledge.ENCODINGS}
-        object.__setattr__(self, "knows", known)
+        object.__setattr__(self, "knows", implied(Knowledge(k) for k in self.knows))
 
     @property
     def adversary(self) -> frozenset[Knowledge]:
