@@ -212,8 +212,8 @@ def _game_charts(found: Sequence[Finding]) -> list[Chart]:
     if len(bars) > 1:
         spoken = "; ".join(f"{b[0]}: {words.estimate(Estimate(b[1], b[2], b[3]))}" for b in bars)
         floors = " A red triangle is the floor that the theorem predicts." if any(b[4] is not None for b in bars) else ""
-        caption = f"Advantage in each game with its 95 % interval; 0 is guessing, 1 is certainty.{floors}"
-        charts.append(Chart(plots.intervals(bars, "advantage"), caption, f"Chart of intervals. {spoken}."))
+        caption = f"Advantage in each game with its 95 % interval.{floors}"
+        charts.append(Chart(plots.intervals(bars, "advantage (0 = guessing, 1 = certainty)"), caption, f"Chart of intervals. {spoken}."))
     curves = [c for c in (details.roc(f) for f in found) if c is not None]
     if curves:
         caption = "ROC curves on logarithmic axes. What counts is the left edge: how many are caught at few false alarms."

@@ -17,7 +17,7 @@ from ihaudit.results import Finding
 from ihaudit.stats import Estimate
 
 #: Rows of one table that are printed; the rest is counted and left to results.json.
-MAX_ROWS = 40
+MAX_ROWS = 24
 
 
 @dataclass(frozen=True)

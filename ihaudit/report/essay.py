@@ -81,7 +81,7 @@ def _claim(results: Results) -> tuple[str, str]:
 def _goalposts(results: Results) -> tuple[str, str]:
     text = (
         f"Code and claims of this audit are fixed by the hash of the scheme file ({results.scheme.sha256[:16]}…); "
-        "`ihaudit compare` shows what moved between two audits. "
+        "ihaudit compare shows what moved between two audits. "
     )
     if parameter := results.scheme.security_parameter:
         text += (

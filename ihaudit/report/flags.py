@@ -27,10 +27,10 @@ def build(source: Source) -> list[Flag]:
     """All flags that this audit raises."""
     flags = [*_controls(source), *_strength(source), *_games(source), *_gate(source), *_sample(source)]
     for finding in source.results.findings:
-        flags += [Flag("note", f"{finding.title}: {s}") for s in details.sentences(finding, "flags")]
+        flags += [Flag("note", f"“{finding.title}”: {s}") for s in details.sentences(finding, "flags")]
         note = finding.details.get("pairing_note")
         if isinstance(note, str):
-            flags.append(Flag("note", f"{finding.title}: {words.sentence(note)}"))
+            flags.append(Flag("note", f"“{finding.title}”: {words.sentence(note)}"))
     return flags
 
 
@@ -71,13 +71,13 @@ def _games(source: Source) -> list[Flag]:
             flags.append(
                 Flag(
                     "serious",
-                    f"{f.title}: the floor that the theorem predicts ({words.number(floor.value)}) lies above the measured "
+                    f"“{f.title}”: the floor that the theorem predicts ({words.number(floor.value)}) lies above the measured "
                     f"interval (up to {words.number(e.high)}): the audit itself is wrong somewhere.",
                 )
             )
         epsilon = details.epsilon(f)
         if epsilon and "ceiling)" in epsilon.text and "could" not in epsilon.text:
-            flags.append(Flag("note", f"{f.title}: epsilon is at its ceiling; more trials would show a larger one."))
+            flags.append(Flag("note", f"“{f.title}”: epsilon is at its ceiling; more trials would show a larger one."))
     return flags
 
 

@@ -32,6 +32,7 @@ def environment() -> Environment:
         "duration": words.duration,
         "sentence": words.sentence,
         "cell": _cell,
+        "anchor": _anchor,
     }
     env.globals |= {"words": words, "css": _css}
     return env
@@ -48,6 +49,11 @@ def _cell(value: object) -> str:
     from ihaudit.report.details import cell
 
     return cell(value)
+
+
+def _anchor(id_: str) -> str:
+    """A finding's id as the target of a link: no white space."""
+    return "-".join(id_.split())
 
 
 def _css(name: str) -> str:

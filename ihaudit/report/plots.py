@@ -111,7 +111,6 @@ def intervals(rows: Sequence[tuple[str, float, float | None, float | None, float
             if least is not None:
                 ax.plot([least], [y], marker="<", color=ALARM, markersize=5.5, linestyle="none")
         ax.axvline(0, color=MUTED, linewidth=1)
-        ax.text(0, len(rows) - 0.35, " guessing", color=MUTED, fontsize=7.5, va="bottom")
         ax.set_yticks(range(len(rows)), [_short(r[0]) for r in rows][::-1])
         ax.set_ylim(-0.6, len(rows) - 0.05)
         lowest = min(min(x for x in r[1:4] if x is not None) for r in rows)
@@ -153,6 +152,7 @@ def roc(curves: Sequence[Curve]) -> str:
         ax.set_xlabel("false alarms (false-positive rate)")
         ax.set_ylabel("caught (true-positive rate)")
         ax.grid()
+        _plain_ticks(ax)
         ax.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=8)
 
     return _svg(draw, 6.6, 3.0)
@@ -189,10 +189,24 @@ def _axes(ax: Axes, curves: Sequence[Curve]) -> None:
             ax.set_xscale("log")
         if all(v > 0 for c in curves for v in c.y if np.isfinite(v)):
             ax.set_yscale("log")
+        _plain_ticks(ax)
     ax.set_xlabel(first.xlabel)
     ax.set_ylabel(first.ylabel)
     ax.grid()
     ax.set_axisbelow(True)
+
+
+def _plain_ticks(ax: Axes) -> None:
+    """0.01 instead of a power of ten, on logarithmic axes only."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    for axis in (ax.xaxis, ax.yaxis):
+        if axis.get_scale() == "log":
+            low, high = sorted(axis.get_view_interval())
+            narrow = high / max(low, 1e-300) < 30
+            axis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0) if narrow else (1.0,)))
+            axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+            axis.set_minor_formatter(NullFormatter())
 
 
 def _short(text: str, limit: int = 36) -> str:

@@ -87,7 +87,10 @@ def cost(results: Results) -> Pairs:
     if rates:
         money = sum(rates.get(k, 0.0) * s / 3600 for k, s in (("cpu", c.cpu_s), ("gpu", c.gpu_s)))
         at = words.listing([f"{words.number(v, 2)} an hour of {k.upper()}" for k, v in rates.items()])
-        pairs.append(("Money", f"{words.number(money, 2)}, at {at} (prices as stated for this audit)"))
+        amount = words.number(money, 2) if money >= 0.01 else "less than 0.01"
+        currency = price.get("currency")
+        unit = f" {currency}" if isinstance(currency, str) else ""
+        pairs.append(("Money", f"{amount}{unit}, at {at} (prices as stated for this audit)"))
     return pairs
 
 

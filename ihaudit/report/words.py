@@ -57,10 +57,22 @@ class Metric:
 
 
 METRICS = {
-    "ssim": Metric("SSIM, mean", hint="structural similarity; 1 = identical"),
-    "ssim_challenge": Metric("SSIM as the InstaHide Challenge computes it, mean", hint="stricter; see the glossary"),
+    "ssim": Metric("SSIM, mean", hint="1 = identical; one score per private image"),
+    "ssim_best": Metric("SSIM, best image"),
+    "ssim_worst": Metric("SSIM, worst image"),
+    "ssim_challenge": Metric("Challenge’s SSIM, mean", hint="the InstaHide Challenge’s stricter kind"),
+    "ssim_chance": Metric("SSIM of the same pictures on decoys, mean", hint="chance level of matching"),
+    "ssim_q90_chance": Metric("SSIM of the same pictures on decoys, 90 % quantile"),
+    "ssim_flat": Metric("SSIM of each image’s own mean colour, mean"),
+    "max_ssim": Metric("Per encoding: challenge’s SSIM, best of its images"),
+    "mean_ssim": Metric("Per encoding: challenge’s SSIM, mean of its images"),
+    "min_l2": Metric("Per encoding: L2, best of its images"),
+    "mean_l2": Metric("Per encoding: L2, mean of its images"),
+    "unmask_sign_accuracy": Metric("Signs of the mask predicted rightly", "%"),
+    "unmask_ssim": Metric("SSIM of the undone mixture, mean"),
+    "unmask_psnr": Metric("PSNR of the undone mixture, mean", "dB"),
     "psnr": Metric("PSNR, mean", "dB", "higher = closer to the original"),
-    "l2": Metric("L2 distance, mean", hint="0 = identical"),
+    "l2": Metric("L2, mean", hint="0 = identical"),
     "reid": Metric("Re-identified", "%", "the right image is the nearest one"),
     "reid_chance": Metric("Re-identified by guessing", "%"),
     "reid_above_chance": Metric("Re-identified, above chance", "pp"),
@@ -89,11 +101,11 @@ def metric(name: str) -> Metric:
         return METRICS[name]
     if match := _QUANTILE.match(name):
         base = metric(match["base"])
-        return Metric(f"{base.label.removesuffix(', mean')}, {int(match['q'])} % quantile", base.unit, base.hint)
+        return Metric(f"{base.label.removesuffix(', mean')}, {int(match['q'])} % quantile", base.unit)
     for ending, word in _ENDINGS.items():
         if name.endswith(ending):
             base = metric(name.removesuffix(ending))
-            return Metric(f"{base.label.removesuffix(', mean')}, {word}", base.unit, base.hint)
+            return Metric(f"{base.label.removesuffix(', mean')}, {word}", base.unit)
     words = name.replace("_", " ").replace("-", " ").strip()
     return Metric(words[:1].upper() + words[1:], "%" if _PERCENT.search(name) else "")
 
