@@ -181,5 +181,5 @@ def _why_open(findings: Sequence[Finding], check: GateCheck) -> str:
     if check.name == "ssim" and any("ssim" in f.metrics for f in ran):
         return "needs the scores per image in arrays.npz, which is missing (0.5, 0.9 and 1 can be gated without it)"
     if check.name == "reid":
-        return "needs decoys, images like the private ones that were not encoded (--similar)"
+        return "no attack's reconstructions could be compared with the private images"
     return f"no {kind} measured it"

@@ -16,6 +16,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.optimize import linear_sum_assignment
 
 from ihaudit.metrics.ssim import pairwise_ssim, ssim_of_pairs
+from ihaudit.metrics.threads import one_thread
 
 #: Up to this many pairs are compared by SSIM; above it, only a shortlist of each candidate's nearest by correlation.
 MAX_PAIRS = 250_000
@@ -64,6 +65,7 @@ def similarity(a: NDArray, b: NDArray, *, device: str = "cpu") -> NDArray[np.flo
     return out
 
 
+@one_thread()
 def correlation(a: NDArray, b: NDArray, *, shift: int = 0) -> NDArray[np.float32]:
     """Normalised cross-correlation of high-passed images, the maximum over shifts by up to `shift` pixels.
 
@@ -164,6 +166,7 @@ def by_provenance(evidence: NDArray, rank: NDArray) -> NDArray[np.int64]:
     return out
 
 
+@one_thread()
 def shortlist(images: NDArray, rank: NDArray, limit: int, *, same: float = 0.95) -> NDArray[np.int64]:
     """At most `limit` distinct candidates, best first in the attack's eyes, chosen without the truth.
 

@@ -13,7 +13,7 @@ What "by chance" means depends on how reconstructions were paired with private i
   identified by their right halves, and the other way round; both have to name the image.  Candidates that are noise
   have independent halves; those that are pictures of something else do not, so the same is done with the decoys in the
   place of the private images, and how often that names a decoy is chance.  Decoys and private images are exchangeable
-  for an attack that recovers nothing.
+  for an attack that recovers nothing.  Without decoys chance is taken to be 1 / N, as for independent halves.
 """
 
 from __future__ import annotations
@@ -79,26 +79,28 @@ def reidentify(
         device: torch device.
 
     Returns:
-        `Reidentification`.  Without decoys and by assignment there is no honest chance level: all None.
+        `Reidentification`.
     """
     n, d = len(private), 0 if decoys is None else len(decoys)
     misses = np.zeros(n, bool)
-    if n == 0 or (d == 0 and not by_provenance):
+    if n == 0:
         return Reidentification(Estimate(None), None, Estimate(None), misses)
     pool = private if decoys is None or d == 0 else np.concatenate([private, decoys])
-    if by_provenance:
-        hits = misses
-        if len(candidates):
-            scores = likeness(candidates, pool, ssim=ssim, device=device)
-            own = _is_top(scores[np.maximum(chosen, 0)], np.arange(n), _copies(pool))
-            hits = (chosen >= 0) & own
-        rate, chance = rate_estimate(int(hits.sum()), n), 1 / (n + d)
-        value, low, high = (None if x is None else x - chance for x in (rate.value, rate.low, rate.high))
-        return Reidentification(rate, chance, Estimate(value, low, high, n), hits)
-    named = _by_halves(candidates, pool, n, device) if len(candidates) else np.zeros(n + d, bool)
-    hits, null = named[:n], named[n:]
-    above = rate_difference(int(hits.sum()), n, int(null.sum()), d)
-    return Reidentification(rate_estimate(int(hits.sum()), n), float(null.mean()), above, hits)
+    hits, null = misses, np.zeros(d, bool)
+    if by_provenance and len(candidates):
+        scores = likeness(candidates, pool, ssim=ssim, device=device)
+        own = _is_top(scores[np.maximum(chosen, 0)], np.arange(n), _copies(pool))
+        hits = (chosen >= 0) & own
+    elif len(candidates):
+        named = _by_halves(candidates, pool, n, device)
+        hits, null = named[:n], named[n:]
+    rate = rate_estimate(int(hits.sum()), n)
+    if d and not by_provenance:
+        above = rate_difference(int(hits.sum()), n, int(null.sum()), d)
+        return Reidentification(rate, float(null.mean()), above, hits)
+    chance = 1 / (n + d)
+    value, low, high = (None if x is None else x - chance for x in (rate.value, rate.low, rate.high))
+    return Reidentification(rate, chance, Estimate(value, low, high, n), hits)
 
 
 def _by_halves(candidates: NDArray, pool: NDArray, n: int, device: str) -> NDArray[np.bool_]:

@@ -26,6 +26,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ihaudit.metrics.threads import one_thread
+
 K1, K2 = 0.01, 0.03
 
 #: What a report prints and `results.environment.ssim` holds.
@@ -114,6 +116,7 @@ def ssim_challenge(a: NDArray, b: NDArray, *, device: str = "cpu") -> NDArray[np
     return _paired(a, b, _CHALLENGE, device)
 
 
+@one_thread()
 def pairwise_ssim(a: NDArray, b: NDArray, *, challenge: bool = False, device: str = "cpu") -> NDArray[np.float32]:
     """SSIM of every pair, in blocks of bounded memory and in single precision (error about 1e-4).
 
@@ -147,6 +150,7 @@ def pairwise_ssim(a: NDArray, b: NDArray, *, challenge: bool = False, device: st
     return out
 
 
+@one_thread()
 def ssim_of_pairs(
     a: NDArray, b: NDArray, rows: NDArray, columns: NDArray, *, device: str = "cpu"
 ) -> NDArray[np.float32]:
@@ -208,6 +212,7 @@ def _planes(x: NDArray, kind: _Kind, device: str, dtype: torch.dtype) -> Tensor:
     return t * kind.scale + kind.offset
 
 
+@one_thread()
 def _paired(a: NDArray, b: NDArray, kind: _Kind, device: str) -> NDArray[np.float64]:
     a, b = _checked(a), _checked(b)
     if a.shape[1:] != b.shape[1:] or len(b) not in (1, len(a)):
