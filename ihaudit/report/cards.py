@@ -159,12 +159,19 @@ def card(finding: Finding) -> Card:
         where_lost(finding),
         details.tables(finding),
         _charts(finding),
-        details.sentences(finding, "notes"),
+        _notes(finding),
         details.floor(finding),
         details.epsilon(finding),
         cost_text(finding),
         [words.KNOWLEDGE[k][0].lower() for k in finding.needs if k in words.KNOWLEDGE],
     )
+
+
+def _notes(finding: Finding) -> list[str]:
+    """Notes of a finding; an attack's own words come first where the verdict's sentence replaced them."""
+    saw = finding.details.get("saw")
+    own = [f"In the attack’s own words: {words.sentence(saw)}"] if isinstance(saw, str) and saw and saw != finding.sentence else []
+    return own + details.sentences(finding, "notes")
 
 
 def ran(source: Source, kind: str) -> list[Finding]:
@@ -197,9 +204,15 @@ def games(source: Source) -> dict[str, Any]:
         "cards": [card(f) for f in found],
         "charts": _game_charts(found),
         "utility": [card(f) for f in ran(source, "utility")],
-        "checks": [card(f) for f in ran(source, "check")],
+        "checks": _checks(ran(source, "check")),
         "marginals": [card(f) for f in ran(source, "marginal")],
     }
+
+
+def _checks(found: list[Finding]) -> list[Card]:
+    """Checks; a summary is left out where the parts that it sums up are there."""
+    ids = [f.id for f in found]
+    return [card(f) for f in found if not any(other.startswith(f"{f.id}-") for other in ids)]
 
 
 def _game_charts(found: Sequence[Finding]) -> list[Chart]:
@@ -236,7 +249,7 @@ def attacks(source: Source) -> dict[str, Any]:
                 "ssim": words.estimate(ssim) if ssim else "n/a",
                 "q90": words.estimate(f.metrics.get("ssim_q90")),
                 "reid": words.estimate(f.metrics.get("reid"), "%"),
-                "above": words.scaled(above_baseline(ssim, level), "%"),
+                "above": _above(f, ssim, level),
                 "cost": words.duration(f.cost.wall_s),
             }
         )
@@ -247,6 +260,13 @@ def attacks(source: Source) -> dict[str, Any]:
         "best_baseline": base,
         "observations": [card(f) for f in ran(source, "observation")],
     }
+
+
+def _above(finding: Finding, ssim: Estimate | None, level: float | None) -> str:
+    own = finding.metrics.get("above_baseline")
+    if own is not None:
+        return words.estimate(own, "%")
+    return words.scaled(above_baseline(ssim, level), "%")
 
 
 def above_baseline(ssim: Estimate | None, level: float | None) -> float | None:

@@ -91,6 +91,17 @@ def claim_row(results: Results, claim: ClaimResult) -> Row:
 def check_row(results: Results, check: GateCheck) -> Row:
     """One gated statistic."""
     text = f"{check.name} {check.statistic}".lower()
+    if check.name == "secret":
+        return _row(
+            results,
+            "ssim",
+            None,
+            claimed="No secret of the scheme is recovered (its masks, or its generator’s state).",
+            bound="must not happen",
+            status="broken" if check.met is False else "inconclusive" if check.met is None else "no break found",
+            outcome=f"recovered by {words.title_of(results, check.by)}" if check.met is False else "not recovered",
+            sure=_sure(results, None, "")[1:],
+        )
     quantity = "advantage" if "advantage" in text else "reid" if "identif" in text or "reid" in text else "ssim"
     unit = UNITS.get(quantity, "")
     status = "inconclusive" if check.met is None else "no break found" if check.met else "broken"

@@ -165,4 +165,6 @@ def _honesty(results: Results) -> tuple[str, str]:
         )
     if word == "inconclusive":
         return "open", "This audit is inconclusive; neither praise nor blame may rest on it."
+    if loud := [f.title for f in results.of_kind("attack", "game", "check") if f.status == "broken"]:
+        return "not in full", f"No gate was crossed, yet these came out broken: {words.listing(loud)}. An honest word names them."
     return "did not fall here", "It did not fall to what was tried. To say more than that would not be honest."

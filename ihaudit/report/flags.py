@@ -38,10 +38,11 @@ def _controls(source: Source) -> list[Flag]:
     controls = source.results.of_kind("control")
     if not controls:
         return [Flag("serious", "No control was run: whether the audit can tell broken from unbroken here is unknown.")]
+    failed = [c for c in controls if c.status == "inconclusive"]
+    missing = [c for c in controls if c.status == "not run"]
     return [
-        Flag("serious", f"The control “{c.title}” did not come out as it must: {words.sentence(c.reason or c.sentence)}")
-        for c in controls
-        if c.status in ("inconclusive", "not run")
+        *[Flag("serious", f"{c.title} did not come out as it must: {words.sentence(c.reason or c.sentence)}") for c in failed],
+        *[Flag("note", f"{c.title} did not run: {words.sentence(c.reason)}") for c in missing],
     ]
 
 

@@ -187,7 +187,7 @@ def build(source: Source, finding: Finding, each: int, *, overview: bool = False
 
 
 def unmasked(source: Source, finding: Finding) -> Gallery | None:
-    """Encodings with their masks undone, for attacks that recover masks; None where there are none."""
+    """Encodings with their masks undone (in [0, 1]), for attacks that recover masks; None where there are none."""
     codes = source.array(finding.id, "samples_encoding")
     bare, truth = source.array(finding.id, "samples_unmasked"), source.array(finding.id, "samples_truth")
     if codes is None or bare is None or not (is_image(codes) and is_image(bare)) or len(codes) != len(bare):
@@ -196,9 +196,9 @@ def unmasked(source: Source, finding: Finding) -> Gallery | None:
         truth = None
     rows = []
     for i in range(min(6, len(bare))):
-        pictures = [png(encoding(codes[i])), png(encoding(bare[i]))]
+        pictures = [png(encoding(codes[i])), png(to_uint8(bare[i]))]
         if truth is not None:
-            pictures.append(png(encoding(truth[i])))
+            pictures.append(png(to_uint8(truth[i])))
         rows.append(Row("", i, "", "", "", pictures))
     columns = ["Encoding as released", "Mask undone", *(["True mixture"] if truth is not None else [])]
     return Gallery(finding.title, finding.id, columns, rows)

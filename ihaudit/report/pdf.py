@@ -68,4 +68,4 @@ def render(source: Source) -> bytes:
     for name in ("weasyprint", "fontTools"):
         logging.getLogger(name).setLevel(logging.ERROR)
     page = HTML(string=html.render(source), url_fetcher=_fetcher(), media_type="print")
-    return page.write_pdf() or b""
+    return page.write_pdf(pdf_tags=True) or b""

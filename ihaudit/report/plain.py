@@ -9,19 +9,12 @@ _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _BAD = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
 
-def _visible(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    if code < 0x20:
-        return chr(0x2400 + code)
-    return "\u2421" if code == 0x7F else "\ufffd"
-
-
 def printable(text: str) -> str:
-    """`text` without terminal colours, with other control characters made visible.
+    """`text` without terminal colours, and a replacement character for other control characters.
 
     The result can be written as UTF-8 and as XML 1.0.
 
     >>> printable("a\\x1b[31mred\\x1b[0m\\r\\nb\\x07")
-    'ared\\nb␇'
+    'ared\\nb\\ufffd'
     """
-    return _BAD.sub(_visible, _ANSI.sub("", text).replace("\r\n", "\n").replace("\r", "\n"))
+    return _BAD.sub("\ufffd", _ANSI.sub("", text).replace("\r\n", "\n").replace("\r", "\n"))

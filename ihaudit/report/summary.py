@@ -22,6 +22,7 @@ class Verdict:
     line: str
     sentences: list[str]
     reasons: list[str]
+    but: list[str]
 
 
 def tried(results: Results, kind: str) -> list[Finding]:
@@ -30,8 +31,9 @@ def tried(results: Results, kind: str) -> list[Finding]:
 
 
 def strongest_attack(results: Results) -> Finding | None:
-    """The attack that decided the gate, else the one with the highest SSIM; None where no attack was scored."""
-    by = results.finding(results.gate.by) if results.gate.by else None
+    """The attack that the gate on SSIM names, else the one with the highest SSIM; None where no attack was scored."""
+    named = next((c.by for c in results.gate.checks if c.name == "ssim"), None)
+    by = results.finding(named) if named else None
     if by is not None and by.kind == "attack" and "ssim" in by.metrics:
         return by
     scored = [f for f in tried(results, "attack") if "ssim" in f.metrics and f.metrics["ssim"].value is not None]
@@ -52,6 +54,8 @@ def best_baseline(results: Results) -> Finding | None:
 def line(results: Results) -> str:
     """Gate statistic, value with interval, bound, number of images or trials, worst attack, preset."""
     gate = results.gate
+    if any(c.name == "secret" and c.statistic == gate.statistic for c in gate.checks):
+        return f"{words.sentence(gate.statistic)[:-1]} · by: {words.title_of(results, gate.by)} · preset {results.profile}"
     if gate.measured is None or gate.measured.value is None:
         text = words.sentence(gate.sentence or gate.statistic or "nothing was decided")
         return f"{text} Preset {results.profile}."
@@ -89,7 +93,16 @@ def build(source: Source) -> Verdict:
     if game is not None and game.sentence:
         sentences.append(words.sentence(game.sentence))
     sentences += _meaning(results, word, attack, game)
-    return Verdict(word, line(results), [s for s in sentences if s], [words.sentence(r) for r in results.gate.reasons])
+    reasons = [words.sentence(r) for r in results.gate.reasons]
+    return Verdict(word, line(results), [s for s in sentences if s], reasons, ungated(results, word))
+
+
+def ungated(results: Results, word: str) -> list[str]:
+    """What came out broken although the verdict does not say so, because no gate rests on it."""
+    if word != "no break found":
+        return []
+    kinds = ("attack", "game", "check", "observation")
+    return [f"{f.title}: {words.sentence(f.sentence or 'broken')}" for f in results.of_kind(*kinds) if f.status == "broken"]
 
 
 def _strongest_game(results: Results) -> Finding | None:
@@ -154,6 +167,11 @@ def _meaning(results: Results, word: str, attack: Finding | None, game: Finding 
     if word == "inconclusive":
         return [
             "No conclusion may be drawn from this audit, neither for the scheme nor against it; the reasons stand below."
+        ]
+    if word == "no break found" and ungated(results, word):
+        return [
+            "No gate was crossed, but that is not the whole story: what stands below came out broken, and no gate rests on it "
+            "(games gate with --max-advantage)."
         ]
     if word == "no break found":
         left_out = len([f for f in results.findings if f.status == "not run"])

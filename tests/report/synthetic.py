@@ -73,8 +73,8 @@ def arrays(n: int = 40, channels: int = 3, size: int = 32) -> dict[str, NDArray]
         "cluster-mean/ssim_challenge": ssim * 0.4,
         "cluster-mean/reconstruction": (weak * 255).astype(np.uint8),
         "prng-seedless/samples_encoding": encoding[:4].astype(np.float32),
-        "prng-seedless/samples_unmasked": mixed[:4].astype(np.float32),
-        "prng-seedless/samples_truth": mixed[:4].astype(np.float32),
+        "prng-seedless/samples_unmasked": (mixed[:4] / 2 + 0.5).astype(np.float32),
+        "prng-seedless/samples_truth": (mixed[:4] / 2 + 0.5).astype(np.float32),
     }
 
 
