@@ -42,7 +42,7 @@ class Knowledge(StrEnum):
 
 
 def implied(knows: Iterable[Knowledge]) -> frozenset[Knowledge]:
-    """What an adversary has who has `knows`: encodings always, and the oracle with the code, which it can run itself."""
+    """All that an adversary has who has `knows`: encodings always, and with the code the oracle (it can run it)."""
     known = frozenset(knows) | {Knowledge.ENCODINGS}
     return known | {Knowledge.ORACLE} if Knowledge.CODE in known else known
 
