@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ihaudit.attacks.base import AttackOutput, View
 from ihaudit.context import Context
 from ihaudit.metrics.matching import correlation
+from ihaudit.metrics.threads import one_thread
 from ihaudit.scheme import Knowledge
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def nearest_public(view: View, ctx: Context) -> AttackOutput | None:
     return AttackOutput(images[used], confidence=np.clip(best[used], 0, 1).astype(np.float32))
 
 
+@one_thread()
 def mean_encoding(view: View, ctx: Context) -> AttackOutput | None:
     """The mean of |encodings|, over all and per class, stretched to [0, 1], and the same without magnitudes."""
     encodings = np.asarray(view.encodings)
@@ -88,6 +90,7 @@ BASELINES: dict[str, tuple[str, str, Callable[[View, Context], AttackOutput | No
 }
 
 
+@one_thread()
 def baselines(view: View, ctx: Context) -> list[tuple[Item, AttackOutput]]:
     """All baselines that can be formed from `view`.
 

@@ -147,10 +147,15 @@ def stage_quality(
     if output.coefficients is not None and provenance.coefficients is not None:
         e, t, m = np.nonzero(hit)
         if len(e):
-            stated = np.asarray(provenance.coefficients)[e, t]
-            error = float(np.nanmean(np.abs(np.asarray(output.coefficients)[e, m] - stated)))
+            stated = _totals(sources, np.asarray(provenance.coefficients))[e, t]
+            error = float(np.nanmean(np.abs(_totals(said, np.asarray(output.coefficients))[e, m] - stated)))
     quality["coefficients"] = {"lambda_error": error}
     return quality
+
+
+def _totals(items: NDArray, weights: NDArray) -> NDArray[np.float64]:
+    """The weight that each slot's item has in its row in all: an image can be mixed with itself."""
+    return np.einsum("eij,ej->ei", (items[:, :, None] == items[:, None, :]).astype(np.float64), weights)
 
 
 def unmasked_scores(
