@@ -26,7 +26,7 @@ from ihaudit.metrics import intervals
 from ihaudit.results import Finding
 from ihaudit.stats import Estimate
 
-LEVELS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+LEVELS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
 ALPHA = 0.025
 CLEAR = 0.3
 

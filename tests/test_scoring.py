@@ -189,8 +189,8 @@ def test_stage_quality():
     clash = members[::2, 1] == members[::2, 0]
     members[::2, 1][clash] = -1
     half = score(PRIVATE, TRUTH, members=members, coefficients=p.coefficients).quality["assignment"]
-    assert half["assignment_accuracy"] == pytest.approx(0.75)
-    assert half["pair_accuracy"] == pytest.approx(0.5)
+    assert half["assignment_accuracy"] == pytest.approx(0.75, abs=0.02)
+    assert half["pair_accuracy"] == pytest.approx(0.5, abs=0.02)
     assert half["purity"] == pytest.approx(0.75, abs=0.02)
 
 
