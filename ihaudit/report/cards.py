@@ -170,7 +170,11 @@ def card(finding: Finding) -> Card:
 def _notes(finding: Finding) -> list[str]:
     """Notes of a finding; an attack's own words come first where the verdict's sentence replaced them."""
     saw = finding.details.get("saw")
-    own = [f"In the attack’s own words: {words.sentence(saw)}"] if isinstance(saw, str) and saw and saw != finding.sentence else []
+    own = (
+        [f"In the attack’s own words: {words.sentence(saw)}"]
+        if isinstance(saw, str) and saw and saw != finding.sentence
+        else []
+    )
     return own + details.sentences(finding, "notes")
 
 
@@ -193,7 +197,9 @@ def games(source: Source) -> dict[str, Any]:
             {
                 "finding": f,
                 "advantage": words.estimate(advantage),
-                "right": words.scaled((1 + advantage.value) / 2, "%") if advantage and advantage.value is not None else "n/a",
+                "right": words.scaled((1 + advantage.value) / 2, "%")
+                if advantage and advantage.value is not None
+                else "n/a",
                 "n": words.number(advantage.n) if advantage and advantage.n else "",
                 "floor": words.number(floor.value) if floor else "",
                 "epsilon": epsilon.text if epsilon else "",
@@ -224,12 +230,22 @@ def _game_charts(found: Sequence[Finding]) -> list[Chart]:
             bars.append((f.title, e.value, e.low, e.high, floor.value if floor else None))
     if len(bars) > 1:
         spoken = "; ".join(f"{b[0]}: {words.estimate(Estimate(b[1], b[2], b[3]))}" for b in bars)
-        floors = " A red triangle is the floor that the theorem predicts." if any(b[4] is not None for b in bars) else ""
+        floors = (
+            " A red triangle is the floor that the theorem predicts." if any(b[4] is not None for b in bars) else ""
+        )
         caption = f"Advantage in each game with its 95 % interval.{floors}"
-        charts.append(Chart(plots.intervals(bars, "advantage (0 = guessing, 1 = certainty)"), caption, f"Chart of intervals. {spoken}."))
+        charts.append(
+            Chart(
+                plots.intervals(bars, "advantage (0 = guessing, 1 = certainty)"),
+                caption,
+                f"Chart of intervals. {spoken}.",
+            )
+        )
     curves = [c for c in (details.roc(f) for f in found) if c is not None]
     if curves:
-        caption = "ROC curves on logarithmic axes. What counts is the left edge: how many are caught at few false alarms."
+        caption = (
+            "ROC curves on logarithmic axes. What counts is the left edge: how many are caught at few false alarms."
+        )
         shown = curves[: len(plots.LINES)]
         charts.append(Chart(plots.roc(shown), caption, f"ROC curves of: {words.listing([c.name for c in shown])}."))
     return charts

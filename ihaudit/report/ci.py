@@ -38,9 +38,8 @@ def text_of(finding: Finding) -> str:
 def _finding_case(finding: Finding, exit_code: int) -> Case:
     """Never red where the gate is met, and never green where it could not be decided: one statistic drives everything."""
     message, outcome = text_of(finding), "ok"
-    if finding.kind == "control":
-        # A control that came out broken as it must is no failure; one that did not come out right is inconclusive.
-        outcome = "error" if finding.status in ("inconclusive", "not run") else "ok"
+    if finding.status == "broken" and finding.kind == "control":
+        outcome = "ok"  # as it must; a control that did not come out right is inconclusive
     elif finding.status == "broken":
         outcome = "failure" if exit_code == 1 else "skipped"
         message = message if exit_code == 1 else f"broken, but no bound that gates here was crossed. {message}"
@@ -59,7 +58,15 @@ def cases(results: Results) -> list[Case]:
     word = words.verdict_word(results)
     overall: Outcome = "failure" if word == "broken" else "ok" if word == "no break found" else "error"
     reasons = " ".join(words.sentence(r) for r in gate.reasons)
-    found = [Case("gate", "gate", "The audit as a whole", overall, f"{word}: {gate.sentence or gate.statistic} {reasons}".strip())]
+    found = [
+        Case(
+            "gate",
+            "gate",
+            "The audit as a whole",
+            overall,
+            f"{word}: {gate.sentence or gate.statistic} {reasons}".strip(),
+        )
+    ]
     for check in gate.checks:
         state: Outcome = "error" if check.met is None else "ok" if check.met else "failure"
         if state == "error" and gate.exit_code == 0:

@@ -127,7 +127,9 @@ def _theorems(results: Results) -> tuple[str, str]:
     )
     checks = [f for f in _ran(results.of_kind("check")) if f.status == "broken"]
     if checks:
-        text += f" What the scheme declares about itself was contradicted by: {words.listing([f.title for f in checks])}."
+        text += (
+            f" What the scheme declares about itself was contradicted by: {words.listing([f.title for f in checks])}."
+        )
     return NOT_EXAMINED, text
 
 
@@ -157,7 +159,9 @@ def _honesty(results: Results) -> tuple[str, str]:
     word = words.verdict_word(results)
     if word == "broken":
         refuted = [c for c in results.claims if c.status == "refuted"]
-        what = f"{words.plural(len(refuted), 'claim')} of its author no longer stand" if refuted else "its gate was missed"
+        what = (
+            f"{words.plural(len(refuted), 'claim')} of its author no longer stand" if refuted else "its gate was missed"
+        )
         what = what.replace("1 claim of its author no longer stand", "1 claim of its author no longer stands")
         return "it fell", (
             f"Here is the word of this audit: the scheme, with these parameters, is broken; {what}. What its own "
@@ -166,5 +170,8 @@ def _honesty(results: Results) -> tuple[str, str]:
     if word == "inconclusive":
         return "open", "This audit is inconclusive; neither praise nor blame may rest on it."
     if loud := [f.title for f in results.of_kind("attack", "game", "check") if f.status == "broken"]:
-        return "not in full", f"No gate was crossed, yet these came out broken: {words.listing(loud)}. An honest word names them."
+        return (
+            "not in full",
+            f"No gate was crossed, yet these came out broken: {words.listing(loud)}. An honest word names them.",
+        )
     return "did not fall here", "It did not fall to what was tried. To say more than that would not be honest."

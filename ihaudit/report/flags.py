@@ -30,7 +30,7 @@ def build(source: Source) -> list[Flag]:
         flags += [Flag("note", f"“{finding.title}”: {s}") for s in details.sentences(finding, "flags")]
         note = finding.details.get("pairing_note")
         if isinstance(note, str):
-            flags.append(Flag("note", f"“{finding.title}”: {words.sentence(note)}"))
+            flags.append(Flag("note", f"“{finding.title}”: {words.clause(note)}"))
     return flags
 
 
@@ -41,8 +41,11 @@ def _controls(source: Source) -> list[Flag]:
     failed = [c for c in controls if c.status == "inconclusive"]
     missing = [c for c in controls if c.status == "not run"]
     return [
-        *[Flag("serious", f"{c.title} did not come out as it must: {words.sentence(c.reason or c.sentence)}") for c in failed],
-        *[Flag("note", f"{c.title} did not run: {words.sentence(c.reason)}") for c in missing],
+        *[
+            Flag("serious", f"{c.title} did not come out as it must: {words.clause(c.reason or c.sentence)}")
+            for c in failed
+        ],
+        *[Flag("note", f"{c.title} did not run: {words.clause(c.reason)}") for c in missing],
     ]
 
 
@@ -102,7 +105,9 @@ def _sample(source: Source) -> list[Flag]:
     results, flags = source.results, []
     if results.private and results.private.count < FEW_IMAGES:
         flags.append(
-            Flag("note", f"Only {results.private.count} private images: quantiles and rates are coarse, intervals wide.")
+            Flag(
+                "note", f"Only {results.private.count} private images: quantiles and rates are coarse, intervals wide."
+            )
         )
     if results.release and not results.release.has_provenance:
         flags.append(

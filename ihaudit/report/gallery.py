@@ -80,7 +80,7 @@ def _scale(image: NDArray) -> float:
 
 def encoding(image: NDArray) -> NDArray[np.uint8]:
     """An encoding for display; one without negative values keeps its scale from zero to its largest values."""
-    return signed(image) if float(np.nanmin(np.asarray(image, np.float64))) < 0 else magnitude(image)
+    return signed(image) if bool(np.any(np.asarray(image) < 0)) else magnitude(image)
 
 
 def png(picture: NDArray[np.uint8], target: int = TARGET) -> str:

@@ -8,7 +8,10 @@ TERMS = (
     ("advantage", "2 Pr[right] − 1 in a game with two equally likely answers: 0 is guessing, 1 is certainty."),
     ("adversary", "whoever attacks; what it knows is listed in section 3, and an audit is always against such a list."),
     ("AUC", "the area under a ROC curve; 0.5 is guessing, 1 is certainty."),
-    ("baseline", "a guess that does not attack (mean image, nearest public image, mean of |encodings|), for comparison."),
+    (
+        "baseline",
+        "a guess that does not attack (mean image, nearest public image, mean of |encodings|), for comparison.",
+    ),
     ("broken", "an attack or game did better than the bound, beyond its confidence interval."),
     ("ceiling", "the largest epsilon that this many trials could have shown, even for a scheme that hides nothing."),
     (

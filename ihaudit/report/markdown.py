@@ -64,7 +64,9 @@ def _findings(r: Results) -> list[str]:
     rows = ["| Kind | What | Came out | Detail |", "| --- | --- | --- | --- |"]
     for f in found:
         sign = words.STATUS_SIGN[f.status]
-        rows.append(f"| {words.KIND_WORD[f.kind]} | {escape(f.title, 120)} | {sign} {f.status} | {escape(text_of(f), 300)} |")
+        rows.append(
+            f"| {words.KIND_WORD[f.kind]} | {escape(f.title, 120)} | {sign} {f.status} | {escape(text_of(f), 300)} |"
+        )
     return [*rows, ""] if found else []
 
 

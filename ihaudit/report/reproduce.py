@@ -19,7 +19,10 @@ def scheme_card(results: Results) -> Pairs:
         ("SHA-256 of the file", s.sha256),
         ("Keeps secret", s.secrets or "not stated"),
         ("Security parameter", s.security_parameter or "none named"),
-        ("Key", {"fresh": "fresh randomness in every call", "dataset": "one key for a whole dataset"}.get(s.key, s.key)),
+        (
+            "Key",
+            {"fresh": "fresh randomness in every call", "dataset": "one key for a whole dataset"}.get(s.key, s.key),
+        ),
         ("Encoded images depend on labels", "declared not to" if s.decomposable else "declared to"),
     ]
     if s.mechanism:
@@ -53,7 +56,11 @@ def _shape(shape: list[int]) -> str:
 
 def image_rows(results: Results) -> list[dict[str, str]]:
     """The image sets, without their images."""
-    sets = (("private", results.private), ("public, mixed in", results.public), ("similar, to train on", results.similar))
+    sets = (
+        ("private", results.private),
+        ("public, mixed in", results.public),
+        ("similar, to train on", results.similar),
+    )
     return [_image_row(role, card) for role, card in sets if card is not None]
 
 

@@ -87,7 +87,12 @@ def _driver(r: Results) -> dict[str, Any]:
         }
         for id_, (name, text) in RULES.items()
     ]
-    return {"name": "ihaudit", "version": r.environment.ihaudit, "semanticVersion": r.environment.ihaudit, "rules": rules}
+    return {
+        "name": "ihaudit",
+        "version": r.environment.ihaudit,
+        "semanticVersion": r.environment.ihaudit,
+        "rules": rules,
+    }
 
 
 def _results(r: Results) -> list[dict[str, Any]]:
@@ -101,7 +106,9 @@ def _results(r: Results) -> list[dict[str, Any]]:
         if claim.status == "refuted":
             by = f" by {words.title_of(r, claim.by)}" if claim.by else ""
             text = f"Refuted: {claim.text}. Measured {words.estimate(claim.measured)}{by}."
-            found.append(_result(r, "IH102", f"{claim.quantity}:{claim.bound:g}:{'+'.join(sorted(claim.adversary))}", text))
+            found.append(
+                _result(r, "IH102", f"{claim.quantity}:{claim.bound:g}:{'+'.join(sorted(claim.adversary))}", text)
+            )
     if not r.claims:
         text = "The scheme makes no claim that a measurement could refute; default gates were applied."
         found.append(_result(r, "IH107", "claims", text, level="note"))
@@ -115,7 +122,9 @@ def _results(r: Results) -> list[dict[str, Any]]:
 
 def _result(r: Results, rule: str, key: str, text: str, level: str = "error") -> dict[str, Any]:
     # The fingerprint names rule, scheme and finding but no number, so that a re-run updates an alert instead of opening one.
-    digest = hashlib.sha256(f"{rule}|{r.scheme.name}|{_uri(r.scheme.source)}|{key}".encode("utf-8", "replace")).hexdigest()
+    digest = hashlib.sha256(
+        f"{rule}|{r.scheme.name}|{_uri(r.scheme.source)}|{key}".encode("utf-8", "replace")
+    ).hexdigest()
     return {
         "ruleId": rule,
         "ruleIndex": list(RULES).index(rule),

@@ -55,7 +55,9 @@ def line(results: Results) -> str:
     """Gate statistic, value with interval, bound, number of images or trials, worst attack, preset."""
     gate = results.gate
     if any(c.name == "secret" and c.statistic == gate.statistic for c in gate.checks):
-        return f"{words.sentence(gate.statistic)[:-1]} · by: {words.title_of(results, gate.by)} · preset {results.profile}"
+        return (
+            f"{words.sentence(gate.statistic)[:-1]} · by: {words.title_of(results, gate.by)} · preset {results.profile}"
+        )
     if gate.measured is None or gate.measured.value is None:
         text = words.sentence(gate.sentence or gate.statistic or "nothing was decided")
         return f"{text} Preset {results.profile}."
@@ -102,7 +104,9 @@ def ungated(results: Results, word: str) -> list[str]:
     if word != "no break found":
         return []
     kinds = ("attack", "game", "check", "observation")
-    return [f"{f.title}: {words.sentence(f.sentence or 'broken')}" for f in results.of_kind(*kinds) if f.status == "broken"]
+    return [
+        f"{f.title}: {words.sentence(f.sentence or 'broken')}" for f in results.of_kind(*kinds) if f.status == "broken"
+    ]
 
 
 def _strongest_game(results: Results) -> Finding | None:

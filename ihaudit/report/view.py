@@ -75,7 +75,9 @@ def _at_a_glance(findings: list[Finding]) -> list[dict[str, Any]]:
     for kind in ("attack", "game", "check", "observation"):
         part = [f for f in findings if f.kind == kind]
         if part:
-            counts = {s: sum(f.status == s for f in part) for s in ("broken", "no break found", "inconclusive", "not run")}
+            counts = {
+                s: sum(f.status == s for f in part) for s in ("broken", "no break found", "inconclusive", "not run")
+            }
             rows.append({"kind": words.plural(len(part), words.KIND_WORD[kind]), "counts": counts})
     return rows
 
@@ -122,6 +124,8 @@ def _histogram(source: Source, best: Finding) -> cards.Chart | None:
     bound = summary.ssim_bound(source.results)
     uri = plots.histogram(scores, marks, bound, "SSIM of a private image with its reconstruction")
     levels = "; ".join(f"{name} {words.number(value, 2)}" for name, value in marks)
-    caption = f"SSIM of each private image under {best.title}; the lines mark means of trivial guesses and the gate’s bound."
+    caption = (
+        f"SSIM of each private image under {best.title}; the lines mark means of trivial guesses and the gate’s bound."
+    )
     ends = f"from {words.number(float(scores.min()), 2)} to {words.number(float(scores.max()), 2)}"
     return cards.Chart(uri, caption, f"Histogram of {len(scores)} SSIM scores {ends}. Marked: {levels or 'nothing'}.")

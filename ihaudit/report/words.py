@@ -186,6 +186,12 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if text[-1] in ".!?" else ".")
 
 
+def clause(text: str) -> str:
+    """`text` to stand after a colon: its case as it is, a full stop at its end."""
+    text = text.strip()
+    return text + ("" if not text or text[-1] in ".!?" else ".")
+
+
 def verdict_word(results: Results) -> str:
     """The one word of the audit, by the same gate that decides the exit code."""
     if results.gate.exit_code == 1 or results.gate.status == "missed":

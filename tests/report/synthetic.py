@@ -29,8 +29,12 @@ from ihaudit.results import (
 )
 from ihaudit.stats import Estimate
 
-HOSTILE = '<script>alert("docstring")</script><img src=x onerror=alert(1)> & </style></pre> {{ 7 * 7 }} ‮bidi‬ “ümläut” 漢字 λ₁'
-LOG = ("epoch 1 <b>bold</b> </pre><script>document.write('log')</script>\tλ = 0.5 ☃ \x07\x1b[31mred\x1b[0m\n" * 70)[:5000]
+HOSTILE = (
+    '<script>alert("docstring")</script><img src=x onerror=alert(1)> & </style></pre> {{ 7 * 7 }} ‮bidi‬ “ümläut” 漢字 λ₁'
+)
+LOG = ("epoch 1 <b>bold</b> </pre><script>document.write('log')</script>\tλ = 0.5 ☃ \x07\x1b[31mred\x1b[0m\n" * 70)[
+    :5000
+]
 ADVERSARY = ["code", "distribution", "encodings", "labels", "oracle"]
 
 
@@ -97,8 +101,12 @@ def _attack_metrics(mean: float, n: int) -> dict[str, Estimate]:
 
 def _attacks(n: int) -> list[Finding]:
     stages = [
-        StageRecord(name="similarity", variant="abs-whitened", seconds=4.1, diagnostics={"pairs": 12_497_500, "auc_own": 0.71}),
-        StageRecord(name="grouping", variant="cliques", seconds=11.0, diagnostics={"estimated_n": 41, "residual": None}),
+        StageRecord(
+            name="similarity", variant="abs-whitened", seconds=4.1, diagnostics={"pairs": 12_497_500, "auc_own": 0.71}
+        ),
+        StageRecord(
+            name="grouping", variant="cliques", seconds=11.0, diagnostics={"estimated_n": 41, "residual": None}
+        ),
         StageRecord(
             name="assignment",
             variant="flow",
@@ -106,7 +114,9 @@ def _attacks(n: int) -> list[Finding]:
             quality={"assignment_accuracy": 0.91, "pair_accuracy": 0.84, "purity": 0.93},
         ),
         StageRecord(name="coefficients", variant="labels", seconds=0.1, quality={"lambda_error": 0.013}),
-        StageRecord(name="recovery", variant="em", seconds=31.7, diagnostics={"iterations": 60, "log_likelihood": -1.2e6}),
+        StageRecord(
+            name="recovery", variant="em", seconds=31.7, diagnostics={"iterations": 60, "log_likelihood": -1.2e6}
+        ),
     ]
     return [
         Finding(

@@ -1,0 +1,280 @@
+"""The HTML report: complete, well-formed, self-contained, and no one else's text gets out of its place."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tinyhtml5
+
+from ihaudit.report import html, render, view
+from ihaudit.report.base import Source
+from ihaudit.results import Estimate, Finding, Gate, Results, read_arrays, read_results, write_results
+from tests.report import synthetic
+
+VOID = {"meta", "img", "br", "hr", "link", "input", "col"}
+
+
+class _Balance(HTMLParser):
+    """Every element that is opened is closed, in order."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.attributes: list[tuple[str, str, str | None]] = []
+        self.texts: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes += [(tag, k, v) for k, v in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open and self.open[-1] == tag, f"</{tag}> closes {self.open[-1:]}"
+        self.open.pop()
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.texts.append(data)
+
+
+def parse(page: str) -> _Balance:
+    parser = _Balance()
+    parser.feed(page)
+    parser.close()
+    assert not parser.open
+    return parser
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return html.render(Source(synthetic.results(), synthetic.arrays()))
+
+
+def test_is_well_formed(page: str) -> None:
+    parse(page)
+    tree = tinyhtml5.parse(page, namespace_html_elements=False)
+    assert tree.tag == "html" and tree.get("lang") == "en"
+    ids = [e.get("id") for e in tree.iter() if e.get("id")]
+    assert len(ids) == len(set(ids))
+    targets = {e.get("href", "")[1:] for e in tree.iter("a")}
+    assert targets <= set(ids)
+
+
+def test_sections_stand_in_order(page: str) -> None:
+    found = re.findall(r'<h2 id="(\w+)"', page)
+    assert found == [id_ for id_, _ in view.SECTIONS]
+    assert [int(n) for n in re.findall(r'<span class="num">(\d+)</span>', page)] == list(range(1, 13))
+
+
+def test_has_no_script_and_loads_nothing(page: str) -> None:
+    parsed = parse(page)
+    tags = {tag for tag, _, _ in parsed.attributes}
+    assert not tags & {"script", "iframe", "object", "embed", "link", "form", "base", "svg"}
+    for tag, name, value in parsed.attributes:
+        assert not name.startswith("on"), (tag, name)
+        if name in ("src", "srcset", "data", "poster", "background", "action"):
+            assert value and value.startswith(("data:image/png;base64,", "data:image/svg+xml;base64,"))
+        if name == "href":
+            assert value and value.startswith("#")
+        assert name != "style"
+    css = "".join(re.findall(r"<style.*?</style>", page, re.DOTALL))
+    assert "url(" not in css and "@import" not in css
+
+
+def test_other_peoples_text_is_only_text(page: str) -> None:
+    assert "<script" not in page.lower() and "onerror=alert(1)>" not in page
+    assert "&lt;script&gt;alert(" in page
+    text = "".join(parse(page).texts)
+    assert '<script>alert("docstring")</script>' in text
+    assert "{{ 7 * 7 }}" in text and "49 bidi" not in text
+    assert "\u202e" not in page and "\x1b" not in page and "\x07" not in page
+    assert "“ümläut” 漢字 λ₁" in text
+
+
+def test_is_accessible(page: str) -> None:
+    tree = tinyhtml5.parse(page, namespace_html_elements=False)
+    assert all((e.get("alt") or "").strip() for e in tree.iter("img"))
+    for table in tree.iter("table"):
+        assert list(table.iter("th")), "a table without headers"
+        assert all(e.get("scope") in ("col", "row") for e in table.iter("th"))
+    levels = [int(e.tag[1]) for e in tree.iter() if e.tag in ("h1", "h2", "h3", "h4")]
+    assert levels[0] == 1 and all(b - a <= 1 for a, b in zip(levels, levels[1:]))
+
+
+def test_every_status_has_its_word_and_no_other(page: str) -> None:
+    text = " ".join(parse(page).texts).lower()
+    for word in ("broken", "no break found", "inconclusive", "not run"):
+        assert word in text
+    text = text.replace("is private learning possible", "")  # the title of a paper
+    # The words that an audit may never use for an outcome.
+    assert not re.search(r"\b(passed|secure|safe|unbroken)\b", text)
+    assert not re.search(r"(is|are|proven|shown to be) private\b", text)
+
+
+def test_contrast_of_text_colours() -> None:
+    css = (html.templates_folder() / "report.css").read_text()
+    colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", css))
+
+    def luminance(hex_: str) -> float:
+        c = [int(hex_[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        r, g, b = [x / 12.92 if x <= 0.03928 else ((x + 0.055) / 1.055) ** 2.4 for x in c]
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+    for ink in ("ink", "soft", "faint", "accent", "red", "amber", "blue", "grey"):
+        for ground in ("paper", "wash", "red-wash", "amber-wash", "blue-wash", "grey-wash"):
+            a, b = sorted((luminance(colours[ink]), luminance(colours[ground])), reverse=True)
+            assert (a + 0.05) / (b + 0.05) >= 4.5, (ink, ground)
+
+
+def test_verdict_comes_first_and_names_statistic_bound_and_attack(page: str) -> None:
+    text = " ".join(" ".join(parse(page).texts).split())
+    first = text[text.index("Broken") : text.index("In plain words")]
+    for part in ("90 % quantile of SSIM", "0.830 [0.790, 0.860]", "bound 0.500", "40 images", "preset quick"):
+        assert part in first
+    assert "Clustering and phase retrieval" in first
+    assert text.index("Broken") < text.index("Contents")
+
+
+def test_gallery_shows_best_median_and_worst_by_score() -> None:
+    source = Source(synthetic.results(), synthetic.arrays())
+    main = source.view["gallery"]["main"]
+    scores = synthetic.arrays()["carlini/ssim"]
+    order = np.argsort(-scores, kind="stable")
+    assert [r.index for r in main.rows[:3]] == order[:3].tolist()
+    assert [r.index for r in main.rows[-3:]] == order[-3:].tolist()
+    assert [r.which for r in main.rows] == ["best"] * 3 + ["median"] * 3 + ["worst"] * 3
+    middle = np.median(scores)
+    assert all(abs(scores[r.index] - middle) <= abs(scores - middle).max() / 4 for r in main.rows[3:6])
+    assert main.columns == ["Original", "An encoding of it", "|Encoding|", "Reconstruction"]
+
+
+@pytest.mark.parametrize(
+    "drop",
+    [("private", "release", "carlini", "cluster-mean", "prng-seedless"), ("private",), ("release",), ("carlini",)],
+)
+def test_renders_without_arrays(drop: tuple[str, ...]) -> None:
+    kept = {k: v for k, v in synthetic.arrays(n=8).items() if not k.startswith(drop)}
+    page = html.render(Source(synthetic.results(8), kept))
+    parse(page)
+    assert re.findall(r'<h2 id="(\w+)"', page) == [id_ for id_, _ in view.SECTIONS]
+
+
+def test_no_samples_keeps_every_picture_of_private_images_out() -> None:
+    arrays = synthetic.arrays()
+    page = html.render(Source(synthetic.results(), arrays, samples=False))
+    assert "data:image/png" not in page
+    assert "--no-samples" in page
+    assert "data:image/svg+xml" in page  # the histogram shows scores, not images
+
+
+@pytest.mark.parametrize(("n", "channels", "size"), [(1, 3, 32), (2, 1, 32), (5, 1, 28), (12, 3, 200)])
+def test_galleries_of_few_grey_and_large_images(n: int, channels: int, size: int) -> None:
+    arrays = synthetic.arrays(n, channels, 32)
+    if size != 32:
+        arrays = {
+            k: v.repeat(size // 28, 1).repeat(size // 28, 2)[:, :size, :size] if v.ndim == 4 else v
+            for k, v in arrays.items()
+        }
+    source = Source(synthetic.results(n), arrays)
+    main = source.view["gallery"]["main"]
+    assert len(main.rows) == min(n, 9) and all(p.startswith("data:image/png") for r in main.rows for p in r.pictures)
+    assert len(html.render(source)) < 3_000_000
+
+
+def test_encodings_that_are_no_images_leave_their_columns_out() -> None:
+    arrays = synthetic.arrays(10)
+    arrays["release/encodings"] = np.zeros((10, 77), np.float32)
+    assert Source(synthetic.results(10), arrays).view["gallery"]["main"].columns == ["Original", "Reconstruction"]
+    arrays["release/encodings"] = np.random.default_rng(0).random((10, 32, 32, 3)).astype(np.float32)
+    assert Source(synthetic.results(10), arrays).view["gallery"]["main"].columns[1:] == [
+        "An encoding of it",
+        "Reconstruction",
+    ]
+    arrays["release/index"] = np.full(10, -1)
+    assert Source(synthetic.results(10), arrays).view["gallery"]["main"].columns[1] == "An encoding"
+
+
+def test_nan_scores_and_constant_images_do_not_stop_it() -> None:
+    arrays = synthetic.arrays(12)
+    arrays["carlini/ssim"] = np.full(12, np.nan)
+    arrays["release/encodings"] = np.full((12, 32, 32, 3), np.nan, np.float32)
+    arrays["private/images"] = np.zeros((12, 32, 32, 3), np.uint8)
+    parse(html.render(Source(synthetic.results(12), arrays)))
+
+
+def minimal() -> Results:
+    full = synthetic.results()
+    return Results(
+        name="x",
+        profile="quick",
+        seed=0,
+        scheme=full.scheme.model_copy(update={"doc": "", "log": "", "parameters": {}, "security_parameter": None}),
+        adversary=["encodings"],
+        gate=Gate(status="inconclusive", exit_code=3, statistic="", bound=None, reasons=["no attack ran"]),
+        environment=full.environment.model_copy(update={"command": "", "ssim": {}, "finished": ""}),
+    )
+
+
+def test_empty_audit_has_every_section() -> None:
+    page = html.render(Source(minimal()))
+    parse(page)
+    assert re.findall(r'<h2 id="(\w+)"', page) == [id_ for id_, _ in view.SECTIONS]
+    text = " ".join(parse(page).texts)
+    assert "Inconclusive" in text and "No conclusion may be drawn" in text
+    assert "makes no claim that could be refuted" in text
+    assert text.count("not examined") >= 4
+
+
+def broken_details() -> Iterator[dict]:
+    yield {"table": "no table", "tables": [], "curves": {"a": 3}, "notes": 7, "roc": {"fpr": [1], "tpr": []}}
+    yield {"table": {"columns": [], "rows": []}, "floor": "high", "epsilon": {"lower": "x"}, "essay": ["x"]}
+    yield {"table": {"columns": ["a"], "rows": [[1, 2], []]}, "tables": {"t": {"columns": ["a"], "rows": "x"}}}
+    yield {
+        "curves": {"c": {"x": [1, None], "y": ["a", 2]}},
+        "floor": {"value": None},
+        "epsilon": {"lower": {"value": None}},
+    }
+    yield {
+        "curves": {"$x$": {"x": [0, 1], "y": [0, -1], "log": True}},
+        "roc": {"fpr": [0, 0], "tpr": [0, 0]},
+        "notes": [None],
+    }
+
+
+@pytest.mark.parametrize("details", list(broken_details()))
+def test_malformed_details_are_left_out(details: dict) -> None:
+    results = minimal()
+    results.findings = [Finding(id="g", kind="game", title="G", status="broken", details=details)]
+    parse(html.render(Source(results)))
+
+
+def test_what_no_gate_rests_on_is_named_all_the_same() -> None:
+    results = synthetic.results()
+    results.claims = []
+    results.gate = Gate(
+        status="met", exit_code=0, statistic="90 % quantile of SSIM", bound=0.5, measured=Estimate(0.2, 0.1, 0.3, 40)
+    )
+    text = " ".join(parse(html.render(Source(results))).texts)
+    assert "No break found" in text
+    assert "Broken, though no gate rests on it" in text and "that is not the whole story" in text
+
+
+def test_same_results_give_the_same_bytes_wherever_they_are_read(tmp_path: Path) -> None:
+    results, arrays = synthetic.results(), synthetic.arrays()
+    direct = html.render(Source(results, arrays))
+    write_results(tmp_path, results, arrays)
+    [path] = render(read_results(tmp_path), read_arrays(tmp_path), tmp_path, ("html",))
+    assert path.read_text(encoding="utf-8") == direct
+
+
+def test_is_small_and_quick() -> None:
+    began = time.process_time()
+    page = html.render(Source(synthetic.results(100), synthetic.arrays(100)))
+    assert len(page.encode()) < 3_000_000
+    assert time.process_time() - began < 10

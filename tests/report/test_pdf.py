@@ -1,0 +1,112 @@
+"""The PDF: pages, text, metadata, and nothing fetched."""
+
+from __future__ import annotations
+
+import io
+import sys
+import time
+
+import pytest
+
+from ihaudit.errors import UsageError
+from ihaudit.report import pdf
+from ihaudit.report.base import Source
+from tests.report import synthetic
+
+pypdf = pytest.importorskip("pypdf", reason="needs pypdf (a development dependency)")
+needs_pango = pytest.mark.skipif(pdf.check() is not None, reason=str(pdf.check()))
+
+
+@pytest.fixture(scope="module")
+def document() -> "pypdf.PdfReader":
+    began = time.process_time()
+    data = pdf.render(Source(synthetic.results(), synthetic.arrays()))
+    assert time.process_time() - began < 20
+    assert len(data) < 3_000_000
+    return pypdf.PdfReader(io.BytesIO(data))
+
+
+def text_of(page: "pypdf.PageObject") -> str:
+    """The page's text; pypdf reads the two-byte codes of some fonts as two characters."""
+    return page.extract_text().replace("\0", "")
+
+
+@needs_pango
+def test_pages_are_a4_numbered_and_titled(document: "pypdf.PdfReader") -> None:
+    n = len(document.pages)
+    assert 6 <= n <= 40
+    for i, page in enumerate(document.pages, 1):
+        assert (round(float(page.mediabox.width)), round(float(page.mediabox.height))) == (595, 842)
+        text = text_of(page)
+        assert f"{i} / {n}" in text
+        assert ("Privacy audit of instahide" in text) == (i > 1)
+
+
+@needs_pango
+def test_text_can_be_read_and_the_verdict_is_on_page_one(document: "pypdf.PdfReader") -> None:
+    first = text_of(document.pages[0])
+    assert "Broken" in first and "90 % quantile of SSIM" in first and "Contents" in first
+    everything = "\n".join(text_of(p) for p in document.pages)
+    for words in ("Claim against measurement", "Seven questions", "Glossary and references", 'alert("docstring")'):
+        assert words in everything
+
+
+@needs_pango
+def test_metadata_outline_and_tags(document: "pypdf.PdfReader") -> None:
+    assert document.metadata is not None
+    assert document.metadata.title == "Privacy audit of instahide <b>&: broken"
+    root = document.trailer["/Root"]
+    assert root["/Lang"] == "en"
+    assert root["/MarkInfo"]["/Marked"]
+    titles = [o.title for o in document.outline if not isinstance(o, list)]
+    assert any("Verdict" in t for t in titles) and any("Glossary" in t for t in titles)
+
+
+@needs_pango
+def test_contents_show_true_page_numbers(document: "pypdf.PdfReader") -> None:
+    page_of = {
+        o.title: document.get_destination_page_number(o) + 1 for o in document.outline if not isinstance(o, list)
+    }
+    glossary = next(v for k, v in page_of.items() if "Glossary" in k)
+    line = next(x for x in text_of(document.pages[0]).splitlines() if "Glossary and references" in x)
+    assert line.rstrip().endswith(str(glossary))
+
+
+@needs_pango
+@pytest.mark.parametrize("url", ["http://localhost:1/x.png", "file:///etc/passwd", "https://example.org/a.css"])
+def test_nothing_but_data_is_fetched(url: str) -> None:
+    fetch = pdf._fetcher()
+    with pytest.raises(ValueError):
+        (fetch.fetch if hasattr(fetch, "fetch") else fetch)(url)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            OSError("cannot load library 'libpango-1.0-0': no such file"),
+            ["libpango-1.0-0", "apt-get install", "libpangoft2-1.0-0"],
+        ),
+        (ImportError("No module named 'weasyprint'"), ["pip install weasyprint"]),
+    ],
+)
+def test_missing_libraries_are_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, words: list[str]
+) -> None:
+    class Finder:
+        def find_spec(self, name: str, *args: object) -> None:
+            if name == "weasyprint":
+                raise error
+
+    for name in [m for m in sys.modules if m == "weasyprint" or m.startswith("weasyprint.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "meta_path", [Finder(), *sys.meta_path])
+    pdf.check.cache_clear()
+    try:
+        problem = pdf.check()
+        assert problem is not None and "\n" not in problem and all(w in problem for w in words)
+        with pytest.raises(UsageError, match="PDF reports need"):
+            pdf.render(Source(synthetic.results()))
+    finally:
+        monkeypatch.undo()
+        pdf.check.cache_clear()

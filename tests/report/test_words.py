@@ -1,0 +1,218 @@
+"""Numbers, words and answers of the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ihaudit
+from ihaudit.errors import UsageError
+from ihaudit.report import base, cards, details, essay, flags, render, summary, words
+from ihaudit.report.base import Source
+from ihaudit.results import Finding, StageRecord
+from ihaudit.stats import Estimate
+from tests.report import synthetic
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "n/a"),
+        (0.8304, "0.830"),
+        (-0.05, "−0.050"),
+        (1.3e-7, "1.3e−07"),
+        (12345, "12\u202f345"),
+        (0, "0"),
+        (float("nan"), "n/a"),
+    ],
+)
+def test_number(value: Any, text: str) -> None:
+    assert words.number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("e", "unit", "text"),
+    [
+        (Estimate(0.83, 0.79, 0.86, 40), "", "0.830 [0.790, 0.860]"),
+        (Estimate(0.95, 0.83, 1.0, 40), "%", "95.0\u00a0% [83.0, 100\u00a0%]"),
+        (Estimate(19.4, 18.8, 20.1, 40), "dB", "19.40\u00a0dB [18.80, 20.10\u00a0dB]"),
+        (Estimate(0.5, 0.4, None), "", "0.500 ≥ 0.400"),
+        (Estimate(0.5), "", "0.500"),
+        (Estimate(None), "", "n/a"),
+    ],
+)
+def test_estimate(e: Estimate, unit: str, text: str) -> None:
+    assert words.estimate(e, unit) == text
+
+
+def test_one_word_by_the_exit_code() -> None:
+    r = synthetic.results()
+    for code, status, word in (
+        (1, "missed", "broken"),
+        (0, "met", "no break found"),
+        (3, "inconclusive", "inconclusive"),
+    ):
+        r.gate.exit_code, r.gate.status = code, status  # type: ignore[assignment]
+        assert words.verdict_word(r) == word
+
+
+def test_epsilon_is_never_an_equality_and_names_its_ceiling() -> None:
+    def epsilon(low: float, ceiling: float | None) -> str:
+        d = {"epsilon": {"lower": {"value": low, "low": low}, "ceiling": ceiling, "delta": 0}}
+        e = details.epsilon(Finding(id="g", kind="game", title="", status="measured", details=d))
+        assert e is not None
+        return e.text
+
+    assert epsilon(5.58, 5.6) == "≥ 5.58 (at the ceiling)"
+    assert epsilon(0.5, 5.6) == "≥ 0.50 (at most 5.60 could be shown)"
+    assert epsilon(-1.0, None) == "≥ 0.00"
+
+
+def test_most_lost_stage_is_named() -> None:
+    f = Finding(
+        id="a",
+        kind="attack",
+        title="A",
+        status="broken",
+        stages=[
+            StageRecord(name="grouping", variant="x", quality={"purity": 0.9}),
+            StageRecord(name="assignment", variant="y", quality={"pair_accuracy": 0.4, "lambda_error": 0.01}),
+        ],
+    )
+    assert "“assignment” (pair accuracy 0.40" in cards.where_lost(f)
+
+
+def test_above_baseline_is_the_share_of_what_was_left() -> None:
+    assert cards.above_baseline(Estimate(0.6), 0.2) == pytest.approx(0.5)
+    assert cards.above_baseline(Estimate(0.1), 0.2) == pytest.approx(-0.125)
+    assert cards.above_baseline(None, 0.2) is None
+
+
+def answers(results: Any) -> dict[str, essay.Answer]:
+    return dict(zip(essay.QUESTIONS, essay.build(results)))
+
+
+def test_seven_answers_come_from_the_findings() -> None:
+    r = synthetic.results()
+    found = answers(r)
+    assert len(found) == 7
+    assert found["claim"].short == "yes" and "1 of 2 refuted" in found["claim"].text
+    assert found["complexity"].short == "for show" and "abs-whitened" in found["complexity"].text
+    assert found["weakness"].short == "yes" and "24 encodings" in found["weakness"].text
+    assert found["indistinguishability"].short == "no"
+    assert found["honesty"].short == "it fell"
+
+
+def test_unanswered_questions_say_so() -> None:
+    r = synthetic.results()
+    r.findings, r.claims = [f for f in r.findings if f.kind == "control"], []
+    found = answers(r)
+    assert found["claim"].short == "no"
+    for key in ("complexity", "weakness", "theorems", "indistinguishability"):
+        assert found[key].short == essay.NOT_EXAMINED
+    r.findings.append(
+        Finding(
+            id="m",
+            kind="check",
+            title="M",
+            status="measured",
+            details={"essay": {"complexity": "the mask hides nothing more"}},
+        )
+    )
+    assert "The mask hides nothing more." in answers(r)["complexity"].text
+
+
+def test_mask_attack_that_failed_is_no_all_clear() -> None:
+    r = synthetic.results()
+    for f in r.findings:
+        if f.id == "prng-seedless":
+            f.status = "no break found"
+    assert answers(r)["weakness"].short == "none found"
+
+
+def flag_texts(results: Any) -> str:
+    return " ".join(f"{f.level}: {f.text}" for f in flags.build(Source(results, synthetic.arrays())))
+
+
+def test_flags_fire_and_stay_silent() -> None:
+    r = synthetic.results()
+    calm = flag_texts(r)
+    assert "serious" not in calm
+    for f in r.findings:
+        if f.id == "instance":
+            f.details["floor"]["value"] = 0.9
+        if f.id == "control-mixup":
+            f.status, f.reason = "inconclusive", "nothing broke it"
+        if f.id == "nearest-public":
+            f.metrics["ssim"] = Estimate(0.9, 0.8, 0.95, 40)
+    r.private.count = 5  # type: ignore[union-attr]
+    r.release.has_provenance = False  # type: ignore[union-attr]
+    r.gate.measured = Estimate(0.55, 0.4, 0.7, 5)
+    loud = flag_texts(r)
+    for words_ in (
+        "floor that the theorem predicts",
+        "nothing broke it",
+        "no better than a trivial guess",
+        "Only 5 private",
+        "by assignment",
+        "inside the interval",
+    ):
+        assert words_ in loud and words_ not in calm
+
+
+def test_secret_recovered_needs_no_numbers() -> None:
+    r = synthetic.results()
+    from ihaudit.results import GateCheck
+
+    check = GateCheck(
+        name="secret",
+        statistic="a secret of the scheme was recovered",
+        measured=Estimate(1.0),
+        bound=0,
+        met=False,
+        by="prng-seedless",
+    )
+    r.gate.checks, r.gate.statistic, r.gate.by = [check], check.statistic, check.by
+    assert (
+        summary.line(r) == "A secret of the scheme was recovered · by: Mask generator without its seed · preset quick"
+    )
+
+
+def test_unknown_format_names_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="did you mean 'markdown'"):
+        render(synthetic.results(), {}, tmp_path, ("markdwn",))
+    assert not list(tmp_path.iterdir())
+
+
+def test_plugins_can_add_a_format(tmp_path: Path) -> None:
+    @base.report_format("test-lines", "lines.txt")
+    def lines(source: Source) -> str:
+        return source.results.name
+
+    assert [p.name for p in render(synthetic.results(), {}, tmp_path, ("test-lines",))] == ["lines.txt"]
+    assert (tmp_path / "lines.txt").read_text() == synthetic.results().name
+
+
+def test_templates_are_found_in_a_wheel_and_in_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "site" / "ihaudit"
+    package.mkdir(parents=True)
+    monkeypatch.setattr(ihaudit, "__file__", str(package / "__init__.py"))
+    with pytest.raises(UsageError, match="templates are missing"):
+        base.templates_folder()
+    for folder in (tmp_path / "site" / "templates", package / "_templates"):  # the wheel's own come first
+        folder.mkdir()
+        (folder / "report.html.j2").touch()
+        assert base.templates_folder() == folder.resolve()
+
+
+def test_rendering_imports_no_torch() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from tests.report import synthetic; from ihaudit.report import html; from ihaudit.report.base import Source; "
+        "html.render(Source(synthetic.results(4), synthetic.arrays(4))); sys.exit('torch' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2], timeout=120)
