@@ -77,7 +77,7 @@ def load_data(options: AuditOptions, profile: Profile) -> Data:
         similar = rest
     public = load(options.public or "embedded:public", role="public", size=_public_size(options, private))
     if options.public is None and public.images.shape[1:] != private.images.shape[1:]:
-        public = public.subset(np.arange(0)).reshaped(private.images.shape[1:])
+        public = public.empty(private.images.shape[1:])
     check_compatible(private, public)
     if similar is not None:
         check_compatible(private, similar)

@@ -1,0 +1,229 @@
+"""Image sources: .npz files, folders of image files, CIFAR "python" batches, and the embedded photographs."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ihaudit.errors import ImageError
+from ihaudit.images.base import ImageSet, pseudo_labels
+
+Role = Literal["private", "public", "similar"]
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+MAX_IMAGES = 200_000
+
+
+def load(spec: str, *, role: Role, size: int = 32) -> ImageSet:
+    """Load images from where the user keeps them.
+
+    Args:
+        spec: ``embedded`` (or ``embedded:private`` etc.), an .npz with ``images`` (uint8, or float in [0, 1];
+            (N, H, W, C), (N, C, H, W) or (N, H, W)) and optionally ``labels``, a folder of image files (classes by
+            subfolder; resized to `size`), or a folder with CIFAR-10/100 "python" batches.
+        role: private images need at least two images and two classes; without any labels they are dealt into
+            pseudo-classes, because schemes mix labels too.
+        size: edge in pixels of images that come from files.
+
+    Raises:
+        ImageError: one sentence that names what is wrong with the source and the remedy.
+    """
+    if spec == "embedded" or spec.startswith("embedded:"):
+        from ihaudit.images.embedded import COUNTS, embedded
+
+        part = spec.partition(":")[2] or role
+        if part not in COUNTS:
+            raise ImageError(f"there is no embedded set {part!r}; there are {', '.join(COUNTS)}")
+        return embedded(part)
+    path = Path(spec).expanduser()
+    if not path.exists():
+        raise ImageError(f"there are no images at {spec}; name an .npz file, a folder, or 'embedded'")
+    if path.is_dir():
+        batches = _cifar_batches(path)
+        images, labels = _cifar(batches) if batches else _folder(path, size)
+    elif path.suffix == ".npz":
+        images, labels = _npz(path)
+    else:
+        raise ImageError(f"{spec} is neither an .npz file nor a folder of images")
+    return _checked(images, labels, path.stem if path.is_file() else path.name or str(path), role)
+
+
+def _checked(images: NDArray, labels: NDArray | None, name: str, role: Role) -> ImageSet:
+    if len(images) == 0:
+        raise ImageError(f"{name} is empty; it must hold at least two images")
+    if len(images) > MAX_IMAGES:
+        raise ImageError(f"{name} holds {len(images):,} images; give at most {MAX_IMAGES:,}")
+    h, w, c = images.shape[1:]
+    if c not in (1, 3):
+        raise ImageError(f"{name} holds images with {c} channels; only grey (1) and colour (3) are supported")
+    if min(h, w) < 8:
+        raise ImageError(f"{name} holds images of {h} x {w} pixels; SSIM needs at least 8 x 8")
+    pseudo = labels is None
+    kinds = pseudo_labels(len(images)) if labels is None else _whole(labels, len(images), name)
+    if role == "private":
+        if len(images) < 2:
+            raise ImageError(f"{name} holds one image; private images must be at least two")
+        if len(np.unique(kinds)) < 2:
+            raise ImageError(
+                f"{name} holds one class only; label at least two classes, or leave the labels out "
+                "(images are then dealt into pseudo-classes)"
+            )
+        kinds = np.unique(kinds, return_inverse=True)[1].astype(np.int64)  # classes 0..n-1 without gaps
+    return ImageSet(images, kinds, name, pseudo=pseudo)
+
+
+def _whole(labels: NDArray, n: int, name: str) -> NDArray[np.int64]:
+    labels = np.asarray(labels)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.shape != (n,):
+        raise ImageError(f"{name}: labels have shape {labels.shape}, expected ({n},), one class per image")
+    if labels.dtype.kind not in "iub" and not (labels.dtype.kind == "f" and np.all(labels == np.round(labels))):
+        raise ImageError(f"{name}: labels must be whole numbers, not {labels.dtype}")
+    labels = labels.astype(np.int64)
+    if labels.min() < 0:
+        raise ImageError(f"{name}: labels must be 0 or more; the smallest is {labels.min()}")
+    return labels
+
+
+# -- .npz -----------------------------------------------------------------------------------------------------------
+
+
+def _npz(path: Path) -> tuple[NDArray[np.float32], NDArray | None]:
+    try:
+        with np.load(path, allow_pickle=False) as z:
+            if "images" not in z.files:
+                there = ", ".join(z.files) or "nothing"
+                raise ImageError(
+                    f"{path.name} has no array 'images' (it has: {there}); save with numpy.savez(images=...)"
+                )
+            images = z["images"]
+            labels = z["labels"] if "labels" in z.files else None
+    except ImageError:
+        raise
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as e:
+        raise ImageError(f"{path.name} cannot be read ({e}); it is damaged, or not an .npz of plain arrays") from None
+    return _unit_range(_channels_last(images, path.name), path.name), labels
+
+
+def _channels_last(images: NDArray, name: str) -> NDArray:
+    if images.dtype == object:
+        raise ImageError(f"{name} holds images of mixed shapes; give all in one size")
+    if images.ndim == 3:
+        return images[..., None]
+    if images.ndim != 4:
+        raise ImageError(f"{name}: images have shape {images.shape}, expected (N, H, W, C), (N, C, H, W) or (N, H, W)")
+    if images.shape[3] not in (1, 3) and images.shape[1] in (1, 3):
+        return np.moveaxis(images, 1, 3)
+    return images
+
+
+def _unit_range(images: NDArray, name: str) -> NDArray[np.float32]:
+    """float32 in [0, 1] from uint8 (0..255), bool, or floats that lie in [0, 1] already; anything else is refused."""
+    if images.size == 0:
+        return images.astype(np.float32)
+    if images.dtype == np.uint8:
+        return images.astype(np.float32) / 255
+    if images.dtype == bool:
+        return images.astype(np.float32)
+    if images.dtype.kind != "f":
+        raise ImageError(f"{name}: images are {images.dtype}; give uint8 (0..255) or float in [0, 1]")
+    if not np.isfinite(images).all():
+        raise ImageError(f"{name}: images hold NaN or infinite values")
+    low, high = float(images.min()), float(images.max())
+    if low < 0 or high > 1:
+        raise ImageError(f"{name}: float images lie in [{low:g}, {high:g}]; scale them to [0, 1], or save uint8")
+    return images.astype(np.float32)
+
+
+# -- folders --------------------------------------------------------------------------------------------------------
+
+
+def _folder(path: Path, size: int) -> tuple[NDArray[np.float32], NDArray | None]:
+    """Files in subfolders (one class each, by name), or all in the folder itself (no labels)."""
+    classes = sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
+    groups = [(i, _files(p, deep=True)) for i, p in enumerate(classes)]
+    groups = [(i, files) for i, files in groups if files]
+    loose = _files(path, deep=False)
+    if groups and loose:
+        raise ImageError(f"{path} holds images both in subfolders and beside them; put every image into a class folder")
+    labelled = bool(groups)
+    found = [(f, i) for i, files in groups for f in files] if labelled else [(f, 0) for f in loose]
+    if not found:
+        raise ImageError(f"{path} holds no image files ({', '.join(sorted(SUFFIXES))})")
+    images = np.stack([_read(f, size) for f, _ in found])
+    return images, np.array([i for _, i in found], np.int64) if labelled else None
+
+
+def _files(path: Path, *, deep: bool) -> list[Path]:
+    each = path.rglob("*") if deep else path.iterdir()
+    return sorted(p for p in each if p.is_file() and p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+
+
+def _read(path: Path, size: int) -> NDArray[np.float32]:
+    """One file as float32 (size, size, 3) in [0, 1]: centre square, antialiased; grey repeated, alpha over white."""
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as f:
+            f.load()
+            picture: Any = ImageOps.exif_transpose(f)
+            if picture.mode.startswith(("I", "F")):  # 16-bit and float greys: PIL would clip them at 255
+                values = np.asarray(picture, np.float32)
+                top = 65535.0 if picture.mode.startswith("I") and values.max() > 255 else max(1.0, float(values.max()))
+                picture = Image.fromarray((np.clip(values / top, 0, 1) * 255).round().astype(np.uint8))
+            if picture.has_transparency_data:
+                picture = picture.convert("RGBA")
+                picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+            picture = ImageOps.fit(picture.convert("RGB"), (size, size), Image.Resampling.LANCZOS)
+    except Exception as e:  # PIL raises many kinds for damaged files
+        raise ImageError(f"the image file {path} cannot be read ({e}); remove or replace it") from None
+    return np.asarray(picture, np.float32) / 255
+
+
+# -- CIFAR ----------------------------------------------------------------------------------------------------------
+
+
+def _cifar_batches(path: Path) -> list[Path]:
+    """Batch files of a CIFAR "python" folder: CIFAR-10's five and test, or CIFAR-100's two; else an empty list."""
+    for names in ([f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"], ["train", "test"]):
+        found = [path / n for n in names if (path / n).is_file()]
+        if found:
+            return found
+    return []
+
+
+class _Plain(pickle.Unpickler):
+    """Reads CIFAR's pickles without running anything: only numpy arrays and plain data can be rebuilt."""
+
+    ALLOWED = {
+        ("numpy.core.multiarray", "_reconstruct"),
+        ("numpy._core.multiarray", "_reconstruct"),
+        ("numpy", "ndarray"),
+        ("numpy", "dtype"),
+        ("_codecs", "encode"),
+    }
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in self.ALLOWED:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which CIFAR batches do not")
+        return super().find_class(module, name)
+
+
+def _cifar(paths: list[Path]) -> tuple[NDArray[np.float32], NDArray]:
+    images, labels = [], []
+    for path in paths:
+        try:
+            with path.open("rb") as f:
+                batch = _Plain(f, encoding="bytes").load()
+            values = np.asarray(batch[b"data"], np.uint8)
+            kinds = batch[b"fine_labels"] if b"fine_labels" in batch else batch[b"labels"]
+            images.append(values.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+            labels.append(np.asarray(kinds, np.int64))
+        except Exception as e:
+            raise ImageError(f"{path} is not a readable CIFAR 'python' batch ({type(e).__name__}: {e})") from None
+    return np.concatenate(images).astype(np.float32) / 255, np.concatenate(labels)
