@@ -30,8 +30,8 @@ from ihaudit.release import FloatArray, IntArray
 from ihaudit.results import Finding
 
 TRIALS = {"quick": (120, 300), "standard": (300, 1000), "full": (1000, 5000)}  # select, estimate
-ROWS = {"quick": 90_000, "standard": 300_000, "full": 3_000_000}
-LOOKED_AT = 96  # rows scored per data set; the adversary may ignore rows
+ROWS = {"quick": 40_000, "standard": 200_000, "full": 3_000_000}
+LOOKED_AT = 64  # rows scored per data set; the adversary may ignore rows
 KNOWN = "rows known"  # measured beside the others, never chosen: the adversary of the game is not told
 Score = dict[str, NDArray]
 Scorer = Callable[[FloatArray, int, int, NDArray[np.bool_]], dict[str, float]]

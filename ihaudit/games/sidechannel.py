@@ -1,0 +1,187 @@
+"""The bit through everything but the pixels: a game of its own, so that no leak of the wrapping is credited to the picture.
+
+Definition 4 with everything fixed but one image: the same bystanders in every call, the challenge in first place.  The
+adversary sees the number and order of rows, the dtype and memory layout, released labels, further released arrays and the
+time that the call took, and never a pixel value.  Whatever it wins there is metadata.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ihaudit import stats
+from ihaudit.context import Context
+from ihaudit.errors import NotApplicable
+from ihaudit.games.adversary import Adversary
+from ihaudit.games.base import GameSetting, game
+from ihaudit.games.challenger import Challenger, Rows, draw_pairs, split
+from ihaudit.games.instance import answer
+from ihaudit.games.learners import Float32, RidgeLearner
+from ihaudit.games.outcome import ALL, DEFINITION, NEEDS, curve, finding, metered, not_run, percent, stored, table, word
+from ihaudit.release import IntArray, Release
+from ihaudit.results import Finding
+
+SIZES = {"quick": (600, 600), "standard": (1500, 2000), "full": (4000, 10_000)}  # calls to learn from, trials
+ROWS = {"quick": 30_000, "standard": 150_000, "full": 1_000_000}
+BYSTANDERS = 3
+WIDTH = 16  # values kept of a label vector or a further array, beside its summary
+GROUPS = ("rows", "order", "dtype", "labels", "extra", "time")
+
+
+@game("side-channel")
+@dataclass(frozen=True)
+class SideChannelGame:
+    """Do row order, dtype, number of rows, labels, extra arrays or time give the image away?"""
+
+    id: ClassVar[str] = "side-channel"
+    title: ClassVar[str] = "Side-channel game: everything but the pixels"
+    reference: ClassVar[str] = "Carlini et al. 2021, Definition 4; game of our documentation"
+    needs: ClassVar = NEEDS
+    profiles: ClassVar[tuple[str, ...]] = ALL
+
+    def run(self, setting: GameSetting, ctx: Context) -> list[Finding]:
+        """One finding."""
+        with metered() as meter:
+            try:
+                pools = split(setting, ctx)
+                challenger = Challenger(setting, ctx, pools)
+                per_call = (BYSTANDERS + 1) * challenger.rows_per_image
+                share = min(1.0, ROWS[ctx.profile] / (per_call * sum(SIZES[ctx.profile])))
+                known, trials = (max(80, int(s * share)) for s in SIZES[ctx.profile])
+                key = {"known": known, "trials": trials}
+                c = stored(
+                    ctx, setting, "side-channel", key, lambda: self._play(setting, ctx, challenger, known, trials)
+                )
+            except NotApplicable as e:
+                return [not_run(self, str(e))]
+        bit = c["bit"].astype(bool)
+        wrong = answer(c["all"], ctx.rng("ties")) != bit
+        e = stats.advantage(int((~wrong).sum()), len(bit))
+        by_group = {}
+        for g in GROUPS:
+            right = int((answer(c[g], ctx.rng("ties", g)) == bit).sum())
+            by_group[g] = stats.advantage(right, len(bit), 0.05 / len(GROUPS))
+        status, remark = word(e, setting)
+        where = [g for g, v in by_group.items() if v.low is not None and v.low > 0]
+        words = (
+            f"Without looking at a single pixel, an adversary tells which image was encoded in {percent(e)} of cases"
+        )
+        if status == "broken" and where:
+            words += f" (through {', '.join(where)})"
+        out = finding(
+            self,
+            status=status,
+            reason=remark,
+            primary="advantage",
+            metrics={"advantage": e},
+            sentence=words + "; guessing gives 50 %.",
+            details={
+                "table": table(
+                    ["seen", f"advantage ({1 - 0.05 / len(GROUPS):.1%} each)"], [[g, v] for g, v in by_group.items()]
+                ),
+                "roc": curve(c["all"], ~bit),
+                "channels": where,
+                "notes": [
+                    DEFINITION,
+                    f"learned from {known} calls with known images, measured on {trials} others; {BYSTANDERS} bystanders, fixed",
+                    "soft labels of mixing schemes carry coefficients and partners' classes, which say nothing of the image",
+                ],
+            },
+        )
+        out.cost = meter.cost
+        return [out]
+
+    def _play(
+        self, setting: GameSetting, ctx: Context, challenger: Challenger, known: int, trials: int
+    ) -> dict[str, NDArray]:
+        rng, pools = ctx.rng("side-channel"), challenger.pools
+        bystanders = rng.permutation(pools.train)[:BYSTANDERS]
+        mine = rng.choice(np.setdiff1d(pools.train, bystanders), size=known)
+        x0, x1 = draw_pairs(pools.estimate, setting.labels, trials, rng)
+        bit = rng.integers(2, size=trials).astype(bool)
+        seen = _observe(setting, ctx, challenger, np.r_[mine, np.where(bit, x1, x0)], bystanders, rng)
+        scaled = challenger.scaled(setting.images)
+        out: dict[str, NDArray] = {"bit": bit}
+        for name, columns in [("all", list(GROUPS)), *((g, [g]) for g in GROUPS)]:
+            f = np.concatenate([seen[g] for g in columns], axis=1)
+            f = _standardised(f, known)
+            if not f.shape[1]:
+                out[name] = np.zeros(trials)
+                continue
+            rows = Rows(f[:known], mine, None)
+            learner = RidgeLearner(quantiles=0)
+            adversary = Adversary.fit(setting, scaled, rows, pools.train, ctx, ctx.rng("fit", name), learner)
+            out[name] = adversary.margin(f[known:], x0, x1)
+        return out
+
+
+def _observe(
+    setting: GameSetting,
+    ctx: Context,
+    challenger: Challenger,
+    who: IntArray,
+    bystanders: IntArray,
+    rng: np.random.Generator,
+) -> dict[str, Float32]:
+    """One call per challenge; what is to be seen of it beside pixels, by group, float32 (T, width)."""
+    found: dict[str, list[NDArray]] = {g: [] for g in GROUPS}
+    for i, x in enumerate(who):
+        members = np.r_[x, bystanders]
+        seed = int(rng.integers(2**62))
+        start = time.perf_counter()
+        release = setting.encoder.encode(setting.images[members], setting.labels[members], seed=seed)
+        elapsed = time.perf_counter() - start
+        for g, v in _describe(release, challenger, len(members), elapsed).items():
+            found[g].append(v)
+        if i % 100 == 99:
+            ctx.progress("side-channel game", (i + 1) / len(who))
+    out = {}
+    for g, values in found.items():
+        width = max(len(v) for v in values)
+        out[g] = np.stack([np.pad(np.asarray(v, np.float32), (0, width - len(v))) for v in values])
+    return out
+
+
+def _describe(release: Release, challenger: Challenger, n: int, elapsed: float) -> dict[str, NDArray]:
+    m = len(release.encodings)
+    try:
+        mine = np.flatnonzero((challenger.sources(release, n) == 0).any(1))
+    except NotApplicable:  # a changing number of rows, and no provenance: that number itself is what is to be seen
+        mine = np.arange(min(m, 1))
+    place = mine[:4] if len(mine) else np.zeros(1)
+    e = release.encodings
+    labels = np.zeros(0) if release.labels is None else np.asarray(release.labels, np.float64)
+    own = labels[mine].mean(0)[:WIDTH] if labels.ndim == 2 and len(mine) else np.zeros(1)
+    summary = np.array([labels.sum(), labels.std(), labels.max(), labels.min()]) if labels.size else np.zeros(1)
+    extra = [np.zeros(1)]
+    for name in sorted(release.extra):
+        a = np.asarray(release.extra[name])
+        if a.dtype.kind in "biuf" and a.size:
+            flat = np.nan_to_num(a.astype(np.float64).ravel(), posinf=0, neginf=0)
+            extra.append(np.r_[a.size, flat.mean(), flat.std(), np.pad(flat[:WIDTH], (0, max(0, WIDTH - flat.size)))])
+    return {
+        "rows": np.array([m, len(mine), 0 if release.labels is None else len(release.labels)], np.float64),
+        "order": np.pad(place / max(1, m - 1), (0, 4 - len(place))),
+        "dtype": np.array(
+            [e.dtype.itemsize, ord(e.dtype.kind), e.flags.c_contiguous, *release.image_range], np.float64
+        ),
+        "labels": np.r_[own, summary],
+        "extra": np.concatenate(extra),
+        "time": np.array([np.log(max(elapsed, 1e-9))]),
+    }
+
+
+def _standardised(f: Float32, known: int) -> Float32:
+    """Values, squares and products with the first few: a leak need not be linear.  Constant columns are dropped."""
+    f = f[:, f[:known].std(0) > 1e-9]
+    if not f.shape[1]:
+        return f
+    f = (f - f[:known].mean(0)) / f[:known].std(0)
+    f = np.clip(f, -6, 6)
+    out: Float32 = np.concatenate([f, f * f, np.abs(f)], axis=1).astype(np.float32)
+    return out
