@@ -15,7 +15,8 @@ Outcome = Literal["ok", "failure", "error", "skipped"]
 class Case:
     """One thing that a build server lists.
 
-    ``failure``: a bound was crossed; ``error``: it could not be decided; ``skipped``: not run, or a remark without weight.
+    ``failure``: a bound was crossed; ``error``: it could not be decided; ``skipped``: not run, or a remark without
+    weight.
     """
 
     group: str
@@ -36,7 +37,7 @@ def text_of(finding: Finding) -> str:
 
 
 def _finding_case(finding: Finding, exit_code: int) -> Case:
-    """Never red where the gate is met, and never green where it could not be decided: one statistic drives everything."""
+    """Never red where the gate is met, never green where it could not be decided: one statistic drives everything."""
     message, outcome = text_of(finding), "ok"
     if finding.status == "broken" and finding.kind == "control":
         outcome = "ok"  # as it must; a control that did not come out right is inconclusive

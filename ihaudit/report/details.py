@@ -1,7 +1,8 @@
 """Reads the free-form ``details`` of findings into tables, curves and notes; whatever is malformed is left out.
 
 Conventions (all optional):
-    table: {"columns": [..], "rows": [[..], ..]};  tables: {title: table};  notes: [sentence, ..];  flags: [sentence, ..]
+    table: {"columns": [..], "rows": [[..], ..]};  tables: {title: table}
+    notes, flags: [sentence, ..]
     curves: {name: {"x": [..], "y": [..], "xlabel", "ylabel", "log": bool}};  roc: {"fpr": [..], "tpr": [..]}
     floor: {"value", "formula", "note"};  epsilon: {"lower": {"value", "low", "high", "n"}, "delta", "ceiling", "kind"}
     essay: {question key: sentence}, see `ihaudit.report.essay`

@@ -70,7 +70,8 @@ def _ran(findings: list[Finding]) -> list[Finding]:
 def _claim(results: Results) -> tuple[str, str]:
     if not results.claims:
         return "no", (
-            "The scheme states no quantity, bound and adversary that a measurement could contradict. This audit applied "
+            "The scheme states no quantity, bound and adversary that a measurement could contradict. This audit "
+            "applied "
             "its own default gates instead; they are the auditor's, not the author's."
         )
     refuted = [c for c in results.claims if c.status == "refuted"]
@@ -85,7 +86,8 @@ def _goalposts(results: Results) -> tuple[str, str]:
     )
     if parameter := results.scheme.security_parameter:
         text += (
-            f"The author names a security parameter ({parameter} = {results.scheme.parameters.get(parameter, '?')}); whether "
+            f"The author names a security parameter ({parameter} = {results.scheme.parameters.get(parameter, '?')}); "
+            "whether "
             "attacks really get harder with it is for a sweep to show, and was not examined here."
         )
     else:
@@ -100,7 +102,8 @@ def _complexity(results: Results) -> tuple[str, str]:
         stages = [s for s in f.stages if _ABS.search(s.variant) or _ABS.search(s.name)]
         if f.status == "broken" and stages:
             return "for show", (
-                f"The attack “{f.title}” throws all signs away in its stage “{stages[0].name}: {stages[0].variant}” and breaks "
+                f"The attack “{f.title}” throws all signs away in its stage “{stages[0].name}: {stages[0].variant}” "
+                "and breaks "
                 "the scheme all the same: against it a random sign mask is worth no more than an absolute value."
             )
     return NOT_EXAMINED, "No finding compares the scheme with a simpler one that hides as much."
@@ -122,7 +125,8 @@ def _weakness(results: Results) -> tuple[str, str]:
 def _theorems(results: Results) -> tuple[str, str]:
     where = f" ({results.private.name})" if results.private else ""
     text = (
-        "ihaudit reads no proofs, so the author's theorems were not examined. Every number here was measured on the scheme "
+        "ihaudit reads no proofs, so the author's theorems were not examined. Every number here was measured on the "
+        "scheme "
         f"as it stands in its file, with its parameters, on ordinary images{where} rather than contrived ones."
     )
     checks = [f for f in _ran(results.of_kind("check")) if f.status == "broken"]
@@ -150,7 +154,8 @@ def _indistinguishability(results: Results) -> tuple[str, str]:
             f"{words.estimate(worst.metrics['advantage'])} in “{worst.title}”.{marginals}"
         )
     return "not shown", (
-        f"No adversary among {words.plural(len(games), 'game')} told encodings apart beyond the bound. The word means that no "
+        f"No adversary among {words.plural(len(games), 'game')} told encodings apart beyond the bound. The word means "
+        "that no "
         f"efficient adversary can, which only a proof could show.{marginals}"
     )
 

@@ -60,8 +60,10 @@ def _strength(source: Source) -> list[Flag]:
         return [
             Flag(
                 "note",
-                f"The strongest attack ({attack.title}, SSIM {words.number(a.value)}) is no better than a trivial guess "
-                f"({base.title}, {words.number(b.value)}): its result says as much about the attack as about the scheme.",
+                f"The strongest attack ({attack.title}, SSIM {words.number(a.value)}) is no better than a trivial "
+                "guess "
+                f"({base.title}, {words.number(b.value)}): its result says as much about the attack as about the "
+                "scheme.",
             )
         ]
     return []
@@ -75,7 +77,8 @@ def _games(source: Source) -> list[Flag]:
             flags.append(
                 Flag(
                     "serious",
-                    f"“{f.title}”: the floor that the theorem predicts ({words.number(floor.value)}) lies above the measured "
+                    f"“{f.title}”: the floor that the theorem predicts ({words.number(floor.value)}) lies above the "
+                    "measured "
                     f"interval (up to {words.number(e.high)}): the audit itself is wrong somewhere.",
                 )
             )
@@ -113,7 +116,8 @@ def _sample(source: Source) -> list[Flag]:
         flags.append(
             Flag(
                 "note",
-                "The scheme does not say which image is in which encoding; reconstructions were matched to private images "
+                "The scheme does not say which image is in which encoding; reconstructions were matched to private "
+                "images "
                 "by assignment, which flatters attacks a little (the matched decoys show by how much).",
             )
         )

@@ -16,7 +16,8 @@ TERMS = (
     ("ceiling", "the largest epsilon that this many trials could have shown, even for a scheme that hides nothing."),
     (
         "control",
-        "a scheme with a known answer that every audit runs beside the audited one: identity and mixup must come out broken, "
+        "a scheme with a known answer that every audit runs beside the audited one: identity and mixup must come out "
+        "broken, "
         "independent noise and a constant must not. Otherwise the audit is inconclusive.",
     ),
     ("encoding", "what a scheme publishes in place of private images."),
@@ -27,7 +28,8 @@ TERMS = (
     ("floor", "the advantage that a theorem guarantees to some adversary, computed from the measured accuracy."),
     (
         "game",
-        "an experiment with a challenger who hides a random bit and an adversary who must name it; the formal way to say that "
+        "an experiment with a challenger who hides a random bit and an adversary who must name it; the formal way to "
+        "say that "
         "something leaks.",
     ),
     ("inconclusive", "the measurement cannot be relied on, so that neither “broken” nor “no break found” may be said."),
@@ -52,22 +54,28 @@ TERMS = (
     ),
     (
         "SSIM of the challenge",
-        "scikit-image’s defaults (uniform 7 × 7 window) on [−1, 1] with data range 2, for comparison with published figures; "
+        "scikit-image’s defaults (uniform 7 × 7 window) on [−1, 1] with data range 2, for comparison with published "
+        "figures; "
         "it is stricter, and the two are not to be mixed.",
     ),
 )
 
 REFERENCES = (
-    "N. Carlini, S. Deng, S. Garg, S. Jha, S. Mahloujifar, M. Mahmoody, S. Song, A. Thakurta, F. Tramèr. Is Private Learning "
+    "N. Carlini, S. Deng, S. Garg, S. Jha, S. Mahloujifar, M. Mahmoody, S. Song, A. Thakurta, F. Tramèr. Is Private "
+    "Learning "
     "Possible with Instance Encoding? IEEE S&P 2021, arXiv 2011.05315.",
     "N. Carlini. InstaHide Disappointingly Wins Bell Labs Prize, 2nd Place. 2020. (The seven questions of section 9.)",
-    "Y. Huang, Z. Song, K. Li, S. Arora. InstaHide: Instance-hiding Schemes for Private Distributed Learning. ICML 2020, "
+    "Y. Huang, Z. Song, K. Li, S. Arora. InstaHide: Instance-hiding Schemes for Private Distributed Learning. ICML "
+    "2020, "
     "arXiv 2010.02772.",
-    "X. Luo, X. Xiao, Y. Wu, J. Liu, B. C. Ooi. A Fusion-Denoising Attack on InstaHide with Data Augmentation. AAAI 2022, "
+    "X. Luo, X. Xiao, Y. Wu, J. Liu, B. C. Ooi. A Fusion-Denoising Attack on InstaHide with Data Augmentation. AAAI "
+    "2022, "
     "arXiv 2105.07754.",
-    "Z. Wang, A. C. Bovik, H. R. Sheikh, E. P. Simoncelli. Image quality assessment: from error visibility to structural "
+    "Z. Wang, A. C. Bovik, H. R. Sheikh, E. P. Simoncelli. Image quality assessment: from error visibility to "
+    "structural "
     "similarity. IEEE Transactions on Image Processing, 2004.",
-    "C. J. Clopper, E. S. Pearson. The use of confidence or fiducial limits illustrated in the case of the binomial. 1934.",
+    "C. J. Clopper, E. S. Pearson. The use of confidence or fiducial limits illustrated in the case of the binomial. "
+    "1934.",
 )
 
 

@@ -13,8 +13,10 @@ from ihaudit.report.plain import printable
 def render(source: Source) -> bytes:
     """JUnit XML as Jenkins, GitLab and GitHub actions read it.
 
-    ``failure``: a bound was crossed or a claim refuted; ``error``: undecided; ``skipped``: not run, with the reason.  A file
-    of an audit with exit code 0 has neither failures nor errors; with 1 at least one failure; with 3 at least one error.
+    ``failure``: a bound was crossed or a claim refuted; ``error``: undecided; ``skipped``: not run, with the reason.
+     A file
+    of an audit with exit code 0 has neither failures nor errors; with 1 at least one failure; with 3 at least one
+    error.
     """
     r = source.results
     found = cases(r)

@@ -52,7 +52,8 @@ def _claims(r: Results) -> list[str]:
     for g in r.gate.checks:
         word = "inconclusive" if g.met is None else "no break found" if g.met else "broken"
         rows.append(
-            f"| Gate: {escape(g.statistic or g.name)} | {words.number(g.bound)} | {escape(words.estimate(g.measured))} | {word} |"
+            f"| Gate: {escape(g.statistic or g.name)} | {words.number(g.bound)} | "
+            f"{escape(words.estimate(g.measured))} | {word} |"
         )
     return [*rows, ""]
 

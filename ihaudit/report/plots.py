@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 INK, GRID, ACCENT, ALARM, MUTED = "#1f2933", "#d9dee4", "#1f4e79", "#9b1c1c", "#5a6675"
 LINES = ("#1f4e79", "#9b1c1c", "#2f6f4f", "#7a4b00", "#5b3a8c", "#3b4754")
 DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
-_STYLE = {
+_STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 8.5,
     "axes.edgecolor": MUTED,
@@ -61,13 +61,15 @@ def histogram(scores: NDArray, marks: Sequence[tuple[str, float]], bound: float 
         bound: the gate's bound, or None.
         xlabel: of the score.
     """
+    from matplotlib.ticker import MaxNLocator
+
     values = scores[np.isfinite(scores)]
 
     def draw(figure: Figure) -> None:
         ax = figure.add_subplot()
         low = float(min([0.0, *values, *(v for _, v in marks)]))
         bins = np.linspace(np.floor(low * 20) / 20, 1.0, max(21, int((1.0 - low) * 25)))
-        counts, _, _ = ax.hist(values, bins=bins, color="#7f9bb8", edgecolor="white", linewidth=0.6)
+        counts, _, _ = ax.hist(values, bins=bins.tolist(), color="#7f9bb8", edgecolor="white", linewidth=0.6)
         top = float(np.max(counts, initial=1.0))
         lines = [(name, value, MUTED, DASHES[1 + i % 3]) for i, (name, value) in enumerate(marks)]
         if bound is not None:
@@ -90,7 +92,7 @@ def histogram(scores: NDArray, marks: Sequence[tuple[str, float]], bound: float 
             )
         ax.set_xlabel(xlabel)
         ax.set_ylabel("private images")
-        ax.yaxis.get_major_locator().set_params(integer=True)  # type: ignore[attr-defined]
+        ax.yaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set_xlim(bins[0], 1.0)
 
     return _svg(draw, 6.6, 2.7)

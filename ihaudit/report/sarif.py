@@ -39,7 +39,8 @@ _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 def render(source: Source) -> str:
     """SARIF: results for what came out broken; notifications for what did not run or was inconclusive.
 
-    ``invocations[0].executionSuccessful`` is false when something that was asked for did not run, a control did not come
+    ``invocations[0].executionSuccessful`` is false when something that was asked for did not run, a control did not
+    come
     out as it must, or the audit is inconclusive as a whole: then a short list of results does not mean a clean bill.
     """
     r = source.results
@@ -121,7 +122,8 @@ def _results(r: Results) -> list[dict[str, Any]]:
 
 
 def _result(r: Results, rule: str, key: str, text: str, level: str = "error") -> dict[str, Any]:
-    # The fingerprint names rule, scheme and finding but no number, so that a re-run updates an alert instead of opening one.
+    # The fingerprint names rule, scheme and finding but no number, so that a re-run updates an alert instead of
+    # opening one.
     digest = hashlib.sha256(
         f"{rule}|{r.scheme.name}|{_uri(r.scheme.source)}|{key}".encode("utf-8", "replace")
     ).hexdigest()

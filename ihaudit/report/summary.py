@@ -141,7 +141,8 @@ def _attack_sentence(source: Source, attack: Finding) -> str:
     if median is None or median.value is None:
         text = f"The strongest attack ({attack.title}) reached an SSIM of {words.scaled(m['ssim'].value)} on average"
     else:
-        text = f"The strongest attack ({attack.title}) reached an SSIM of {words.scaled(median.value)} on half of the images"
+        reached = f"an SSIM of at least {words.scaled(median.value)} on half of the images"
+        text = f"The strongest attack ({attack.title}) reached {reached}"
     base = best_baseline(source.results)
     text += ", where 1 is a perfect copy"
     if base is not None:
@@ -170,11 +171,13 @@ def ssim_bound(results: Results) -> float | None:
 def _meaning(results: Results, word: str, attack: Finding | None, game: Finding | None) -> list[str]:
     if word == "inconclusive":
         return [
-            "No conclusion may be drawn from this audit, neither for the scheme nor against it; the reasons stand below."
+            "No conclusion may be drawn from this audit, neither for the scheme nor against it; the reasons stand "
+            "below."
         ]
     if word == "no break found" and ungated(results, word):
         return [
-            "No gate was crossed, but that is not the whole story: what stands below came out broken, and no gate rests on it "
+            "No gate was crossed, but that is not the whole story: what stands below came out broken, and no gate "
+            "rests on it "
             "(games gate with --max-advantage)."
         ]
     if word == "no break found":
@@ -186,12 +189,14 @@ def _meaning(results: Results, word: str, attack: Finding | None, game: Finding 
         ]
     if attack is not None and attack.status == "broken":
         return [
-            "Whoever holds these encodings should be assumed to hold pictures of the private images, at least as good as "
+            "Whoever holds these encodings should be assumed to hold pictures of the private images, at least as good "
+            "as "
             "those shown in section 6. Later attacks can only be better."
         ]
     if game is not None and game.status == "broken":
         return [
-            "No attack here rebuilt the pictures up to the bound, but the encodings do tell an adversary about the images "
+            "No attack here rebuilt the pictures up to the bound, but the encodings do tell an adversary about the "
+            "images "
             "they were made from; what must not be learnt about them can be learnt with the stated probability."
         ]
     return ["At least one bound was crossed; the table in section 2 names it."]

@@ -105,7 +105,7 @@ def _why_none(source: Source, best: Finding | None) -> str:
     if not source.samples:
         return "Private images were left out of this report (--no-samples)."
     if gallery.private_images(source) is None:
-        return "The arrays beside results.json hold no private images (the audit ran with --no-samples, or they were removed)."
+        return "The arrays beside results.json hold no private images (--no-samples, or they were removed)."
     return "The reconstructions of this attack are not among the arrays, or are not images."
 
 

@@ -114,7 +114,7 @@ def number(x: float | int | None, digits: int = 3) -> str:
     """A number as the report prints it: a true minus sign, thin spaces in thousands, no false precision."""
     if x is None or (isinstance(x, float) and not math.isfinite(x)):
         return "n/a"
-    if isinstance(x, int) or float(x).is_integer() and abs(x) >= 1000:
+    if isinstance(x, int) or (float(x).is_integer() and abs(x) >= 1000):
         text = f"{int(x):,}".replace(",", "\u202f")
     elif x != 0 and abs(x) < 10.0**-digits:
         text = f"{x:.1e}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
 from collections.abc import Iterator
@@ -104,7 +105,7 @@ def test_is_accessible(page: str) -> None:
         assert list(table.iter("th")), "a table without headers"
         assert all(e.get("scope") in ("col", "row") for e in table.iter("th"))
     levels = [int(e.tag[1]) for e in tree.iter() if e.tag in ("h1", "h2", "h3", "h4")]
-    assert levels[0] == 1 and all(b - a <= 1 for a, b in zip(levels, levels[1:]))
+    assert levels[0] == 1 and all(b - a <= 1 for a, b in itertools.pairwise(levels))
 
 
 def test_every_status_has_its_word_and_no_other(page: str) -> None:

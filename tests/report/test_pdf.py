@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import time
+from typing import Any
 
 import pytest
 
@@ -13,12 +14,12 @@ from ihaudit.report import pdf
 from ihaudit.report.base import Source
 from tests.report import synthetic
 
-pypdf = pytest.importorskip("pypdf", reason="needs pypdf (a development dependency)")
+pypdf: Any = pytest.importorskip("pypdf", reason="needs pypdf (a development dependency)")
 needs_pango = pytest.mark.skipif(pdf.check() is not None, reason=str(pdf.check()))
 
 
 @pytest.fixture(scope="module")
-def document() -> "pypdf.PdfReader":
+def document() -> Any:
     began = time.process_time()
     data = pdf.render(Source(synthetic.results(), synthetic.arrays()))
     assert time.process_time() - began < 20
@@ -26,13 +27,13 @@ def document() -> "pypdf.PdfReader":
     return pypdf.PdfReader(io.BytesIO(data))
 
 
-def text_of(page: "pypdf.PageObject") -> str:
+def text_of(page: Any) -> str:
     """The page's text; pypdf reads the two-byte codes of some fonts as two characters."""
     return page.extract_text().replace("\0", "")
 
 
 @needs_pango
-def test_pages_are_a4_numbered_and_titled(document: "pypdf.PdfReader") -> None:
+def test_pages_are_a4_numbered_and_titled(document: Any) -> None:
     n = len(document.pages)
     assert 6 <= n <= 40
     for i, page in enumerate(document.pages, 1):
@@ -43,7 +44,7 @@ def test_pages_are_a4_numbered_and_titled(document: "pypdf.PdfReader") -> None:
 
 
 @needs_pango
-def test_text_can_be_read_and_the_verdict_is_on_page_one(document: "pypdf.PdfReader") -> None:
+def test_text_can_be_read_and_the_verdict_is_on_page_one(document: Any) -> None:
     first = text_of(document.pages[0])
     assert "Broken" in first and "90 % quantile of SSIM" in first and "Contents" in first
     everything = "\n".join(text_of(p) for p in document.pages)
@@ -52,7 +53,7 @@ def test_text_can_be_read_and_the_verdict_is_on_page_one(document: "pypdf.PdfRea
 
 
 @needs_pango
-def test_metadata_outline_and_tags(document: "pypdf.PdfReader") -> None:
+def test_metadata_outline_and_tags(document: Any) -> None:
     assert document.metadata is not None
     assert document.metadata.title == "Privacy audit of instahide <b>&: broken"
     root = document.trailer["/Root"]
@@ -63,7 +64,7 @@ def test_metadata_outline_and_tags(document: "pypdf.PdfReader") -> None:
 
 
 @needs_pango
-def test_contents_show_true_page_numbers(document: "pypdf.PdfReader") -> None:
+def test_contents_show_true_page_numbers(document: Any) -> None:
     page_of = {
         o.title: document.get_destination_page_number(o) + 1 for o in document.outline if not isinstance(o, list)
     }

@@ -212,7 +212,8 @@ def test_rendering_imports_no_torch() -> None:
     import sys
 
     code = (
-        "import sys; from tests.report import synthetic; from ihaudit.report import html; from ihaudit.report.base import Source; "
+        "import sys; from tests.report import synthetic; from ihaudit.report import html; "
+        "from ihaudit.report.base import Source; "
         "html.render(Source(synthetic.results(4), synthetic.arrays(4))); sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2], timeout=120)
