@@ -1,7 +1,24 @@
 """results.json: the single source of every rendering, versioned and validated on reading.
 
-Arrays (reconstructions, per-image scores, curves too long for JSON) lie beside it in arrays.npz under
-``<finding id>/<name>``.  The file is strict JSON: NaN and infinities become null.
+The file is strict JSON (NaN and infinities become null), one object:
+
+* ``schema``: `SCHEMA`; another version is refused, not guessed at.
+* ``name``, ``profile``, ``seed``, ``options`` (``options.gates`` holds the bounds), ``adversary`` (a list of
+  `Knowledge`).
+* ``scheme``, ``release``, ``private``, ``public``, ``similar``: what was audited, with hashes, without images.
+* ``findings``: what every attack, game, control, check and baseline showed.  ``metrics`` maps a name to
+  ``{"value", "low", "high", "n"}``, any of the first three null where it could not be measured.  Metric names are
+  stable: ``ssim`` (mean), ``ssim_median``, ``ssim_q90``, ``ssim_best``, ``ssim_worst``, ``ssim_challenge``,
+  ``ssim_chance``, ``psnr``, ``l2``, ``reid``, ``reid_above_chance``, ``max_ssim``, ``mean_ssim``, ``min_l2``,
+  ``mean_l2``, ``advantage``, ``epsilon``, ...  ``details.exceedance`` of an attack counts private images, decoys and
+  trivial guesses above fixed levels of SSIM, so that the file can be gated again by itself.
+* ``claims``, ``gate``: the verdict; ``gate.exit_code`` is what `ihaudit run` returned.
+* ``cost``, ``price_per_hour``, ``environment``: what it took and what is needed to repeat it.
+
+`json_schema` gives the same as a JSON Schema.  Arrays (reconstructions, per-image scores, curves too long for JSON) lie
+beside it in arrays.npz under ``<finding id>/<name>``: for an attack ``ssim``, ``ssim_challenge``, ``psnr``, ``l2``,
+``reid``, ``candidate``, ``reconstruction``, ``ssim_decoy``, ``ssim_flat``, ``encoding``, ``confidence``; once for all
+``private/images``, ``private/labels``, ``release/encodings``, ``release/index``.
 """
 
 from __future__ import annotations
@@ -9,13 +26,13 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-import zipfile
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.json_schema import SkipJsonSchema
 
 from ihaudit.errors import ResultsError
 from ihaudit.stats import Estimate
@@ -72,7 +89,7 @@ class Finding(_Model):
     requested: bool = False  # asked for by name; then "not run" makes the audit inconclusive (exit 3)
     stages: list[StageRecord] = Field(default_factory=list)
     details: dict[str, Any] = Field(default_factory=dict)
-    arrays: dict[str, NDArray] = Field(default_factory=dict, exclude=True)
+    arrays: SkipJsonSchema[dict[str, NDArray]] = Field(default_factory=dict, exclude=True)
 
 
 class ImageCard(_Model):
@@ -203,19 +220,39 @@ class Results(_Model):
         return [f for f in self.findings if f.kind in kinds]
 
     def to_json(self) -> str:
-        """Strict JSON (NaN and infinities as null), stable key order."""
-        data = _finite(self.model_dump(mode="json", by_alias=True))
+        """Strict JSON (NaN and infinities as null, numpy values as plain ones), stable key order."""
+        data = _plain(self.model_dump(by_alias=True, warnings=False))
         return json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-def _finite(x: Any) -> Any:
+def _plain(x: Any) -> Any:
+    """JSON-able and finite; what is neither becomes its text, so that an odd diagnostic cannot cost a whole audit."""
+    if isinstance(x, np.generic):
+        x = x.item()
+    if x is None or isinstance(x, (str, bool, int)):
+        return x
     if isinstance(x, float):
         return x if np.isfinite(x) else None
     if isinstance(x, dict):
-        return {str(k): _finite(v) for k, v in x.items()}
+        return {str(k): _plain(v) for k, v in x.items()}
+    if isinstance(x, np.ndarray):
+        return _plain(x.tolist())
+    if isinstance(x, (set, frozenset)):
+        return sorted((_plain(v) for v in x), key=str)
     if isinstance(x, (list, tuple)):
-        return [_finite(v) for v in x]
-    return x
+        return [_plain(v) for v in x]
+    return str(x)
+
+
+def json_schema() -> str:
+    """The documented shape of results.json as a JSON Schema (draft 2020-12), as text."""
+    schema = Results.model_json_schema(by_alias=True)
+    schema["properties"]["schema"]["const"] = SCHEMA
+    return json.dumps(schema, indent=1) + "\n"
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not valid JSON")
 
 
 def atomic_write(path: Path, data: bytes | str) -> None:
@@ -254,10 +291,10 @@ def read_results(path: Path) -> Results:
     if path.is_dir():
         path = path / "results.json"
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
     except FileNotFoundError:
         raise ResultsError(f"there is no results file at {path}; run `ihaudit run` first") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as e:
+    except (OSError, ValueError, RecursionError) as e:  # ValueError: bad UTF-8, bad JSON, NaN
         raise ResultsError(f"{path} cannot be read as JSON ({e}); it is damaged or not a results file") from None
     version = data.get("schema") if isinstance(data, dict) else None
     if version != SCHEMA:
@@ -280,7 +317,7 @@ def read_arrays(folder: Path) -> dict[str, NDArray]:
     try:
         with np.load(path, allow_pickle=False) as z:
             return {k: z[k] for k in z.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as e:
+    except Exception as e:  # a damaged archive can raise nearly anything: zip, zlib, tokenizer, key errors
         raise ResultsError(
             f"{path} is damaged ({e}); run the audit again or delete it to render without images"
         ) from None
