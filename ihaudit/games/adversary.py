@@ -143,8 +143,13 @@ class Adversary:
         targets = np.concatenate([bits, codes], axis=1)[rows.images].astype(np.float32)
         learner = learner or setting.learner or default_learner(ctx)
         model = learner.fit(rows.pixels, targets, rows.images, ctx.seed)
-        held_out = getattr(model, "held_out", None)
-        predicted = model.predict(rows.pixels) if held_out is None else held_out
+        # Honest predictions, on images that the learner was not trained on, to calibrate with; where a learner keeps
+        # none, its own on the training rows (optimistic, which weakens the adversary but no estimate).
+        keep = np.asarray(getattr(model, "held_out_rows", np.arange(len(rows.pixels))))
+        predicted = getattr(model, "held_out", None)
+        if predicted is None:
+            predicted = model.predict(rows.pixels)
+        rows = Rows(rows.pixels[keep], rows.images[keep], None)
         d = bits.shape[1]
         accuracy = ((predicted[:, :d] > 0) == (bits[rows.images] > 0)).mean(0)
         slope, precision = _calibrate(predicted[:, d:], codes[rows.images])

@@ -1,7 +1,7 @@
 """The challenger of every game: three disjoint pools, and encodings of chosen images with what they were made from.
 
-"x is used in x_hat" (Definition 1 of Carlini et al. 2021) comes from the scheme's provenance; where it states none, row j
-of a call is taken to come from image j mod N or j // T, whichever correlates (see `ihaudit.games.checks`).
+"x is used in x_hat" (Definition 1 of Carlini et al. 2021) comes from the scheme's provenance; where it states none,
+row j of a call is taken to come from image j mod N or j // T, whichever correlates (see `ihaudit.games.checks`).
 
 An image takes part at most once in a call, and calls have at least `CALL_MIN` images (bystanders of the same pool are
 added) where the pool allows: repeats would make an image mix with itself and inflate every advantage.
@@ -9,7 +9,7 @@ added) where the pool allows: repeats would make an image mix with itself and in
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -182,7 +182,7 @@ class Challenger:
         return out
 
     def releases(
-        self, calls: list[tuple[IntArray, IntArray]], rng: np.random.Generator, labels: IntArray | None = None
+        self, calls: Sequence[tuple[IntArray, IntArray]], rng: np.random.Generator, labels: IntArray | None = None
     ) -> Iterator[tuple[IntArray, IntArray, Release]]:
         """Encode calls in batches of bounded memory; yields (population indices, request numbers, release)."""
         y = self.setting.labels if labels is None else labels
@@ -194,7 +194,8 @@ class Challenger:
             for (who, request), release in zip(part, made, strict=True):
                 if tuple(release.encodings.shape[1:]) != self.row_shape:
                     raise NotApplicable(
-                        f"encodings changed their shape between calls: {self.row_shape}, then {release.encodings.shape[1:]}"
+                        f"encodings changed their shape between calls: {self.row_shape}, then "
+                        f"{release.encodings.shape[1:]}"
                     )
                 yield who, request, release
 
@@ -259,7 +260,8 @@ def pick_rows(sources: IntArray, n: int, rng: np.random.Generator, repeat: int =
     counts = np.bincount(pairs[:, 0], minlength=n)
     if counts.min() == 0:
         raise NotApplicable(
-            f"{int((counts == 0).sum())} of {n} images are used in no encoding of a call, so it cannot be shown one of them"
+            f"{int((counts == 0).sum())} of {n} images are used in no encoding of a call, so it "
+            "cannot be shown one of them"
         )
     starts = np.cumsum(counts) - counts
     number = np.tile(np.arange(repeat), n)
@@ -279,7 +281,7 @@ def _guess_layout(release: Release, images: FloatArray) -> str:
 
 
 def similarity(encodings: NDArray, images: FloatArray) -> NDArray[np.float64]:
-    """float (M,): the larger of the correlations of an encoding and of |encoding| with its image (0 if shapes differ)."""
+    """float (M,): the larger of an encoding's and its magnitude's correlation with its image (0 if shapes differ)."""
     if encodings.shape[1:] != images.shape[1:]:
         return np.zeros(len(encodings))
     x = _standard(images)

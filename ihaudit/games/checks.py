@@ -48,8 +48,8 @@ class Checks:
                 who = rng.permutation(pools.train)[: min(CALL_MIN, len(pools.train))]
                 seed = int(rng.integers(2**62))
                 first = setting.encoder.encode(setting.images[who], setting.labels[who], seed=seed)
-            except NotApplicable as e:
-                return [not_run(self, str(e), "check")]
+            except NotApplicable as why:
+                return [not_run(self, str(why), "check")]
             ctx.progress("checks", 0.3)
             answers = {
                 "decomposable": decomposable(setting, who, seed, first, rng),
@@ -96,7 +96,8 @@ def decomposable(setting: GameSetting, who: IntArray, seed: int, first: Release,
     if same:
         return "measured", "Encoded images do not depend on labels (decomposable).", "", rows
     reason = (
-        "encoded images change with the labels, so Theorems 4 and 5 do not apply as stated: the games pass the true class "
+        "encoded images change with the labels, so Theorems 4 and 5 do not apply as stated: the "
+        "games pass the true class "
         "of both images, which are equal"
     )
     if setting.decomposable:
@@ -123,7 +124,8 @@ def sources(
     ]
     if strongest > 4.0 and strongest > declared + 1.0:
         reason = (
-            f"rows resemble other images (score {strongest:.1f}) more than those they are said to come from ({declared:.1f}); "
+            f"rows resemble other images (score {strongest:.1f}) more than those they are said to "
+            f"come from ({declared:.1f}); "
             "a finding of no leak would be an artefact: correct Provenance.sources"
         )
         return "inconclusive", "Rows are not made from the images that the scheme says.", reason, rows
@@ -142,7 +144,7 @@ def _fit(
     stated: IntArray,
     keep: NDArray,
 ) -> tuple[float, float]:
-    """Mean standard score (over the images of the call) of declared sources and of the best other image; best filter."""
+    """Mean standard score over the call's images of declared sources and of the best other image; best filter."""
     best: tuple[float, float] = (-np.inf, -np.inf)
     images = challenger.scaled(setting.images[who])
     used = np.zeros((len(keep), len(who)), bool)

@@ -30,8 +30,7 @@ class Components:
 
     def code(self, images: FloatArray) -> Float32:
         """Images (R, H, W, C) in the scheme's range -> float32 (R, d), each coordinate of unit variance."""
-        out: Float32 = (_view(images, self.family, self.side) - self.mean) @ self.directions
-        return out
+        return np.asarray((_view(images, self.family, self.side) - self.mean) @ self.directions, np.float32)
 
     def bits(self, images: FloatArray) -> NDArray[np.int8]:
         """The concepts h_1..h_d: int8 (R, d) in {-1, +1}."""

@@ -5,9 +5,9 @@ If a classifier f of one concept h works on encodings (balanced error alpha), th
 * (A) a pair of same-label images is told apart with advantage at least 1/2 - alpha - 2 tau, or
 * (B) the majority vote of f over fresh encodings of an image is an almost perfect classifier.
 
-Neither alone is a verdict: the identity with a perfect classifier lands in (B), an encoding that *is* the label too, and it
-leaks nothing else.  The pair is chosen on select data for the largest gap; that gap is not a result, the advantage on fresh
-encodings is.
+Neither alone is a verdict: the identity with a perfect classifier lands in (B), an encoding that *is* the label too,
+and it leaks nothing else.  The pair is chosen on select data for the largest gap; that gap is not a result, the
+advantage on fresh encodings is.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ class ConceptGame:
         with metered() as meter:
             try:
                 c = self._play(setting, ctx)
-            except NotApplicable as e:
-                return [not_run(self, str(e))]
+            except NotApplicable as why:
+                return [not_run(self, str(why))]
             findings = self._judge(setting, c)
         findings[0].cost = meter.cost
         return findings
@@ -155,7 +155,8 @@ class ConceptGame:
             primary="advantage",
             metrics={"advantage": e, "majority_accuracy": majority, "encoded_accuracy": accuracy},
             sentence=(
-                f"One learned property tells two images of the same label apart in {percent(e)} of cases; guessing gives 50 %. "
+                f"One learned property tells two images of the same label apart in {percent(e)} of "
+                "cases; guessing gives 50 %. "
                 f"{verdict}."
             ),
             details={

@@ -41,6 +41,7 @@ from ihaudit.games.outcome import (
     threshold,
     word,
 )
+from ihaudit.games.utility import utility_finding
 from ihaudit.release import IntArray
 from ihaudit.results import Finding
 from ihaudit.stats import Estimate
@@ -91,15 +92,29 @@ class InstanceGame:
                 select = play(setting, ctx, shared, "select")
                 codebook = choose(shared.adversary, select)
                 estimate = play(setting, ctx, shared, "estimate")
-            except NotApplicable as e:
-                return [not_run(self, str(e))]
+            except NotApplicable as why:
+                return [not_run(self, str(why))]
             out = judge(self, setting, ctx, shared.adversary, codebook, select, estimate)
             out.details["notes"].append(
                 f"trained on {shared.train_rows} encodings of {shared.train_images} images, none of them in a challenge"
             )
         out.cost = meter.cost
         out.details["key_mode"] = "fresh key in every call" if setting.key == "dataset" else "fresh randomness"
-        findings = [out]
+        if not setting.decomposable:
+            out.details["notes"].append(
+                "the scheme declares that images depend on labels: Theorem 4 does not apply as "
+                "stated; both images of a pair "
+                "are encoded with their true, equal class"
+            )
+        use = utility_finding(
+            self,
+            accuracy=out.metrics["concept_accuracy"],
+            advantage=out.metrics["advantage"],
+            what="A classifier of a property of the image, trained on encodings and shown fresh ones,",
+            definition="Definition 3",
+            rows=[["properties (balanced, chosen on select data)", out.details["floor"]["d"]]],
+        )
+        findings = [out, use]
         if setting.key == "dataset":
             from ihaudit.games.keyed import chosen_plaintext
 
@@ -220,7 +235,8 @@ def judge(
             "concept_accuracy": accuracy,
         },
         sentence=(
-            f"Shown one encoding, an adversary tells which of two same-class images it hides in {percent(measured[used])} "
+            "Shown one encoding, an adversary tells which of two same-class images it hides in "
+            f"{percent(measured[used])} "
             f"of cases; guessing gives 50 %."
         ),
         reason=remark,

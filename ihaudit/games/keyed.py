@@ -67,8 +67,8 @@ def chosen_plaintext(item: Any, setting: GameSetting, ctx: Context, shared: Trai
     with metered() as meter:
         try:
             c = stored(ctx, setting, "instance-keyed", {"keys": keys, "known": known, "asked": asked}, make)
-        except NotApplicable as e:
-            return not_run(item, str(e))
+        except NotApplicable as why:
+            return not_run(item, str(why))
     from ihaudit.games.instance import answer
 
     right = int((answer(c["margin"], ctx.rng("keyed", "ties")) == c["bit"]).sum())

@@ -118,8 +118,7 @@ class LinearModel:
 
     def predict_features(self, f: Float32) -> Float32:
         """The same from `features(...)`, for callers that use them several times."""
-        out: Float32 = ((f - self.mean) * self.inverse_std) @ self.weights + self.offset
-        return out
+        return np.asarray(((f - self.mean) * self.inverse_std) @ self.weights + self.offset, np.float32)
 
 
 @dataclass(frozen=True)
@@ -176,7 +175,7 @@ class RidgeLearner:
         return LinearModel(mean, inverse, weights, offset, best[1], best[2] + offset, self.side, self.quantiles)
 
     def _dual(self, x: Float32, y: Float32, fold: IntArray) -> tuple[Float32, float, Float32]:
-        """The same through the n x n kernel, for fewer rows than features: weights, penalty, out-of-fold predictions."""
+        """The same through the n x n kernel, for fewer rows than features: weights, penalty, held-out predictions."""
         kernel = x @ x.T
         best: tuple[float, float, Float32] | None = None
         for penalty in self.penalties:

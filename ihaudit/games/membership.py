@@ -1,8 +1,8 @@
 """Membership: was this very image among those encoded?
 
-Half of 2n candidates, at random, make up the data set; the adversary sees all encodings and scores every candidate by the
-rows that resemble it most.  The size is fixed because a varying one shows in the number of rows, which would win the game
-without a look at any of them.
+Half of 2n candidates, at random, make up the data set; the adversary sees all encodings and scores every candidate
+by the rows that resemble it most.  The size is fixed because a varying one shows in the number of rows, which would
+win the game without a look at any of them.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class MembershipGame:
                 shared = trained(setting, ctx)
                 before = self._trials(setting, ctx, shared, "select", max(200, TRIALS[ctx.profile] // 3))
                 c = self._trials(setting, ctx, shared, "estimate", TRIALS[ctx.profile])
-            except NotApplicable as e:
-                return [not_run(self, str(e))]
+            except NotApplicable as why:
+                return [not_run(self, str(why))]
         cut = {k: _cut(v, before["member"]) for k, v in before.items() if k.startswith("score")}
         best = max(cut, key=lambda k: float(np.mean((before[k] > cut[k]) == before["member"])))
         member, score = c["member"].astype(bool), c[best] - cut[best]
@@ -82,7 +82,8 @@ class MembershipGame:
                 "fpr_low_fpr": stats.rate(int((score[~member] > low).sum()), n),
             },
             sentence=(
-                f"Given all encodings, an adversary says of an image whether it was among those encoded, and is right in "
+                "Given all encodings, an adversary says of an image whether it was among those "
+                "encoded, and is right in "
                 f"{percent(e)} of cases; guessing gives 50 %."
             ),
             details={

@@ -1,7 +1,7 @@
 """Definition 4 played directly: two data sets that differ in one image of equal label, told apart from all encodings.
 
-Theorem 3 only promises an advantage of the order of 1/n for schemes that can be learned from; a real adversary, who knows
-both images and all bystanders, does far better.  Two adversaries:
+Theorem 3 only promises an advantage of the order of 1/n for schemes that can be learned from; a real adversary, who
+knows both images and all bystanders, does far better.  Two adversaries:
 
 * *matched filter*: does any row look like x0 rather than x1?  It is not told which rows to look at;
 * *equality pattern*: the adversary puts a second copy of x0 into the data set and looks for two rows that match.  It
@@ -52,8 +52,8 @@ class NeighbourGame:
         """Two findings: matched filter, equality pattern."""
         try:
             shared = trained(setting, ctx)
-        except NotApplicable as e:
-            return [not_run(self, str(e))]
+        except NotApplicable as why:
+            return [not_run(self, str(why))]
         return [
             self._game(setting, ctx, shared, "matched", "matched filter over all rows"),
             self._game(setting, ctx, shared, "equality", "two rows that match"),
@@ -69,8 +69,8 @@ class NeighbourGame:
             try:
                 before = self._trials(setting, ctx, shared, kind, "select", select, n)
                 c = self._trials(setting, ctx, shared, kind, "estimate", trials, n)
-            except NotApplicable as e:
-                return not_run(self, str(e))
+            except NotApplicable as why:
+                return not_run(self, str(why))
         names = [k for k in before if k not in ("bit", KNOWN)]
         cut = {k: _threshold(before[k], before["bit"]) if kind == "equality" else 0.0 for k in names}
         best = max(names, key=lambda k: float(np.mean((before[k] < cut[k]) == before["bit"])))
@@ -90,7 +90,8 @@ class NeighbourGame:
             primary="advantage",
             metrics=metrics,
             sentence=(
-                f"Given all encodings of {n} images, an adversary who knows both candidates for one of them says which it "
+                f"Given all encodings of {n} images, an adversary who knows both candidates for one "
+                "of them says which it "
                 f"was in {percent(e)} of cases ({how}); guessing gives 50 %."
             ),
             details={

@@ -50,8 +50,8 @@ class OneRunGame:
                 if m < MIN_SLOTS:
                     return [not_run(self, f"needs at least {MIN_SLOTS} slots; images and rows per image allow {m}")]
                 c = stored(ctx, setting, "one-run", {"m": m}, lambda: play(setting, ctx, shared, m))
-            except NotApplicable as e:
-                return [not_run(self, str(e))]
+            except NotApplicable as why:
+                return [not_run(self, str(why))]
         out = self._judge(setting, c)
         out.cost = meter.cost
         return [out]
@@ -67,7 +67,8 @@ class OneRunGame:
         right = int((((score > 0) == bit) & (score != 0)).sum() + 0.5 * (score == 0).sum())
         at = "at its ceiling: more slots could show more" if run.epsilon > 0.99 * run.ceiling else "of it"
         words = (
-            f"One call with {m} images in doubt refutes every epsilon below {run.epsilon:.2f} at delta = {delta:g}; the largest "
+            f"One call with {m} images in doubt refutes every epsilon below {run.epsilon:.2f} at "
+            f"delta = {delta:g}; the largest "
             f"value that so many could show is {run.ceiling:.2f}."
         )
         if run.epsilon <= 0:
@@ -99,7 +100,8 @@ class OneRunGame:
                 "threshold": limit,
                 "notes": [
                     DEFINITION,
-                    "the advantage's interval takes slots as independent, which one call does not promise; epsilon does not",
+                    "the advantage's interval takes slots as independent, which one call does not "
+                    "promise; epsilon does not",
                     f"numbers of guesses fixed beforehand: {', '.join(f'{s:.0%}' for s in SHARES)} of the slots",
                 ],
             },

@@ -1,15 +1,16 @@
 """From counts to findings: the words, the threshold behind them, costs, and trial sets that can be resumed.
 
-The word of every game comes from one pre-declared statistic (`Finding.primary`).  Its two-sided 95 % interval's lower end,
-so a one-sided bound at 2.5 %, is compared with `BROKEN_ABOVE`:
+The word of every game comes from one pre-declared statistic (`Finding.primary`).  Its two-sided 95 % interval's
+lower end, so a one-sided bound at 2.5 %, is compared with `BROKEN_ABOVE`:
 
 * above it: ``broken``;
 * above 0 only: ``no break found`` with the remark that the encodings are *distinguishable*;
 * else ``no break found``.
 
 The margin of 0.05 is what keeps a null scheme quiet over a dozen games at once without a correction that depends on how
-many games ran: with T trials a null's lower end exceeds it with probability Phi(-1.96 - 0.05 sqrt(T)), that is 0.3 % for
-300 trials and 1e-5 for 2,000.  A declared (epsilon, delta) Gaussian mechanism is held to what its epsilon allows instead.
+many games ran: with T trials a null's lower end exceeds it with probability Phi(-1.96 - 0.05 sqrt(T)), that is 0.3 %
+for 300 trials and 1e-5 for 2,000.  A declared (epsilon, delta) Gaussian mechanism is held to what its epsilon allows
+instead.
 """
 
 from __future__ import annotations
@@ -134,7 +135,8 @@ def self_test(f: Finding, floor: float, measured: Estimate, what: str) -> None:
     if violated:
         f.status = "inconclusive"
         f.reason = (
-            f"self-test failed: {what} must be at least {floor:.3f} by the theorem, yet at most {measured.high:.3f} was "
+            f"self-test failed: {what} must be at least {floor:.3f} by the theorem, yet at most "
+            f"{measured.high:.3f} was "
             "measured; the audit's sources or trials are wrong (see the check of rows and sources)"
         )
 
@@ -153,7 +155,7 @@ def curve(scores: NDArray, positive: NDArray, points: int = 200) -> dict[str, li
 def fingerprint(setting: GameSetting) -> int:
     """A number that changes with the population and the scheme's parameters (part of every checkpoint's key)."""
     words = (setting.images.shape, setting.key, sorted((k, repr(v)) for k, v in setting.parameters.items()))
-    crc = zlib.crc32(np.ascontiguousarray(setting.images[:: max(1, len(setting.images) // 64)]))
+    crc = zlib.crc32(setting.images[:: max(1, len(setting.images) // 64)].tobytes())
     return zlib.crc32(repr(words).encode(), crc)
 
 

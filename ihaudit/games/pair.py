@@ -1,13 +1,15 @@
 """Do two encodings share an image?  The first step of the reconstruction attack, and a leak by itself.
 
 Carlini et al. 2021, section 4.3.1, train a network for it; here a logistic combination of how alike two encodings are
-through each matched filter, and how likely their predicted codes are to be of one image.  Every image goes into the call
-twice, so that pairs exist whatever the scheme; all pairs are within one call, where a key is shared if there is one.
+through each matched filter, and how likely their predicted codes are to be of one image.  Every image goes into the
+call twice, so that pairs exist whatever the scheme; all pairs are within one call, where a key is shared if there is
+one.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -60,12 +62,12 @@ class PairGame:
                 count = PAIRS[ctx.profile]
                 sets = {
                     which: stored(
-                        ctx, setting, f"pair-{which}", {"n": n}, lambda w=which, n=n: play(setting, ctx, shared, w, n)
+                        ctx, setting, f"pair-{which}", {"n": n}, partial(play, setting, ctx, shared, which, n)
                     )
                     for which, n in (("train", count), ("select", max(200, count // 3)), ("estimate", count))
                 }
-            except NotApplicable as e:
-                return [not_run(self, str(e))]
+            except NotApplicable as why:
+                return [not_run(self, str(why))]
         weights = logistic(sets["train"]["x"], sets["train"]["same"].astype(bool))
         score = {k: v["x"] @ weights[:-1] + weights[-1] for k, v in sets.items()}
         same = {k: v["same"].astype(bool) for k, v in sets.items()}
@@ -90,7 +92,8 @@ class PairGame:
                 "fpr_low_fpr": stats.rate(int((s[~y] > low).sum()), int((~y).sum())),
             },
             sentence=(
-                f"Shown two encodings, an adversary says whether they hide a common image and is right in {percent(e)} of "
+                "Shown two encodings, an adversary says whether they hide a common image and is "
+                f"right in {percent(e)} of "
                 "cases; guessing gives 50 %."
             ),
             details={
@@ -136,7 +139,9 @@ def disjoint_pairs(
     """
     left = rng.permutation(len(images))
     used = np.zeros(len(images), bool)
-    first, second, same = [], [], []
+    first: list[int] = []
+    second: list[int] = []
+    same: list[bool] = []
     by_image: dict[int, list[int]] = {}
     for r in left:
         for i in set(images[r].tolist()) - {-1}:
@@ -163,7 +168,7 @@ def disjoint_pairs(
 
 
 def compare(shared: Trained, a: NDArray, b: NDArray) -> NDArray[np.float32]:
-    """How alike rows a[i] and b[i] are, by filter, by exact equality of signs, and by predicted codes: float32 (R, J)."""
+    """How alike rows a[i] and b[i] are, by filter, by equality of signs, and by predicted codes: float32 (R, J)."""
     bank = Bank(a.shape[1:], a.shape[1:])
     alike = bank.paired(a, [b])[:, 0]
     adversary = shared.adversary

@@ -1,8 +1,9 @@
-"""The bit through everything but the pixels: a game of its own, so that no leak of the wrapping is credited to the picture.
+"""The bit through everything but the pixels: a game of its own, so that no leak of the wrapping is credited to the
+picture.
 
 Definition 4 with everything fixed but one image: the same bystanders in every call, the challenge in first place.  The
-adversary sees the number and order of rows, the dtype and memory layout, released labels, further released arrays and the
-time that the call took, and never a pixel value.  Whatever it wins there is metadata.
+adversary sees the number and order of rows, the dtype and memory layout, released labels, further released arrays
+and the time that the call took, and never a pixel value.  Whatever it wins there is metadata.
 """
 
 from __future__ import annotations
@@ -57,8 +58,8 @@ class SideChannelGame:
                 c = stored(
                     ctx, setting, "side-channel", key, lambda: self._play(setting, ctx, challenger, known, trials)
                 )
-            except NotApplicable as e:
-                return [not_run(self, str(e))]
+            except NotApplicable as why:
+                return [not_run(self, str(why))]
         bit = c["bit"].astype(bool)
         wrong = answer(c["all"], ctx.rng("ties")) != bit
         e = stats.advantage(int((~wrong).sum()), len(bit))
@@ -88,8 +89,10 @@ class SideChannelGame:
                 "channels": where,
                 "notes": [
                     DEFINITION,
-                    f"learned from {known} calls with known images, measured on {trials} others; {BYSTANDERS} bystanders, fixed",
-                    "soft labels of mixing schemes carry coefficients and partners' classes, which say nothing of the image",
+                    f"learned from {known} calls with known images, measured on {trials} others; "
+                    f"{BYSTANDERS} bystanders, fixed",
+                    "soft labels of mixing schemes carry coefficients and partners' classes, which "
+                    "say nothing of the image",
                 ],
             },
         )

@@ -1,8 +1,8 @@
 """Utility beside privacy: a constant hides everything and teaches nothing, and the report must say so.
 
-Definition 2 of Carlini et al. 2021 (accuracy on plain data of what was learned from encodings) comes from the dataset game,
-Definition 3 (accuracy on fresh encodings, balanced over labels) from the instance and single-concept games: always from
-the very runs that measured the advantage, never stitched together.
+Definition 2 of Carlini et al. 2021 (accuracy on plain data of what was learned from encodings) comes from the
+dataset game, Definition 3 (accuracy on fresh encodings, balanced over labels) from the instance and single-concept
+games: always from the very runs that measured the advantage, never stitched together.
 """
 
 from __future__ import annotations
