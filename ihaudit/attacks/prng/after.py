@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ihaudit.attacks.base import View
 from ihaudit.attacks.prng.demix import Demixed, Whitener, demix
+from ihaudit.attacks.prng.public import Matcher, exact, fit_public, sign_by_public
 from ihaudit.attacks.prng.stream import Unmasked
 from ihaudit.context import Context
 from ihaudit.release import FloatArray
@@ -28,22 +29,26 @@ def _scaled(images: FloatArray, view: View) -> NDArray[np.float32]:
     return np.asarray(images, np.float32) * np.float32(high - low) + np.float32(low)
 
 
-def orient(unmasked: Unmasked, view: View) -> Polarity:
-    """The sign that all mixtures share: by the range, by similar or public images, else by the usual convention."""
+def orient(unmasked: Unmasked, view: View, matcher: Matcher | None = None) -> Polarity:
+    """The sign that all mixtures share: by range, by public or similar images, else by the usual convention."""
     u = unmasked.mixtures[unmasked.known]
     low, high = view.image_range
     if low >= 0 or high <= 0:
         wrong = float(u.mean()) * (1 if low >= 0 else -1) < 0
         return Polarity(wrong, "images of one sign")
+    if matcher is not None:
+        wrong_by_public = sign_by_public(u[:: max(1, len(u) // 64)][:64], matcher)
+        if wrong_by_public is not None:
+            return Polarity(wrong_by_public, "public images recognised in the mixtures")
     known = view.public_set if view.public_set is not None else view.similar
     if known is not None and len(known):
         mean = u.mean(0).astype(np.float64)
         reference = _scaled(known[:4096], view).mean(0).astype(np.float64)
-        # how far the mean mixture lies from +reference and from -reference, against its own sampling error
-        error = float((u[::2].mean(0) - u[1::2].mean(0)).std()) / 2 + 1e-9
-        apart = float(((mean + reference) ** 2).mean() - ((mean - reference) ** 2).mean())
-        if abs(apart) > 4 * error * float(np.sqrt((reference**2).mean())):
-            return Polarity(apart < 0, "mean mixture against the mean of known images")
+        # <mean mixture, reference> against its own sampling error over mixtures (halves of the release)
+        product = u.reshape(len(u), -1) @ reference.reshape(-1).astype(np.float32)
+        error = float(product.std()) / np.sqrt(max(1, len(u) // 20))  # about 20 mixtures share each image
+        if abs(float(product.mean())) > 4 * error and float((mean * reference).sum()) != 0:
+            return Polarity(float(product.mean()) < 0, "mean mixture against the mean of known images")
     return Polarity(False, "assumed: bit 1 is +1")
 
 
@@ -60,27 +65,34 @@ class Recovered:
     diagnostics: dict[str, Any] = field(default_factory=dict)
 
 
-def images_from(unmasked: Unmasked, view: View, ctx: Context) -> Recovered:
+def matcher_of(view: View, ctx: Context) -> Matcher | None:
+    """The public set, whitened, in the range of the mixtures; None where the adversary does not have it."""
+    if view.public_set is None or len(view.public_set) < 2 or view.public_set.shape[1:] != view.encodings.shape[1:]:
+        return None
+    return Matcher(_scaled(view.public_set, view), ctx.device)
+
+
+def images_from(unmasked: Unmasked, view: View, ctx: Context, matcher: Matcher | None = None) -> Recovered:
     """Private images where labels allow to separate them; the unmasked mixtures themselves otherwise."""
     low, high = view.image_range
     known = unmasked.known
     u = unmasked.mixtures[known]
-    labels = view.labels
+    labels = None if view.labels is None else np.asarray(view.labels)[known]
     result: Demixed | None = None
     if labels is not None and len(u) >= 4:
         ctx.progress("grouping unmasked mixtures", None)
         whitener = Whitener(_scaled(view.similar, view)) if view.similar is not None and len(view.similar) > 500 else None
-        result = demix(u, np.asarray(labels)[known], whitener=whitener)
-    if result is None:
-        images = ((u - low) / (high - low)).clip(0, 1).astype(np.float32)
-        members = np.full((len(known), 1), -1, np.int64)
-        members[known, 0] = np.arange(len(u))
-        return Recovered(
-            images,
-            "mixtures",
-            "No two encodings were seen to share an image; the unmasked mixtures are returned as they are.",
-            members=members,
-            diagnostics={"images": len(images)},
+        result = demix(u, labels, whitener=whitener)
+    if result is None or labels is None:
+        return _singles(u, known, labels, view, ctx, matcher)
+    rest = 1 - labels.sum(1).astype(np.float64)
+    variant, extra = "least-squares", ""
+    if matcher is not None and float(rest.mean()) > 0.02:
+        result, fit = exact(u, result, rest, matcher, progress=ctx.progress)
+        variant = "exact"
+        extra = (
+            f", after {int((fit.index >= 0).sum()):,} public images were recognised in the mixtures and taken out "
+            f"(median residual {float(np.median(result.noise)):.1e})"
         )
     members = np.full((len(known), result.members.shape[1]), -1, np.int64)
     members[known] = result.members
@@ -89,9 +101,38 @@ def images_from(unmasked: Unmasked, view: View, ctx: Context) -> Recovered:
     images = ((result.images - low) / (high - low)).clip(0, 1).astype(np.float32)
     return Recovered(
         images,
-        "least-squares",
-        f"Ordinary least squares on them gives {len(images)} private images.",
+        variant,
+        f"Ordinary least squares on the unmasked mixtures gives {len(images)} private images{extra}.",
         members=members,
         coefficients=coefficients,
         diagnostics=result.diagnostics | {"median_noise": float(np.median(result.noise))},
     )
+
+
+def _singles(
+    u: NDArray[np.float32],
+    known: NDArray[np.bool_],
+    labels: NDArray | None,
+    view: View,
+    ctx: Context,
+    matcher: Matcher | None,
+) -> Recovered:
+    """One candidate per encoding: the mixture, less the public images in it where the public set is known."""
+    low, high = view.image_range
+    sentence = "The unmasked mixtures are returned as they are: no two were seen to share an image."
+    diagnostics: dict[str, Any] = {}
+    variant = "mixtures"
+    if matcher is not None:
+        rest = 1 - labels.sum(1).astype(np.float64) if labels is not None else np.full(len(u), 0.7)
+        fit = fit_public(u, rest, matcher, progress=ctx.progress)
+        fit = fit_public(u, rest, matcher, fit, progress=ctx.progress)
+        share = 1 - fit.weight.sum(1)
+        private = (u.reshape(len(u), -1) - fit.part(matcher.public, slice(None))).reshape(u.shape)
+        u = private / np.clip(share, 0.05, 1)[:, None, None, None].astype(np.float32)
+        diagnostics["public_images_per_encoding"] = float((fit.index >= 0).sum(1).mean())
+        variant = "mixtures-less-public"
+        sentence = "The unmasked mixtures are returned with the public images recognised in them taken out."
+    images = ((u - low) / (high - low)).clip(0, 1).astype(np.float32)
+    members = np.full((len(known), 1), -1, np.int64)
+    members[known, 0] = np.arange(len(u))
+    return Recovered(images, variant, sentence, members=members, diagnostics=diagnostics | {"images": len(images)})

@@ -10,7 +10,7 @@ import numpy as np
 
 from ihaudit.attacks.base import AttackOutput, NotApplicable, View, attack
 from ihaudit.attacks.prng import search
-from ihaudit.attacks.prng.after import Recovered, images_from, orient
+from ihaudit.attacks.prng.after import Recovered, images_from, matcher_of, orient
 from ihaudit.attacks.prng.pairs import agreement
 from ihaudit.context import Context
 from ihaudit.results import StageRecord
@@ -90,11 +90,12 @@ class Prng:
                 broke=True,
             )
         start = time.perf_counter()
-        polarity = orient(found.unmasked, view)
+        matcher = matcher_of(view, ctx)
+        polarity = orient(found.unmasked, view, matcher)
         diagnostics["polarity"] = polarity.reason
         if polarity.flip:
             found.unmasked.mixtures *= -1
-        recovered: Recovered = images_from(found.unmasked, view, ctx)
+        recovered: Recovered = images_from(found.unmasked, view, ctx, matcher)
         stages.append(
             StageRecord(
                 name="recovery",

@@ -8,7 +8,7 @@ equations in 19,937 unknowns take 50 MB and about a second.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,17 +28,22 @@ class Solution:
         rank: number of independent equations.
         surplus: equations left over once the rank is reached; each is a test with one bit of evidence.
         inconsistent: how many of them are violated: about half where the model is wrong, none where it is right.
+        wrong: int64 (t,), the equations that a decoder found wrong (`decode`); those `bits` are solved without them.
     """
 
     bits: NDArray[np.uint8]
     rank: int
     surplus: int
     inconsistent: int
+    wrong: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 @kernel
-def _panel(a, c, r0, colmask, word, comb):  # type: ignore[no-untyped-def]
-    """Pivots among the columns of word `c`; comb[i] = which pivot rows clear row i.  Returns how many."""
+def _panel(a, c, r0, colmask, word, comb, history, panels, order):  # type: ignore[no-untyped-def]
+    """Pivots among the columns of word `c`; comb[i] = which pivot rows clear row i.  Returns how many.
+
+    history (the combs of earlier panels) and order (original indices) are permuted along with the rows.
+    """
     tiles, m, _ = a.shape
     t, k = c // TILE, c % TILE
     one = np.uint64(1)
@@ -61,6 +66,9 @@ def _panel(a, c, r0, colmask, word, comb):  # type: ignore[no-untyped-def]
         if found != top:
             word[top], word[found] = word[found], word[top]
             comb[top], comb[found] = comb[found], comb[top]
+            order[top], order[found] = order[found], order[top]
+            for k2 in range(panels):
+                history[k2, top], history[k2, found] = history[k2, found], history[k2, top]
             for y in range(t, tiles):
                 for x in range(TILE):
                     a[y, top, x], a[y, found, x] = a[y, found, x], a[y, top, x]
@@ -152,13 +160,113 @@ def from_rows(rows: U64) -> U64:
     return out
 
 
-def solve(a: U64, n: int, *, threads: int | None = None) -> Solution:
+@kernel
+def _syndromes(history, first, order, rank, m, out):  # type: ignore[no-untyped-def]
+    """out[e] (2 words): which of the first 128 surplus rows equation e is part of.
+
+    Undoes the elimination: a finished row is its equation plus the pivot rows its combs name, and so on downwards.
+    """
+    panels = history.shape[0]
+    need = np.zeros((rank, 2), np.uint64)
+    one = np.uint64(1)
+    for r in range(rank, min(m, rank + 128)):
+        k = r - rank
+        out[order[r], k // 64] = one << np.uint64(k % 64)
+        for p in range(panels):
+            bits = history[p, r]
+            q = first[p]
+            while bits:
+                if bits & one:
+                    need[q, k // 64] ^= one << np.uint64(k % 64)
+                bits >>= one
+                q += 1
+    for row in range(rank - 1, -1, -1):
+        x, y = need[row, 0], need[row, 1]
+        out[order[row], 0] = x
+        out[order[row], 1] = y
+        for p in range(panels):
+            if first[p] > row:
+                break
+            bits = history[p, row]
+            q = first[p]
+            while bits:
+                if bits & one:
+                    need[q, 0] ^= x
+                    need[q, 1] ^= y
+                bits >>= one
+                q += 1
+
+
+@kernel
+def _triples(h, s, bitmap, mask):  # type: ignore[no-untyped-def]
+    """Pairs (i, j) for which s ^ h[i] ^ h[j] hits the bitmap of all h (a few false alarms), at most 4096 of them."""
+    found = np.zeros((4096, 2), np.int64)
+    n = 0
+    for i in range(h.shape[0]):
+        t = s ^ h[i]
+        for j in range(i + 1, h.shape[0]):
+            v = (t ^ h[j]) & mask
+            if (bitmap[v >> np.uint64(6)] >> (v & np.uint64(63))) & np.uint64(1):
+                # second look at other bits before it counts
+                w = (t ^ h[j]) >> np.uint64(40)
+                v = w & mask
+                if (bitmap[(v >> np.uint64(6)) + np.uint64(bitmap.shape[0] // 2)] >> (v & np.uint64(63))) & np.uint64(1):
+                    found[n, 0] = i
+                    found[n, 1] = j
+                    n += 1
+                    if n == 4096:
+                        return found, n
+    return found, n
+
+
+def decode(syndromes: U64, target: U64, most: int) -> NDArray[np.int64] | None:
+    """At most `most` (<= 3) equations whose syndromes add up to `target`: the wrong ones, or None.
+
+    With 127 surplus equations a set of three among 20,000 fits by chance with probability 2^-87.
+    """
+    order = np.argsort(syndromes[:, 0], kind="stable")
+    keys = syndromes[order, 0]
+
+    def lookup(value: U64) -> int:
+        k = int(np.searchsorted(keys, value[0]))
+        while k < len(keys) and keys[k] == value[0]:
+            if syndromes[order[k], 1] == value[1]:
+                return int(order[k])
+            k += 1
+        return -1
+
+    if most >= 1 and (a := lookup(target)) >= 0:
+        return np.array([a])
+    if most >= 2:
+        rest = target[0] ^ syndromes[:, 0]
+        for i in np.flatnonzero(np.isin(rest, keys)):
+            j = lookup(target ^ syndromes[i])
+            if j >= 0 and j != i:
+                return np.array(sorted((int(i), j)))
+    if most >= 3:
+        bits = 22
+        mask = np.uint64((1 << bits) - 1)
+        half = (1 << bits) // 64
+        bitmap = np.zeros(2 * half, np.uint64)
+        for part, base in ((syndromes[:, 0] & mask, 0), ((syndromes[:, 0] >> np.uint64(40)) & mask, half)):
+            np.bitwise_or.at(bitmap, (part >> np.uint64(6)).astype(np.int64) + base, np.uint64(1) << (part & np.uint64(63)))
+        pairs, n = _triples(np.ascontiguousarray(syndromes[:, 0]), target[0], bitmap, mask)
+        for i, j in pairs[:n]:
+            k = lookup(target ^ syndromes[i] ^ syndromes[j])
+            if k >= 0 and k not in (i, j):
+                return np.array(sorted((int(i), int(j), k)))
+    return None
+
+
+def solve(a: U64, n: int, *, threads: int | None = None, correct: int = 0) -> Solution:
     """Solve the packed, tiled system in place.
 
     Args:
         a: uint64 (tiles, m, TILE) with ``64 * TILE * tiles > n``; destroyed.  Column n is the right-hand side.
         n: number of unknowns.
         threads: worker threads; all cores where None.
+        correct: how many wrong equations (at most 3) to look for when some surplus equation is violated; they are named
+            in the answer, for a second solution without them.  Takes as much memory again.
 
     Returns:
         Solution: with ``rank + surplus == m``.
@@ -171,6 +279,9 @@ def solve(a: U64, n: int, *, threads: int | None = None) -> Solution:
     threads = min(threads or cores(), tiles)
     tables = [np.zeros((8, 256, TILE), np.uint64) for _ in range(threads)]
     rank = 0
+    order = np.arange(m)
+    history = np.zeros(((n + 63) // 64 if correct else 0, m), np.uint64)
+    first: list[int] = []
 
     def share(worker: int, c: int, p: int) -> None:
         for t in range(c // TILE + worker, tiles, threads):
@@ -182,16 +293,30 @@ def solve(a: U64, n: int, *, threads: int | None = None) -> Solution:
                 break
             live = min(64, n - 64 * c)
             colmask = np.uint64((1 << live) - 1)
-            p = _panel(a, c, rank, colmask, word, comb)
+            p = _panel(a, c, rank, colmask, word, comb, history, len(first) if correct else 0, order)
             if p == 0:
                 continue
+            if correct:
+                history[len(first), rank:] = comb[rank:]
+            first.append(rank)
             _pivot_columns(a, c, colmask, rank, p, pivots)
             list(pool.map(lambda w, c=c, p=p: share(w, c, p), range(threads)))
             rank += p
     bits = np.zeros((n + 63) // 64, np.uint64)
     _back_substitute(a, n, pivots, rank, bits)
     rhs = (a[(n // 64) // TILE, rank:, (n // 64) % TILE] >> np.uint64(n % 64)) & np.uint64(1)
-    return Solution(unpack(bits, n), int(rank), int(m - rank), int(rhs.sum()))
+    bad = int(rhs.sum())
+    wrong = np.zeros(0, np.int64)
+    if bad and correct and m - rank >= 100:
+        syndromes = np.zeros((m, 2), np.uint64)
+        _syndromes(history[: len(first)], np.array(first), order, rank, m, syndromes)
+        target = np.zeros(2, np.uint64)
+        packed = pack(rhs[:128].astype(np.uint8))
+        target[: len(packed)] = packed
+        found = decode(syndromes, target, correct)
+        if found is not None:
+            wrong = found
+    return Solution(unpack(bits, n), int(rank), int(m - rank), bad, wrong)
 
 
 def pack(bits: NDArray) -> U64:

@@ -47,7 +47,8 @@ def _scores(magnitude: FloatArray, axis: int) -> NDArray[np.float32]:
     """Reliability of the neighbours along `axis` (1 vertical, 2 horizontal) of (E, H, W, C) magnitudes."""
     a = magnitude.take(range(magnitude.shape[axis] - 1), axis)
     b = magnitude.take(range(1, magnitude.shape[axis]), axis)
-    rough = uniform_filter(np.abs(a - b), size=(1, 3, 3, 1), mode="nearest")
+    # over 3x3 pixels and all channels: edges cross channels, and one channel's chance equality does not hide them
+    rough = uniform_filter(np.abs(a - b), size=(1, 3, 3, min(3, a.shape[3])), mode="nearest")
     return np.minimum(a, b) / (rough + 0.03)
 
 
@@ -157,3 +158,17 @@ def agreement(encodings: FloatArray, *, share: float = 0.5, skip_border: bool = 
             total += good.sum(1)
         out[start : start + block] = same / np.maximum(total, 1)
     return out
+
+
+def smoothness(encodings: FloatArray) -> NDArray[np.float64]:
+    """Per encoding, ``sum a b / sum |a b|`` over horizontal and vertical neighbours: float64 (E,), cheap.
+
+    0 +- 0.03 under a uniform mask (32x32x3), 0.7 and more for mixtures of natural images without one.
+    """
+    x = np.asarray(encodings, np.float32)
+    top = bottom = np.zeros(len(x))
+    for a, b in ((x[:, 1:], x[:, :-1]), (x[:, :, 1:], x[:, :, :-1])):
+        product = (a * b).reshape(len(x), -1)
+        top = top + product.sum(1, dtype=np.float64)
+        bottom = bottom + np.abs(product).sum(1, dtype=np.float64)
+    return top / np.maximum(bottom, 1e-30)

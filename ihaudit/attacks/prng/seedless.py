@@ -129,6 +129,7 @@ class Trial:
     surplus: int
     inconsistent: int
     bits: NDArray[np.uint8] = field(repr=False)
+    corrected: int = 0
 
     @property
     def holds(self) -> bool:
@@ -142,14 +143,17 @@ class Trial:
             "generator": "MT19937",
             "convention": f"{many}; {self.layout.id}",
             "range": f"any state (2^19937); {self.encodings} encodings, {self.equations} equations",
-            "outcome": "state recovered"
+            "outcome": "state recovered" + (f" ({self.corrected} wrong equations corrected)" if self.corrected else "")
             if self.holds
             else f"no ({self.inconsistent} of {self.surplus} surplus equations violated, rank {self.rank})",
         }
 
 
 def attempt(pairs: Pairs, shape: tuple[int, int, int], convention: Convention, layout: Layout, encodings: int) -> Trial:
-    """Solve for one convention and one layout, from ranked pairs of `encodings` consecutive encodings."""
+    """Solve for one convention and one layout, from ranked pairs of `encodings` consecutive encodings.
+
+    Up to three wrong equations (neighbours whose true signs differ after all) are found by their syndrome and dropped.
+    """
     index = layout.index(shape).reshape(-1)
     size = layout.size(shape)
     u = pairs.encoding * size + index[pairs.first]
@@ -157,9 +161,12 @@ def attempt(pairs: Pairs, shape: tuple[int, int, int], convention: Convention, l
     keep = spanning_forest(u, v, EQUATIONS)
     if len(keep) < DEGREE + 40:
         return Trial(convention, layout, encodings, len(keep), 0, 0, 0, np.zeros(0, np.uint8))
-    system = equations(convention, u[keep], v[keep], pairs.differ[keep])
-    s = gf2.solve(system, DEGREE)
-    return Trial(convention, layout, encodings, len(keep), s.rank, s.surplus, s.inconsistent, s.bits)
+    s = gf2.solve(equations(convention, u[keep], v[keep], pairs.differ[keep]), DEGREE, correct=3)
+    wrong = len(s.wrong)
+    if wrong:
+        keep = np.delete(keep, s.wrong)
+        s = gf2.solve(equations(convention, u[keep], v[keep], pairs.differ[keep]), DEGREE)
+    return Trial(convention, layout, encodings, len(keep), s.rank, s.surplus, s.inconsistent, s.bits, wrong)
 
 
 def hypotheses(layouts: tuple[Layout, ...], *, interleaved: bool = True) -> Iterator[tuple[Convention, Layout]]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ihaudit.attacks.prng import mt
 from ihaudit.attacks.prng._jit import kernel
 from ihaudit.attacks.prng.conventions import Convention, Layout
-from ihaudit.attacks.prng.pairs import agreement, rank_pairs
+from ihaudit.attacks.prng.pairs import rank_pairs, smoothness
 from ihaudit.release import FloatArray
 
 _LOCATE_PAIRS = 384  # of one encoding; agreement of the best ones is above 0.95 at the right place, 0.5 elsewhere
@@ -157,7 +157,7 @@ def _run(
         bits = here.bits(n * size).reshape(n, size)
         signs = (2 * bits.astype(np.int8) - 1)[:, index]
         plain = np.asarray(encodings[first : first + n] * signs, np.float32)
-        fits = agreement(plain) > 0.7
+        fits = smoothness(plain) > 0.4
         good = n if fits.all() else int(np.argmin(fits))
         out.mixtures[first : first + good] = plain[:good]
         out.known[first : first + good] = True

@@ -1,0 +1,164 @@
+"""Unmasked mixtures and the public set: which public images are in which encoding, and the exact system (B.1.2).
+
+With signs known, a public image shows by its whitened correlation with the mixture (20 standard deviations for a
+weight of 0.15 at 32x32x3).  Once the public images are taken out, what is left is an over-determined, nearly noise-free
+system in the private images alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+
+from ihaudit.attacks.prng.demix import Demixed, Whitener, design, weighted_least_squares
+from ihaudit.context import Progress
+from ihaudit.release import FloatArray
+
+_CANDIDATES = 12
+_LEAST = 0.004  # weights below are not told from noise
+
+
+@dataclass(eq=False)
+class PublicFit:
+    """Public images found in mixtures.
+
+    Attributes:
+        index: int64 (E, K) indices into the public set, -1 for none.
+        weight: float64 (E, K).
+    """
+
+    index: NDArray[np.int64]
+    weight: NDArray[np.float64]
+
+    def part(self, public: FloatArray, rows: slice | NDArray) -> NDArray[np.float32]:
+        """float32 (n, P): what the public images contribute to the given rows."""
+        flat = public.reshape(len(public), -1)
+        index, weight = self.index[rows], self.weight[rows].astype(np.float32)
+        out = np.zeros((len(index), flat.shape[1]), np.float32)
+        for k in range(index.shape[1]):
+            use = np.flatnonzero(index[:, k] >= 0)
+            out[use] += weight[use, k, None] * flat[index[use, k]]
+        return out
+
+
+class Matcher:
+    """Whitened public images, ready for correlation."""
+
+    def __init__(self, public: FloatArray, device: str = "cpu") -> None:
+        self.public = np.asarray(public, np.float32)
+        self.mean = self.public.mean(0, keepdims=True)
+        self.whiten = Whitener(self.public)
+        z = np.concatenate([self.whiten(self.public[i : i + 2048] - self.mean) for i in range(0, len(public), 2048)])
+        self.norm = np.maximum(np.linalg.norm(z, axis=1), 1e-9)
+        self.z = z
+        self._unit = torch.from_numpy(z / self.norm[:, None]).to(device)
+
+    def candidates(self, z: NDArray[np.float32], count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Most correlated public images of each whitened row: (n, count) indices and standard scores."""
+        t = torch.from_numpy(np.ascontiguousarray(z)).to(self._unit.device)
+        scale = t.norm(dim=1, keepdim=True).clamp_min(1e-9) / np.sqrt(z.shape[1])
+        values, index = ((t @ self._unit.T) / scale).topk(min(count, len(self.public)), dim=1)
+        return index.cpu().numpy(), values.cpu().numpy()
+
+
+def sign_by_public(mixtures: FloatArray, matcher: Matcher) -> bool | None:
+    """Whether mixtures must be negated for public images to show with positive weight; None when neither shows."""
+    best = []
+    for sign in (1, -1):
+        _, score = matcher.candidates(matcher.whiten(sign * mixtures - matcher.mean), 1)
+        best.append(float(np.median(score)))
+    if max(best) < 6 or abs(best[0] - best[1]) < 1:
+        return None
+    return best[1] > best[0]
+
+
+def fit_public(
+    residual: FloatArray,
+    rest: NDArray[np.float64],
+    matcher: Matcher,
+    known: PublicFit | None = None,
+    *,
+    progress: Progress | None = None,
+) -> PublicFit:
+    """Public images and weights in what the private images leave of each mixture.
+
+    Args:
+        residual: float32 (E, H, W, C), mixtures less the estimated private part.
+        rest: float64 (E,) what the public weights sum to (1 less the label's sum).
+        matcher: of the public set.
+        known: images found before; they stay candidates, and correlation is done on what they leave.
+    """
+    e = len(residual)
+    width = 2 * _CANDIDATES
+    index, weight = np.full((e, width), -1, np.int64), np.zeros((e, width))
+    for start in range(0, e, 512):
+        rows = slice(start, min(e, start + 512))
+        centred = residual[rows] - rest[rows, None, None, None].astype(np.float32) * matcher.mean
+        z = matcher.whiten(centred)
+        left = z
+        old = known.index[rows] if known is not None else np.zeros((len(z), 0), np.int64)
+        if known is not None:
+            left = z.copy()
+            for k in range(old.shape[1]):
+                use = np.flatnonzero(old[:, k] >= 0)
+                left[use] -= known.weight[rows][use, k, None].astype(np.float32) * matcher.z[old[use, k]]
+        fresh, _ = matcher.candidates(left, _CANDIDATES)
+        for i in range(len(z)):
+            pool = np.unique(np.concatenate([old[i][old[i] >= 0], fresh[i]]))[: 4 * _CANDIDATES]
+            a = matcher.z[pool]
+            gram = (a @ a.T).astype(np.float64)
+            upper = np.linalg.cholesky(gram + 1e-7 * np.trace(gram) / len(gram) * np.eye(len(gram))).T
+            solution, _ = nnls(upper, np.linalg.solve(upper.T, (a @ z[i]).astype(np.float64)))
+            # a stranger among the candidates gets a weight of its noise: residual over norm
+            noise = float(np.linalg.norm(z[i] - solution.astype(np.float32) @ a)) / np.sqrt(z.shape[1])
+            keep = solution > np.maximum(_LEAST, 3.5 * noise / matcher.norm[pool])
+            pick = np.flatnonzero(keep)
+            pick = pick[np.argsort(-solution[pick])][:width]
+            if len(pick):
+                sub = gram[np.ix_(pick, pick)]
+                sub[np.diag_indices_from(sub)] *= 1 + 1e-9  # a public set may hold an image twice
+                lam = np.linalg.solve(sub, (a[pick] @ z[i]).astype(np.float64))
+                index[rows.start + i, : len(pick)] = pool[pick]
+                weight[rows.start + i, : len(pick)] = lam
+        if progress:
+            progress("matching public images", rows.stop / e)
+    return PublicFit(index, weight)
+
+
+def exact(
+    u: FloatArray,
+    result: Demixed,
+    rest: NDArray[np.float64],
+    matcher: Matcher,
+    *,
+    rounds: int = 3,
+    progress: Progress | None = None,
+) -> tuple[Demixed, PublicFit]:
+    """Alternate between public weights given private images and private images given public weights.
+
+    Returns the private images at the fixed point (exact up to float32 where all public images were found) and the
+    public images of every encoding.
+    """
+    flat = np.asarray(u, np.float32).reshape(len(u), -1)
+    images = result.images.reshape(len(result.images), -1)
+    c = design(result.members, result.coefficients, len(images))
+    fit: PublicFit | None = None
+    noise = result.noise
+    for _ in range(rounds):
+        left = (flat - c.astype(np.float32) @ images).reshape(u.shape)
+        fit = fit_public(left, rest, matcher, fit, progress=progress)
+        target = flat - fit.part(matcher.public, slice(None))
+        images, noise, _ = weighted_least_squares(c, target, rounds=8)
+        if float(np.median(noise)) < 1e-4:  # all of them found: what is left is rounding
+            break
+    assert fit is not None
+    shaped = images.reshape(-1, *u.shape[1:])
+    diagnostics = result.diagnostics | {
+        "public_images_per_encoding": float((fit.index >= 0).sum(1).mean()),
+        "median_residual": float(np.median(noise)),
+    }
+    return Demixed(shaped, result.members, result.coefficients, noise, diagnostics), fit
