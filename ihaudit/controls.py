@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ihaudit import registry
-from ihaudit.context import Context, derive_seed
+from ihaudit.context import Context, Progress, derive_seed
 from ihaudit.findings import attack_finding
 from ihaudit.games.base import GameSetting
 from ihaudit.loader import locate
@@ -46,14 +46,24 @@ def run_controls(
     findings = []
     for index, (name, sets, must_break) in enumerate(CONTROLS):
         ctx.progress(name, index / len(CONTROLS))
+        inner = replace(ctx.child(name), progress=_part(ctx, name, index))
         with SchemeProcess(locate(name), sets, public=small.public.images[:200], limits=Limits()) as scheme:
-            parts = _attacks(small, items, gates, worker, ctx.child(name), scheme)
-            parts += _games(small, items, ctx.child(name), scheme)
+            parts = _attacks(small, items, gates, worker, inner, scheme)
+            parts += _games(small, items, inner, scheme)
         cost = Cost(wall_s=sum(p.cost.wall_s for p in parts), cpu_s=sum(p.cost.cpu_s for p in parts))
         finding = control_finding(name, must_break, parts)
         finding.cost = cost
         findings.append(finding)
     return findings
+
+
+def _part(ctx: Context, name: str, index: int) -> Progress:
+    """Progress of one control as a part of all: what an attack or game calls done is done for its control only."""
+
+    def progress(message: str, fraction: float | None = None) -> None:
+        ctx.progress(f"{name}: {message}", index / len(CONTROLS))
+
+    return progress
 
 
 def _attacks(
