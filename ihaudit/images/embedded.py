@@ -1,7 +1,7 @@
 """Images without a download and without copies in this package: crops of the photographs in scikit-image.
 
 Private and public crops come from different photographs.  Similar ones (what an adversary may know of the private
-Private and public crops come from different photographs.  Similar ones (what an adversary may know of the private
+distribution) come from the same photographs as the private ones, from the other side of a line no crop touches.
 The pseudo-class of a crop is its photograph.
 """
 
