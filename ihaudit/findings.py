@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from numpy.typing import NDArray
 
 from ihaudit.context import Context
@@ -44,16 +46,16 @@ def attack_finding(
         reason = run.not_applicable
         return item.finding(status="not run", reason=reason, sentence=f"Not run: {reason}.", cost=run.cost)
     if run.output is None:
-        details = {"trace": run.trace} if run.trace else {}
+        trace = {"trace": run.trace} if run.trace else {}
         return item.finding(
-            status="inconclusive", reason=f"the attack failed: {run.failure}", cost=run.cost, details=details
+            status="inconclusive", reason=f"the attack failed: {run.failure}", cost=run.cost, details=trace
         )
     output = run.output
     try:
         scored = score_attack(output, truth, release, decoys=decoys, context=ctx, reuse=item.kind == "baseline")
     except ValueError as e:
         return item.finding(status="inconclusive", reason=f"its answer could not be scored: {e}", cost=run.cost)
-    details = {**output.diagnostics, **scored.details}
+    details: dict[str, Any] = {**output.diagnostics, **scored.details}
     if output.broke is not None:
         details["broke"] = bool(output.broke)
     finding = item.finding(

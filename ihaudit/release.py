@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.floating]
-IntArray = NDArray[np.integer]
+# Any, because numpy types an expression of float32 arrays as float64; docstrings say what each array holds.
+FloatArray = NDArray[Any]
+IntArray = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)

@@ -78,7 +78,7 @@ def _scheme_row(name: str) -> dict[str, Any]:
         for c in vars(module).values()
         if isinstance(c, type) and issubclass(c, Scheme) and c.__module__ == module.__name__
     )
-    fields = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
+    fields: Any = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
     doc = " ".join((cls.__doc__ or "").split())
     return {
         "name": name,

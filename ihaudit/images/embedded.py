@@ -11,10 +11,10 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ihaudit.errors import ImageError
 from ihaudit.images.base import ImageSet
+from ihaudit.release import FloatArray
 
 #: Photographs in scikit-image's wheel, by file name, so that nothing is ever fetched.
 PRIVATE = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
@@ -57,7 +57,7 @@ def embedded(role: str) -> ImageSet:
     return ImageSet(np.concatenate(images)[order], kinds[order], f"embedded photographs ({role})", groups=kinds[order])
 
 
-def _photo(name: str) -> NDArray[np.float32]:
+def _photo(name: str) -> FloatArray:
     """float32 (H, W, 3) in [0, 1]."""
     import skimage
     from PIL import Image
@@ -74,13 +74,11 @@ def _photo(name: str) -> NDArray[np.float32]:
         return np.asarray(photo, np.float32) / 255
 
 
-def _crops(
-    photo: NDArray[np.float32], count: int, rng: np.random.Generator, max_correlation: float
-) -> NDArray[np.float32]:
+def _crops(photo: FloatArray, count: int, rng: np.random.Generator, max_correlation: float) -> FloatArray:
     """Up to `count` crops at several scales, float32 (n, 32, 32, 3), none plain and no two alike."""
     from PIL import Image
 
-    kept: list[NDArray[np.float32]] = []
+    kept: list[FloatArray] = []
     prints = np.zeros((0, 192), np.float32)
     for _ in range(count * 12):
         if len(kept) == count:

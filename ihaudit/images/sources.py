@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ihaudit.errors import ImageError
 from ihaudit.images.base import ImageSet, pseudo_labels
+from ihaudit.release import FloatArray, IntArray
 
 Role = Literal["private", "public", "similar"]
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
@@ -76,7 +77,7 @@ def _checked(images: NDArray, labels: NDArray | None, name: str, role: Role) -> 
     return ImageSet(images, kinds, name, pseudo=pseudo)
 
 
-def _whole(labels: NDArray, n: int, name: str) -> NDArray[np.int64]:
+def _whole(labels: NDArray, n: int, name: str) -> IntArray:
     labels = np.asarray(labels)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
@@ -93,7 +94,7 @@ def _whole(labels: NDArray, n: int, name: str) -> NDArray[np.int64]:
 # -- .npz -----------------------------------------------------------------------------------------------------------
 
 
-def _npz(path: Path) -> tuple[NDArray[np.float32], NDArray | None]:
+def _npz(path: Path) -> tuple[FloatArray, NDArray | None]:
     try:
         with np.load(path, allow_pickle=False) as z:
             if "images" not in z.files:
@@ -122,7 +123,7 @@ def _channels_last(images: NDArray, name: str) -> NDArray:
     return images
 
 
-def _unit_range(images: NDArray, name: str) -> NDArray[np.float32]:
+def _unit_range(images: NDArray, name: str) -> FloatArray:
     """float32 in [0, 1] from uint8 (0..255), bool, or floats that lie in [0, 1] already; anything else is refused."""
     if images.size == 0:
         return images.astype(np.float32)
@@ -143,7 +144,7 @@ def _unit_range(images: NDArray, name: str) -> NDArray[np.float32]:
 # -- folders --------------------------------------------------------------------------------------------------------
 
 
-def _folder(path: Path, size: int) -> tuple[NDArray[np.float32], NDArray | None]:
+def _folder(path: Path, size: int) -> tuple[FloatArray, NDArray | None]:
     """Files in subfolders (one class each, by name), or all in the folder itself (no labels)."""
     classes = sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
     groups = [(i, _files(p, deep=True)) for i, p in enumerate(classes)]
@@ -164,7 +165,7 @@ def _files(path: Path, *, deep: bool) -> list[Path]:
     return sorted(p for p in each if p.is_file() and p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
 
 
-def _read(path: Path, size: int) -> NDArray[np.float32]:
+def _read(path: Path, size: int) -> FloatArray:
     """One file as float32 (size, size, 3) in [0, 1]: centre square, antialiased; grey repeated, alpha over white."""
     from PIL import Image, ImageOps
 
@@ -214,7 +215,7 @@ class _Plain(pickle.Unpickler):
         return super().find_class(module, name)
 
 
-def _cifar(paths: list[Path]) -> tuple[NDArray[np.float32], NDArray]:
+def _cifar(paths: list[Path]) -> tuple[FloatArray, NDArray]:
     images, labels = [], []
     for path in paths:
         try:
