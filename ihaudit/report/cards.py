@@ -1,8 +1,7 @@
-"""Sections 4, 5 and 7: one card per game, attack, control, check, with the tables and charts of its details."""
+"""Section 5, and the card that every finding has: its sentence, metrics, stages, tables, charts and notes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -14,9 +13,6 @@ from ihaudit.stats import Estimate
 
 if TYPE_CHECKING:
     from ihaudit.report.base import Source
-
-#: Findings of these kinds stand beside the games, in section 4.
-FORMAL = ("game", "check", "marginal", "utility")
 
 
 @dataclass(frozen=True)
@@ -183,72 +179,6 @@ def ran(source: Source, kind: str) -> list[Finding]:
     order = {"broken": 0, "inconclusive": 1, "no break found": 2, "measured": 3}
     found = [f for f in source.results.of_kind(kind) if f.status != "not run"]
     return sorted(found, key=lambda f: order.get(f.status, 4))
-
-
-def games(source: Source) -> dict[str, Any]:
-    """Section 4."""
-    found = ran(source, "game")
-    rows = []
-    for f in found:
-        advantage = f.metrics.get("advantage")
-        floor = details.floor(f)
-        epsilon = details.epsilon(f)
-        rows.append(
-            {
-                "finding": f,
-                "advantage": words.estimate(advantage),
-                "right": words.scaled((1 + advantage.value) / 2, "%")
-                if advantage and advantage.value is not None
-                else "n/a",
-                "n": words.number(advantage.n) if advantage and advantage.n else "",
-                "floor": words.number(floor.value) if floor else "",
-                "epsilon": epsilon.text if epsilon else "",
-            }
-        )
-    return {
-        "rows": rows,
-        "cards": [card(f) for f in found],
-        "charts": _game_charts(found),
-        "utility": [card(f) for f in ran(source, "utility")],
-        "checks": _checks(ran(source, "check")),
-        "marginals": [card(f) for f in ran(source, "marginal")],
-    }
-
-
-def _checks(found: list[Finding]) -> list[Card]:
-    """Checks; a summary is left out where the parts that it sums up are there."""
-    ids = [f.id for f in found]
-    return [card(f) for f in found if not any(other.startswith(f"{f.id}-") for other in ids)]
-
-
-def _game_charts(found: Sequence[Finding]) -> list[Chart]:
-    charts = []
-    bars = []
-    for f in found:
-        e, floor = f.metrics.get("advantage"), details.floor(f)
-        if e is not None and e.value is not None:
-            bars.append((f.title, e.value, e.low, e.high, floor.value if floor else None))
-    if len(bars) > 1:
-        spoken = "; ".join(f"{b[0]}: {words.estimate(Estimate(b[1], b[2], b[3]))}" for b in bars)
-        floors = (
-            " A red triangle is the floor that the theorem predicts." if any(b[4] is not None for b in bars) else ""
-        )
-        caption = f"Advantage in each game with its 95 % interval.{floors}"
-        charts.append(
-            Chart(
-                plots.intervals(bars, "advantage (0 = guessing, 1 = certainty)"),
-                caption,
-                f"Chart of intervals. {spoken}.",
-            )
-        )
-    curves = [c for c in (details.roc(f) for f in found) if c is not None]
-    if curves:
-        caption = (
-            "ROC curves on logarithmic axes. What counts is the left edge: how many are caught at few false alarms."
-        )
-        shown = curves[: len(plots.LINES)]
-        charts.append(Chart(plots.roc(shown), caption, f"ROC curves of: {words.listing([c.name for c in shown])}."))
-    return charts
 
 
 def attacks(source: Source) -> dict[str, Any]:

@@ -54,6 +54,8 @@ def cell(value: Any) -> str:
         return words.number(value)
     if isinstance(value, dict) and "value" in value:
         return words.estimate(as_estimate(value))
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {cell(v)}" for k, v in value.items())
     if isinstance(value, (list, tuple)):
         return ", ".join(cell(v) for v in value)
     return str(value)

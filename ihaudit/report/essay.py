@@ -148,7 +148,7 @@ def _indistinguishability(results: Results) -> tuple[str, str]:
     )
     broken = [f for f in games if f.status == "broken"]
     if broken:
-        worst = max(broken, key=lambda f: f.metrics["advantage"].low or 0.0)
+        worst = max(broken, key=lambda f: (f.primary == "advantage", f.metrics["advantage"].low or 0.0))
         return "no", (
             f"Two encodings can be told apart by an efficient adversary: advantage "
             f"{words.estimate(worst.metrics['advantage'])} in “{worst.title}”.{marginals}"

@@ -181,7 +181,7 @@ def build(source: Source, finding: Finding, each: int, *, overview: bool = False
         pictures.append(png(to_uint8(found[i])))
         stricter = float(challenge[i]) if challenge is not None and len(challenge) == len(scores) else None
         label = f"class {labels[i]}" if labels is not None else ""
-        rows.append(Row(which, i, label, words.number(float(scores[i]), 2), words.number(stricter, 2), pictures))
+        rows.append(Row(which, i, label, words.score(float(scores[i])), words.score(stricter), pictures))
     sheet, count = _overview(truth, found, scores) if overview and len(truth) > 3 * each else ("", 0)
     return Gallery(finding.title, finding.id, [*columns, "Reconstruction"], rows, sheet, count)
 

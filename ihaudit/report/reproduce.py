@@ -138,7 +138,11 @@ def options(results: Results) -> Pairs:
     pairs: Pairs = []
     for key, value in results.options.items():
         if isinstance(value, dict):
-            pairs += [(f"{key}: {k}", details.cell(v)) for k, v in value.items()]
+            pairs += [(f"{key}: {k}", _set(v)) for k, v in value.items()]
         else:
-            pairs.append((key, details.cell(value) or "none"))
+            pairs.append((key, _set(value)))
     return pairs
+
+
+def _set(value: Any) -> str:
+    return "not set" if value is None or value == [] else details.cell(value)

@@ -34,15 +34,21 @@ def strongest_attack(results: Results) -> Finding | None:
     """The attack that the gate on SSIM names, else the one with the highest SSIM; None where no attack was scored."""
     named = next((c.by for c in results.gate.checks if c.name == "ssim"), None)
     by = results.finding(named) if named else None
-    if by is not None and by.kind == "attack" and "ssim" in by.metrics:
+    if by is not None and answered(by) and by.kind == "attack" and "ssim" in by.metrics:
         return by
     scored = [f for f in tried(results, "attack") if "ssim" in f.metrics and f.metrics["ssim"].value is not None]
+    scored = [f for f in scored if answered(f)] or scored
 
     def key(f: Finding) -> float:
         e = f.metrics.get("ssim_q90") or f.metrics["ssim"]
         return e.value if e.value is not None else -1.0
 
     return max(scored, key=key, default=None)
+
+
+def answered(attack: Finding) -> bool:
+    """Whether an attack answered with any picture that stands for a private image; others are scored on grey."""
+    return attack.details.get("matched") != 0
 
 
 def best_baseline(results: Results) -> Finding | None:
@@ -91,7 +97,7 @@ def build(source: Source) -> Verdict:
     attack = strongest_attack(results)
     if attack is not None:
         sentences.append(_attack_sentence(source, attack))
-    game = _strongest_game(results)
+    game = strongest_game(results)
     if game is not None and game.sentence:
         sentences.append(words.sentence(game.sentence))
     sentences += _meaning(results, word, attack, game)
@@ -101,7 +107,7 @@ def build(source: Source) -> Verdict:
 
 def ungated(results: Results, word: str) -> list[str]:
     """What came out broken although the verdict does not say so, because no gate rests on it."""
-    if word != "no break found":
+    if word == "broken":
         return []
     kinds = ("attack", "game", "check", "observation")
     return [
@@ -109,8 +115,10 @@ def ungated(results: Results, word: str) -> list[str]:
     ]
 
 
-def _strongest_game(results: Results) -> Finding | None:
+def strongest_game(results: Results) -> Finding | None:
+    """The game with the highest lower bound on its advantage, of those that are about an advantage; or None."""
     games = [f for f in tried(results, "game") if "advantage" in f.metrics and f.metrics["advantage"].low is not None]
+    games = [f for f in games if f.primary in (None, "advantage")] or games
     return max(games, key=lambda f: f.metrics["advantage"].low or 0.0, default=None)
 
 
@@ -137,6 +145,8 @@ def _size(shape: list[int]) -> str:
 def _attack_sentence(source: Source, attack: Finding) -> str:
     """What the strongest attack got, beside what a trivial guess gets."""
     m = attack.metrics
+    if not answered(attack):
+        return "No attack answered with a picture that could stand for a private image."
     median = m.get("ssim_median")
     if median is None or median.value is None:
         text = f"The strongest attack ({attack.title}) reached an SSIM of {words.scaled(m['ssim'].value)} on average"

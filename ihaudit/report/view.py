@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ihaudit.report import cards, claims, essay, flags, gallery, glossary, plots, reproduce, summary, words
+from ihaudit.report import (
+    cards,
+    claims,
+    essay,
+    flags,
+    formal,
+    gallery,
+    glossary,
+    plain,
+    plots,
+    reproduce,
+    summary,
+    words,
+)
 from ihaudit.results import Finding
 
 if TYPE_CHECKING:
@@ -46,10 +59,11 @@ def build(source: Source) -> dict[str, Any]:
         "release_card": reproduce.release_card(r),
         "image_rows": reproduce.image_rows(r),
         "adversary": reproduce.adversary(r),
-        "games": cards.games(source),
+        "games": formal.games(source),
         "attacks": cards.attacks(source),
         "gallery": _galleries(source),
         "controls": [cards.card(f) for f in r.of_kind("control")],
+        "control_parts": formal.controls(source),
         "flags": flags.build(source),
         "not_run": not_run,
         "inconclusive": [f for f in r.findings if f.status == "inconclusive"],
@@ -60,6 +74,7 @@ def build(source: Source) -> dict[str, Any]:
         "packages": sorted(r.environment.packages.items()),
         "hashes": reproduce.hashes(r),
         "options": reproduce.options(r),
+        "doc": plain.reflow(r.scheme.doc),
         "log": r.scheme.log[:MAX_LOG],
         "log_left_off": max(0, len(r.scheme.log) - MAX_LOG),
         "terms": glossary.TERMS,
@@ -86,8 +101,8 @@ def _galleries(source: Source) -> dict[str, Any]:
     """Section 6: the strongest attack's gallery and histogram, smaller ones of other attacks, undone masks."""
     best = summary.strongest_attack(source.results)
     others = [f for f in cards.ran(source, "attack") if f is not best]
-    main = gallery.build(source, best, 3, overview=True) if best else None
-    found = [gallery.build(source, f, 1) for f in others]
+    main = gallery.build(source, best, 3, overview=True) if best and summary.answered(best) else None
+    found = [gallery.build(source, f, 1) for f in others if summary.answered(f)]
     masks = [gallery.unmasked(source, f) for f in source.results.of_kind("attack")]
     return {
         "best": best,
@@ -102,6 +117,8 @@ def _galleries(source: Source) -> dict[str, Any]:
 def _why_none(source: Source, best: Finding | None) -> str:
     if best is None:
         return "No attack was scored, so there is nothing to show."
+    if not summary.answered(best):
+        return "No attack answered with a picture that could stand for a private image, so there is nothing to show."
     if not source.samples:
         return "Private images were left out of this report (--no-samples)."
     if gallery.private_images(source) is None:

@@ -123,6 +123,11 @@ def number(x: float | int | None, digits: int = 3) -> str:
     return text.replace("-", "−")
 
 
+def score(x: float | None) -> str:
+    """A score with two digits, as it stands beside a picture."""
+    return "n/a" if x is None or not math.isfinite(x) else f"{x:.2f}".replace("-", "−")
+
+
 def scaled(x: float | None, unit: str = "") -> str:
     """`x` in `unit`: rates as per cent, decibels with one digit."""
     if x is None:
@@ -183,7 +188,9 @@ def sentence(text: str) -> str:
     text = text.strip()
     if not text:
         return ""
-    return text[:1].upper() + text[1:] + ("" if text[-1] in ".!?" else ".")
+    # A finding's id ("control:noise: ...") keeps its case.
+    named = ":" in text.split()[0].rstrip(":") or "_" in text.split()[0]
+    return (text[:1] if named else text[:1].upper()) + text[1:] + ("" if text[-1] in ".!?" else ".")
 
 
 def clause(text: str) -> str:

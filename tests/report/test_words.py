@@ -217,3 +217,30 @@ def test_rendering_imports_no_torch() -> None:
         "html.render(Source(synthetic.results(4), synthetic.arrays(4))); sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2], timeout=120)
+
+
+def test_docstrings_are_reflowed_but_lists_stay() -> None:
+    from ihaudit.report.plain import reflow
+
+    doc = (
+        "A sentence that was wrapped by its author's editor because of a limit on\nthe length.\n\nParameters:\n"
+        "    k: images mixed into one encoding, a description that is long enough\n        to wrap.\n"
+        "    epochs: passes."
+    )
+    assert reflow(doc).splitlines() == [
+        "A sentence that was wrapped by its author's editor because of a limit on the length.",
+        "",
+        "Parameters:",
+        "    k: images mixed into one encoding, a description that is long enough to wrap.",
+        "    epochs: passes.",
+    ]
+
+
+def test_attack_without_an_answer_is_not_called_a_reconstruction() -> None:
+    r = synthetic.results()
+    for f in r.findings:
+        if f.kind == "attack":
+            f.details["matched"] = 0
+    view = Source(r, synthetic.arrays()).view
+    assert view["gallery"]["main"] is None and "No attack answered" in view["gallery"]["why_none"]
+    assert any("No attack answered" in s for s in view["verdict"].sentences)
