@@ -221,7 +221,8 @@ def judge(
     at_floor = stats.advantage(int(((agree0 < book.theta_floor * d) == c.bit).sum()), n)
     own, other = np.where(c.bit, agree1, agree0), np.where(c.bit, agree0, agree1)
     floor, premise = _floor(own, other, d, book.theta_floor)
-    accuracy = stats.mean(own / d)
+    shown = adversary.bits[np.where(c.bit, c.x1, c.x0)][:, chosen]
+    accuracy = balanced_accuracy(c.answers[:, chosen], shown)
     status, remark = word(measured[used], setting)
     f = finding(
         item,
@@ -265,6 +266,17 @@ def judge(
     )
     self_test(f, floor, at_floor, "the paper's rule")
     return f
+
+
+def balanced_accuracy(answers: NDArray, truth: NDArray) -> Estimate:
+    """Mean over concepts of the accuracy balanced over both values, from (T, d) arrays in {-1, +1}.
+
+    A constant answer gets exactly 0.5 however a concept splits these images.  The interval is Student's over challenges,
+    with the share of each value taken as known.
+    """
+    share = np.clip((truth > 0).mean(0), 1e-9, 1 - 1e-9)
+    weight = np.where(truth > 0, 1 / share, 1 / (1 - share)) / 2
+    return stats.mean(((answers == truth) * weight).mean(1))
 
 
 def _floor(own: NDArray, other: NDArray, d: int, theta: float) -> tuple[float, dict[str, float]]:

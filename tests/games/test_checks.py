@@ -1,0 +1,78 @@
+"""The checks see what they are for, and say nothing where there is nothing to see."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ihaudit.release import Provenance, Release
+from ihaudit.schemes.identity import Identity
+from ihaudit.schemes.instahide import InstaHide
+from ihaudit.schemes.label_only import LabelOnly
+from ihaudit.schemes.reused_pad import ReusedPad
+from tests.games.inprocess import Custom, noise, one_hot, own, play, setting
+
+
+def parts(scheme: object, **fields: object) -> dict[str, object]:
+    return {f.id: f for f in play("checks", setting(scheme, **fields))}
+
+
+def test_instahide_passes_all() -> None:
+    f = parts(InstaHide(k=4, epochs=2))
+    assert f["checks"].status == "measured" and f["checks"].reason == ""
+    assert set(f) == {"checks", "checks-decomposable", "checks-sources", "checks-randomness", "checks-key"}
+    assert "not depend on labels" in f["checks-decomposable"].sentence
+    assert "Rows resemble the images" in f["checks-sources"].sentence
+
+
+def test_wrong_sources_make_the_check_inconclusive() -> None:
+    def lies(images: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> Release:
+        n = len(images)
+        return Release(images.copy(), one_hot(labels), provenance=Provenance(((np.arange(n) + 1) % n)[:, None]))
+
+    f = parts(Custom(lies))
+    assert f["checks-sources"].status == "inconclusive" and f["checks"].status == "inconclusive"
+    assert "artefact" in f["checks-sources"].reason
+
+
+def test_wrong_sources_in_a_mixture() -> None:
+    inner = InstaHide(k=2, epochs=1)
+
+    def lies(images: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> Release:
+        r = inner.encode(images, labels, images[:5], rng)
+        wrong = rng.permutation(len(r.encodings))
+        return Release(r.encodings, r.labels, r.image_range, provenance=Provenance(r.provenance.sources[wrong]))
+
+    assert parts(Custom(lies))["checks-sources"].status == "inconclusive"
+
+
+def test_labels_that_change_images() -> None:
+    f = parts(LabelOnly())
+    assert "depend on labels" in f["checks-decomposable"].sentence
+    assert f["checks-sources"].status == "measured"  # nothing to compare with is not an error
+    declared = parts(LabelOnly(), decomposable=True)["checks-decomposable"]
+    assert "declares itself decomposable but is not" in declared.reason
+
+
+def test_hidden_randomness_and_determinism() -> None:
+    state = np.random.default_rng(0)
+
+    def hidden(images: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> Release:
+        return Release(noise(images, state), one_hot(labels), provenance=own(len(images)))
+
+    assert "does not control" in parts(Custom(hidden))["checks-randomness"].reason
+    assert "deterministic" in parts(Identity())["checks-randomness"].reason
+
+
+def test_a_key_per_data_set() -> None:
+    f = parts(ReusedPad())["checks-key"]
+    assert "share a key." in f.sentence and f.reason == ""
+    undeclared = parts(ReusedPad(), key="fresh")["checks-key"]
+    assert 'declare key = "dataset"' in undeclared.reason
+    assert "share no key" in parts(InstaHide(epochs=1))["checks-key"].sentence
+
+
+def test_a_population_that_is_too_small_is_not_run() -> None:
+    s = setting(Identity())
+    small = type(s)(s.encoder, s.images[:100], s.labels[:100], s.n_classes)
+    (f,) = play("checks", small)
+    assert f.status == "not run" and "at least 240 images" in f.reason and "100" in f.reason
