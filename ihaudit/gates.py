@@ -65,6 +65,12 @@ def attack_status(
         )
     value = evidence.quantile(gates.quantile)
     reid, above = finding.metrics.get("reid"), finding.metrics.get("reid_above_chance")
+    if (
+        (value is None or value.value is None)
+        and finding.details.get("broke") is False
+        and "ssim" not in finding.metrics
+    ):
+        return "no break found", str(finding.details.get("saw") or "The secret that it looks for was not recovered.")
     if value is None or value.value is None:
         return "inconclusive", "Reconstructions could not be scored, so nothing follows."
     by_ssim = value.value > gates.max_ssim and evidence.above_chance(gates.max_ssim, attacks)

@@ -25,6 +25,9 @@ def control_finding(name: str, must_break: bool, parts: Sequence[Finding]) -> Fi
         ``inconclusive`` where it did not, ``not run`` where no attack or game of this audit addresses it.
     """
     ran = [p for p in parts if p.status not in ("not run", "measured")]
+    if must_break:
+        # An attack on a secret that identity and mixup do not have cannot break them, and is not expected to.
+        ran = [p for p in ran if not (p.details.get("broke") is False and "ssim" not in p.metrics)]
     failed = [p.id for p in ran if p.status == "inconclusive"]
     broke = [p.id for p in ran if p.status == "broken"]
     rows = [[p.id, p.kind, p.status, p.sentence or p.reason] for p in parts]

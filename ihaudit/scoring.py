@@ -8,7 +8,8 @@ How a score is kept from being better than the attack:
   paired with private images by that alone, without looking at pixels.  Otherwise, or where pixels disagree with the
   stated provenance by more than matching gains on decoys (a scheme can state a false one), they are paired by optimal
   assignment on pinned SSIM.
-* A private image without a candidate is scored on plain mid-grey, the guess of someone who knows nothing.
+* A private image without a candidate is scored on plain mid-grey, the guess of someone who knows nothing.  (An attack
+  on a secret of the scheme that says whether it broke it, and answers no image, gets no scores of images.)
 * The same candidates are scored in the same way on decoys, images like the private ones that the attack cannot have
   recovered (``ssim_chance``, ``ssim_decoy``): whatever matching, or a good prior, gains by itself shows there too.
 * Nothing is fixed up by the truth: a negative image, a wrong contrast or a shift costs what it costs.
@@ -105,6 +106,14 @@ def score_attack(
     device, seed = (context.device, context.seed) if context else ("cpu", 0)
     decoys = None if decoys is None else np.asarray(decoys, np.float32)[: len(private)]
     images, dropped = _candidates(output, private.shape[1:])
+    if len(images) == 0 and output.broke is not None:
+        # An attack on a secret (a generator's state) that answers no image: there is no reconstruction to score.
+        extra = (
+            {}
+            if output.unmasked is None
+            else unmasked_scores(output.unmasked, release, truth, seed=seed, device=device)
+        )
+        return ScoredAttack(extra, {}, {}, {"pairing": "none", "candidates": 0})
     pairing = _pair(output, images, truth, decoys, reuse, device)
     guess = _with_grey(images, pairing.private, private.shape[1:])
     metrics, arrays = _image_scores(guess, private, seed, device)

@@ -142,6 +142,17 @@ def test_no_candidates_at_all():
     assert s.metrics["ssim"].value == pytest.approx(ssim(np.full_like(PRIVATE, 0.5), PRIVATE).mean())
 
 
+def test_an_attack_on_a_secret_has_no_scores_of_images():
+    none = np.zeros((0, 32, 32, 3))
+    assert score(none, broke=False).metrics == {}
+    assert set(score(none, TRUTH, broke=True, unmasked=MIXTURE).metrics) == {
+        "unmask_sign_accuracy",
+        "unmask_ssim",
+        "unmask_psnr",
+    }
+    assert score(PRIVATE, broke=True).metrics["ssim"].value == pytest.approx(1)
+
+
 def test_broken_candidates_are_dropped_and_counted():
     images = PRIVATE.copy()
     images[3, 0, 0, 0] = np.nan

@@ -151,6 +151,19 @@ def test_a_recovered_secret_gates():
     assert any(c.name == "secret" and c.met is False for c in v.gate.checks)
 
 
+def test_an_attack_on_a_secret_neither_gates_images_nor_spoils_a_control():
+    silent = Finding(
+        id="prng", kind="attack", title="p", status="measured", details={"broke": False, "saw": "No seed fits."}
+    )
+    v = verdict(attack("noise"), silent)
+    assert (v.code, v.gate.by) == (0, "a")
+    assert (v.findings["prng"].status, v.findings["prng"].sentence) == ("no break found", "No seed fits.")
+    assert verdict(silent).code == 3
+    part_of_control = silent.model_copy(update={"status": "no break found"})
+    assert control_finding("identity", True, [part_of_control]).status == "not run"
+    assert control_finding("noise", False, [part_of_control]).status == "no break found"
+
+
 def test_gain_over_the_best_baseline():
     v = verdict(attack("all"), *baselines())
     assert v.findings["a"].metrics["above_baseline"].value == pytest.approx(1)
