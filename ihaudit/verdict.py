@@ -156,8 +156,15 @@ def _gate(
     elif refuted:
         first = refuted[0]
         gate.status, gate.exit_code = "missed", 1
-        gate.statistic, gate.bound, gate.measured, gate.by = f"claim: {first.text}", first.bound, first.measured, first.by
-        gate.sentence = f"Claim refuted: {first.text}; measured {first.measured} ({first.by}). The gate's bounds are met."
+        gate.statistic, gate.bound, gate.measured, gate.by = (
+            f"claim: {first.text}",
+            first.bound,
+            first.measured,
+            first.by,
+        )
+        gate.sentence = (
+            f"Claim refuted: {first.text}; measured {first.measured} ({first.by}). The gate's bounds are met."
+        )
     elif gate.reasons:
         gate.status, gate.exit_code = "inconclusive", 3
         gate.sentence = f"Inconclusive: {gate.reasons[0]}."
