@@ -225,7 +225,7 @@ class _Audit:
         return [self._score(item, run, release, truth)]
 
     def _score(self, item: Item, run: AttackRun, release: Release, truth: Truth) -> Finding:
-        decoys = self.data.decoys(len(truth.images))
+        decoys = self.data.decoys()
         ctx = self._context("score", item.spec)
         return attack_finding(item, run, truth, release, decoys, self.options.gates, ctx)
 
@@ -258,9 +258,7 @@ class _Audit:
         self._stage("controls: identity and mixup must break, noise and constant must not")
         findings = self.checkpoints.load_findings("controls")
         if findings is None:
-            findings = run_controls(
-                self.data, self.profile, self.items, self.options.gates, self._worker, self._context("controls")
-            )
+            findings = run_controls(self.data, self.profile, self.items, self._worker, self._context("controls"))
             self.checkpoints.save_findings("controls", findings)
         bad = [f.id for f in findings if f.status == "inconclusive"]
         self.reporter.done(f"failed: {', '.join(bad)}" if bad else "as they must")

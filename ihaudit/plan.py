@@ -36,13 +36,23 @@ class Data:
     similar: ImageSet | None
     seed: int
 
-    def decoys(self, n: int) -> np.ndarray | None:
-        """Up to `n` similar images, float32 (n, H, W, C), that re-identification must tell from the private ones."""
+    def _decoy_index(self) -> np.ndarray:
+        """Which similar images are decoys: as many as there are private images, at most half of the similar ones."""
+        available = 0 if self.similar is None else len(self.similar)
+        rng = np.random.default_rng(derive_seed(self.seed, "decoys"))
+        return np.sort(rng.permutation(available)[: min(len(self.private), available // 2)])
+
+    def decoys(self) -> np.ndarray | None:
+        """Similar images, float32 (D, H, W, C), that no attack is shown: chance levels are measured on them."""
         if self.similar is None:
             return None
-        rng = np.random.default_rng(derive_seed(self.seed, "decoys"))
-        pick = rng.permutation(len(self.similar.images))[:n]
-        return self.similar.images[pick]
+        return self.similar.images[self._decoy_index()]
+
+    def known(self) -> ImageSet | None:
+        """The similar images that an adversary with ``distribution`` has: those that are not decoys."""
+        if self.similar is None:
+            return None
+        return self.similar.subset(np.setdiff1d(np.arange(len(self.similar)), self._decoy_index()))
 
     def population(self) -> ImageSet:
         """What games draw from: similar images, with the private ones where there are few."""

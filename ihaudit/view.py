@@ -16,7 +16,7 @@ def make_view(release: Release, knows: frozenset[Knowledge], data: Data, card: A
     """A `View` with exactly what `knows` grants; `release` must be the public part (without provenance)."""
     if release.provenance is not None:
         raise ValueError("a view is made from the public part of a release")
-    similar = data.similar if Knowledge.DISTRIBUTION in knows else None
+    similar = data.known() if Knowledge.DISTRIBUTION in knows else None
     return View(
         encodings=release.encodings,
         labels=release.labels if Knowledge.LABELS in knows else None,
