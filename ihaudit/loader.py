@@ -1,7 +1,7 @@
 """Finds scheme files, without running them.
 
-Importing a scheme file is running it, so nothing of it is imported here: which class it holds and which parameters that has
-is found inside the scheme's own process (`ihaudit.sandbox`), and comes back as plain data.
+Importing a scheme file is running it, so nothing of it is imported here: which class it holds and which parameters
+that has is found inside the scheme's own process (`ihaudit.sandbox`), and comes back as plain data.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Runs scheme code in its own confined process; the only place where it runs.
 
-`SchemeProcess` is the auditor's side, `worker` the scheme's, `guard` what stands between them, `confine` what the kernel
-enforces, `wire` the messages, `validate` the checks of what comes back, `leaks` the search for private images in it.
+`SchemeProcess` is the auditor's side, `worker` the scheme's, `guard` what stands between them, `confine` what the
+kernel enforces, `wire` the messages, `validate` the checks of what comes back, `leaks` the search for private images
+in it.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import os
 import platform
 import resource
 import struct
+from collections.abc import Sequence
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _X86 = platform.machine() == "x86_64"
@@ -27,7 +28,7 @@ def prctl(option: int, *args: int) -> bool:
     return LINUX and _LIBC.prctl(option, *padded) == 0
 
 
-def _syscall(number: int, *args) -> int:
+def _syscall(number: int, *args: object) -> int:
     return _LIBC.syscall(ctypes.c_long(number), *args)
 
 
@@ -47,11 +48,12 @@ def landlock_abi() -> int:
     return max(0, _syscall(_CREATE, None, ctypes.c_size_t(0), ctypes.c_uint32(1)))
 
 
-def landlock(writable: list[str], hidden: list[str]) -> bool:
+def landlock(writable: list[str], hidden: list[str], listed: Sequence[str] = ()) -> bool:
     """Allow writing only beneath `writable`, and reading everywhere but beneath `hidden` and in other processes' /proc.
 
-    Also (ABI 4) no TCP, and (ABI 6) no signals and no abstract sockets to processes outside.  A process under Landlock cannot
-    trace, or read the memory of, one that is not.
+    The names in the folders `listed` may be read even where something beneath them is hidden: import needs them.
+    Also (ABI 4) no TCP, and (ABI 6) no signals and no abstract sockets to processes outside.  A process under
+    Landlock cannot trace, or read the memory of, one that is not.
     """
     abi = landlock_abi()
     if abi < 1:
@@ -87,6 +89,8 @@ def landlock(writable: list[str], hidden: list[str]) -> bool:
         allow(path, _READING)
     for path in ("/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/sys", "/proc/filesystems", "/proc/self"):
         allow(path, _READING)
+    for path in listed:
+        allow(path, _READ_DIR)
     for path in writable:
         allow(path, fs)
     for path in ("/dev/null", "/dev/zero", "/dev/full"):
@@ -123,10 +127,11 @@ def readable(root: str, secret: set[str]) -> list[str]:
 # name: (x86-64, aarch64)
 _DENIED = {
     "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "pidfd_getfd": (438, 438),
-    "connect": (42, 203), "bind": (49, 200), "io_uring_setup": (425, 425), "bpf": (321, 280), "perf_event_open": (298, 241),
-    "userfaultfd": (323, 282), "keyctl": (250, 219), "add_key": (248, 217), "request_key": (249, 218), "mount": (165, 40),
-    "umount2": (166, 39), "unshare": (272, 97), "setns": (308, 268), "kexec_load": (246, 104), "open_by_handle_at": (304, 265),
-    "personality": (135, 92),
+    "connect": (42, 203), "bind": (49, 200), "io_uring_setup": (425, 425), "bpf": (321, 280),
+    "perf_event_open": (298, 241),
+    "userfaultfd": (323, 282), "keyctl": (250, 219), "add_key": (248, 217), "request_key": (249, 218), "mount": (165,
+    40), "umount2": (166, 39), "unshare": (272, 97), "setns": (308, 268), "kexec_load": (246, 104),
+    "open_by_handle_at": (304, 265), "personality": (135, 92),
 }  # fmt: skip
 _SOCKET = (41, 198)
 _AF_UNIX = 1
@@ -182,8 +187,8 @@ def drop_capabilities() -> bool:
 def limit_resources(memory_mb: int, file_mb: int, processes: int) -> None:
     """Bound private memory, file size and number of processes; no core files.
 
-    RLIMIT_DATA, not RLIMIT_AS: it leaves out mapped libraries, of which torch brings gigabytes.  It is a coarse stop for one
-    process; the auditor watches what the whole tree really holds.
+    RLIMIT_DATA, not RLIMIT_AS: it leaves out mapped libraries, of which torch brings gigabytes.  It is a coarse stop
+    for one process; the auditor watches what the whole tree really holds.
     """
 
     def put(which: int, value: int) -> None:

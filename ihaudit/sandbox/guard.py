@@ -4,9 +4,9 @@ Run as a script by `ihaudit.sandbox.process` in a bare interpreter; never import
 
     auditor -- guard -- init (PID 1 of a PID namespace, where permitted) -- worker (runs the scheme)
 
-The guard ends, and takes every descendant with it, when the worker ends, when the auditor closes the control socket, and when
-the auditor is gone.  In a PID namespace the kernel kills all that is left with PID 1; without one the guard is the
-subreaper of everything that detaches itself, and kills its own descendants until there are none.
+The guard ends, and takes every descendant with it, when the worker ends, when the auditor closes the control socket,
+and when the auditor is gone.  In a PID namespace the kernel kills all that is left with PID 1; without one the guard
+is the subreaper of everything that detaches itself, and kills its own descendants until there are none.
 """
 
 import json
@@ -63,7 +63,7 @@ def _line(sock: socket.socket) -> bytes:
 
 def _watch(control: socket.socket, child: int, parent: int) -> int:
     """Wait until the child ends (its wait status), or the auditor says stop or is gone (-1)."""
-    readers = [control]
+    readers: list = [control]
     try:
         readers.append(os.pidfd_open(child))
     except (AttributeError, OSError):
@@ -110,7 +110,9 @@ def _worker(config: dict, message: int) -> None:
     applied = {"landlock": False, "seccomp": False, "capabilities": False}
     try:
         confine.limit_resources(config["data_mb"], config["file_mb"], config["processes"])
-        applied["landlock"] = config["landlock"] and confine.landlock([config["scratch"]], config["hidden"])
+        applied["landlock"] = config["landlock"] and confine.landlock(
+            [config["scratch"]], config["hidden"], config["listed"]
+        )
         applied["capabilities"] = confine.drop_capabilities()
         applied["seccomp"] = config["seccomp"] and confine.seccomp()
         sys.path[:] = config["path"]

@@ -30,7 +30,7 @@ class Parameter:
 def of(cls: type) -> list[Parameter]:
     """The parameters of a scheme class: its dataclass fields, or else the arguments of its constructor."""
     try:
-        hints = typing.get_type_hints(cls if dataclasses.is_dataclass(cls) else cls.__init__)
+        hints = typing.get_type_hints(cls if dataclasses.is_dataclass(cls) else _constructor(cls))
     except Exception:  # annotations that cannot be evaluated: fall back to the defaults' types
         hints = {}
     found: list[Parameter] = []
@@ -47,12 +47,16 @@ def of(cls: type) -> list[Parameter]:
                     )
                 )
         return found
-    if cls.__init__ is object.__init__:
+    if _constructor(cls) is object.__init__:
         return []
-    for p in list(inspect.signature(cls.__init__).parameters.values())[1:]:
+    for p in list(inspect.signature(_constructor(cls)).parameters.values())[1:]:
         if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY):
             found.append(Parameter(p.name, hints.get(p.name, _type_of(p.default)), p.default))
     return found
+
+
+def _constructor(cls: type) -> Any:
+    return getattr(cls, "__init__")  # noqa: B009 (mypy calls the plain access unsound)
 
 
 def _type_of(default: Any) -> Any:
@@ -70,7 +74,9 @@ def values(parameters: list[Parameter], given: dict[str, str]) -> dict[str, Any]
     for name in given:
         if name not in known:
             none = "" if known else "; it has no parameters"
-            raise ParameterError(f"the scheme has no parameter {name!r}{suggest(name, known)}{none}")
+            same = next((k for k in known if k.lower() == name.lower()), "")
+            hint = f"; did you mean {same!r}?" if same else suggest(name, known)
+            raise ParameterError(f"the scheme has no parameter {name!r}{hint}{none}")
     for p in parameters:
         if p.default is inspect.Parameter.empty and p.name not in given:
             raise ParameterError(f"the scheme's parameter {p.name!r} has no default; give it with --set {p.name}=...")

@@ -57,7 +57,13 @@ def capabilities() -> dict[str, bool]:
     Keys: separate_process, kill_all_descendants, pid_namespace, write_protection, read_protection, memory_protection,
     signal_protection, network_blocked, landlock, seccomp, drop_capabilities.
     """
-    names = ("kill_all_descendants", "pid_namespace", "write_protection", "read_protection", "memory_protection")
+    names: tuple[str, ...] = (
+        "kill_all_descendants",
+        "pid_namespace",
+        "write_protection",
+        "read_protection",
+        "memory_protection",
+    )
     names += ("signal_protection", "network_blocked", "landlock", "seccomp", "drop_capabilities")
     try:
         done = subprocess.run(

@@ -38,14 +38,16 @@ _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THRE
 
 
 class SchemeProcess:
-    """Runs one scheme, with fixed parameters, in a process of its own.  A context manager; satisfies `attacks.base.Encoder`.
+    """Runs one scheme, with fixed parameters, in a process of its own.  A context manager; satisfies
+    `attacks.base.Encoder`.
 
     Args:
         source: which scheme, from `ihaudit.loader.locate`.
         parameters: texts as given with ``--set name=value``; converted and checked against the scheme's fields.
         public: float32 (M, H, W, C) in [0, 1], handed to every call of encode; None for none.
         limits: time, memory and output.
-        scratch: an existing folder under which the scheme's private working folder is made (default: the system's temporary folder).
+        scratch: an existing folder under which the scheme's private working folder is made (default: the system's
+        temporary folder).
         hidden: files and folders that the scheme may not read: the audit's output, configuration with its seed.
         confine: turn single mechanisms off, for tests of the fallbacks: any of namespaces, landlock, seccomp.
 
@@ -146,8 +148,10 @@ class SchemeProcess:
     def _load(self) -> None:
         limits = self._limits
         config = {
-            "scratch": str(self._folder), "hidden": self._hidden, "data_mb": limits.memory_mb + _DATA_SLACK_MB, "file_mb": limits.file_mb,
-            "processes": _own_processes() + limits.processes + 64, "path": _search_path(), **self._confine,
+            "scratch": str(self._folder),
+            "listed": [str(self._source.path.parent)], "hidden": self._hidden, "data_mb": limits.memory_mb + _DATA_SLACK_MB,
+            "file_mb": limits.file_mb, "processes": _own_processes() + limits.processes + 64, "path": _search_path(),
+            **self._confine,
         }  # fmt: skip
         hello: dict[str, Any] = {
             "path": str(self._source.path), "text": self._source.text, "class_name": self._source.class_name,
@@ -252,7 +256,7 @@ class SchemeProcess:
             key = index.get(id(a))
             if key is None:
                 key = index[id(a)] = str(len(arrays))
-                made = np.ascontiguousarray(a, dtype)
+                made: np.ndarray = np.ascontiguousarray(a, dtype)
                 arrays.append((key, made))
                 size += made.nbytes
             return key
@@ -318,7 +322,9 @@ class SchemeProcess:
         if breach:
             text = f"the scheme {breach}"
         elif isinstance(e, TimeoutError):
-            text = f"the scheme took longer than {self._limits.time_s:g} s in {doing} and was ended; see its log, or raise the time limit"
+            text = (
+                f"the scheme took longer than {self._limits.time_s:g} s in {doing} and was ended; raise the time limit"
+            )
         elif isinstance(e, wire.Disconnected):
             text = f"the scheme's process ended {_ending(status)} in {doing} before it answered"
             if status == 128 + signal.SIGKILL or status == -signal.SIGKILL:

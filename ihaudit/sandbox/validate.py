@@ -1,9 +1,9 @@
 """Validation of what a scheme returned, in the auditor's process.
 
-The rules for numbers: every field may have any plain numeric dtype.  Encodings, labels and coefficients become float32 with
-their *values unchanged* (uint8 0..255 stays 0..255: say ``image_range=(0, 255)``; float64 is rounded to float32, float16 and
-booleans are exact); integers beyond float32's exact range (2^24) are refused rather than rounded.  Sources become int64 and
-masks int8.  Extra arrays keep their dtype.
+The rules for numbers: every field may have any plain numeric dtype.  Encodings, labels and coefficients become
+float32 with their *values unchanged* (uint8 0..255 stays 0..255: say ``image_range=(0, 255)``; float64 is rounded to
+float32, float16 and booleans are exact); integers beyond float32's exact range (2^24) are refused rather than
+rounded.  Sources become int64 and masks int8.  Extra arrays keep their dtype.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ def release(arrays: dict[str, NDArray[Any]], image_range: Any, *, n_images: int,
             raise SchemeError(f"labels has shape {y.shape}, expected between 1 and {MAX_CLASSES:,} classes")
         labels = _float32(y, "labels")
 
-    low, high = image_range if isinstance(image_range, list) and len(image_range) == 2 else (None, None)
-    if not all(isinstance(v, (int, float)) and np.isfinite(v) for v in (low, high)) or not low < high:  # type: ignore[operator]
+    bounds = [float(v) for v in image_range if type(v) in (int, float)] if isinstance(image_range, list) else []
+    if len(bounds) != 2 or not np.isfinite(bounds).all() or not bounds[0] < bounds[1]:
         raise SchemeError(f"image_range is {image_range}, expected two finite numbers low < high, such as (-1, 1)")
     extra = {}
     for name, value in arrays.items():
@@ -71,9 +71,8 @@ def release(arrays: dict[str, NDArray[Any]], image_range: Any, *, n_images: int,
             if value.dtype.kind == "f" and not np.isfinite(value).all():
                 raise SchemeError(f"extra[{name[6:]!r}] holds {_bad(value)}, expected finite numbers")
             extra[name[6:]] = value
-    return Release(
-        encodings, labels, (float(low), float(high)), extra, _provenance(arrays, encodings.shape, n_images, n_public)
-    )  # type: ignore[arg-type]
+    provenance = _provenance(arrays, encodings.shape, n_images, n_public)
+    return Release(encodings, labels, (bounds[0], bounds[1]), extra, provenance)
 
 
 def _provenance(

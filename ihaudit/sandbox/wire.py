@@ -3,8 +3,8 @@
 Both sides use this module, but only the auditor has to distrust what it reads: header length, number of arrays,
 dtypes and total size are checked before a byte is allocated for them, and nothing is ever unpickled.
 
-A message is ``b"IHA1"``, the header's length (uint32, little endian), the header (UTF-8 JSON object) and the arrays' bytes
-in the order of ``header["arrays"] = [[name, dtype, shape], ...]`` (C order, little endian).
+A message is ``b"IHA1"``, the header's length (uint32, little endian), the header (UTF-8 JSON object) and the arrays'
+bytes in the order of ``header["arrays"] = [[name, dtype, shape], ...]`` (C order, little endian).
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def send(
     ready = [(name, np.ascontiguousarray(a)) for name, a in arrays]
     head = json.dumps({**header, "arrays": [[n, a.dtype.str, list(a.shape)] for n, a in ready]}).encode()
     buffers = [memoryview(_PREFIX.pack(MAGIC, len(head)) + head)]
-    buffers += [memoryview(a.reshape(-1).view(np.uint8)) for _, a in ready if a.size]
+    buffers += [_bytes(a) for _, a in ready if a.size]
     try:
         while buffers:
             _arm(sock, deadline)
@@ -107,7 +107,7 @@ def receive(
     for name, dtype, shape in _plan(header.get("arrays"), limit):
         a = np.empty(shape, np.dtype(dtype))
         if a.size:
-            _fill(sock, memoryview(a.reshape(-1).view(np.uint8)), deadline)
+            _fill(sock, _bytes(a), deadline)
         arrays[name] = a
     return header, arrays
 
@@ -140,6 +140,10 @@ def _plan(entries: Any, limit: int) -> list[tuple[str, str, tuple[int, ...]]]:
             raise WireError("announced an array of an impossible shape")
         plan.append((name, dtype, tuple(shape)))
     return plan
+
+
+def _bytes(a: NDArray[Any]) -> memoryview:
+    return memoryview(a.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
 
 
 def _arm(sock: socket.socket, deadline: float | None) -> None:

@@ -36,7 +36,8 @@ def main(message: int, applied: dict[str, bool]) -> None:
     sock = socket.socket(fileno=message)
     try:
         hello, arrays = wire.receive(sock, limit=1 << 40)
-        scheme, card, public = None, {}, np.zeros((0, 0, 0, 3), np.float32)
+        scheme: Any = None
+        public = np.zeros((0, 0, 0, 3), np.float32)
         try:
             if "public" in arrays:
                 public = arrays["public"]
@@ -132,7 +133,7 @@ def _find(module: types.ModuleType, name: str | None, file: str) -> Any:
         found = [k for k in objects if not k.startswith("_")]
     if not found:
         raise ContractError(
-            f"{file} holds no scheme: define one class with encode(self, images, labels, public, rng), see `ihaudit init`"
+            f"{file} holds no scheme: define a class with encode(self, images, labels, public, rng); see `ihaudit init`"
         )
     if len(found) > 1:
         raise ContractError(f"{file} holds {len(found)} schemes ({', '.join(found)}); name one as {file}:{found[0]}")

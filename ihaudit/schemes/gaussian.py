@@ -36,11 +36,12 @@ def sigma_of(epsilon: float, delta: float, sensitivity: float) -> float:
 
 @dataclass
 class Gaussian(Scheme):
-    """Clips each image and adds Gaussian noise, calibrated to (epsilon, delta) differential privacy of one image and its label.
+    """Clips each image and adds Gaussian noise, calibrated to (epsilon, delta) differential privacy of one image and
+    its label.
 
-    An image minus 1/2 is scaled down to Euclidean norm `clip` where it is longer, so that replacing it changes the mean of its
-    encoding by at most 2 clip; sigma follows from the analytic Gaussian mechanism (Balle and Wang, ICML 2018).  Nothing but the
-    noisy image is released: a label beside it would not be covered by epsilon.
+    An image minus 1/2 is scaled down to Euclidean norm `clip` where it is longer, so that replacing it changes the
+    mean of its encoding by at most 2 clip; sigma follows from the analytic Gaussian mechanism (Balle and Wang, ICML
+    2018).  Nothing but the noisy image is released: a label beside it would not be covered by epsilon.
 
     Parameters:
         epsilon, delta: the guarantee, for replacing one image.

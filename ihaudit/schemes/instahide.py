@@ -39,8 +39,9 @@ class Draws(Protocol):
 class SecureDraws:
     """A cryptographic stream: SHAKE-256 of 32 bytes of the `rng` that encode was handed.
 
-    Whoever lacks those 32 bytes cannot tell the stream from random, unlike PCG64's own output, which a few numbers give away;
-    and an audit can be repeated from its seed, unlike with os.urandom.  In production the key is `os.urandom(32)`.
+    Whoever lacks those 32 bytes cannot tell the stream from random, unlike PCG64's own output, which a few numbers
+    give away; and an audit can be repeated from its seed, unlike with os.urandom.  In production the key is
+    `os.urandom(32)`.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -82,7 +83,7 @@ class NumpyDraws:
             np.random.seed(seed)
 
     def uniform(self, rows: int, columns: int) -> NDArray[np.float64]:
-        return np.random.rand(rows, columns)
+        return np.random.random_sample((rows, columns))
 
     def normal(self, rows: int, columns: int) -> NDArray[np.float64]:
         return np.random.normal(size=(rows, columns))
@@ -98,7 +99,8 @@ class NumpyDraws:
 
 
 class TorchDraws(NumpyDraws):
-    """torch.randperm and torch.randint for permutations and masks, numpy for the rest, both with the same seed: NOT secure.
+    """torch.randperm and torch.randint for permutations and masks, numpy for the rest, both with the same seed: NOT
+    secure.
 
     torch's CPU generator is a Mersenne Twister too, and keeps only 32 bits of its seed.
     """
@@ -122,18 +124,19 @@ class TorchDraws(NumpyDraws):
 class InstaHide(Scheme):
     """InstaHide, cross-dataset: each encoding mixes private images with public ones under a secret sign mask.
 
-    An encoding is sigma * (lambda_1 x_a + lambda_2 x_b + sum_j lambda_j u_j) with images scaled to [-1, 1], u_j from the public
-    set and sigma a fresh uniform sign per value; it is released with the label lambda_1 y_a + lambda_2 y_b.  Coefficients are
-    |N(0, 1)| divided by their sum, drawn again while the largest exceeds `max_lambda` or the private ones sum to less than
-    `min_private`.  In each of `epochs` passes every private image is used once per private slot.
+    An encoding is sigma * (lambda_1 x_a + lambda_2 x_b + sum_j lambda_j u_j) with images scaled to [-1, 1], u_j from
+    the public set and sigma a fresh uniform sign per value; it is released with the label lambda_1 y_a + lambda_2
+    y_b.  Coefficients are |N(0, 1)| divided by their sum, drawn again while the largest exceeds `max_lambda` or the
+    private ones sum to less than `min_private`.  In each of `epochs` passes every private image is used once per
+    private slot.
 
     Parameters:
         k: images mixed into one encoding (1: no mixing, only the mask; the bounds do not apply then).
         epochs: passes over the private images (T).
         private_per_encoding: how many of the k are private.
         max_lambda, min_private: the bounds above.
-        augment: eps; before each use a private image is cropped, stretched and shifted at random such that no pixel moves by
-            more than eps/2 of the width or height (Luo et al. 2022, Definition 1); 0 for none.
+        augment: eps; before each use a private image is cropped, stretched and shifted at random such that no pixel
+            moves by more than eps/2 of the width or height (Luo et al. 2022, Definition 1); 0 for none.
         flip: whether that augmentation also mirrors every other image left to right (which eps does not count).
         rng: ``secure``, ``numpy`` or ``torch``: what draws the random choices; the latter two are Mersenne Twisters.
         rng_seed: seeds ``numpy`` or ``torch`` at the start of every call; none leaves them seeded by the system.
@@ -246,7 +249,8 @@ class InstaHide(Scheme):
                 return found
             found[bad] = draw(int(bad.sum()))
         raise ValueError(
-            f"coefficients for k={self.k} hardly ever keep max_lambda={self.max_lambda:g} and min_private={self.min_private:g}; widen the bounds"
+            f"coefficients for k={self.k} hardly ever keep max_lambda={self.max_lambda:g} "
+            f"and min_private={self.min_private:g}; widen the bounds"
         )
 
     def _mix(self, images: Floats, public: Floats, sources: Ints, used: Ints, weights: Floats, draws: Draws) -> Floats:
@@ -275,8 +279,8 @@ class InstaHide(Scheme):
     def _warp(self, draws: Draws, count: int, height: int, width: int) -> tuple[Floats, Floats]:
         """Random crop, stretch and shift as one linear map per axis: (count, H, H) and (count, W, W) bilinear weights.
 
-        The two ends of each axis are moved by independent uniform amounts within eps/2, and what lies between in proportion,
-        so no pixel moves further than that.  Beyond the border the image is mirrored.
+        The two ends of each axis are moved by independent uniform amounts within eps/2, and what lies between in
+        proportion, so no pixel moves further than that.  Beyond the border the image is mirrored.
         """
         maps = []
         for size in (height, width):

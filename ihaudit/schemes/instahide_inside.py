@@ -12,8 +12,9 @@ from ihaudit.schemes.instahide import InstaHide
 class InstaHideInside(InstaHide):
     """InstaHide, inside-dataset: each encoding mixes k private images under a secret sign mask; no public images.
 
-    As `instahide`, but all k images are drawn from the private set, so `private_per_encoding` is k, and every private image is
-    used k times in each of `epochs` passes.  The label is the coefficient-weighted mixture of all k labels.
+    As `instahide`, but all k images are drawn from the private set, so `private_per_encoding` is k, and every
+    private image is used k times in each of `epochs` passes.  The label is the coefficient-weighted mixture of all k
+    labels.
     """
 
     k: int = 4

@@ -12,10 +12,11 @@ from ihaudit import Provenance, Release, Scheme
 
 @dataclass
 class LabelOnly(Scheme):
-    """Releases a fixed random pattern per class plus fresh noise, and the label: useful to learn from, and silent on the image.
+    """Releases a fixed random pattern per class plus fresh noise, and the label: useful to learn from, and silent on
+    the image.
 
-    The trivial scheme of the impossibility theorem's discussion (Carlini et al. 2021): since the encoding is a function of the
-    label, it is not decomposable, and it is no image encoding in any useful sense.
+    The trivial scheme of the impossibility theorem's discussion (Carlini et al. 2021): since the encoding is a
+    function of the label, it is not decomposable, and it is no image encoding in any useful sense.
 
     Parameters:
         noise: standard deviation of the fresh noise.

@@ -14,8 +14,8 @@ from ihaudit import Provenance, Release, Scheme
 class MixUp(Scheme):
     """Mixes k private images with random coefficients and releases the mixture and the mixed label, without any mask.
 
-    Never claimed to be private; the authors of InstaHide show that it is not.  Coefficients are |N(0, 1)| divided by their sum,
-    drawn again while the largest exceeds `max_lambda`.
+    Never claimed to be private; the authors of InstaHide show that it is not.  Coefficients are |N(0, 1)| divided by
+    their sum, drawn again while the largest exceeds `max_lambda`.
 
     Parameters:
         k: images mixed into one encoding.

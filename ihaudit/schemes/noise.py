@@ -12,7 +12,8 @@ from ihaudit import Release, Scheme
 
 @dataclass
 class Noise(Scheme):
-    """Releases uniform noise in [0, 1], independent of images and labels, and no labels.  Nothing can be learnt from it.
+    """Releases uniform noise in [0, 1], independent of images and labels, and no labels.  Nothing can be learnt from
+    it.
 
     Parameters:
         epochs: noise images released per private image.

@@ -14,8 +14,8 @@ from ihaudit import Provenance, Release, Scheme
 class ReusedPad(Scheme):
     """Adds one uniform pad per data set, modulo 1: x + r mod 1 with the same r for all images of a call.
 
-    Each single encoding is exactly uniform, so that histograms and Kolmogorov-Smirnov tests find nothing; the difference of two
-    encodings is the difference of the images, and one known image gives the pad away.
+    Each single encoding is exactly uniform, so that histograms and Kolmogorov-Smirnov tests find nothing; the
+    difference of two encodings is the difference of the images, and one known image gives the pad away.
     """
 
     scheme_name = "Reused pad"

@@ -1,0 +1,75 @@
+"""Private images repeated in a released field are found in every form; encodings that hide them are not accused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from ihaudit.images import load
+from ihaudit.loader import locate
+from ihaudit.release import Release
+from ihaudit.sandbox import SchemeProcess, leaks
+
+PRIVATE = load("embedded", role="private")
+IMAGES = PRIVATE.images[:60]
+N = len(IMAGES)
+NOISE = np.random.default_rng(0).random((200, 32, 32, 3), dtype=np.float32)
+
+COPIES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "exact": lambda x: x,
+    "flat": lambda x: x.reshape(N, -1),
+    "one axis": lambda x: x.reshape(-1),
+    "scaled": lambda x: 3 * x - 7,
+    "negative": lambda x: 1 - x,
+    "bytes": lambda x: (255 * x).round().astype(np.uint8),
+    "five bits": lambda x: (31 * x).round().astype(np.uint8),
+    "channels first": lambda x: x.transpose(0, 3, 1, 2),
+    "grey": lambda x: x.mean(-1),
+    "half size": lambda x: x[:, ::2, ::2] / 2 + x[:, 1::2, 1::2] / 2,
+    "mirrored": lambda x: x[:, :, ::-1],
+    "shuffled": lambda x: x[::-1],
+    "masked": lambda x: (2 * x - 1) * np.sign(NOISE[:N] - 0.5),
+    "a little noise": lambda x: x + 0.02 * NOISE[:N],
+}
+
+
+@pytest.mark.parametrize("form", list(COPIES))
+@pytest.mark.parametrize("field", ["extra", "encodings"])
+def test_copies_are_found_in_every_form(form: str, field: str) -> None:
+    copy = COPIES[form](IMAGES)
+    if field == "encodings" and copy.ndim == 1:
+        pytest.skip("encodings have two or more axes")
+    release = Release(NOISE, extra={"key": copy}) if field == "extra" else Release(copy)
+    found = leaks(release, IMAGES)
+    assert [f["field"] for f in found] == ["extra[key]" if field == "extra" else "encodings"]
+    assert found[0]["images"] >= 0.9 * N
+    assert 0.995 < found[0]["worst"] <= 1
+
+
+def test_copies_in_the_labels_and_of_a_few_images_are_found() -> None:
+    labels = np.random.default_rng(1).random((N, 3072), dtype=np.float32)
+    labels[7] = IMAGES[3].ravel()
+    found = leaks(Release(NOISE[:N], labels), IMAGES)
+    assert [(f["field"], f["images"], f["rows"]) for f in found] == [("labels", 1, 1)]
+
+
+@pytest.mark.parametrize("name", ["instahide", "instahide-inside", "noise", "constant", "label-only", "gaussian"])
+def test_schemes_that_hide_images_are_not_accused(name: str) -> None:
+    with SchemeProcess(locate(name), public=load("embedded", role="public").images[:300]) as process:
+        release = process.encode(IMAGES, PRIVATE.labels[:60], seed=3)
+    assert leaks(release.public_part(), IMAGES) == []
+
+
+def test_a_mean_image_and_other_images_are_no_copies() -> None:
+    mean = np.broadcast_to(IMAGES.mean(0), IMAGES.shape)
+    others = load("embedded", role="similar").images[:200]
+    mixture = 0.65 * IMAGES + 0.35 * IMAGES[::-1]
+    assert leaks(Release(NOISE, extra={"mean": mean, "others": others, "mixture": mixture}), IMAGES) == []
+
+
+def test_identity_is_accused() -> None:
+    with SchemeProcess(locate("identity")) as process:
+        found = leaks(process.encode(IMAGES, PRIVATE.labels[:60], seed=3), IMAGES)
+    assert found[0]["field"] == "encodings" and found[0]["images"] == N and found[0]["worst"] > 0.9999

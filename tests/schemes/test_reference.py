@@ -1,0 +1,233 @@
+"""Reference schemes: what each releases has the law it states."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from ihaudit.errors import SchemeError, UsageError
+from ihaudit.loader import locate, reference_names
+from ihaudit.release import Provenance, Release
+from ihaudit.sandbox import SchemeProcess
+from ihaudit.schemes.gaussian import Gaussian, delta_of, sigma_of
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.random((40, 16, 16, 3), dtype=np.float32)
+LABELS = np.arange(40) % 5
+PUBLIC = RNG.random((90, 16, 16, 3), dtype=np.float32)
+
+
+def encode(name: str, seed: int = 1, **parameters: object) -> Release:
+    sets = {k: str(v) for k, v in parameters.items()}
+    with SchemeProcess(locate(name), sets, public=PUBLIC) as process:
+        return process.encode(IMAGES, LABELS, seed=seed)
+
+
+def provenance(release: Release) -> Provenance:
+    assert release.provenance is not None
+    return release.provenance
+
+
+def rebuilt(release: Release) -> np.ndarray:
+    """The mixture before the mask, from the provenance alone."""
+    p = provenance(release)
+    assert p.coefficients is not None
+    mixed = np.einsum("es,eshwc->ehwc", p.coefficients, 2 * IMAGES[p.sources] - 1)
+    if p.public_sources is not None:
+        assert p.public_coefficients is not None
+        mixed += np.einsum("es,eshwc->ehwc", p.public_coefficients, 2 * PUBLIC[p.public_sources] - 1)
+    return mixed
+
+
+@pytest.mark.parametrize("name", reference_names())
+def test_every_reference_scheme_runs_states_itself_and_repeats(name: str) -> None:
+    with SchemeProcess(locate(name), public=PUBLIC) as process:
+        card = process.card
+        a, b, c = process.encode_many([(IMAGES, LABELS, 1), (IMAGES, LABELS, 1), (IMAGES, LABELS, 2)])
+    assert card.name and card.secrets and len(card.doc) > 40
+    assert card.source == name and card.line > 1
+    np.testing.assert_array_equal(a.encodings, b.encodings)
+    if name not in ("identity", "constant"):
+        assert not np.array_equal(a.encodings, c.encodings)
+    assert a.labels is None or np.allclose(a.labels.sum(1), a.labels.sum(1)[0], atol=1) and a.labels.min() >= 0
+    again = encode(name)
+    np.testing.assert_array_equal(a.encodings, again.encodings)
+
+
+@pytest.mark.parametrize("rng", ["secure", "numpy", "torch"])
+def test_instahide_is_what_it_says(rng: str) -> None:
+    release = encode("instahide", epochs=30, rng=rng)
+    p = provenance(release)
+    assert release.encodings.shape == (1200, 16, 16, 3) and release.image_range == (-1.0, 1.0)
+    assert p.coefficients is not None and p.public_coefficients is not None and p.masks is not None
+    lam = np.concatenate([p.coefficients, p.public_coefficients], axis=1)
+    np.testing.assert_allclose(lam.sum(1), 1, atol=1e-5)
+    assert lam.min() >= 0 and lam.max() <= 0.65 + 1e-6
+    assert p.coefficients.sum(1).min() >= 0.3 - 1e-6
+    # Every private image is in exactly `epochs` encodings per slot; public ones are uniform.
+    for slot in range(2):
+        assert (np.bincount(p.sources[:, slot], minlength=40) == 30).all()
+    assert p.public_sources is not None
+    assert stats.chisquare(np.bincount(p.public_sources.ravel(), minlength=90)).pvalue > 1e-4
+    # The mask is balanced, and undoing it gives the stated mixture.
+    assert abs(p.masks.mean(dtype=float)) < 5 / np.sqrt(p.masks.size)
+    assert abs((p.masks[:, :, 1:] * p.masks[:, :, :-1]).mean(dtype=float)) < 5 / np.sqrt(p.masks.size)
+    np.testing.assert_allclose(release.encodings * p.masks, rebuilt(release), atol=1e-5)
+    assert release.labels is not None
+    np.testing.assert_allclose(release.labels.sum(1), p.coefficients.sum(1), atol=1e-5)
+    np.testing.assert_allclose(
+        release.labels[np.arange(1200), LABELS[p.sources[:, 0]]] >= p.coefficients[:, 0] - 1e-6, 1
+    )
+
+
+def test_coefficients_have_the_law_of_the_reference_benchmark() -> None:
+    p = provenance(encode("instahide", epochs=100))
+    assert p.coefficients is not None
+    x = np.abs(np.random.default_rng(5).standard_normal((40_000, 6)))
+    x /= x.sum(1, keepdims=True)
+    x = x[(x.max(1) <= 0.65) & (x[:, :2].sum(1) >= 0.3)]
+    for mine, reference in ((p.coefficients[:, 0], x[:, 0]), (p.coefficients.sum(1), x[:, :2].sum(1))):
+        assert stats.ks_2samp(mine, reference).pvalue > 1e-4
+
+
+def test_inside_dataset_instahide_mixes_private_images_only() -> None:
+    release = encode("instahide-inside", k=3, epochs=12)
+    p = provenance(release)
+    assert p.sources.shape == (480, 3) and p.public_sources is None
+    assert (np.bincount(p.sources.ravel(), minlength=40) == 36).all()
+    np.testing.assert_allclose(np.abs(release.encodings), np.abs(rebuilt(release)), atol=1e-5)
+    assert release.labels is not None
+    np.testing.assert_allclose(release.labels.sum(1), 1, atol=1e-5)
+
+
+def test_release_abs_is_the_absolute_value_of_the_same_release() -> None:
+    plain, folded = encode("instahide", epochs=2), encode("instahide", epochs=2, release_abs="true")
+    np.testing.assert_array_equal(np.abs(plain.encodings), folded.encodings)
+    assert provenance(folded).masks is None
+
+
+def test_seeded_legacy_generators_repeat_themselves_and_give_the_library_masks() -> None:
+    a, b = (
+        encode("instahide", 1, rng="torch", rng_seed=7, epochs=1),
+        encode("instahide", 2, rng="torch", rng_seed=7, epochs=1),
+    )
+    np.testing.assert_array_equal(a.encodings, b.encodings)
+    import torch
+
+    g = torch.Generator().manual_seed(7)
+    torch.randperm(40, generator=g), torch.randperm(40, generator=g)
+    bits = torch.randint(2, (40, 16, 16, 3), generator=g).numpy()
+    np.testing.assert_array_equal(provenance(a).masks, 2 * bits - 1)
+    c, d = encode("instahide", 1, rng="numpy", epochs=1), encode("instahide", 1, rng="numpy", epochs=1)
+    assert not np.array_equal(c.encodings, d.encodings)  # seeded by the system
+    e = encode("instahide", 1, rng="numpy", rng_seed=3, epochs=1, k=4)
+    first = np.abs(np.random.RandomState(3).normal(size=(40, 4)))
+    first /= first.sum(1, keepdims=True)
+    kept = (first.max(1) <= 0.65) & (first[:, :2].sum(1) >= 0.3)
+    assert kept.sum() > 20
+    np.testing.assert_allclose(provenance(e).coefficients[kept], first[kept, :2], rtol=1e-5)
+
+
+@pytest.mark.parametrize("eps", [0.1, 0.5])
+def test_augmentation_moves_no_pixel_further_than_half_eps(eps: float) -> None:
+    # Images that hold their own coordinates: a value away from the border is where its pixel came from.
+    size = 32
+    ramp = np.linspace(0, 1, size, dtype=np.float32)
+    x = np.zeros((6, size, size, 3), np.float32)
+    x[..., 0], x[..., 1] = ramp[None, :, None], ramp[None, None, :]
+    with SchemeProcess(locate("instahide"), {"k": "1", "private_per_encoding": "1", "augment": str(eps)}) as process:
+        release = process.encode(x, np.arange(6) % 2, seed=1)
+    assert provenance(release).masks is not None
+    seen = (release.encodings * provenance(release).masks + 1) / 2
+    moved = np.abs(seen - x[0])[..., :2] * (size - 1)
+    assert moved.max() <= eps / 2 * size + 1e-3
+    assert moved.max() > eps / 2 * size * 0.8  # the bound is used
+
+
+def test_flip_mirrors_about_half() -> None:
+    x = IMAGES[:8]
+    sets = {"k": "1", "private_per_encoding": "1", "flip": "yes"}
+    with SchemeProcess(locate("instahide"), sets) as process:
+        release = process.encode(x, np.arange(8) % 2, seed=1)
+    p = provenance(release)
+    seen = (release.encodings * p.masks + 1) / 2
+    same = np.abs(seen - x[p.sources[:, 0]]).max((1, 2, 3)) < 1e-5
+    turned = np.abs(seen - x[p.sources[:, 0]][:, :, ::-1]).max((1, 2, 3)) < 1e-5
+    assert (same | turned).all() and 0.4 < turned.mean() < 0.6
+
+
+def test_mixup_is_the_stated_mixture() -> None:
+    release = encode("mixup", k=3, epochs=5)
+    p = provenance(release)
+    assert p.coefficients is not None and p.coefficients.max() <= 0.8
+    np.testing.assert_allclose(
+        release.encodings, np.einsum("es,eshwc->ehwc", p.coefficients, IMAGES[p.sources]), atol=1e-5
+    )
+    assert (np.bincount(p.sources.ravel(), minlength=40) == 15).all()
+
+
+def test_null_schemes_do_not_depend_on_the_images() -> None:
+    for name in ("noise", "constant", "label-only"):
+        with SchemeProcess(locate(name)) as process:
+            a, b = process.encode_many([(IMAGES, LABELS, 3), (1 - IMAGES, LABELS, 3)])
+        np.testing.assert_array_equal(a.encodings, b.encodings)
+
+
+def test_reused_pad_is_uniform_and_broken() -> None:
+    release = encode("reused-pad")
+    assert stats.kstest(release.encodings[:, ::5, ::5, 0].ravel(), "uniform").pvalue > 1e-4
+    difference = (release.encodings[3] - release.encodings[9]) % 1
+    np.testing.assert_allclose(difference, (IMAGES[3] - IMAGES[9]) % 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("epsilon", [0.1, 1.0, 8.0])
+def test_gaussian_sigma_is_the_least_that_keeps_epsilon_and_delta(epsilon: float) -> None:
+    sigma = sigma_of(epsilon, 1e-5, 2.0)
+    assert delta_of(epsilon, 2.0 / sigma) == pytest.approx(1e-5, rel=1e-3)
+    assert delta_of(epsilon, 2.0 / (0.99 * sigma)) > 1e-5
+    # The privacy profile by direct integration: delta = E_P[(1 - e^eps q/p)+], loss ~ N(mu^2/2, mu^2).
+    mu = 2.0 / sigma
+    loss = stats.norm(mu**2 / 2, mu)
+    grid = np.linspace(epsilon, mu**2 / 2 + 12 * mu + epsilon, 400_001)
+    direct = np.trapezoid(loss.pdf(grid) * (1 - np.exp(epsilon - grid)), grid)
+    assert direct == pytest.approx(1e-5, rel=1e-2)
+
+
+def test_gaussian_noise_has_the_stated_sigma_and_claims_its_epsilon() -> None:
+    with SchemeProcess(locate("gaussian"), {"epsilon": "4", "delta": "1e-6", "clip": "5"}) as process:
+        card, release = process.card, process.encode(IMAGES, LABELS, seed=1)
+    assert card.mechanism == "gaussian" and card.claims[0].bound == 4.0 and card.claims[0].delta == 1e-6
+    centred = IMAGES.reshape(40, -1) - 0.5
+    norms = np.linalg.norm(centred, axis=1, keepdims=True)
+    clipped = centred * np.minimum(1, 5 / norms)
+    noise = release.encodings.reshape(40, -1) - 0.5 - clipped
+    sigma = Gaussian(4.0, 1e-6, 5.0).sigma
+    assert sigma == pytest.approx(sigma_of(4.0, 1e-6, 10.0))
+    assert noise.std() == pytest.approx(sigma, rel=5 / np.sqrt(2 * noise.size))
+    assert release.labels is None
+
+
+@pytest.mark.parametrize(
+    ("name", "sets", "error", "message"),
+    [
+        ("instahide", {"K": "4"}, UsageError, "no parameter 'K'; did you mean 'k'"),
+        ("instahide", {"k": "four"}, UsageError, "expected a whole number, got 'four'"),
+        ("instahide", {"rng": "numpi"}, UsageError, "one of secure, numpy, torch; did you mean 'numpy'"),
+        ("instahide", {"k": "0"}, UsageError, "k and epochs must be at least 1"),
+        ("instahide", {"augment": "2"}, UsageError, "augment must lie"),
+        ("instahide", {"rng_seed": "-1"}, UsageError, "rng_seed must lie"),
+        ("identity", {"k": "2"}, UsageError, "it has no parameters"),
+        ("instahide", {"k": "200"}, SchemeError, "widen the bounds"),
+    ],
+)
+def test_wrong_parameters_are_one_sentence(
+    name: str, sets: dict[str, str], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message), SchemeProcess(locate(name), sets, public=PUBLIC) as process:
+        process.encode(IMAGES, LABELS, seed=1)
+
+
+def test_instahide_without_public_images_says_so() -> None:
+    with SchemeProcess(locate("instahide")) as process, pytest.raises(SchemeError, match="give some with --public"):
+        process.encode(IMAGES, LABELS, seed=1)
