@@ -36,7 +36,24 @@ def check() -> str | None:
             f"PDF reports need the Pango libraries{name}; on Debian or Ubuntu: apt-get install {DEBIAN}; on macOS: "
             "brew install pango"
         )
+    if _no_fonts():
+        return (
+            "PDF reports need at least one font, and this system has none; on Debian or Ubuntu: apt-get install "
+            "fonts-dejavu-core"
+        )
     return None
+
+
+def _no_fonts() -> bool:
+    """Whether fontconfig knows of no font at all; Pango then crashes the whole process instead of raising."""
+    try:
+        from weasyprint.text.ffi import ffi, fontconfig
+
+        config = fontconfig.FcInitLoadConfigAndFonts()
+        fonts = fontconfig.FcConfigGetFonts(config, fontconfig.FcSetSystem)
+        return bool(fonts == ffi.NULL or fonts.nfont == 0)
+    except (ImportError, AttributeError):  # another WeasyPrint keeps these elsewhere; it will tell by itself
+        return False
 
 
 def _fetcher() -> Any:

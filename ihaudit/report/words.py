@@ -185,7 +185,7 @@ def listing(items: list[str], last: str = "and") -> str:
 
 def sentence(text: str) -> str:
     """`text` with a capital at its start and a full stop at its end."""
-    text = text.strip()
+    text = text.strip().replace(" %", "\u00a0%")
     if not text:
         return ""
     # A finding's id ("control:noise: ...") keeps its case.
@@ -195,7 +195,7 @@ def sentence(text: str) -> str:
 
 def clause(text: str) -> str:
     """`text` to stand after a colon: its case as it is, a full stop at its end."""
-    text = text.strip()
+    text = text.strip().replace(" %", "\u00a0%")
     return text + ("" if not text or text[-1] in ".!?" else ".")
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,6 +82,22 @@ def test_nothing_but_data_is_fetched(url: str) -> None:
     fetch = pdf._fetcher()
     with pytest.raises(ValueError):
         (fetch.fetch if hasattr(fetch, "fetch") else fetch)(url)
+
+
+@needs_pango
+def test_a_system_without_fonts_is_told_before_pango_crashes(tmp_path: Path) -> None:
+    conf = tmp_path / "fonts.conf"
+    conf.write_text(f"<?xml version='1.0'?><fontconfig><cachedir>{tmp_path}/cache</cachedir></fontconfig>")
+    code = "from ihaudit.report import pdf; print(pdf.check())"
+    said = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "FONTCONFIG_FILE": str(conf)},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    ).stdout
+    assert "need at least one font" in said and "fonts-dejavu-core" in said
 
 
 @pytest.mark.parametrize(
