@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -60,9 +61,9 @@ class Filter:
 class Candidates:
     """Public images in the comparison basis, centred on their mean image."""
 
-    def __init__(self, public: FloatArray, basis: Basis) -> None:
-        """`public`: float32 (M, H, W, C) in [0, 1]; only read, and converted block by block."""
-        self._public, self.basis = public, basis
+    def __init__(self, public: FloatArray, basis: Basis, low: float = -1.0, high: float = 1.0) -> None:
+        """`public`: float32 (M, H, W, C) in [0, 1], mixed as ``low + (high - low) x``; converted block by block."""
+        self._public, self.basis, self._low, self._high = public, basis, low, high
         total = torch.zeros(public.shape[3], *public.shape[1:3], dtype=torch.float64)
         for block in self._raw():
             total += block.double().sum(0)
@@ -77,11 +78,15 @@ class Candidates:
 
     def _raw(self) -> Iterator[Tensor]:
         for i in range(0, len(self._public), BLOCK):
-            yield _signed(self._public[i : i + BLOCK])
+            yield self._mixed(self._public[i : i + BLOCK])
 
     def images(self, index: Tensor) -> Tensor:
-        """(n, C, H, W) on [-1, 1]."""
-        return _signed(self._public[index.numpy()])
+        """(n, C, H, W) as they are mixed."""
+        return self._mixed(self._public[index.numpy()])
+
+    def _mixed(self, images: FloatArray) -> Tensor:
+        x = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float()
+        return x.mul(self._high - self._low).add_(self._low).contiguous()
 
     def energy(self, coefficients: Tensor, response: Response) -> Tensor:
         """(n, bands): expected signal energy per band of images given by their coefficients (n, P)."""
@@ -161,6 +166,3 @@ class Candidates:
         own = torch.cat(out)
         return (0.7 * own + 0.3 * own.mean()).clamp_min(1e-3).sqrt()
 
-
-def _signed(images: FloatArray) -> Tensor:
-    return torch.from_numpy(images).permute(0, 3, 1, 2).float().mul(2).sub_(1).contiguous()

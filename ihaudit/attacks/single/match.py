@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from ihaudit.attacks.single.calibrate import Calibration
-from ihaudit.attacks.single.candidates import Candidates, Filter, Response
+from ihaudit.attacks.single.candidates import Candidates, Response
+from ihaudit.attacks.single.fit import fit_coefficients
 from ihaudit.attacks.single.posterior import Recolourer, mean_and_variance
 
 
@@ -160,19 +161,14 @@ class Matcher:
         return self.candidates.best(self.candidates.basis.forward(residual), response, count, exclude)
 
     def _refit(self, beam: _Beam) -> None:
-        """One weighted least-squares step for all coefficients of each hypothesis, kept non-negative."""
-        f = Filter(
-            self.candidates.basis.forward(self._residual(beam)), self.calibration.informed, self.candidates.basis.bands
+        beam.coefficients = fit_coefficients(
+            beam.logits,
+            self.magnitude[beam.row],
+            beam.images - self.candidates.mean,
+            beam.members >= 0,
+            self.candidates.mean,
+            beam.coefficients,
         )
-        used = beam.members >= 0
-        n, limit = beam.members.shape
-        u = self.candidates.basis.forward((beam.images - self.candidates.mean).flatten(0, 1)).reshape(n, limit, -1)
-        u = u * used[..., None]
-        a = torch.matmul(u * f.weight()[:, None], u.transpose(1, 2))
-        b = torch.einsum("rkp,rp->rk", u, f.filter)
-        a = a + torch.diag_embed(torch.where(used, 1e-3 * a.diagonal(dim1=1, dim2=2), torch.ones(())))
-        step = torch.linalg.solve(a, b)
-        beam.coefficients = ((beam.coefficients + step).clamp(0.0, 1.0)) * used
 
     def _grow(self, beam: _Beam, size: int) -> _Beam | None:
         """Every hypothesis goes on with its best continuations, or stays as it is; the best per encoding survive."""

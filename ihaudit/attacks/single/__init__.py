@@ -1,0 +1,86 @@
+"""Attacks on a single encoding per image (Carlini et al. 2021, section 4.8.1).
+
+`recolour` undoes the sign mask with a network and shows what remains visible of the private image in the mixture;
+`single` also knows the public images, finds which were mixed in, and subtracts them.  Two attacks and not one with a
+switch, because a claim's adversary either has the public set or has not, and each finding bears on its own claims.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ihaudit.attacks.base import AttackOutput, Context, View, attack
+from ihaudit.errors import UsageError
+from ihaudit.registry import suggest
+from ihaudit.scheme import Knowledge
+
+
+def _check(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise UsageError(f"stage {name!r} has no variant {value!r}{suggest(value, known)}")
+
+
+@attack("recolour")
+@dataclass(frozen=True)
+class RecolourAttack:
+    """Undo the sign mask of each encoding by a network; the recoloured mixture stands for the private image.
+
+    Stages:
+        weights: a file written by `ihaudit train unmask`; the shipped weights where empty.
+    """
+
+    weights: str = ""
+
+    id: ClassVar[str] = "recolour"
+    title: ClassVar[str] = "recover the sign mask of single encodings by a network; no repeats, no public set"
+    reference: ClassVar[str] = "Carlini et al. 2021, section 4.8.1, first step"
+    needs: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.ENCODINGS})
+    profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")
+    control: ClassVar[bool] = False
+
+    def run(self, view: View, ctx: Context) -> AttackOutput:
+        """See `ihaudit.attacks.base.Attack`."""
+        from ihaudit.attacks.single.run import recolour
+
+        return recolour(self, view, ctx)
+
+
+@attack("single")
+@dataclass(frozen=True)
+class SingleAttack:
+    """Undo the sign mask, find the public images mixed in, subtract them: the private image from one encoding.
+
+    Stages:
+        matching: ``filter`` (calibrated matched filter, joint fits, revisions) or ``ssim`` (as published: the most
+            SSIM-similar public image, weight 1/k, recurse).
+        weights: a file written by `ihaudit train unmask`; the shipped weights where empty.
+        k: images per mixture, needed by ``ssim`` only, where the scheme's code is not known; 4 as in the paper.
+    """
+
+    matching: str = "filter"
+    weights: str = ""
+    k: int = 0
+
+    id: ClassVar[str] = "single"
+    title: ClassVar[str] = "one encoding is enough when the public set is known: recolour, match public images, subtract"
+    reference: ClassVar[str] = "Carlini et al. 2021, section 4.8.1"
+    needs: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.ENCODINGS, Knowledge.PUBLIC_SET})
+    profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")
+    control: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        _check("matching", self.matching, ("filter", "ssim"))
+        try:
+            k = int(self.k)
+        except ValueError:
+            raise UsageError(f"k must be a whole number of images, not {self.k!r}") from None
+        if k and not 2 <= k <= 32:
+            raise UsageError(f"k must lie in 2..32, not {k}")
+        object.__setattr__(self, "k", k)
+
+    def run(self, view: View, ctx: Context) -> AttackOutput:
+        """See `ihaudit.attacks.base.Attack`."""
+        from ihaudit.attacks.single.run import single
+
+        return single(self, view, ctx)

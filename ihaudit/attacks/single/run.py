@@ -1,0 +1,251 @@
+"""The two attacks put together from their steps."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ihaudit.attacks.base import AttackOutput, Context, View
+from ihaudit.attacks.single.calibrate import calibrate
+from ihaudit.attacks.single.candidates import Candidates
+from ihaudit.attacks.single.match import MatchConfig, Matcher, Matches
+from ihaudit.attacks.single.posterior import Recolourer
+from ihaudit.attacks.single.prepare import Units, magnitudes
+from ihaudit.attacks.single.published import match_by_ssim
+from ihaudit.attacks.single.spectrum import Basis
+from ihaudit.errors import NotApplicable
+from ihaudit.nn.weights import digests, load_unmask
+from ihaudit.release import FloatArray
+from ihaudit.results import StageRecord
+
+if TYPE_CHECKING:
+    from ihaudit.attacks.single import RecolourAttack, SingleAttack
+
+#: Encodings attacked at most, by profile: the first ones in release order, so that with one encoding per image every private
+#: image has its turn.  Undone masks are scored on the first 2,000 only.
+RECOLOURED = {"quick": 500, "standard": 2000, "full": 2000}
+MATCHED = {"quick": 50, "standard": 200, "full": 1000}
+SEARCH = {"quick": MatchConfig(beam=2, branch=1, sweeps=1), "standard": MatchConfig(), "full": MatchConfig(beam=6)}
+#: Encodings searched together: bounds memory.
+_BATCH = 100
+_FEWEST_PUBLIC = 16
+#: Released labels state the private coefficients where their sums lie in this range.
+_PRIVATE_SUM = (0.02, 0.98)
+
+
+@dataclass(eq=False)
+class Clock:
+    """Records the time of each stage."""
+
+    records: list[StageRecord]
+    _began: float = 0.0
+
+    def start(self) -> None:
+        self._began = time.perf_counter()
+
+    def stop(self, name: str, variant: str, **diagnostics: Any) -> None:
+        seconds = time.perf_counter() - self._began
+        self.records.append(StageRecord(name=name, variant=variant, seconds=seconds, diagnostics=diagnostics))
+        self.start()
+
+
+def recolour(attack: RecolourAttack, view: View, ctx: Context) -> AttackOutput:
+    """Recoloured mixtures, each also the guess for the private image it holds."""
+    clock = Clock([])
+    magnitude, units, recolourer = _prepared(view, ctx, attack.weights, RECOLOURED[ctx.profile])
+    clock.start()
+    logits = _blind(recolourer, torch.from_numpy(magnitude), ctx)
+    certainty = _certainty(logits, magnitude)
+    images = units.shown(_channels_last(magnitude * np.tanh(logits.numpy() / 2)))
+    clock.stop("recolouring", "network", certainty=float(certainty.mean()))
+    count = len(images)
+    return AttackOutput(
+        images=images,
+        members=_members(len(view.encodings), count),
+        confidence=(0.5 * certainty).astype(np.float32),
+        unmasked=_unmasked(view, magnitude, logits, units),
+        diagnostics=_diagnostics(view, count, certainty, attack.weights),
+        stages=clock.records,
+        sentence=f"The network undid the sign masks of {count} encodings; it is sure of {certainty.mean():.0%} of them by its own "
+        "estimate (share of bits, weighted by magnitude).",
+    )
+
+
+def single(attack: SingleAttack, view: View, ctx: Context) -> AttackOutput:
+    """Recover masks, match public images, subtract them."""
+    clock = Clock([])
+    public = _public(view)
+    magnitude, units, recolourer = _prepared(view, ctx, attack.weights, RECOLOURED[ctx.profile])
+    clock.start()
+    logits = _blind(recolourer, torch.from_numpy(magnitude), ctx)
+    clock.stop("recolouring", "network", certainty=float(_certainty(logits, magnitude).mean()))
+    count = min(MATCHED[ctx.profile], len(magnitude))
+    private_sum = _private_sum(view, count)
+    if attack.matching == "ssim":
+        k = attack.k or _known_k(view) or 4
+        picks, rest = _as_published(magnitude[:count], logits[:count], public, units, k, ctx)
+        clock.stop("matching", "ssim", k_guessed=k)
+        share = np.full(count, 1 / k, np.float32) if private_sum is None else private_sum
+        images = units.shown(rest / share[:, None, None, None])
+        found = picks
+        coefficients = np.where(picks >= 0, 1 / k, 0).astype(np.float32)
+    else:
+        matches, mean, facts = match(recolourer, public, units, magnitude[:count], ctx, clock)
+        logits = torch.cat([matches.logits, logits[count:]])
+        images, share = private_images(matches, magnitude[:count], mean, units, private_sum)
+        found, coefficients = matches.members.numpy(), matches.coefficients.numpy()
+        clock.stop("private", "subtract", private_sum="labels" if private_sum is not None else "rest")
+        clock.records[-2].diagnostics.update(facts)
+    certainty = _certainty(logits, magnitude)
+    explained = (found >= 0).sum(1)
+    lambdas = np.full((len(view.encodings), 1), np.nan, np.float32)
+    lambdas[:count, 0] = share
+    return AttackOutput(
+        images=images,
+        members=_members(len(view.encodings), count),
+        coefficients=np.nan_to_num(lambdas),
+        confidence=_confidence(certainty[:count], share),
+        unmasked=_unmasked(view, magnitude, logits, units),
+        diagnostics={
+            **_diagnostics(view, count, certainty[:count], attack.weights),
+            "public_images": len(public),
+            "public_found_per_encoding": float(explained.mean()),
+            "encodings_with_a_public_image_found": float((explained > 0).mean()),
+            "public_members": found[:200].tolist(),
+            "public_coefficients": np.round(coefficients[:200].astype(float), 4).tolist(),
+        },
+        stages=clock.records,
+        sentence=f"From one encoding each, {explained.mean():.1f} public images per encoding were identified among {len(public):,} "
+        f"and subtracted ({count} encodings).",
+    )
+
+
+def match(
+    recolourer: Recolourer, public: FloatArray, units: Units, magnitude: FloatArray, ctx: Context, clock: Clock
+) -> tuple[Matches, Tensor, dict[str, Any]]:
+    """Calibrate on the public set and match encodings in batches; also the mean public image (1, C, H, W)."""
+    basis = Basis.of(*magnitude.shape[1:])
+    ctx.progress("learning how the network responds to public images", 0.1)
+    candidates = Candidates(public, basis, units.low / units.scale, units.high / units.scale)
+    calibration = calibrate(recolourer, candidates, ctx.rng("calibration"))
+    clock.stop("calibration", "own mixtures", sign_share=calibration.sign_share)
+    matcher = Matcher(recolourer, candidates, calibration, SEARCH[ctx.profile])
+    parts = []
+    for start in range(0, len(magnitude), _BATCH):
+
+        def progress(f: float, start: int = start) -> None:
+            done = (start + f * min(_BATCH, len(magnitude) - start)) / len(magnitude)
+            ctx.progress(f"matching public images ({len(magnitude)} encodings)", 0.15 + 0.85 * done)
+
+        parts.append(matcher.run(torch.from_numpy(magnitude[start : start + _BATCH]), progress))
+    matches = Matches(*(torch.cat([getattr(p, f) for p in parts]) for f in Matches.__dataclass_fields__))
+    clock.stop("matching", "filter")
+    return matches, candidates.mean, {"threshold": matcher.threshold}
+
+
+def private_images(
+    matches: Matches, magnitude: FloatArray, mean: Tensor, units: Units, private_sum: FloatArray | None
+) -> tuple[FloatArray, FloatArray]:
+    """What is left of each mixture, brought to an image's contrast: (E, H, W, C) in [0, 1], and (E,) its coefficient.
+
+    Where the private coefficients are released, what is neither private nor found counts as the mean public image.
+    """
+    seen = torch.from_numpy(magnitude) * torch.tanh(matches.logits / 2)
+    explained = matches.coefficients.sum(1)
+    share = (1 - explained).clamp_min(0.05)
+    if private_sum is not None:
+        share = torch.from_numpy(private_sum)
+    missing = (1 - explained - share).clamp_min(0)
+    rest = seen - matches.known - missing[:, None, None, None] * mean
+    return units.shown(_channels_last((rest / share[:, None, None, None]).numpy())), share.numpy().astype(np.float32)
+
+
+def _prepared(view: View, ctx: Context, weights: str, limit: int) -> tuple[FloatArray, Units, Recolourer]:
+    magnitude, units = magnitudes(view, limit)
+    return magnitude, units, Recolourer(load_unmask(Path(weights) if weights else None, ctx.device), ctx.device)
+
+
+def _public(view: View) -> FloatArray:
+    if view.public_set is None:
+        raise NotApplicable("the adversary does not have the public set")
+    public = np.asarray(view.public_set)
+    if len(public) < _FEWEST_PUBLIC:
+        raise NotApplicable(f"the public set holds {len(public)} images; at least {_FEWEST_PUBLIC} are needed to calibrate")
+    if public.shape[1:] != np.shape(view.encodings)[1:]:
+        raise NotApplicable(
+            f"public images of shape {public.shape[1:]} cannot be subtracted from encodings of {np.shape(view.encodings)[1:]}"
+        )
+    return public
+
+
+def _private_sum(view: View, count: int) -> FloatArray | None:
+    """(count,) sum of private coefficients, where released labels tell it."""
+    if view.labels is None:
+        return None
+    s = np.asarray(view.labels, np.float32)[:count].sum(1)
+    low, high = _PRIVATE_SUM
+    return s if len(s) and s.min() > low and s.max() < high else None
+
+
+def _known_k(view: View) -> int:
+    k = (view.code or {}).get("parameters", {}).get("k")
+    return k if isinstance(k, int) and k >= 2 else 0
+
+
+def _as_published(
+    magnitude: FloatArray, logits: Tensor, public: FloatArray, units: Units, k: int, ctx: Context
+) -> tuple[NDArray[np.int64], FloatArray]:
+    mixture = _channels_last(magnitude * np.where(logits.numpy() > 0, 1, -1).astype(np.float32))
+
+    def progress(f: float) -> None:
+        ctx.progress("comparing with every public image by SSIM", 0.1 + 0.9 * f)
+
+    return match_by_ssim(mixture, public, units.mixed, units.shown, k, k - 1, progress, ctx.device)
+
+
+def _blind(recolourer: Recolourer, magnitude: Tensor, ctx: Context) -> Tensor:
+    ctx.progress(f"recovering the masks of {len(magnitude)} encodings", 0.0)
+    return recolourer.logits(magnitude)
+
+
+def _certainty(logits: Tensor, magnitude: FloatArray) -> NDArray[np.float32]:
+    """(E,) the network's own estimate of the share of bits right, weighted by magnitude."""
+    right = 1 / (1 + np.exp(-np.abs(logits.numpy())))
+    return ((right * magnitude).sum((1, 2, 3)) / np.maximum(magnitude.sum((1, 2, 3)), 1e-9)).astype(np.float32)
+
+
+def _confidence(certainty: NDArray, share: NDArray) -> NDArray[np.float32]:
+    """Own estimate of pinned SSIM."""
+    return np.clip(certainty, 0, 1).astype(np.float32)
+
+
+def _unmasked(view: View, magnitude: FloatArray, logits: Tensor, units: Units) -> FloatArray:
+    """|m| with the recovered signs, in the release's own units; zeros for encodings that were not looked at."""
+    out = np.zeros(np.shape(view.encodings), np.float32)
+    signs = np.where(logits.numpy() > 0, 1, -1).astype(np.float32)
+    out[: len(magnitude)] = _channels_last(magnitude * signs) * units.scale
+    return out
+
+
+def _members(total: int, count: int) -> NDArray[np.int64]:
+    return np.where(np.arange(total) < count, np.arange(total), -1)[:, None].astype(np.int64)
+
+
+def _diagnostics(view: View, count: int, certainty: NDArray, weights: str) -> dict[str, Any]:
+    return {
+        "encodings": len(view.encodings),
+        "encodings_attacked": count,
+        "sign_certainty": float(certainty.mean()),
+        "weights": weights or digests().get("unmask.safetensors", ""),
+    }
+
+
+def _channels_last(x: NDArray) -> FloatArray:
+    return np.ascontiguousarray(np.moveaxis(x, 1, -1), np.float32)
