@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import Any, Literal
@@ -123,10 +124,8 @@ def test_sets() -> None:
 
 @given(st.lists(st.text(max_size=12), max_size=4))
 def test_sets_end_in_a_dict_or_a_sentence(items: list[str]) -> None:
-    try:
+    with contextlib.suppress(IhauditError):  # any other exception fails
         assert all(k.isidentifier() for k in parse_sets(items))
-    except IhauditError as e:
-        assert "--set" in str(e)
 
 
 @given(

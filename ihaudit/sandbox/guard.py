@@ -18,6 +18,8 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import contextlib
+
 import confine
 
 sys.path.pop(0)
@@ -44,10 +46,8 @@ def main() -> None:
     confine.prctl(confine.PR_SET_DUMPABLE, 0)
     status = _watch(control, child, parent)
     _kill(child, bool(inside))
-    try:
+    with contextlib.suppress(OSError):
         control.sendall(json.dumps({"status": status}).encode() + b"\n")
-    except OSError:
-        pass
     os._exit(0)
 
 
@@ -64,10 +64,8 @@ def _line(sock: socket.socket) -> bytes:
 def _watch(control: socket.socket, child: int, parent: int) -> int:
     """Wait until the child ends (its wait status), or the auditor says stop or is gone (-1)."""
     readers: list = [control]
-    try:
+    with contextlib.suppress(AttributeError, OSError):
         readers.append(os.pidfd_open(child))
-    except (AttributeError, OSError):
-        pass
     while True:
         ready, _, _ = select.select(readers, [], [], 0.5 if len(readers) > 1 else 0.05)
         if control in ready and not control.recv(1):
@@ -132,10 +130,8 @@ def _kill(child: int, inside: bool) -> None:
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
         for pid in [child] if inside else _descendants(os.getpid()):
-            try:
+            with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
-            except OSError:
-                pass
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass

@@ -6,6 +6,7 @@ whatever arrives (`ihaudit.sandbox.process`, `ihaudit.sandbox.validate`).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import inspect
 import os
@@ -77,10 +78,8 @@ def child_seed(seed: int) -> str:
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        try:
+        with contextlib.suppress(Exception):  # the scheme may have replaced or closed it
             stream.flush()
-        except Exception:  # the scheme may have replaced or closed it
-            pass
 
 
 # --- loading ---------------------------------------------------------------------------------------------------------
@@ -165,7 +164,7 @@ def _card(scheme: Any, known: list[parameters.Parameter], text: str) -> dict[str
                 "target": c.target,
                 "delta": float(c.delta),
                 "text": c.text,
-            }  # fmt: skip
+            }
         )
     return {
         "name": str(getattr(scheme, "scheme_name", "") or cls.__name__),

@@ -55,7 +55,7 @@ class SecureDraws:
         return np.frombuffer(self._bytes(8 * n), np.uint64)
 
     def uniform(self, rows: int, columns: int) -> NDArray[np.float64]:
-        return (self._words(rows * columns) >> np.uint64(11)).reshape(rows, columns) * 2.0**-53
+        return (self._words(rows * columns) >> np.uint64(11)).reshape(rows, columns).astype(np.float64) * 2.0**-53
 
     def normal(self, rows: int, columns: int) -> NDArray[np.float64]:
         # Box-Muller; 1 - u keeps the logarithm finite.

@@ -144,9 +144,11 @@ def test_the_fallback_without_namespaces_still_leaves_no_process(tmp_path: Path,
             process.encode(IMAGES, LABELS, seed=1)
         unharmed(tmp_path, audit)
     text, message = REFUSED["sleeps"]
-    with run(tmp_path, text, audit, confine={"namespaces": False}) as process:
-        with pytest.raises(SchemeError, match=message):
-            process.encode(IMAGES, LABELS, seed=1)
+    with (
+        run(tmp_path, text, audit, confine={"namespaces": False}) as process,
+        pytest.raises(SchemeError, match=message),
+    ):
+        process.encode(IMAGES, LABELS, seed=1)
     unharmed(tmp_path, audit)
 
 
