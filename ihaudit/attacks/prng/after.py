@@ -81,7 +81,9 @@ def images_from(unmasked: Unmasked, view: View, ctx: Context, matcher: Matcher |
     result: Demixed | None = None
     if labels is not None and len(u) >= 4:
         ctx.progress("grouping unmasked mixtures", None)
-        whitener = Whitener(_scaled(view.similar, view)) if view.similar is not None and len(view.similar) > 500 else None
+        whitener = (
+            Whitener(_scaled(view.similar, view)) if view.similar is not None and len(view.similar) > 500 else None
+        )
         result = demix(u, labels, whitener=whitener)
     if result is None or labels is None:
         return _singles(u, known, labels, view, ctx, matcher)

@@ -123,7 +123,9 @@ class Prng:
 def _nothing(scanned: list[dict[str, Any]], signed: bool) -> str:
     kinds = sorted({row["generator"] for row in scanned})
     what = "masks" if signed else "coefficients"
-    tried = f"{len(scanned)} combinations of generator, convention and range ({', '.join(kinds)})" if scanned else "nothing"
+    tried = (
+        f"{len(scanned)} combinations of generator, convention and range ({', '.join(kinds)})" if scanned else "nothing"
+    )
     return (
         f"No break found: {tried} did not explain the {what}; this says nothing about other generators, conventions or "
         "offsets."

@@ -115,7 +115,10 @@ def philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
 KINDS: dict[int, tuple[str, str]] = {
     0: ("PCG64 (default_rng)", "rng.integers(0, 2), rng.choice([-1, 1])"),
     1: ("PCG64 (default_rng)", "rng.random() < .5"),
-    2: ("Philox4x32-10 (torch on CUDA)", "torch.randint(2), element i from thread i at offset 0 (not checked on a GPU)"),
+    2: (
+        "Philox4x32-10 (torch on CUDA)",
+        "torch.randint(2), element i from thread i at offset 0 (not checked on a GPU)",
+    ),
     3: ("MT19937 (init_by_array)", "random.getrandbits(1)"),
     4: ("MT19937 (init_by_array)", "random.random() < .5"),
     5: ("MT19937 (init_by_array)", "numpy.random.seed([s]); numpy.random.randint(0, 2)"),

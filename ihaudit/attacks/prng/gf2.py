@@ -210,7 +210,9 @@ def _triples(h, s, bitmap, mask):  # type: ignore[no-untyped-def]
                 # second look at other bits before it counts
                 w = (t ^ h[j]) >> np.uint64(40)
                 v = w & mask
-                if (bitmap[(v >> np.uint64(6)) + np.uint64(bitmap.shape[0] // 2)] >> (v & np.uint64(63))) & np.uint64(1):
+                if (bitmap[(v >> np.uint64(6)) + np.uint64(bitmap.shape[0] // 2)] >> (v & np.uint64(63))) & np.uint64(
+                    1
+                ):
                     found[n, 0] = i
                     found[n, 1] = j
                     n += 1
@@ -249,7 +251,9 @@ def decode(syndromes: U64, target: U64, most: int) -> NDArray[np.int64] | None:
         half = (1 << bits) // 64
         bitmap = np.zeros(2 * half, np.uint64)
         for part, base in ((syndromes[:, 0] & mask, 0), ((syndromes[:, 0] >> np.uint64(40)) & mask, half)):
-            np.bitwise_or.at(bitmap, (part >> np.uint64(6)).astype(np.int64) + base, np.uint64(1) << (part & np.uint64(63)))
+            np.bitwise_or.at(
+                bitmap, (part >> np.uint64(6)).astype(np.int64) + base, np.uint64(1) << (part & np.uint64(63))
+            )
         pairs, n = _triples(np.ascontiguousarray(syndromes[:, 0]), target[0], bitmap, mask)
         for i, j in pairs[:n]:
             k = lookup(target ^ syndromes[i] ^ syndromes[j])

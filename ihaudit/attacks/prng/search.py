@@ -9,8 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from ihaudit.attacks.base import View
-from ihaudit.attacks.prng import mt, seedless
+from ihaudit.attacks.prng import mt, seeded, seedless
 from ihaudit.attacks.prng.conventions import NCHW, NHW, NHWC, PLAIN, Convention, Layout
+from ihaudit.attacks.prng.generators import KINDS
 from ihaudit.attacks.prng.pairs import rank_pairs
 from ihaudit.attacks.prng.seeds import Origin, origin
 from ihaudit.attacks.prng.stream import Stream, Unmasked, unmask
@@ -182,7 +183,9 @@ def from_state(x: FloatArray, candidate: Candidate, ctx: Context, stages: list[S
     best: Unmasked | None = None
     used = candidate.trial.convention
     for c in surrogates(candidate, found):
-        state = candidate.state if c is candidate.trial.convention else seedless.state_from_bits(c, candidate.trial.bits)
+        state = (
+            candidate.state if c is candidate.trial.convention else seedless.state_from_bits(c, candidate.trial.bits)
+        )
         got = unmask(x, Stream(state, c), layout, start=candidate.start)
         if best is None or got.known.sum() > best.known.sum():
             best, used = got, c
@@ -253,4 +256,85 @@ def find(
             found = from_state(x, candidate, ctx, stages)
             if found is not None:
                 return found
+    steps: list[list[seeded.Range]] = []
+    if options.human == "yes":
+        steps.append(seeded.human_ranges(ctx.profile))
+    if options.scans == "always" or (options.scans == "auto" and ctx.profile == "full"):
+        steps.append([seeded.EVERY])
+    for ranges in steps:
+        began = time.perf_counter()
+        found = _by_seed(x, view, ctx, ranges, scanned)
+        stages.append(
+            StageRecord(
+                name="seed",
+                variant="all" if ranges == [seeded.EVERY] else "human",
+                seconds=time.perf_counter() - began,
+                diagnostics={"ranges": [r[2] for r in ranges]},
+            )
+        )
+        if found is not None:
+            return found
     return None
+
+
+def _by_seed(
+    x: FloatArray | None, view: View, ctx: Context, ranges: list[seeded.Range], scanned: list[dict[str, Any]]
+) -> Found | None:
+    seed = seeded.by_labels(view, ranges, ctx, scanned)
+    layouts = layouts_for(x) if x is not None else ()
+    if seed is not None:
+        told = f"The coefficients are numpy's legacy normals under the seed {seed} (numpy.random.seed({seed}))"
+        diagnostics: dict[str, Any] = {
+            "generator": "MT19937",
+            "origin": {"kind": "init_genrand", "seed": seed, "offset_words": 0, "convention": "normal"},
+        }
+        got = seeded.unmask_from_seed(x, seed, layouts) if x is not None else None
+        if got is None:
+            return Found(
+                f"{told}: every coefficient, and what else that generator draws, is known. Its masks were not found.",
+                None,
+                diagnostics,
+            )
+        known = int(got[0].known.sum())
+        return Found(
+            f"{told}, and the masks come from the same seed ({got[1]}; {got[2].id}): {known:,} of {len(got[0].known):,} "
+            "encodings are unmasked.",
+            got[0],
+            diagnostics | {"convention": got[1], "layout": got[2].id, "unmasked": known, "gaps": got[0].gaps[:50]},
+        )
+    if x is None:
+        return None
+    hit = seeded.by_masks(x, layouts, view, ranges, ctx, scanned)
+    if hit is not None:
+        seed, target = hit
+        state = mt.raw(mt.init_genrand(seed), target.offset)[target.offset :]
+        unmasked = unmask(x, Stream(state, target.convention), target.layout)
+        return _seed_found(unmasked, "MT19937", seed, target.describe())
+    kinds = tuple(KINDS)
+    few = ranges
+    if ctx.profile == "quick":
+        few = seeded.human_ranges("quick", quick_limit=20_000)
+    other = seeded.by_first_mask(x, layouts, kinds, few, ctx, scanned)
+    if other is not None:
+        seed, kind, layout = other
+        unmasked = seeded.unmask_first(x, seed, kind, layout)
+        return _seed_found(unmasked, KINDS[kind][0], seed, f"{KINDS[kind][1]}; {layout.id}")
+    return None
+
+
+def _seed_found(unmasked: Unmasked, generator: str, seed: int, convention: str) -> Found | None:
+    known = int(unmasked.known.sum())
+    if not known:
+        return None
+    return Found(
+        f"The masks come from {generator} seeded with {seed} ({convention}): {known:,} of {len(unmasked.known):,} "
+        "encodings are unmasked.",
+        unmasked,
+        {
+            "generator": generator,
+            "convention": convention,
+            "origin": {"kind": "seed", "seed": seed},
+            "unmasked": known,
+            "gaps": unmasked.gaps[:50],
+        },
+    )

@@ -201,9 +201,7 @@ def origin(state: mt.U32, convention: Convention, reach: int) -> Origin | None:
             if kind == _GENRAND and (seed := _genrand_seed(window)) is not None:
                 return Origin("init_genrand", seed, drawn, convention)
             if kind == _ARRAY and (key := _array_key(window)) is not None:
-                return Origin(
-                    "init_by_array", sum(v << (32 * k) for k, v in enumerate(key)), drawn, convention
-                )
+                return Origin("init_by_array", sum(v << (32 * k) for k, v in enumerate(key)), drawn, convention)
             if kind == _SEQUENCE and (pool := _pool(window)) is not None:
                 # NumPy hands out the last word of this state first, then twists
                 return Origin("SeedSequence", pool, drawn + 1, convention)

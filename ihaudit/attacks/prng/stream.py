@@ -86,9 +86,7 @@ def unmask(
     e = len(encodings)
     shape: tuple[int, int, int] = encodings.shape[1:]  # type: ignore[assignment]
     size, index = layout.size(shape), layout.index(shape)
-    out = Unmasked(
-        np.zeros(encodings.shape, np.float32), np.zeros(e, bool), np.full(e, -1, np.int64), []
-    )
+    out = Unmasked(np.zeros(encodings.shape, np.float32), np.zeros(e, bool), np.full(e, -1, np.int64), [])
     unit = stream.convention.per_step
     whole = size % unit == 0
     base = 0
@@ -112,9 +110,7 @@ def unmask(
         pairs = rank_pairs(encodings[stop : stop + 1], _LOCATE_PAIRS)
         flat = index.reshape(-1)
         bits = here.bits(reach + size + unit)
-        at = _locate(
-            bits, reach, flat[pairs.first], flat[pairs.second], pairs.differ, int(np.ceil(_FITS * len(pairs)))
-        )
+        at = _locate(bits, reach, flat[pairs.first], flat[pairs.second], pairs.differ, int(np.ceil(_FITS * len(pairs))))
         first = stop
         if at < 0 or at % unit:
             break
@@ -131,7 +127,9 @@ def unmask(
     return out
 
 
-def _take(block: FloatArray, here: Stream, index: NDArray[np.int64], size: int, first: int, out: Unmasked, offset: int) -> None:
+def _take(
+    block: FloatArray, here: Stream, index: NDArray[np.int64], size: int, first: int, out: Unmasked, offset: int
+) -> None:
     bits = here.bits(len(block) * size).reshape(len(block), size)
     signs = (2 * bits.astype(np.int8) - 1)[:, index]
     rows = slice(first, first + len(block))

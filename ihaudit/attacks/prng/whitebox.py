@@ -126,7 +126,9 @@ def image_dependence(masks: NDArray[np.int8], encodings: NDArray) -> dict[str, t
     return out
 
 
-def examine(masks: NDArray[np.int8], encodings: NDArray, other_runs: list[NDArray[np.int8]] | None = None) -> MaskReport:
+def examine(
+    masks: NDArray[np.int8], encodings: NDArray, other_runs: list[NDArray[np.int8]] | None = None
+) -> MaskReport:
     """All tests.
 
     Args:
@@ -152,7 +154,9 @@ def examine(masks: NDArray[np.int8], encodings: NDArray, other_runs: list[NDArra
     report.details["reused_within"] = pairs[:100]
     report.metrics["reused_masks"] = Estimate(len({i for p in pairs for i in p}) / max(1, len(masks)), n=len(masks))
     if pairs:
-        report.broken.append(f"{len({i for p in pairs for i in p})} of {len(masks)} encodings share their mask with another")
+        report.broken.append(
+            f"{len({i for p in pairs for i in p})} of {len(masks)} encodings share their mask with another"
+        )
     across = [p for run in other_runs or [] for p in reused(masks, run)]
     report.details["reused_across_runs"] = across[:100]
     if across:
@@ -185,7 +189,9 @@ def whitebox(
     report = examine(masks, encodings, other_runs)
     cost = Cost(wall_s=time.perf_counter() - wall, cpu_s=time.process_time() - cpu)
     if report.broken:
-        sentence = "The sign masks are not what they must be, uniform and unpredictable: " + "; ".join(report.broken) + "."
+        sentence = (
+            "The sign masks are not what they must be, uniform and unpredictable: " + "; ".join(report.broken) + "."
+        )
     else:
         longest = max((r["bits"] for r in report.details["linear_complexity"]), default=0)
         sentence = (
