@@ -269,7 +269,7 @@ def test_one_run_is_valid_under_dependence_where_an_interval_is_not() -> None:
 
 
 def test_one_run_under_dependence_at_a_true_epsilon() -> None:
-    """Randomised response of epsilon = 1 for every bit; which slots are guessed first depends on all outputs together."""
+    """Randomised response of epsilon = 1 per bit; which slots are guessed first depends on all outputs together."""
     rng = np.random.default_rng(4)
     audits, m, q = 300, 200, math.e / (1 + math.e)
     exceed = 0

@@ -42,7 +42,7 @@ class Budget:
 
 
 BUDGETS = {
-    "quick": Budget(6000, 60_000, 30_000, 2000, 60_000),
+    "quick": Budget(6000, 40_000, 15_000, 2000, 40_000),
     "standard": Budget(8000, 150_000, 75_000, 4000, 150_000),
     "full": Budget(40_000, 1_000_000, 200_000, 20_000, 1_000_000),
 }
@@ -58,6 +58,8 @@ class Trained:
     train_rows: int
     train_images: int
 
+
+PRUNE = 0.08  # filters whose standardised weight is below this share of the largest are dropped
 
 #: What a control is played with: enough to see identity and mixup, at a tenth of the cost.
 CONTROL = Budget(1500, 15_000, 6_000, 800, 12_000)
@@ -154,34 +156,32 @@ class Adversary:
         accuracy = ((predicted[:, :d] > 0) == (bits[rows.images] > 0)).mean(0)
         slope, precision = _calibrate(predicted[:, d:], codes[rows.images])
         bank = Bank(rows.pixels.shape[1:], scaled.shape[1:])
-        self = cls(scaled, families, codes, bits, model, accuracy, bank, slope, precision, np.ones(1, np.float32))
-        weights = self._combine(setting, rows, predicted, pool, rng)
+        self = cls(scaled, families, codes, bits, model, accuracy, bank, slope, precision, np.zeros(0, np.float32))
+        bank, weights = self._combine(setting, rows, predicted, pool, rng)
         return cls(scaled, families, codes, bits, model, accuracy, bank, slope, precision, weights)
 
     def _combine(
         self, setting: GameSetting, rows: Rows, predicted: Float32, pool: IntArray, rng: np.random.Generator
-    ) -> Float32:
-        """Logistic regression, without intercept, on differences of scores to decoys of equal label."""
-        keep = rng.permutation(len(rows.pixels))[:3000]
+    ) -> tuple[Bank, Float32]:
+        """Logistic regression, without intercept, on differences of scores to decoys of equal label; twice, the second
+        time without the filters that hardly count."""
+        keep = rng.permutation(len(rows.pixels))[:2500]
         real = rows.images[keep]
         decoys = [same_label_partner(real, pool, setting.labels, rng) for _ in range(2)]
         parts = self._parts(rows.pixels[keep], predicted[keep], [real, *decoys])
-        d = np.concatenate([parts[:, 0] - parts[:, i + 1] for i in range(len(decoys))])
+        d = np.concatenate([parts[:, 0] - parts[:, i + 1] for i in range(len(decoys))]).astype(np.float64)
         spread = d.std(0)
-        use = spread > 1e-7
-        if not use.any():
-            return np.zeros(parts.shape[2], np.float32)
-        x = (d[:, use] / spread[use]).astype(np.float64)
-
-        def loss(w: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-            z = x @ w
-            slope = -1 / (1 + np.exp(np.clip(z, -500, 500)))
-            return float(np.logaddexp(0, -z).sum() + 2 * (w @ w)), x.T @ slope + 4 * w
-
-        w = minimize(loss, np.zeros(x.shape[1]), jac=True, method="L-BFGS-B").x
-        out = np.zeros(parts.shape[2], np.float32)
-        out[use] = w / spread[use]
-        return out
+        use = np.flatnonzero(spread > 1e-7)
+        if not len(use):
+            return self.bank.only([]), np.zeros(1, np.float32)
+        w = _antisymmetric(d[:, use] / spread[use])
+        strong = np.abs(w) >= PRUNE * np.abs(w).max()
+        use = use[strong]
+        w = _antisymmetric(d[:, use] / spread[use]) / spread[use]
+        last = parts.shape[2] - 1
+        filters = [int(i) for i in use if i < last]
+        weights = np.r_[w[use < last], w[use == last] if last in use else 0.0].astype(np.float32)
+        return self.bank.only(filters), weights
 
     def _parts(self, pixels: FloatArray, predicted: Float32, candidates: list[IntArray]) -> Float32:
         """(R, K, J + 1) scores of each row for its own K candidates, filters first."""
@@ -214,6 +214,17 @@ class Adversary:
         quadratic = np.einsum("ij,ij->i", pr, r)[:, None] + np.einsum("ij,ij->i", pc, c)[None] - 2 * pr @ c.T
         out -= self.weights[-1] * 0.5 * quadratic
         return out
+
+
+def _antisymmetric(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ridge-penalised logistic weights for differences that should be positive: float (J,)."""
+
+    def loss(w: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        z = x @ w
+        slope = -1 / (1 + np.exp(np.clip(z, -500, 500)))
+        return float(np.logaddexp(0, -z).sum() + 2 * (w @ w)), x.T @ slope + 4 * w
+
+    return np.asarray(minimize(loss, np.zeros(x.shape[1]), jac=True, method="L-BFGS-B").x)
 
 
 def default_learner(ctx: Context) -> Learner:

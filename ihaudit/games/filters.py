@@ -9,7 +9,7 @@ natural images are smooth; measured on single InstaHide encodings (k = 6), that 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -64,6 +64,13 @@ class Bank:
             for name, g in filters.items():
                 self.names += (f"{m}: {name}",)
                 self._filters.append((f, g))
+
+    def only(self, keep: Sequence[int]) -> Bank:
+        """A bank of some of the filters, by position: filters that carry no weight cost as much as those that do."""
+        out = Bank((0,), (1,))
+        out.names = tuple(self.names[i] for i in keep)
+        out._filters = [self._filters[i] for i in keep]
+        return out
 
     def __len__(self) -> int:
         return len(self.names)

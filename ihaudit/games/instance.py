@@ -189,6 +189,7 @@ def codeword(adversary: Adversary, book: Codebook, c: Challenges) -> NDArray[np.
 
 def answer(margin: NDArray, coin: np.random.Generator) -> NDArray[np.bool_]:
     """True where the answer is x1; exact ties are decided by a fair coin, never by >=."""
+    margin = np.nan_to_num(margin)  # what could not be scored is a tie too
     tie = coin.integers(2, size=len(margin)).astype(bool)
     return np.where(margin == 0, tie, margin < 0)
 
@@ -271,8 +272,8 @@ def judge(
 def balanced_accuracy(answers: NDArray, truth: NDArray) -> Estimate:
     """Mean over concepts of the accuracy balanced over both values, from (T, d) arrays in {-1, +1}.
 
-    A constant answer gets exactly 0.5 however a concept splits these images.  The interval is Student's over challenges,
-    with the share of each value taken as known.
+    A constant answer gets exactly 0.5 however a concept splits these images.  The interval is Student's over
+    challenges, with the share of each value taken as known.
     """
     share = np.clip((truth > 0).mean(0), 1e-9, 1 - 1e-9)
     weight = np.where(truth > 0, 1 / share, 1 / (1 - share)) / 2

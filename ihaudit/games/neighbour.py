@@ -50,10 +50,12 @@ class NeighbourGame:
 
     def run(self, setting: GameSetting, ctx: Context) -> list[Finding]:
         """Two findings: matched filter, equality pattern."""
-        try:
-            shared = trained(setting, ctx)
-        except NotApplicable as why:
-            return [not_run(self, str(why))]
+        with metered() as meter:
+            try:
+                shared = trained(setting, ctx)
+            except NotApplicable as why:
+                return [not_run(self, str(why))]
+        del meter
         return [
             self._game(setting, ctx, shared, "matched", "matched filter over all rows"),
             self._game(setting, ctx, shared, "equality", "two rows that match"),
@@ -189,6 +191,7 @@ def _matched(shared: Trained) -> Scorer:
 
 def _equal_rows(shared: Trained, setting: GameSetting) -> Scorer:
     bank = Bank(shared.challenger.row_shape, setting.images.shape[1:])
+    bank = bank.only([i for i, name in enumerate(bank.names) if name == "square: high"])
 
     def score(rows: FloatArray, x0: int, x1: int, target: NDArray[np.bool_]) -> dict[str, float]:
         flat = rows.reshape(len(rows), -1)
@@ -201,7 +204,7 @@ def _equal_rows(shared: Trained, setting: GameSetting) -> Scorer:
         distance = (squares[:, None] + squares[None] - 2 * flat @ flat.T)[upper]
         out["distance"] = -float(distance.min())
         if len(bank):
-            v = bank.views(rows)[bank.names.index("square: high") if "square: high" in bank.names else 0]
+            (v,) = bank.views(rows)
             out["correlation of squares"] = float((v @ v.T)[upper].max())
         return out
 

@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from ihaudit import stats
 from ihaudit.context import Context
@@ -53,10 +54,12 @@ class Meter:
 
 @contextmanager
 def metered() -> Iterator[Meter]:
-    """Measure a block: ``with metered() as m: ...`` and then ``m.cost``."""
+    """Measure a block, on one BLAS thread: ``with metered() as m: ...`` and then ``m.cost``."""
     meter, wall, cpu = Meter(), time.perf_counter(), time.process_time()
     try:
-        yield meter
+        # One BLAS thread: the matrices are small, and sums then do not depend on the number of cores.
+        with threadpool_limits(1, user_api="blas"):
+            yield meter
     finally:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         meter.cost = Cost(wall_s=time.perf_counter() - wall, cpu_s=time.process_time() - cpu, peak_mb=peak)

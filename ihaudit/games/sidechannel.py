@@ -27,9 +27,8 @@ from ihaudit.games.outcome import ALL, DEFINITION, NEEDS, curve, finding, metere
 from ihaudit.release import IntArray, Release
 from ihaudit.results import Finding
 
-SIZES = {"quick": (600, 600), "standard": (1500, 2000), "full": (4000, 10_000)}  # calls to learn from, trials
-ROWS = {"quick": 30_000, "standard": 150_000, "full": 1_000_000}
-BYSTANDERS = 3
+SIZES = {"quick": (400, 400), "standard": (1500, 2000), "full": (4000, 10_000)}  # calls to learn from, trials
+ROWS = {"quick": 20_000, "standard": 150_000, "full": 1_000_000}
 WIDTH = 16  # values kept of a label vector or a further array, beside its summary
 GROUPS = ("rows", "order", "dtype", "labels", "extra", "time")
 
@@ -51,12 +50,17 @@ class SideChannelGame:
             try:
                 pools = split(setting, ctx)
                 challenger = Challenger(setting, ctx, pools)
-                per_call = (BYSTANDERS + 1) * challenger.rows_per_image
+                others = 3 if challenger.rows_per_image <= 4 else 1
+                per_call = (others + 1) * challenger.rows_per_image
                 share = min(1.0, ROWS[ctx.profile] / (per_call * sum(SIZES[ctx.profile])))
                 known, trials = (max(80, int(s * share)) for s in SIZES[ctx.profile])
-                key = {"known": known, "trials": trials}
+                key = {"known": known, "trials": trials, "others": others}
                 c = stored(
-                    ctx, setting, "side-channel", key, lambda: self._play(setting, ctx, challenger, known, trials)
+                    ctx,
+                    setting,
+                    "side-channel",
+                    key,
+                    lambda: self._play(setting, ctx, challenger, known, trials, others),
                 )
             except NotApplicable as why:
                 return [not_run(self, str(why))]
@@ -90,7 +94,7 @@ class SideChannelGame:
                 "notes": [
                     DEFINITION,
                     f"learned from {known} calls with known images, measured on {trials} others; "
-                    f"{BYSTANDERS} bystanders, fixed",
+                    f"{others} bystanders, fixed",
                     "soft labels of mixing schemes carry coefficients and partners' classes, which "
                     "say nothing of the image",
                 ],
@@ -100,10 +104,10 @@ class SideChannelGame:
         return [out]
 
     def _play(
-        self, setting: GameSetting, ctx: Context, challenger: Challenger, known: int, trials: int
+        self, setting: GameSetting, ctx: Context, challenger: Challenger, known: int, trials: int, others: int
     ) -> dict[str, NDArray]:
         rng, pools = ctx.rng("side-channel"), challenger.pools
-        bystanders = rng.permutation(pools.train)[:BYSTANDERS]
+        bystanders = rng.permutation(pools.train)[:others]
         mine = rng.choice(np.setdiff1d(pools.train, bystanders), size=known)
         x0, x1 = draw_pairs(pools.estimate, setting.labels, trials, rng)
         bit = rng.integers(2, size=trials).astype(bool)
@@ -181,10 +185,8 @@ def _describe(release: Release, challenger: Challenger, n: int, elapsed: float) 
 
 def _standardised(f: Float32, known: int) -> Float32:
     """Values, squares and products with the first few: a leak need not be linear.  Constant columns are dropped."""
-    f = f[:, f[:known].std(0) > 1e-9]
-    if not f.shape[1]:
-        return f
-    f = (f - f[:known].mean(0)) / f[:known].std(0)
-    f = np.clip(f, -6, 6)
-    out: Float32 = np.concatenate([f, f * f, np.abs(f)], axis=1).astype(np.float32)
-    return out
+    x = f.astype(np.float64)
+    mean, std = x[:known].mean(0), x[:known].std(0)
+    keep = std > 1e-7 * np.maximum(1.0, np.abs(mean))
+    z = np.clip((x[:, keep] - mean[keep]) / std[keep], -6, 6)
+    return np.concatenate([z, z * z, np.abs(z)], axis=1).astype(np.float32)
