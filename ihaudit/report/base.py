@@ -29,6 +29,11 @@ class Source:
     arrays: Mapping[str, NDArray] = field(default_factory=dict)
     samples: bool = True
 
+    def __post_init__(self) -> None:
+        # Titles come from many hands; a report begins each with a capital.
+        titled = [f.model_copy(update={"title": f.title[:1].upper() + f.title[1:]}) for f in self.results.findings]
+        object.__setattr__(self, "results", self.results.model_copy(update={"findings": titled}))
+
     def array(self, owner: str, name: str) -> NDArray | None:
         """The array ``owner/name``, or None; image-like arrays are withheld where samples are not to be shown."""
         a = self.arrays.get(f"{owner}/{name}")

@@ -49,12 +49,12 @@ def _sure(results: Results, measured: object, unit: str) -> list[str]:
         parts.append(f"95 % interval {shown}{trials}" if shown else f"no interval{trials}")
     else:
         parts.append("nothing measured")
-    controls = results.of_kind("control")
+    controls = [c for c in results.of_kind("control") if c.status != "not run"]
     failed = [c for c in controls if c.status == "inconclusive"]
     if failed:
         parts.append(f"controls failed: {words.listing([c.title for c in failed])}")
     elif controls:
-        parts.append(f"all {len(controls)} controls came out as they must")
+        parts.append(f"{words.plural(len(controls), 'control')} came out as they must")
     else:
         parts.append("no controls ran")
     return parts

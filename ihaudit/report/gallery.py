@@ -186,8 +186,17 @@ def build(source: Source, finding: Finding, each: int, *, overview: bool = False
     return Gallery(finding.title, finding.id, [*columns, "Reconstruction"], rows, sheet, count)
 
 
+def _unit(source: Source, image: NDArray) -> NDArray:
+    """An undone mixture in [0, 1]: as it is, or mapped from the release's range where it has negative values."""
+    release = source.results.release
+    if release is None or image.dtype == np.uint8 or not bool(np.any(image < -0.25)):
+        return image
+    low, high = release.image_range
+    return (image - low) / max(high - low, 1e-9)
+
+
 def unmasked(source: Source, finding: Finding) -> Gallery | None:
-    """Encodings with their masks undone (in [0, 1]), for attacks that recover masks; None where there are none."""
+    """Encodings with their masks undone, for attacks that recover masks; None where there are none."""
     codes = source.array(finding.id, "samples_encoding")
     bare, truth = source.array(finding.id, "samples_unmasked"), source.array(finding.id, "samples_truth")
     if codes is None or bare is None or not (is_image(codes) and is_image(bare)) or len(codes) != len(bare):
@@ -196,7 +205,7 @@ def unmasked(source: Source, finding: Finding) -> Gallery | None:
         truth = None
     rows = []
     for i in range(min(6, len(bare))):
-        pictures = [png(encoding(codes[i])), png(to_uint8(bare[i]))]
+        pictures = [png(encoding(codes[i])), png(to_uint8(_unit(source, bare[i])))]
         if truth is not None:
             pictures.append(png(to_uint8(truth[i])))
         rows.append(Row("", i, "", "", "", pictures))

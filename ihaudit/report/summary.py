@@ -134,7 +134,8 @@ def _what_was_done(results: Results) -> str:
         text += " with labels" if release.labels else ""
     know = [words.KNOWLEDGE[k][0].lower() for k in results.adversary if k in words.KNOWLEDGE]
     attacks, games = len(tried(results, "attack")), len(tried(results, "game"))
-    what = words.listing([words.plural(attacks, "attack"), words.plural(games, "game")])
+    what = f"{words.plural(attacks, 'attack') if attacks else 'no attack'} and "
+    what += words.plural(games, "game") if games else "no game"
     return f"{text}. From this, {what} tried to learn about the images, knowing: {words.listing(know)}."
 
 

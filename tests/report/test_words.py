@@ -244,3 +244,13 @@ def test_attack_without_an_answer_is_not_called_a_reconstruction() -> None:
     view = Source(r, synthetic.arrays()).view
     assert view["gallery"]["main"] is None and "No attack answered" in view["gallery"]["why_none"]
     assert any("No attack answered" in s for s in view["verdict"].sentences)
+
+
+def test_controls_that_did_not_run_reassure_no_one() -> None:
+    r = synthetic.results()
+    assert "4 controls came out as they must" in str(Source(r).view["checks"][0].sure)
+    for f in r.findings:
+        if f.kind == "control":
+            f.status = "not run"
+    assert "no controls ran" in str(Source(r).view["checks"][0].sure)
+    assert "serious: No control was run" in flag_texts(r)
