@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ihaudit import environment, verdict
+from ihaudit import config, environment, verdict
 from ihaudit.baselines import baselines
 from ihaudit.checkpoint import Checkpoints, pack_release, unpack_release
 from ihaudit.checks import release_checks
@@ -27,6 +27,7 @@ from ihaudit.games.base import GameSetting
 from ihaudit.images import ImageSet
 from ihaudit.loader import locate, parse_sets
 from ihaudit.metrics.ssim import SETTINGS
+from ihaudit.nn.weights import digests
 from ihaudit.plan import Data, Item, choose_adversary, load_data, plan_items
 from ihaudit.profiles import Profile, get_profile
 from ihaudit.progress import Reporter, span
@@ -101,12 +102,18 @@ def run_audit(options: AuditOptions, reporter: Reporter) -> tuple[Path, Results]
         return folder, read_results(folder)
     limits = Limits(time_s=options.scheme_timeout_s, memory_mb=options.scheme_memory_mb)
     sets, public = parse_sets(options.sets), data.public.images
-    with SchemeProcess(source, sets, public=public, limits=limits, hidden=[folder]) as scheme:
+    with SchemeProcess(source, sets, public=public, limits=limits, hidden=_hidden(folder)) as scheme:
         claims = list(scheme.card.claims)
         adversary = choose_adversary(options.knows, claims)
         items = plan_items(options, profile, adversary, claims)
         audit = _Audit(options, profile, device, data, scheme, claims, adversary, items, folder, reporter, started)
         return folder, audit.run()
+
+
+def _hidden(folder: Path) -> list[Path]:
+    """What the scheme may not read: this audit's folder, earlier reports, and the file that may hold the seed."""
+    found = config.find(Path.cwd())
+    return [folder, *(p for p in (Path("reports"), found and found[0]) if p and p.exists())]
 
 
 class _Audit:
@@ -272,7 +279,7 @@ class _Audit:
         claims, gate = verdict.decide(findings, self.claims, o.gates, self.adversary)
         env = environment.describe(self.device, o.command, self.started.isoformat(timespec="seconds"))
         env.finished = datetime.now(UTC).isoformat(timespec="seconds")
-        env.ssim = dict(SETTINGS)
+        env.ssim, env.weights = dict(SETTINGS), digests()
         results = Results(
             name=card.name,
             profile=o.profile,

@@ -11,9 +11,9 @@ def release_checks(release: Release, truth: Truth) -> list[Finding]:
     """Findings of kind ``check`` about the release as a whole."""
     findings = [plain_copies(release, truth)]
     if truth.provenance is not None and truth.provenance.masks is not None:
-        from ihaudit.attacks.prng.whitebox import whitebox_finding
+        from ihaudit.attacks.prng.whitebox import whitebox
 
-        findings.append(whitebox_finding(truth.provenance.masks, release.encodings))
+        findings.append(whitebox(truth.provenance.masks, release.encodings))
     return findings
 
 

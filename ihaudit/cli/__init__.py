@@ -20,6 +20,7 @@ from ihaudit.cli import (
     report,
     run,
     score,
+    train,
 )
 
 app = typer.Typer(
@@ -59,6 +60,7 @@ for _name, _module in (
     ("report", report),
     ("compare", compare),
     ("score", score),
+    ("train", train),
     ("list", list_),
     ("init", init),
     ("doctor", doctor),

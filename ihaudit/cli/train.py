@@ -19,9 +19,9 @@ def command(
             envvar="IHAUDIT_DATA",
         ),
     ],
-    out: Annotated[
-        Path, typer.Option(help="Where the weights go; the card is written beside them, as .json.")
-    ] = Path("unmask.safetensors"),
+    out: Annotated[Path, typer.Option(help="Where the weights go; the card is written beside them, as .json.")] = Path(
+        "unmask.safetensors"
+    ),
     steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 6500,
     batch: Annotated[int, typer.Option(min=1, help="Mixtures per step.")] = 64,
     rate: Annotated[float, typer.Option(min=1e-6, help="Peak learning rate.")] = 1e-3,
