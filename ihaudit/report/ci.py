@@ -29,7 +29,7 @@ class Case:
 
 def text_of(finding: Finding) -> str:
     """A finding in one line: its sentence, reason and primary statistic."""
-    parts = [words.sentence(finding.sentence), words.sentence(finding.reason)]
+    parts = [words.said(finding)]
     if (first := words.primary(finding)) and first[1].value is not None:
         m = words.metric(first[0])
         parts.append(f"{m.label}: {words.estimate(first[1], m.unit)}.")
@@ -46,7 +46,7 @@ def _finding_case(finding: Finding, exit_code: int) -> Case:
         message = message if exit_code == 1 else f"broken, but no bound that gates here was crossed. {message}"
     elif finding.status == "not run":
         outcome = "error" if finding.requested and exit_code != 0 else "skipped"
-        message = f"not run: {message}"
+        message = message if message.lower().startswith("not run") else f"not run: {message}"
     elif finding.status == "inconclusive":
         outcome = "error" if exit_code != 0 else "skipped"
         message = f"inconclusive: {message}"

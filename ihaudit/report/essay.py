@@ -23,7 +23,7 @@ QUESTIONS = {
     "honesty": "Is there an honest word when it falls?",
 }
 NOT_EXAMINED = "not examined"
-_MASK = re.compile(r"\b(prng|mask|masks|rng|generator|seedless|seed)\b", re.IGNORECASE)
+_MASK = re.compile(r"\b(prng|rng|generators?|whitebox|white-box|seed|seedless|predict\w*)\b", re.IGNORECASE)
 _ABS = re.compile(r"\b(abs|absolute|magnitude|magnitudes|\|\.\|)\b", re.IGNORECASE)
 
 

@@ -199,6 +199,13 @@ def clause(text: str) -> str:
     return text + ("" if not text or text[-1] in ".!?" else ".")
 
 
+def said(finding: Finding) -> str:
+    """A finding's sentence and reason, the reason only where the sentence does not hold it already."""
+    repeated = finding.reason.strip(". ").lower() in finding.sentence.lower()
+    parts = [sentence(finding.sentence), "" if repeated else sentence(finding.reason)]
+    return " ".join(p for p in parts if p)
+
+
 def verdict_word(results: Results) -> str:
     """The one word of the audit, by the same gate that decides the exit code."""
     if results.gate.exit_code == 1 or results.gate.status == "missed":
