@@ -23,7 +23,9 @@ QUESTIONS = {
     "honesty": "Is there an honest word when it falls?",
 }
 NOT_EXAMINED = "not examined"
-_MASK = re.compile(r"\b(prng|rng|generators?|whitebox|white-box|seed|seedless|predict\w*)\b", re.IGNORECASE)
+_MASK = re.compile(
+    r"\b(prng|rng|mask-randomness|generators?|whitebox|white-box|seed|seedless|predict\w*)\b", re.IGNORECASE
+)
 _ABS = re.compile(r"\b(abs|absolute|magnitude|magnitudes|\|\.\|)\b", re.IGNORECASE)
 
 
