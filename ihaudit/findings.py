@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ihaudit.context import Context
@@ -69,8 +70,11 @@ def attack_finding(
         arrays=dict(scored.arrays),
     )
     if output.unmasked is not None and release.encodings.ndim == 4:
-        finding.arrays["samples_encoding"] = release.encodings[:SAMPLES]
-        finding.arrays["samples_unmasked"] = output.unmasked[:SAMPLES]
+        shown = np.flatnonzero(output.unmasked.reshape(len(output.unmasked), -1).any(axis=1))[:SAMPLES]
+        finding.arrays["samples_encoding"] = release.encodings[shown]
+        finding.arrays["samples_unmasked"] = output.unmasked[shown]
+        if truth.provenance is not None and truth.provenance.masks is not None:
+            finding.arrays["samples_truth"] = release.encodings[shown] * truth.provenance.masks[shown]
     if item.kind == "attack":
         finding.details["saw"] = output.sentence
         finding.status, finding.sentence = attack_status(finding, gates)

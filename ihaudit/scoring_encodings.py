@@ -171,7 +171,10 @@ def unmasked_scores(
     encodings = np.asarray(release.encodings)
     if p is None or p.masks is None or encodings.ndim != 4 or np.shape(unmasked) != encodings.shape:
         return {}
-    part = slice(0, MAX_UNMASKED)
+    # Encodings that the attack did not look at are zeros, and say nothing of those that it did.
+    part = np.flatnonzero(np.asarray(unmasked).reshape(len(unmasked), -1).any(axis=1))[:MAX_UNMASKED]
+    if len(part) == 0:
+        return {}
     mixture = encodings[part] * np.asarray(p.masks)[part]
     answer = np.nan_to_num(np.asarray(unmasked[part], np.float32))
     low, high = release.image_range

@@ -72,7 +72,8 @@ class AttackOutput:
         members: int64 (E, s): the candidates that each encoding is thought to contain, -1 for none; None if unknown.
         coefficients: float32 (E, s) their estimated lambdas, or None.
         confidence: float32 (R,) the attack's own estimate of each candidate's pinned SSIM, or None.
-        unmasked: float32 (E, H, W, C) the encodings with their masks undone, for attacks that recover masks.
+        unmasked: float32 (E, H, W, C) the encodings with their masks undone, in the release's own units, zeros for
+            encodings that were not looked at; for attacks that recover masks.
         diagnostics: JSON-able own quality estimates (residual, likelihood, estimated N, generator found, ...).
         stages: one record per named stage.
         sentence: one plain sentence on what the attack saw, or empty.

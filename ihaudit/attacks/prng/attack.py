@@ -47,7 +47,7 @@ class Prng:
         x = np.asarray(view.encodings)
         if x.ndim != 4 or min(x.shape[1:3]) < 8:
             raise NotApplicable(
-                f"encodings of shape {tuple(x.shape[1:])} are not images; neighbouring pixels are what this attack compares"
+                f"encodings of shape {tuple(x.shape[1:])} are not images, whose neighbouring pixels it compares"
             )
         if not len(x):
             raise NotApplicable("there are no encodings")
@@ -59,8 +59,8 @@ class Prng:
             signed = False
         if not signed and view.labels is None:
             raise NotApplicable(
-                "the signs of neighbouring pixels agree, so there is no random sign mask to predict, and no labels that would "
-                "carry coefficients"
+                "the signs of neighbouring pixels agree, so there is no random sign mask to predict, and there are no "
+                "labels that would carry coefficients"
             )
         stages: list[StageRecord] = []
         scanned: list[dict[str, Any]] = []
@@ -105,14 +105,12 @@ class Prng:
             )
         )
         diagnostics["recovery"] = recovered.diagnostics
-        low, high = view.image_range
-        unmasked = (found.unmasked.mixtures - low) / (high - low)
         return AttackOutput(
             recovered.images,
             members=recovered.members,
             coefficients=recovered.coefficients,
             confidence=recovered.confidence,
-            unmasked=unmasked.astype(np.float32),
+            unmasked=found.unmasked.mixtures.astype(np.float32),
             diagnostics=diagnostics,
             stages=stages,
             sentence=f"{found.sentence} {recovered.sentence} Remedy: {REMEDY}.",
