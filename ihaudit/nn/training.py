@@ -175,14 +175,14 @@ def train(
             best_state = {k: v.clone() for k, v in run.mean.state_dict().items()}
             if best_path:
                 _save(best_state, best_path)
+        if checkpoint:
+            _save(run.state(), checkpoint)
         left = (config.steps - run.step) * run.seconds / run.step
         log(
             f"step {run.step}/{config.steps}: loss {figures['train_loss']:.4f}, held out {figures['loss']:.4f}; signs right "
             f"(weighted by |m|) {figures['best']:.3f} up to global sign, {figures['guessed']:.3f} with it, "
             f"{figures['known']:.3f} with a part known; {left / 60:.0f} min left"
         )
-        if checkpoint:
-            _save(run.state(), checkpoint)
         since = len(run.history) - 1 - int(np.argmin([h["loss"] for h in run.history]))
         if since >= config.patience:
             log(f"stopped early: no better validation in {since} rounds")

@@ -49,7 +49,7 @@ def train_unmask(
         log,
     )
     facts = {
-        "trained_on": "cifar10_train20k (first 10,000), cifar100_train5k, imagenet_patches (295 of 675 photographs' patches)",
+        "trained_on": "cifar10_train20k (first 10,000), cifar100_train5k, imagenet_patches (4,295 patches; the split is ihaudit.nn.sources.load_split)",
         "command": " ".join(["ihaudit", *sys.argv[1:]]),
         "training": asdict(config),
         "mixtures": asdict(mixing),
@@ -70,10 +70,10 @@ def held_out_figures(net: Recolour, split: Split, device: str = "cpu") -> dict[s
         ``signs`` (share right, weighted by |m|, up to the global sign), ``signs_with_global``, ``signs_part_known``, and
         ``ssim`` (pinned) of the recoloured mixture.
     """
-    out = {}
+    out, half = {}, len(split.held_cifar) // 2
     for name, pool in (("cifar", split.held_cifar), ("photographs", split.held_patches)):
         config = replace(MixtureConfig(), k=(4, 4), loose=0.0, private_share=0.0, shift=0.0)
-        sampler = Mixtures(split.held_cifar[5000:], pool[:5000], config)
+        sampler = Mixtures(split.held_cifar[half:], pool[:half], config)
         batch = sampler.draw(np.random.default_rng(11), _MEASURED)
         logits = _logits(net, batch, device)
         share: SignShare = sign_share(logits, batch)

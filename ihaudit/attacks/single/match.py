@@ -72,7 +72,8 @@ class _Beam:
     row: Tensor  # (R,)
     members: Tensor  # (R, limit), -1 for none
     coefficients: Tensor  # (R, limit)
-    score: Tensor  # (R,) sum of squared scores when found
+    score: Tensor  # (R,) sum of squared scores
+    scores: Tensor  # (R, limit) when each member was last chosen
     images: Tensor  # (R, limit, C, H, W)
     logits: Tensor
     side: Tensor
@@ -112,7 +113,7 @@ class Matcher:
         self._refit(beam)
         for sweep in range(self.config.sweeps):
             progress((self.config.limit + sweep) / rounds)
-            self._revise(beam)
+            self._revise(beam, last=sweep == self.config.sweeps - 1)
         best = self._choose(beam)
         return self._answer(best)
 
@@ -139,7 +140,9 @@ class Matcher:
         images[:, 0] = self.candidates.images(members[:, 0])
         value = score.gather(1, top).reshape(-1)
         sides = side.gather(1, top).reshape(-1)
-        return _Beam(row, members, coefficients, value.clamp_min(0) ** 2, images, logits[row], sides)
+        scores = torch.zeros(e * n, limit)
+        scores[:, 0] = value
+        return _Beam(row, members, coefficients, value.clamp_min(0) ** 2, scores, images, logits[row], sides)
 
     def _look(self, beam: _Beam) -> None:
         beam.logits = self.recolourer.logits(self.magnitude[beam.row], beam.known)
@@ -194,13 +197,17 @@ class Matcher:
             new.images = new.images.clone()
             new.images[at, slot] = self.candidates.images(index[rows, b])
             new.score = new.score + score[rows, b] ** 2
+            new.scores = new.scores.clone()
+            new.scores[at, slot] = score[rows, b]
             kept.append(new)
         whole = _Beam(*(torch.cat([getattr(k, f) for k in kept]) for f in beam.__dataclass_fields__))
         return whole.take(_survivors(whole, self.config.beam))
 
-    def _revise(self, beam: _Beam) -> None:
-        """Each choice is made again given all others; members that no longer stand out are dropped."""
-        total = torch.zeros(len(beam.row))
+    def _revise(self, beam: _Beam, last: bool) -> None:
+        """Each choice is made again given all others; members that no longer stand out are dropped.
+
+        A hypothesis' only member is dropped in the `last` revision only: before, it is what later ones build on.
+        """
         for slot in range(self.config.limit):
             used = beam.members[:, slot] >= 0
             if not used.any():
@@ -208,25 +215,26 @@ class Matcher:
             others = beam.members.clone()
             others[:, slot] = -1
             score, index, c = self._search(self._residual(beam, slot), self.calibration.informed, 1, others)
-            keep = (score[:, 0] > self.threshold) | (others < 0).all(1)
-            beam.members[:, slot] = torch.where(used & keep, index[:, 0], -1)
-            beam.coefficients[:, slot] = torch.where(used & keep, c[:, 0].clamp(0.0, 0.8), 0.0)
-            beam.images[:, slot] = self.candidates.images(index[:, 0])
-            total += torch.where(used & keep, score[:, 0] ** 2, 0.0)
-        beam.score = total
-        self._look(beam)
-        self._refit(beam)
-        self._look(beam)
-        self._refit(beam)
+            keep = score[:, 0] > self.threshold
+            if not last:
+                keep |= (others < 0).all(1)
+            keep &= used
+            beam.members[:, slot] = torch.where(keep, index[:, 0], -1)
+            beam.coefficients[:, slot] = torch.where(keep, c[:, 0].clamp(0.0, 0.8), 0.0)
+            beam.images[:, slot] = torch.where(keep[:, None, None, None], self.candidates.images(index[:, 0]), 0.0)
+            beam.scores[:, slot] = torch.where(keep, score[:, 0], 0.0)
+        beam.score = beam.scores.clamp_min(0).square().sum(1)
+        for _ in range(2):
+            self._look(beam)
+            self._refit(beam)
 
     def _choose(self, beam: _Beam) -> _Beam:
         return beam.take(_survivors(beam, 1))
 
     def _answer(self, beam: _Beam) -> Matches:
         order = beam.coefficients.argsort(1, descending=True)
-        members, c = beam.members.gather(1, order), beam.coefficients.gather(1, order)
-        scores = torch.zeros_like(c)
-        return Matches(members, c, scores, beam.logits, beam.known, beam.side)
+        parts = (t.gather(1, order) for t in (beam.members, beam.coefficients, beam.scores))
+        return Matches(*parts, beam.logits, beam.known, beam.side)
 
 
 def _survivors(beam: _Beam, count: int) -> Tensor:

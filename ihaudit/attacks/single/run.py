@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 RECOLOURED = {"quick": 500, "standard": 2000, "full": 2000}
 MATCHED = {"quick": 50, "standard": 200, "full": 1000}
 SEARCH = {"quick": MatchConfig(beam=2, branch=1, sweeps=1), "standard": MatchConfig(), "full": MatchConfig(beam=6)}
+CALIBRATION = {"quick": 128, "standard": 256, "full": 512}  # own mixtures on which the network's response is measured
 #: Encodings searched together: bounds memory.
 _BATCH = 100
 _FEWEST_PUBLIC = 16
@@ -134,7 +135,7 @@ def match(
     basis = Basis.of(*magnitude.shape[1:])
     ctx.progress("learning how the network responds to public images", 0.1)
     candidates = Candidates(public, basis, units.low / units.scale, units.high / units.scale)
-    calibration = calibrate(recolourer, candidates, ctx.rng("calibration"))
+    calibration = calibrate(recolourer, candidates, ctx.rng("calibration"), CALIBRATION[ctx.profile])
     clock.stop("calibration", "own mixtures", sign_share=calibration.sign_share)
     matcher = Matcher(recolourer, candidates, calibration, SEARCH[ctx.profile])
     parts = []

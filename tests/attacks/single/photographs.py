@@ -1,0 +1,27 @@
+"""Crops of the photographs that scikit-image ships, none of which the network was trained on."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import skimage.data
+
+
+@cache
+def crops(role: str, n: int, side: int = 32, seed: int = 0) -> np.ndarray:
+    """float32 (n, side, side, 3) in [0, 1]: random squares of random sizes, reduced; private and public photographs differ."""
+    from PIL import Image
+
+    rng = np.random.default_rng([seed, role == "private"])
+    names = ("astronaut",) if role == "private" else ("coffee", "chelsea", "rocket")
+    photographs = [getattr(skimage.data, name)() for name in names]
+    out = []
+    while len(out) < n:
+        photograph = photographs[len(out) % len(photographs)]
+        edge = int(rng.integers(side, 4 * side))
+        y, x = (int(rng.integers(0, s - edge + 1)) for s in photograph.shape[:2])
+        crop = Image.fromarray(photograph[y : y + edge, x : x + edge]).resize((side, side), Image.Resampling.BOX)
+        if np.asarray(crop).std() > 20:
+            out.append(np.asarray(crop, np.float32) / 255)
+    return np.stack(out)
