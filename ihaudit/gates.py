@@ -85,7 +85,7 @@ def attack_status(
     if chance and chance.value is not None and mean and mean.value is not None:
         parts.append(f"mean SSIM {mean.value:.2f}, and {chance.value:.2f} on images that were not encoded")
     if value.value > gates.max_ssim and not by_ssim:
-        parts.append("guessing reaches as much on these images, so this is not counted as a recovery")
+        parts.append("guessing reaches as much on these images, so SSIM alone is not counted as a recovery")
     if reid and reid.value is not None:
         guess = finding.metrics.get("reid_chance")
         by_chance = f" (by chance {guess.value:.1%})" if guess and guess.value is not None else ""

@@ -207,7 +207,7 @@ def unmasked(source: Source, finding: Finding) -> Gallery | None:
     for i in range(min(6, len(bare))):
         pictures = [png(encoding(codes[i])), png(to_uint8(_unit(source, bare[i])))]
         if truth is not None:
-            pictures.append(png(to_uint8(truth[i])))
+            pictures.append(png(to_uint8(_unit(source, truth[i]))))
         rows.append(Row("", i, "", "", "", pictures))
     columns = ["Encoding as released", "Mask undone", *(["True mixture"] if truth is not None else [])]
     return Gallery(finding.title, finding.id, columns, rows)

@@ -40,12 +40,11 @@ def render(source: Source) -> str:
     """SARIF: results for what came out broken; notifications for what did not run or was inconclusive.
 
     ``invocations[0].executionSuccessful`` is false when something that was asked for did not run, a control did not
-    come
-    out as it must, or the audit is inconclusive as a whole: then a short list of results does not mean a clean bill.
+    come out as it must, or the audit is inconclusive as a whole: then a short list of results is no clean bill.
     """
     r = source.results
     notifications = [_notification(f) for f in r.findings if f.status in ("not run", "inconclusive")]
-    complete = r.gate.exit_code in (0, 1) and not any(f.status == "not run" for f in r.findings)
+    complete = r.gate.exit_code in (0, 1) and not any(f.status == "not run" and f.requested for f in r.findings)
     run: dict[str, Any] = {
         "tool": {"driver": _driver(r)},
         "invocations": [
