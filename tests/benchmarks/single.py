@@ -19,8 +19,8 @@ from ihaudit.context import Context
 from ihaudit.metrics.ssim import ssim
 from ihaudit.nn.sources import load_split
 from ihaudit.release import Release
-from ihaudit.schemes.instahide import InstaHide
 from ihaudit.scheme import Knowledge
+from ihaudit.schemes.instahide import InstaHide
 from ihaudit.worker import peak_memory_mb, reset_peak_memory
 from tests.data import DATA
 
@@ -110,7 +110,13 @@ def measure(attack: SingleAttack | RecolourAttack, setting: Setting, r: Release,
         cells += [f"{found[x]:.0%}" for x in ("all", "half", "strong")]
         cells += [f"{found['false']:.2f}", f"{found['error']:.3f}"]
     cells += [f"{signs.mean():.1%}", f"{mixture.mean():.3f}", f"{score.mean():.3f}", f"{np.median(score):.3f}"]
-    cells += [f"{(score > 0.5).mean():.0%}", f"{flat.mean():.3f}", f"{cpu:.0f}", f"{wall:.0f}", f"{peak_memory_mb():.0f}"]
+    cells += [
+        f"{(score > 0.5).mean():.0%}",
+        f"{flat.mean():.3f}",
+        f"{cpu:.0f}",
+        f"{wall:.0f}",
+        f"{peak_memory_mb():.0f}",
+    ]
     return "| " + " | ".join(map(str, cells)) + " |"
 
 

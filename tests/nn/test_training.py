@@ -45,7 +45,9 @@ def test_resumed_training_equals_unbroken_training(tmp_path: Path) -> None:
 def test_training_lowers_the_loss_and_the_adversarial_option_runs() -> None:
     config = replace(CONFIG, steps=30, every=30, batch=8)
     plain = train(sampler(), sampler(3), config, None, lambda _: None)[1]["history"][-1]
-    start = train(sampler(), sampler(3), replace(config, steps=1, every=1, batch=8), None, lambda _: None)[1]["history"][-1]
+    start = train(sampler(), sampler(3), replace(config, steps=1, every=1, batch=8), None, lambda _: None)[1][
+        "history"
+    ][-1]
     assert plain["loss"] < 0.9 * start["loss"]
     gan = train(sampler(), sampler(3), replace(config, steps=3, gan=0.1), None, lambda _: None)[1]["history"][-1]
     assert np.isfinite(gan["loss"])

@@ -63,7 +63,9 @@ class SingleAttack:
     k: int = 0
 
     id: ClassVar[str] = "single"
-    title: ClassVar[str] = "one encoding is enough when the public set is known: recolour, match public images, subtract"
+    title: ClassVar[str] = (
+        "one encoding is enough when the public set is known: recolour, match public images, subtract"
+    )
     reference: ClassVar[str] = "Carlini et al. 2021, section 4.8.1"
     needs: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.ENCODINGS, Knowledge.PUBLIC_SET})
     profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")

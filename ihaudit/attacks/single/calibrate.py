@@ -21,7 +21,9 @@ class Calibration:
     sign_share: float  # of own mixtures, nothing known, up to the global sign, weighted by |m|
 
 
-def calibrate(recolourer: Recolourer, candidates: Candidates, rng: np.random.Generator, count: int = 256) -> Calibration:
+def calibrate(
+    recolourer: Recolourer, candidates: Candidates, rng: np.random.Generator, count: int = 256
+) -> Calibration:
     """Measure the network on `count` mixtures of 3 to 6 public images, with nothing and with some of them known."""
     high = 6
     k = rng.integers(3, high + 1, count)

@@ -143,7 +143,9 @@ class Candidates:
     def _coefficients(self, f: Filter, index: Tensor) -> Tensor:
         u = self.in_basis(index.reshape(-1)).reshape(*index.shape, -1)
         top = torch.einsum("bkp,bp->bk", u, f.filter)
-        norm = torch.einsum("bkj,bj->bk", self.energy(u.flatten(0, 1), f.response).reshape(*index.shape, -1), 1 / f.noise)
+        norm = torch.einsum(
+            "bkj,bj->bk", self.energy(u.flatten(0, 1), f.response).reshape(*index.shape, -1), 1 / f.noise
+        )
         return top / norm.clamp_min(1e-12)
 
     def in_basis(self, index: Tensor) -> Tensor:
@@ -165,4 +167,3 @@ class Candidates:
             out.append(own)
         own = torch.cat(out)
         return (0.7 * own + 0.3 * own.mean()).clamp_min(1e-3).sqrt()
-

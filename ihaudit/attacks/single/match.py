@@ -20,7 +20,6 @@ from ihaudit.attacks.single.candidates import Candidates, Response
 from ihaudit.attacks.single.fit import fit_coefficients
 from ihaudit.attacks.single.posterior import Recolourer, mean_and_variance
 
-
 #: Hypotheses whose evidence is below this share of the best one's are given up.
 _HOPELESS = 0.4
 

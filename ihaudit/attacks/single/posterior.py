@@ -18,13 +18,14 @@ class Recolourer:
     Attributes:
         net: trained network.
         device: torch device.
-        batch: images at a time.
+        batch: images at a time; smaller batches are filled up, because a convolution of a new shape costs more to set
+            up than these to compute.
         mirror: average the log odds with those of the mirrored encoding; twice the time, slightly better.
     """
 
     net: Recolour
     device: str = "cpu"
-    batch: int = 128
+    batch: int = 32
     mirror: bool = False
 
     @torch.inference_mode()
@@ -47,7 +48,10 @@ class Recolourer:
         return torch.cat(parts) if parts else torch.zeros_like(magnitude)
 
     def _part(self, magnitude: Tensor, known: Tensor) -> Tensor:
-        channels, height, width = magnitude.shape[1:]
+        count, channels, height, width = magnitude.shape
+        if count < self.batch:
+            filler = magnitude.new_zeros(self.batch - count, channels, height, width)
+            magnitude, known = torch.cat([magnitude, filler]), torch.cat([known, filler])
         pad = (0, -width % MULTIPLE, 0, -height % MULTIPLE)
         x, y = (F.pad(t.to(self.device).expand(-1, 3, -1, -1), pad, mode="replicate") for t in (magnitude, known))
         out = self._forward(x, y)
@@ -56,7 +60,7 @@ class Recolourer:
             # Where nothing is known the two looks may settle on opposite global signs.
             agree = (x * torch.tanh(out / 2) * torch.tanh(again / 2)).mean((1, 2, 3), keepdim=True)
             out = (out + torch.where(agree < 0, -again, again)) / 2
-        out = out[:, :, :height, :width]
+        out = out[:count, :, :height, :width]
         return (out.mean(1, keepdim=True) if channels == 1 else out).cpu()
 
     def _forward(self, x: Tensor, y: Tensor) -> Tensor:

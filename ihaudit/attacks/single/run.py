@@ -178,7 +178,9 @@ def _public(view: View) -> FloatArray:
         raise NotApplicable("the adversary does not have the public set")
     public = np.asarray(view.public_set)
     if len(public) < _FEWEST_PUBLIC:
-        raise NotApplicable(f"the public set holds {len(public)} images; at least {_FEWEST_PUBLIC} are needed to calibrate")
+        raise NotApplicable(
+            f"the public set holds {len(public)} images; at least {_FEWEST_PUBLIC} are needed to calibrate"
+        )
     if public.shape[1:] != np.shape(view.encodings)[1:]:
         raise NotApplicable(
             f"public images of shape {public.shape[1:]} cannot be subtracted from encodings of {np.shape(view.encodings)[1:]}"

@@ -59,7 +59,9 @@ def load_unmask(path: Path | None = None, device: str = "cpu") -> Recolour:
     if path is None:
         path = FOLDER / "unmask.safetensors"
         if not path.exists():
-            raise NotApplicable("this installation has no weights for mask recovery; train them by `ihaudit train unmask`")
+            raise NotApplicable(
+                "this installation has no weights for mask recovery; train them by `ihaudit train unmask`"
+            )
     try:
         net = Recolour(RecolourConfig(**_network(card(path)["network"])))
         net.load_state_dict({k: v.to(torch.float32) for k, v in load_file(path).items()})

@@ -12,8 +12,8 @@ from ihaudit.errors import NotApplicable, UsageError
 from ihaudit.metrics.ssim import ssim
 from ihaudit.registry import load
 from ihaudit.release import Release
-from ihaudit.schemes.instahide import InstaHide
 from ihaudit.scheme import Knowledge
+from ihaudit.schemes.instahide import InstaHide
 from ihaudit.worker import configure
 from tests.attacks.single.photographs import crops
 
