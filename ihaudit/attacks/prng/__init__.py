@@ -1,4 +1,4 @@
-"""Predictable masks: the generator behind an encoding, recovered from the encodings (Carlini et al. 2021, appendix B)."""
+"""Predictable masks: the generator of an encoding, recovered from encodings (Carlini et al. 2021, appendix B)."""
 
 from ihaudit.attacks.prng.attack import Prng
 

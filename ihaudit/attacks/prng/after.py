@@ -29,6 +29,37 @@ def _scaled(images: FloatArray, view: View) -> NDArray[np.float32]:
     return np.asarray(images, np.float32) * np.float32(high - low) + np.float32(low)
 
 
+def _odd_features(x: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Statistics that change sign with the image: coarse pixels, their cubes, third moments of differences."""
+    n, h, w, c = x.shape
+    fh, fw = max(1, h // 4), max(1, w // 4)
+    coarse = x[:, : 4 * fh, : 4 * fw].reshape(n, 4, fh, 4, fw, c).mean((2, 4)).reshape(n, -1)
+    centred = x - x.mean((1, 2), keepdims=True)
+    scale = np.sqrt((centred**2).mean((1, 2, 3), keepdims=True)) + 1e-6
+    third = ((centred / scale) ** 3).mean((1, 2))
+    steps = [np.diff(x, axis=a) / scale for a in (1, 2)]
+    moments = [(d**3).mean((1, 2)) for d in steps]
+    return np.concatenate([coarse, coarse**3, third, *moments], 1).astype(np.float64)
+
+
+def _odd_vote(u: NDArray[np.float32], similar: NDArray[np.float32]) -> tuple[float, float]:
+    """(mean score of the mixtures, its standard error): positive where they look like mixtures of similar images.
+
+    The score is the linear discriminant between synthetic mixtures of similar images and their negatives.
+    """
+    rng = np.random.default_rng(0)
+    lam = np.abs(rng.standard_normal((3000, 4)))
+    lam /= lam.sum(1, keepdims=True)
+    made = np.zeros((3000, *similar.shape[1:]), np.float32)
+    for j in range(4):
+        made += lam[:, j, None, None, None].astype(np.float32) * similar[rng.integers(0, len(similar), 3000)]
+    f = _odd_features(made)
+    spread = np.cov(f.T) + 1e-2 * np.diag(f.var(0) + 1e-12)
+    score = _odd_features(u[:6000]) @ np.linalg.solve(spread, f.mean(0))
+    effective = max(4.0, len(score) / 20)  # mixtures share images: about 20 hang together
+    return float(score.mean()), float(score.std() / np.sqrt(effective)) + 1e-12
+
+
 def orient(unmasked: Unmasked, view: View, matcher: Matcher | None = None) -> Polarity:
     """The sign that all mixtures share: by range, by public or similar images, else by the usual convention."""
     u = unmasked.mixtures[unmasked.known]
@@ -40,15 +71,10 @@ def orient(unmasked: Unmasked, view: View, matcher: Matcher | None = None) -> Po
         wrong_by_public = sign_by_public(u[:: max(1, len(u) // 64)][:64], matcher)
         if wrong_by_public is not None:
             return Polarity(wrong_by_public, "public images recognised in the mixtures")
-    known = view.public_set if view.public_set is not None else view.similar
-    if known is not None and len(known):
-        mean = u.mean(0).astype(np.float64)
-        reference = _scaled(known[:4096], view).mean(0).astype(np.float64)
-        # <mean mixture, reference> against its own sampling error over mixtures (halves of the release)
-        product = u.reshape(len(u), -1) @ reference.reshape(-1).astype(np.float32)
-        error = float(product.std()) / np.sqrt(max(1, len(u) // 20))  # about 20 mixtures share each image
-        if abs(float(product.mean())) > 4 * error and float((mean * reference).sum()) != 0:
-            return Polarity(float(product.mean()) < 0, "mean mixture against the mean of known images")
+    if view.similar is not None and len(view.similar) >= 200:
+        vote, error = _odd_vote(u, _scaled(view.similar[:8192], view))
+        if abs(vote) > 4 * error:
+            return Polarity(vote < 0, f"odd statistics of similar images ({vote / error:+.0f} standard errors)")
     return Polarity(False, "assumed: bit 1 is +1")
 
 

@@ -39,7 +39,7 @@ class Demixed:
 
 
 class Whitener:
-    """Second-order whitening of natural images: principal colours, two-dimensional DCT, unit variance per coefficient."""
+    """Second-order whitening of natural images: principal colours, two-dimensional DCT, unit variances."""
 
     def __init__(self, images: FloatArray) -> None:
         x = np.asarray(images, np.float32)
@@ -170,7 +170,7 @@ def _pick(
                     t**2 * norm[group][:, None] + (w - t) ** 2 * norm[group][None] + 2 * t * (w - t) * g
                 )
                 np.fill_diagonal(gain, -np.inf)
-                x, y = np.unravel_index(int(gain.argmax()), gain.shape)
+                x, y = divmod(int(gain.argmax()), len(group))
                 base = 2 * w * back[a] - w * w * norm[a]
                 more = float(gain[x, y] - base)
                 if more > best[0]:

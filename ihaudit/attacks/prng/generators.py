@@ -117,7 +117,7 @@ KINDS: dict[int, tuple[str, str]] = {
     1: ("PCG64 (default_rng)", "rng.random() < .5"),
     2: (
         "Philox4x32-10 (torch on CUDA)",
-        "torch.randint(2), element i from thread i at offset 0 (not checked on a GPU)",
+        "torch.randint(2), element i from thread i, offset 0 (not checked on a GPU)",
     ),
     3: ("MT19937 (init_by_array)", "random.getrandbits(1)"),
     4: ("MT19937 (init_by_array)", "random.random() < .5"),

@@ -30,7 +30,7 @@ class LabelTarget:
 
     Attributes:
         k: images mixed per encoding (normals per row), even.
-        low, high: float64 (rows,) the smaller and the larger of a row's two coefficients; NaN where it does not show two.
+        low, high: float64 (rows,) smaller and larger of a row's two coefficients; NaN where it does not show two.
         precision: absolute rounding error of the labels.
     """
 

@@ -1,4 +1,4 @@
-"""All 2^32 seeds of a Mersenne Twister from mask bits at a known place of its stream, without stepping any of them there.
+"""All 2^32 seeds of a Mersenne Twister from mask bits at a known place of its stream, without stepping it there.
 
 Every output bit is linear over GF(2) in the 624 words that ``init_genrand`` makes.  The functional of an output however
 far away is ``x^offset`` in the generator's field (`poly`), pulled back to those words by the transposed recurrence: a
@@ -27,7 +27,7 @@ CHUNK = 1 << 20
 
 @kernel
 def _pull_back(f, last):  # type: ignore[no-untyped-def]
-    """Transposed recurrence: move functionals on raw words 624..last to words 0..623, in place; f uint32 (last + 1,)."""
+    """Transposed recurrence: move functionals on raw words 624..last to words 0..623, in place; f uint32."""
     matrix = np.uint32(0x9908B0DF)
     for t in range(last, 623, -1):
         v = f[t]
@@ -108,7 +108,7 @@ def target_from_masks(x: FloatArray, convention: Convention, layout: Layout, off
 
     Pairs are taken from the best tenth of a percent, spread at random so that they are independent.
     """
-    shape: tuple[int, int, int] = x.shape[1:]  # type: ignore[assignment]
+    shape: tuple[int, int, int] = x.shape[1:]
     block = x[:64]
     channels = 1 if layout.id == "NHW" else None
     pairs = rank_pairs(block, max(400, block.size // 200), channels=channels)
@@ -124,7 +124,7 @@ def target_from_masks(x: FloatArray, convention: Convention, layout: Layout, off
 
 @kernel
 def _filter(first, count, masks, wanted, out, owner):  # type: ignore[no-untyped-def]
-    """Seeds first..first+count-1 whose eight parities agree for some group; masks (groups, 624, 8), wanted (groups,)."""
+    """Seeds first..first+count-1 whose eight parities agree for some group; masks (groups, 624, 8)."""
     mult, s30 = np.uint32(1812433253), np.uint32(30)
     groups = masks.shape[0]
     x = np.empty(256, np.uint32)

@@ -65,7 +65,7 @@ def rank_pairs(encodings: FloatArray, count: int, *, skip_border: bool = True, c
     Returns:
         Pairs: best first; fewer where there are fewer.
     """
-    e, h, w, c = encodings.shape
+    _, h, w, c = encodings.shape
     used = channels or c
     m = np.abs(np.asarray(encodings[..., :used], np.float32))
     scale = float(m.mean()) * 3

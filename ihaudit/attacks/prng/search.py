@@ -27,9 +27,17 @@ _REACH = {"quick": 4_000_000, "standard": 40_000_000, "full": 400_000_000}  # wo
 class Options(Protocol):
     """The fields of the attack that steer the search."""
 
-    seedless: str
-    human: str
-    scans: str
+    @property
+    def seedless(self) -> str:
+        """``yes`` or ``no``."""
+
+    @property
+    def human(self) -> str:
+        """``yes`` or ``no``."""
+
+    @property
+    def scans(self) -> str:
+        """``auto``, ``never`` or ``always``."""
 
 
 @dataclass(eq=False)
@@ -84,7 +92,7 @@ def solve_seedless(
     x: FloatArray, ctx: Context, scanned: list[dict[str, Any]], stages: list[StageRecord]
 ) -> Candidate | None:
     """Try windows, conventions and layouts until one system is consistent."""
-    shape: tuple[int, int, int] = x.shape[1:]  # type: ignore[assignment]
+    shape: tuple[int, int, int] = x.shape[1:]
     layouts = layouts_for(x)
     size = layouts[0].size(shape)
     began = time.perf_counter()
@@ -99,14 +107,17 @@ def solve_seedless(
             }
         )
         return None
+    quick, base = ctx.profile == "quick", todo[0][1]
     for number, (start, count) in enumerate(todo):
         channels = 1 if layouts == (NHW,) else None
         block = x[start : start + count]
         for border in (True, False) if number == 0 and ctx.profile != "quick" else (True,):
             pairs = rank_pairs(block, _POOL, skip_border=border, channels=channels)
-            for convention, layout in seedless.hypotheses(layouts, interleaved=number == 0 and border):
+            for convention, layout in seedless.hypotheses(layouts, interleaved=number == 0 and border, likely=quick):
                 ctx.progress(f"mask bits as {convention.id}, {layout.id}, {count} encodings", None)
-                trial = seedless.attempt(pairs, shape, convention, layout, count)
+                # three wrong equations are looked for where they are to be expected: in few encodings
+                correct = 3 if convention.per_step == 1 and count <= base and not (quick and number) else 2
+                trial = seedless.attempt(pairs, shape, convention, layout, count, correct)
                 if trial.equations < seedless.DEGREE + 40:
                     continue
                 scanned.append(trial.row())
@@ -147,7 +158,7 @@ def solve_seedless(
 
 def _more_equations(x: FloatArray, start: int, trial: seedless.Trial, channels: int | None) -> seedless.Trial:
     """The same hypothesis from four times the encodings: consistent, but too few independent equations before."""
-    shape: tuple[int, int, int] = x.shape[1:]  # type: ignore[assignment]
+    shape: tuple[int, int, int] = x.shape[1:]
     count = min(len(x) - start, trial.encodings * 4)
     pairs = rank_pairs(x[start : start + count], _POOL, channels=channels)
     return seedless.attempt(pairs, shape, trial.convention, trial.layout, count)
@@ -213,8 +224,8 @@ def from_state(x: FloatArray, candidate: Candidate, ctx: Context, stages: list[S
     )
     sentence = (
         f"The masks come from a Mersenne Twister (MT19937; {how}; {layout.id}): its whole state was recovered from "
-        f"{candidate.trial.encodings} encodings without any seed, {candidate.trial.surplus} surplus equations all hold, and it "
-        f"predicts the masks of {known:,} of {len(x):,} encodings."
+        f"{candidate.trial.encodings} encodings without any seed, {candidate.trial.surplus} surplus equations all hold "
+        f"and it predicts the masks of {known:,} of {len(x):,} encodings."
     )
     if found:
         sentence += f" It was {found.sentence()}."
@@ -297,8 +308,8 @@ def _by_seed(
             )
         known = int(got[0].known.sum())
         return Found(
-            f"{told}, and the masks come from the same seed ({got[1]}; {got[2].id}): {known:,} of {len(got[0].known):,} "
-            "encodings are unmasked.",
+            f"{told}, and the masks come from the same seed ({got[1]}; {got[2].id}): {known:,} of "
+            f"{len(got[0].known):,} encodings are unmasked.",
             got[0],
             diagnostics | {"convention": got[1], "layout": got[2].id, "unmasked": known, "gaps": got[0].gaps[:50]},
         )

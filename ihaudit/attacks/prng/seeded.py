@@ -9,7 +9,7 @@ import numpy as np
 
 from ihaudit.attacks.base import View
 from ihaudit.attacks.prng import labelscan, maskscan, mt, seedscan
-from ihaudit.attacks.prng.conventions import NHW, NHWC, PLAIN, Layout
+from ihaudit.attacks.prng.conventions import PLAIN, Layout
 from ihaudit.attacks.prng.generators import KINDS, first_bits
 from ihaudit.attacks.prng.stream import Stream, Unmasked, unmask
 from ihaudit.context import Context
@@ -158,23 +158,10 @@ def unmask_first(x: FloatArray, seed: int, kind: int, layout: Layout) -> Unmaske
     """Masks of the encodings that follow one another from offset 0 under a kind of `KINDS`."""
     from ihaudit.attacks.prng.pairs import smoothness
 
-    shape: tuple[int, int, int] = x.shape[1:]  # type: ignore[assignment]
+    shape: tuple[int, int, int] = x.shape[1:]
     size, index = layout.size(shape), layout.index(shape)
     bits = first_bits(seed, len(x) * size, kind).reshape(len(x), size)
     mixtures = np.asarray(x * (2 * bits.astype(np.int8) - 1)[:, index], np.float32)
     known = smoothness(mixtures) > 0.4
     mixtures[~known] = 0
     return Unmasked(mixtures, known, np.where(known, np.arange(len(x)) * size, -1), [])
-
-
-__all__ = [
-    "EVERY",
-    "NHW",
-    "NHWC",
-    "by_first_mask",
-    "by_labels",
-    "by_masks",
-    "human_ranges",
-    "unmask_first",
-    "unmask_from_seed",
-]

@@ -109,10 +109,9 @@ def _find(buf, first, last, g, consts, inverses):  # type: ignore[no-untyped-def
             now = _unloop2(buf[p + i], buf[p + i - 1], i)
             keys[i - 4] = _key_plus_j(now, back, g[i])
             back = now
-            if i == 9:
-                # cheap exit: no period up to four among the six words seen so far
-                if keys[0] != keys[1] and keys[0] != keys[2] and keys[0] != keys[3] and keys[0] != keys[4]:
-                    break
+            # cheap exit: no period up to four among the six words seen so far
+            if i == 9 and keys[0] != keys[1] and keys[0] != keys[2] and keys[0] != keys[3] and keys[0] != keys[4]:
+                break
         else:
             for length in range(1, 5):
                 ok = True

@@ -38,7 +38,7 @@ class PairTarget:
 
 def pair_target(x: FloatArray, layout: Layout) -> PairTarget:
     """The best pairs early in the stream (cheap to compare) and over the whole first encoding (decisive)."""
-    shape: tuple[int, int, int] = x.shape[1:]  # type: ignore[assignment]
+    shape: tuple[int, int, int] = x.shape[1:]
     pairs = rank_pairs(x[:1], x[0].size * 2, skip_border=False, channels=1 if layout.id == "NHW" else None)
     index = layout.index(shape).reshape(-1)
     u, v = index[pairs.first], index[pairs.second]

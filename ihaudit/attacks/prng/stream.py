@@ -1,4 +1,4 @@
-"""The masks of a whole release from a recovered generator: contiguous where they are, searched for where they are not."""
+"""The masks of a whole release from a recovered generator: contiguous ones first, then by search."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def unmask(
         reach: how far to search behind the last one that fitted.
     """
     e = len(encodings)
-    shape: tuple[int, int, int] = encodings.shape[1:]  # type: ignore[assignment]
+    shape: tuple[int, int, int] = encodings.shape[1:]
     size, index = layout.size(shape), layout.index(shape)
     out = Unmasked(np.zeros(encodings.shape, np.float32), np.zeros(e, bool), np.full(e, -1, np.int64), [])
     unit = stream.convention.per_step

@@ -1,7 +1,7 @@
 """White-box tests of the masks themselves, where a scheme states them: milliseconds, on the sealed side only.
 
 1. Linear complexity (Berlekamp-Massey, Massey 1969): n bits of a secure generator have about n / 2; all bits of a
-   Mersenne Twister satisfy one recurrence of length 19,937 (twice that for some packings), an LFSR or xorshift a shorter one.
+   Mersenne Twister satisfy one recurrence of length 19,937 (a multiple for some packings), an LFSR a shorter one.
 2. Reuse: two encodings, or two runs, under the same mask (or its negative).
 3. Masks that depend on the image: correlation with the mixture's own values, unequal signs, neighbours that agree.
 """
@@ -195,8 +195,8 @@ def whitebox(
     else:
         longest = max((r["bits"] for r in report.details["linear_complexity"]), default=0)
         sentence = (
-            f"No linear recurrence in {longest:,} mask bits, no mask used twice, no dependence on the images; which is what "
-            "these tests can see."
+            f"No linear recurrence in {longest:,} mask bits, no mask used twice, no dependence on the images; which is "
+            "what these tests can see."
         )
     return Finding(
         status="broken" if report.broken else "no break found",

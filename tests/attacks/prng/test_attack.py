@@ -1,0 +1,126 @@
+"""The attack as the audit calls it: broken where the generator is a Mersenne Twister, and only there."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from ihaudit.attacks.base import NotApplicable, View
+from ihaudit.attacks.prng import Prng
+from ihaudit.attacks.prng.demix import demix
+from ihaudit.context import Context
+from ihaudit.metrics import ssim
+from ihaudit.registry import get
+from ihaudit.scheme import Knowledge
+from ihaudit.schemes.instahide import InstaHide
+from tests.attacks.prng.helpers import mixtures, natural
+
+LOW_HIGH = (-1.0, 1.0)
+
+
+def release(epochs: int = 6, n: int = 40, seed: int = 0, classes: int = 4, **options):  # type: ignore[no-untyped-def]
+    images, public = natural(n, seed), natural(300, seed + 1)
+    labels = np.arange(n, dtype=np.int64) % classes
+    made = InstaHide(epochs=epochs, **options).encode(images, labels, public, np.random.default_rng(seed))
+    return images, public, made
+
+
+def view(made, **more) -> View:  # type: ignore[no-untyped-def]
+    return View(made.encodings, made.labels, made.image_range, **more)
+
+
+def test_registered_with_what_it_needs() -> None:
+    a = get("attack", "prng")
+    assert a.id == "prng" and a.needs == frozenset({Knowledge.ENCODINGS}) and "quick" in a.profiles
+    assert a.title and a.reference
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("rng", "seed"), [("numpy", None), ("torch", 123_456_789)])
+def test_end_to_end(rng: str, seed: int | None) -> None:
+    images, public, made = release(k=4, rng=rng, rng_seed=seed)
+    out = Prng().run(view(made, public_set=public, similar=natural(400, 50)), Context(0))
+    assert out.broke is True
+    assert out.diagnostics["encodings_used"] <= 40
+    assert out.diagnostics["unmasked"] == len(made.encodings)
+    true = made.encodings * made.provenance.masks
+    assert out.unmasked is not None
+    np.testing.assert_allclose(out.unmasked, true, atol=1e-6)
+    origin = out.diagnostics["origin"]
+    assert origin["kind"] == ("SeedSequence" if seed is None else "init_genrand")
+    if seed is not None:
+        assert origin["seed"] == seed and origin["offset_words"] == 2 * (len(images) - 1)
+    # with the public set: exact for the images that were found
+    gap = ((out.images[:, None] - images[None]) ** 2).mean((2, 3, 4))
+    assert np.sqrt(gap.min(1)).max() < 0.01
+    assert len(set(gap.argmin(1).tolist())) == len(out.images) >= 38
+    json.dumps(out.diagnostics)
+    assert "CSPRNG" in out.sentence or "secure generator" in out.sentence
+
+
+@pytest.mark.slow
+def test_secure_generator_is_not_broken() -> None:
+    _, _, made = release(epochs=1, n=24, k=4, rng="secure")
+    out = Prng(human="no").run(view(made), Context(0))
+    assert out.broke is False
+    assert out.unmasked is None and len(out.images) == 0
+    assert out.sentence.startswith("No break found")
+    assert len(out.diagnostics["scanned"]) >= 4
+    assert all({"generator", "convention", "range", "outcome"} <= set(row) for row in out.diagnostics["scanned"])
+
+
+def test_seed_from_labels_alone() -> None:
+    _, _, made = release(k=4, rng="numpy", rng_seed=31_337, release_abs=True)
+    out = Prng().run(view(made), Context(0))
+    assert out.broke is True and out.diagnostics["origin"]["seed"] == 31_337 and out.unmasked is None
+
+
+def test_seed_from_labels_gives_the_masks() -> None:
+    _, _, made = release(k=4, rng="torch", rng_seed=271_828)
+    out = Prng(seedless="no").run(view(made), Context(0))
+    assert out.broke is True and out.diagnostics["origin"]["seed"] == 271_828
+    assert out.diagnostics["unmasked"] == len(made.encodings)
+
+
+def test_not_applicable_where_there_is_no_mask() -> None:
+    with pytest.raises(NotApplicable, match="no random sign mask"):
+        Prng().run(View(mixtures(12, 0), None, LOW_HIGH), Context(0))
+    with pytest.raises(NotApplicable, match="no random sign mask"):
+        Prng().run(View(np.abs(mixtures(12, 0)), None, LOW_HIGH), Context(0))
+    with pytest.raises(NotApplicable, match="not images"):
+        Prng().run(View(np.zeros((5, 100), np.float32)), Context(0))
+    with pytest.raises(NotApplicable, match="no encodings"):
+        Prng().run(View(np.zeros((0, 32, 32, 3), np.float32)), Context(0))
+
+
+def test_too_few_encodings_is_said() -> None:
+    x = mixtures(4, 0) * np.random.default_rng(0).choice([-1, 1], (4, 32, 32, 3))
+    out = Prng(human="no").run(View(x.astype(np.float32), None, LOW_HIGH), Context(0))
+    assert out.broke is False
+    assert "not possible" in out.diagnostics["scanned"][0]["outcome"]
+
+
+def test_demix_pairs_and_separates() -> None:
+    images, _, made = release(epochs=25, k=4, seed=3)
+    u = made.encodings * made.provenance.masks
+    found = demix(u, made.labels)
+    assert found is not None
+    gap = ((found.images[:, None] - (2 * images[None] - 1)) ** 2).mean((2, 3, 4))
+    match = gap.argmin(1)
+    assert len(set(match.tolist())) >= 38
+    truth = np.sort(made.provenance.sources, 1)
+    strong = made.provenance.coefficients.min(1) > 0.1
+    named = np.sort(np.append(match, -1)[found.members], 1)
+    assert (named == truth).all(1)[strong].mean() > 0.9
+    best = np.array(
+        [ssim(images[m][None], (found.images[i] / 2 + 0.5)[None].clip(0, 1))[0] for i, m in enumerate(match)]
+    )
+    assert best.mean() > 0.8
+
+
+def test_demix_finds_nothing_in_noise() -> None:
+    rng = np.random.default_rng(0)
+    y = rng.dirichlet(np.ones(4), 60).astype(np.float32)
+    assert demix(rng.standard_normal((60, 16, 16, 3)).astype(np.float32), y) is None
