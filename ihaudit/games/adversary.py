@@ -135,9 +135,10 @@ class Adversary:
         ctx: Context,
         rng: np.random.Generator,
         learner: Learner | None = None,
+        codes_per_family: int = 64,
     ) -> Adversary:
         """Train on rows of images of `pool`; `scaled` is the population in the scheme's range."""
-        families = tuple(components(scaled[pool], f) for f in FAMILIES)
+        families = tuple(components(scaled[pool], f, codes_per_family) for f in FAMILIES)
         if scaled.min() >= 0:  # the magnitude is the image itself
             families = families[:1]
         codes = np.concatenate([f.code(scaled) for f in families], axis=1)

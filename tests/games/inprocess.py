@@ -62,6 +62,14 @@ def setting(scheme: Any, name: str = "tiny", **fields: Any) -> GameSetting:
     return GameSetting(InProcess(scheme, public), images, labels, int(labels.max()) + 1, **fields)
 
 
+_SETTINGS: dict[tuple[int, str], GameSetting] = {}
+
+
+def shared_setting(scheme: Any, name: str) -> GameSetting:
+    """One setting per scheme object, so that games of several tests share what was trained."""
+    return _SETTINGS.setdefault((id(scheme), name), setting(scheme, name))
+
+
 def play(game: str, s: GameSetting, seed: int = 1, profile: str = "quick", **fields: Any) -> list[Finding]:
     """All findings of one game."""
     return get("game", game)().run(s, Context(seed, profile=profile, **fields))  # type: ignore[arg-type]

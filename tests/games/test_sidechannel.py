@@ -51,7 +51,7 @@ def test_a_leak_through_the_wrapping_is_caught_and_named(channel: str) -> None:
     s = setting(Custom(LEAKS[channel]))
     (f,) = play("side-channel", s)
     assert f.status == "broken", f.metrics
-    assert f.metrics["advantage"].low > 0.15
+    assert f.metrics["advantage"].low > 0.08  # a single bit of a whole call, for pairs of one class, is worth little
     assert channel in f.details["channels"]
     assert channel in f.sentence
 

@@ -6,11 +6,10 @@ images; `test_embedded` repeats the essentials on the embedded ones.
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 import pytest
 
+from ihaudit.games.base import GameSetting
 from ihaudit.schemes.constant import Constant
 from ihaudit.schemes.gaussian import Gaussian
 from ihaudit.schemes.identity import Identity
@@ -19,12 +18,15 @@ from ihaudit.schemes.instahide_inside import InstaHideInside
 from ihaudit.schemes.label_only import LabelOnly
 from ihaudit.schemes.mixup import MixUp
 from ihaudit.schemes.noise import Noise
-from tests.games.inprocess import play, setting
+from tests.games.inprocess import play, setting, shared_setting
 
 pytestmark = pytest.mark.data
 OPTIONS = {"train_rows": 3000, "trials": 1000}
-on_cifar = cache(lambda scheme: setting(scheme, "cifar"))  # one object per scheme, so that games share their training
 IDENTITY, INSTAHIDE6, NOISE, CONSTANT, LABEL = Identity(), InstaHide(k=6, epochs=1), Noise(), Constant(), LabelOnly()
+
+
+def on_cifar(scheme: object) -> GameSetting:
+    return shared_setting(scheme, "cifar")
 
 
 # scheme, least and greatest lower end of the instance advantage, status
