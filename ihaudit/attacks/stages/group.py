@@ -37,9 +37,13 @@ def group_encodings(
     seed: int,
     restarts: int = 3,
     n_private: int | None = None,
-    progress: Callable[[str, float | None], None] = lambda message, fraction=None: None,
+    linear: bool = False,
+    progress: Callable[[str, float | None], None] | None = None,
 ) -> Grouping:
-    """Clusters of every class from whitened squares float32 (E, D) and row weights (E,)."""
+    """Clusters of every class from whitened squares float32 (E, D) and row weights (E,).
+
+    `linear` says that features scale with lam (encodings without a mask) rather than with lam^2.
+    """
     usable = ~slots.shared if bool((~slots.shared).sum() > 0.3 * len(slots.shared)) else np.ones(len(slots.shared), bool)
     grams: dict[int, tuple[Tensor, Tensor, Tensor, NDArray[np.int64], NDArray[np.int64]]] = {}
 
@@ -55,7 +59,7 @@ def group_encodings(
             rows, cols = rows[keep], cols[keep]
             index = torch.from_numpy(rows).to(features.device)
             f = features[index]
-            scale = torch.from_numpy(slots.mass[rows, cols]).to(features.device) ** 2
+            scale = torch.from_numpy(slots.mass[rows, cols]).to(features.device) ** (1 if linear else 2)
             grams[c] = (f @ f.T, scale, weight[index], rows, cols)
         return grams[c]
 
@@ -86,5 +90,6 @@ def group_encodings(
                 members[rows, cols] = first + found.posterior.argmax(1).cpu().numpy()
                 scores.append(found.score)
         first += k
-        progress("grouping", (c + 1) / slots.classes)
+        if progress is not None:
+            progress("grouping", (c + 1) / slots.classes)
     return Grouping(members, of_class, sizes, scores)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 
 from ihaudit.attacks.base import stage
@@ -39,6 +38,7 @@ def grouping_anneal(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
         state.slots,
         seed=ctx.seed % 2**31,
         n_private=state.n_private,
+        linear=state.mask == "signed",
         progress=ctx.progress,
     )
     sizes = found.sizes
@@ -67,7 +67,8 @@ def coefficients_labels(state: State, ctx: Context) -> tuple[State, dict[str, An
 def recovery_em(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     """Spectral start (first time), annealed EM, then EM with masks inferred from their surroundings."""
     rows = state.decided()
-    values = state.values if len(rows) == len(state.values) else state.values[torch.from_numpy(rows).to(state.values.device)]
+    index = torch.from_numpy(rows).to(state.values.device)
+    values = state.values if len(rows) == len(state.values) else state.values[index]
     mixing = state.mixing(rows)
     first = state.estimate is None
     if first:
@@ -84,13 +85,12 @@ def recovery_em(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
         estimate = em.folded_em(values, mixing, estimate, temperatures=heats, reestimate_after=20)
     else:
         assert state.estimate is not None
-        index = torch.from_numpy(rows).to(values.device)
         estimate = em.Estimate(state.estimate.images, state.estimate.noise[index])
         heats = [1 + max(0.0, 1 - i / 6) for i in range(8)]
         estimate = em.folded_em(values, mixing, estimate, temperatures=heats)
     estimate, signs = em.coupled_em(values, mixing, estimate, state.shape, steps=10)
     noise = torch.full((len(state.values),), float(estimate.noise.mean()), device=values.device)
-    noise[torch.from_numpy(rows).to(values.device)] = estimate.noise
+    noise[index] = estimate.noise
     full = em.Estimate(estimate.images, noise)
     diagnostics = {
         "encodings_used": len(rows),
