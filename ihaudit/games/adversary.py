@@ -12,7 +12,7 @@ difference s(x_hat, x0) - s(x_hat, x1) > 0 is an answer without any choice left,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -169,16 +169,28 @@ class Adversary:
         keep = rng.permutation(len(rows.pixels))[:2500]
         real = rows.images[keep]
         decoys = [same_label_partner(real, pool, setting.labels, rng) for _ in range(2)]
-        parts = self._parts(rows.pixels[keep], predicted[keep], [real, *decoys])
-        d = np.concatenate([parts[:, 0] - parts[:, i + 1] for i in range(len(decoys))]).astype(np.float64)
-        spread = d.std(0)
+        # The likelihood is calibrated on one half of the images and weighed on the other: weighed where it was fitted
+        # it looks better than it is, and drowns the filters wherever the signal is weak.
+        parts = np.zeros((len(keep), len(decoys) + 1, len(self.bank) + 1), np.float32)
+        d = self.bits.shape[1]
+        side = rng.permutation(len(self.scaled)) % 2 == 0
+        for half in (True, False):
+            rest = side[rows.images] != half
+            slope, precision = _calibrate(predicted[rest, d:], self.codes[rows.images[rest]])
+            mine = np.flatnonzero(side[real] == half)
+            other = replace(self, slope=slope, precision=precision)
+            parts[mine] = other._parts(
+                rows.pixels[keep[mine]], predicted[keep[mine]], [c[mine] for c in (real, *decoys)]
+            )
+        x = np.concatenate([parts[:, 0] - parts[:, i + 1] for i in range(len(decoys))]).astype(np.float64)
+        spread = x.std(0)
         use = np.flatnonzero(spread > 1e-7)
         if not len(use):
             return self.bank.only([]), np.zeros(1, np.float32)
-        w = _antisymmetric(d[:, use] / spread[use])
+        w = _antisymmetric(x[:, use] / spread[use])
         strong = np.abs(w) >= PRUNE * np.abs(w).max()
         use = use[strong]
-        w = _antisymmetric(d[:, use] / spread[use]) / spread[use]
+        w = _antisymmetric(x[:, use] / spread[use]) / spread[use]
         last = parts.shape[2] - 1
         filters = [int(i) for i in use if i < last]
         weights = np.r_[w[use < last], w[use == last] if last in use else 0.0].astype(np.float32)
@@ -245,7 +257,7 @@ def _calibrate(predicted: Float32, codes: Float32) -> tuple[Float32, Float32]:
     e = predicted - c @ slope
     cov = np.cov(e, rowvar=False).reshape(d, d)
     scale = float(np.trace(cov)) / d
-    if scale < 1e-12:  # constant predictions: no information, and no likelihood
+    if scale < 1e-12 or n <= 2:  # constant predictions: no information, and no likelihood
         return slope.astype(np.float32) * 0, np.zeros((d, d), np.float32)
     precision = np.linalg.inv(0.95 * cov + 0.05 * scale * np.eye(d))
     return slope.astype(np.float32), precision.astype(np.float32)

@@ -157,7 +157,8 @@ def curve(scores: NDArray, positive: NDArray, points: int = 200) -> dict[str, li
 
 def fingerprint(setting: GameSetting) -> int:
     """A number that changes with the population and the scheme's parameters (part of every checkpoint's key)."""
-    words = (setting.images.shape, setting.key, sorted((k, repr(v)) for k, v in setting.parameters.items()))
+    plain = sorted((k, repr(v)) for k, v in setting.parameters.items() if isinstance(v, (bool, int, float, str)))
+    words = (setting.images.shape, setting.key, plain)  # a set's repr would change from one process to the next
     crc = zlib.crc32(setting.images[:: max(1, len(setting.images) // 64)].tobytes())
     return zlib.crc32(repr(words).encode(), crc)
 
