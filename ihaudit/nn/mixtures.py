@@ -38,7 +38,7 @@ class MixtureConfig:
 
 @dataclass(frozen=True)
 class Batch:
-    """Signed mixtures (B, 3, H, W) float32 on [-1, 1], the known part of each (zeros for none), and where that is none."""
+    """Signed mixtures (B, 3, H, W) float32 on [-1, 1], the known part of each (zeros for none), where that is none."""
 
     mixture: Tensor
     known: Tensor

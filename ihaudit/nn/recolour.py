@@ -92,7 +92,7 @@ class Recolour(nn.Module):
 
 
 def _features(magnitude: Tensor, known: Tensor) -> Tensor:
-    """(B, 10, H, W): |m| and the known part in units of each image's own RMS, log |m| (zero crossings stand out), scale."""
+    """(B, 10, H, W): |m| and the known part in units of the image's RMS, log |m| (shows zero crossings), the RMS."""
     scale = magnitude.square().mean((1, 2, 3), keepdim=True).sqrt() + _EPS
     relative = magnitude / scale
     log = (relative + 0.01).log() * 0.5

@@ -52,7 +52,7 @@ class TrainConfig:
 
 
 def rate_at(step: int, config: TrainConfig) -> float:
-    """The learning rate: linear warm-up, constant, linear cool-down (so a longer run can take over a shorter one's start)."""
+    """Linear warm-up, constant, linear cool-down: a longer run can take over a shorter one's start."""
     up, down = max(1, config.warm_up * config.steps), max(1, config.cool_down * config.steps)
     return config.rate * min(1.0, (step + 1) / up, max(0.0, (config.steps - step) / down))
 
@@ -63,8 +63,10 @@ class _Run:
     def __init__(self, config: TrainConfig) -> None:
         torch.manual_seed(config.seed)  # initial weights only; batches have generators of their own
         self.config = config
-        self.net = Recolour(config.network).to(config.device, memory_format=torch.channels_last)
-        self.mean = Recolour(config.network).to(config.device, memory_format=torch.channels_last)
+        self.net = Recolour(config.network).to(config.device)
+        self.mean = Recolour(config.network).to(config.device)
+        for net in (self.net, self.mean):
+            net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.mean.load_state_dict(self.net.state_dict())
         self.critic = Critic().to(config.device)
         self.optimiser = torch.optim.AdamW(
@@ -179,8 +181,8 @@ def train(
             _save(run.state(), checkpoint)
         left = (config.steps - run.step) * run.seconds / run.step
         log(
-            f"step {run.step}/{config.steps}: loss {figures['train_loss']:.4f}, held out {figures['loss']:.4f}; signs right "
-            f"(weighted by |m|) {figures['best']:.3f} up to global sign, {figures['guessed']:.3f} with it, "
+            f"step {run.step}/{config.steps}: loss {figures['train_loss']:.4f}, held out {figures['loss']:.4f}; "
+            f"signs right (weighted by |m|) {figures['best']:.3f} up to global sign, {figures['guessed']:.3f} with it, "
             f"{figures['known']:.3f} with a part known; {left / 60:.0f} min left"
         )
         since = len(run.history) - 1 - int(np.argmin([h["loss"] for h in run.history]))

@@ -49,7 +49,8 @@ def train_unmask(
         log,
     )
     facts = {
-        "trained_on": "cifar10_train20k (first 10,000), cifar100_train5k, imagenet_patches (4,295 patches; the split is ihaudit.nn.sources.load_split)",
+        "trained_on": "cifar10_train20k (first 10,000), cifar100_train5k, imagenet_patches (4,295 patches, of "
+        "photographs none of which is held out); the split is ihaudit.nn.sources.load_split",
         "command": " ".join(["ihaudit", *sys.argv[1:]]),
         "training": asdict(config),
         "mixtures": asdict(mixing),
@@ -67,8 +68,8 @@ def held_out_figures(net: Recolour, split: Split, device: str = "cpu") -> dict[s
 
     Returns:
         {"cifar": ..., "photographs": ...} by what the public images are (the first image of each mixture is CIFAR):
-        ``signs`` (share right, weighted by |m|, up to the global sign), ``signs_with_global``, ``signs_part_known``, and
-        ``ssim`` (pinned) of the recoloured mixture.
+        ``signs`` (share right, weighted by |m|, up to the global sign), ``signs_with_global``, ``signs_part_known``,
+        and ``ssim`` (pinned) of the recoloured mixture.
     """
     out, half = {}, len(split.held_cifar) // 2
     for name, pool in (("cifar", split.held_cifar), ("photographs", split.held_patches)):

@@ -25,8 +25,10 @@ from ihaudit.worker import peak_memory_mb, reset_peak_memory
 from tests.data import DATA
 
 HEAD = (
-    "| public | k | private | attack | all found | half found | found, λ > 0.05 | false per encoding | λ error | signs right | "
-    "SSIM mixture | SSIM private: mean | median | above 0.5 | flat colour | CPU s | wall s | MB |\n" + "|---" * 18 + "|"
+    "| public | k | private | attack | all found | half found | found, λ > 0.05 | false per encoding | λ error | "
+    "signs right | SSIM mixture | SSIM private: mean | median | above 0.5 | flat colour | CPU s | wall s | MB |\n"
+    + "|---" * 18
+    + "|"
 )
 
 
@@ -53,7 +55,7 @@ def view_of(r: Release, public: np.ndarray | None) -> View:
 
 
 def public_found(output: AttackOutput, r: Release) -> dict[str, float]:
-    """Shares of encodings whose public images are all, at least half found; of images with lambda > 0.05; false ones."""
+    """Shares of encodings whose public images are all, at least half found; of strong images; false ones."""
     p = r.provenance
     assert p is not None and p.public_sources is not None and p.public_coefficients is not None
     every = half = false = strong = strong_found = 0

@@ -64,7 +64,7 @@ class SingleAttack:
 
     id: ClassVar[str] = "single"
     title: ClassVar[str] = (
-        "one encoding is enough when the public set is known: recolour, match public images, subtract"
+        "single encodings, public set known: undo the mask, find the public images mixed in, subtract"
     )
     reference: ClassVar[str] = "Carlini et al. 2021, section 4.8.1"
     needs: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.ENCODINGS, Knowledge.PUBLIC_SET})

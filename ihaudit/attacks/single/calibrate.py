@@ -35,7 +35,7 @@ def calibrate(
     mixture = torch.einsum("bk,bkchw->bchw", weights, x)
     magnitude = mixture.abs()
 
-    logits = recolourer.logits(magnitude)
+    logits = recolourer.logits(magnitude, mirror=True)
     mean, _ = mean_and_variance(logits, magnitude)
     side = torch.where((mean * mixture).sum((1, 2, 3), keepdim=True) < 0, -1.0, 1.0)
     right = ((logits * side * mixture > 0) * magnitude).sum((1, 2, 3)) / magnitude.sum((1, 2, 3))

@@ -14,7 +14,8 @@ from ihaudit.release import FloatArray
 
 #: Public images of one block, and the number up to which their coefficients are kept between rounds.
 BLOCK, KEPT = 4096, 20_480
-#: The best scores that do not count when the spread of an encoding's scores by chance is measured, and the fewest that must.
+#: How many of the best scores do not count when the spread of an encoding's scores by chance is measured, and the
+#: smallest public set in which it is.
 _TRUE_AT_MOST, _FEWEST = 12, 100
 #: Least noise of a band, as a share of the mean over bands: nothing is noiseless.
 _FLOOR = 0.02
@@ -24,7 +25,8 @@ _FLOOR = 0.02
 class Response:
     """What the network makes of a component of a mixture, per basis coefficient.
 
-    A residual is ``gain * lambda * image + noise``; the noise has the power `power` up to a factor per encoding and band.
+    A residual is ``gain * lambda * image + noise``; the noise has the power `power` up to a factor per encoding
+    and band.
 
     Attributes:
         gain: (P,) share of a true component that survives in the posterior mean.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-#: Values count as known from this certainty |P(+) - P(-)| on; the weight of pairs that are not, so that a fit always exists.
+#: Values count as known from this certainty |P(+) - P(-)| on; pairs that are not keep a small weight, so that a fit
+#: always exists.
 _SURE, _UNSURE_WEIGHT = 0.8, 0.01
 _ROUNDS = 4
 
@@ -15,10 +16,10 @@ def fit_coefficients(
 ) -> Tensor:
     """Robust least squares on differences of neighbouring pixels whose signs are both known.
 
-    Differences, because what is not explained (the private image) is a photograph: its neighbouring pixels are alike, its
-    differences nearly uncorrelated and mostly small, and where they are large (edges) absolute deviations, here by
-    re-weighting, keep them from pulling the fit.  Values of doubtful sign are left out: their posterior mean is shrunk,
-    which would bias every coefficient downwards.
+    Differences, because what is not explained (the private image) is a photograph: its neighbouring pixels are alike,
+    its differences nearly uncorrelated and mostly small, and where they are large (edges) absolute deviations, here
+    by re-weighting, keep them from pulling the fit.  Values of doubtful sign are left out: their posterior mean is
+    shrunk, which would bias every coefficient downwards.
 
     Args:
         logits, magnitude: (R, C, H, W).

@@ -1,9 +1,10 @@
 """Which public images are in a mixture, and with what coefficients: matched filters, beam search, joint re-fits.
 
-Carlini et al. 2021, section 4.8.1: compare the recoloured mixture with every public image, subtract the most similar one,
-recurse.  Here similarity is a whitened matched filter calibrated on own mixtures (scores are standard normal for images
-that are not in the mixture), coefficients are fitted jointly instead of guessed as 1/k, the network looks again at the
-encoding after every image found, several hypotheses are kept, and early choices are revised in the light of later ones.
+Carlini et al. 2021, section 4.8.1: compare the recoloured mixture with every public image, subtract the most similar
+one, recurse.  Here similarity is a whitened matched filter calibrated on own mixtures (scores are standard normal for
+images that are not in the mixture), coefficients are fitted jointly instead of guessed as 1/k, the network looks again
+at the encoding after every image found, several hypotheses are kept, and early choices are revised in the light of
+later ones.
 """
 
 from __future__ import annotations
@@ -53,7 +54,6 @@ class Matches:
         coefficients, scores: float32 (E, limit), 0 where members is -1.
         logits: float32 (E, C, H, W) sign log odds given the known part.
         known: float32 (E, C, H, W) the part of the mixture that is explained.
-        sign: float32 (E,) the global sign chosen relative to the network's blind guess.
     """
 
     members: Tensor
@@ -61,7 +61,6 @@ class Matches:
     scores: Tensor
     logits: Tensor
     known: Tensor
-    sign: Tensor
 
 
 @dataclass(eq=False)
@@ -75,7 +74,6 @@ class _Beam:
     scores: Tensor  # (R, limit) when each member was last chosen
     images: Tensor  # (R, limit, C, H, W)
     logits: Tensor
-    side: Tensor
 
     def take(self, index: Tensor) -> _Beam:
         return _Beam(*(getattr(self, f)[index] for f in self.__dataclass_fields__))
@@ -93,7 +91,6 @@ class Matcher:
     ) -> None:
         self.recolourer, self.candidates, self.calibration, self.config = recolourer, candidates, calibration, config
         self.threshold = math.sqrt(2 * math.log(max(2, len(candidates)))) + config.excess
-        self.budget: Tensor | None = None
 
     def run(self, magnitude: Tensor, progress: Callable[[float], None] = lambda _: None) -> Matches:
         """`magnitude`: float32 (E, C, H, W), |m| of images on [-1, 1]."""
@@ -113,21 +110,19 @@ class Matcher:
         for sweep in range(self.config.sweeps):
             progress((self.config.limit + sweep) / rounds)
             self._revise(beam, last=sweep == self.config.sweeps - 1)
-        best = self._choose(beam)
-        return self._answer(best)
+        return self._answer(beam.take(_survivors(beam, 1)))
 
     # -- steps ------------------------------------------------------------------------------------------------------
 
     def _begin(self) -> _Beam:
         """The first image, under both global signs."""
         e, limit, shape = len(self.magnitude), self.config.limit, self.magnitude.shape[1:]
-        logits = self.recolourer.logits(self.magnitude)
+        logits = self.recolourer.logits(self.magnitude, mirror=True)
         mean, _ = mean_and_variance(logits, self.magnitude)
         both = torch.cat([mean, -mean])
         score, index, c = self._search(both - self.candidates.mean, self.calibration.blind, self.config.beam, None)
         # (2E, beam) -> (E, 2 * beam)
         score, index, c = (torch.cat([t[:e], t[e:]], 1) for t in (score, index, c))
-        side = torch.cat([torch.ones(e, self.config.beam), -torch.ones(e, self.config.beam)], 1)[:, : score.shape[1]]
         top = score.topk(min(self.config.beam, score.shape[1]), dim=1).indices
         n = top.shape[1]
         row = torch.arange(e).repeat_interleave(n)
@@ -138,13 +133,12 @@ class Matcher:
         images = torch.zeros(e * n, limit, *shape)
         images[:, 0] = self.candidates.images(members[:, 0])
         value = score.gather(1, top).reshape(-1)
-        sides = side.gather(1, top).reshape(-1)
         scores = torch.zeros(e * n, limit)
         scores[:, 0] = value
-        return _Beam(row, members, coefficients, value.clamp_min(0) ** 2, scores, images, logits[row], sides)
+        return _Beam(row, members, coefficients, value.clamp_min(0) ** 2, scores, images, logits[row])
 
-    def _look(self, beam: _Beam) -> None:
-        beam.logits = self.recolourer.logits(self.magnitude[beam.row], beam.known)
+    def _look(self, beam: _Beam, *, mirror: bool = False) -> None:
+        beam.logits = self.recolourer.logits(self.magnitude[beam.row], beam.known, mirror=mirror)
 
     def _residual(self, beam: _Beam, without: int | None = None) -> Tensor:
         """Posterior mean minus the explained part (optionally without one member), centred: (R, P)."""
@@ -224,16 +218,13 @@ class Matcher:
             beam.scores[:, slot] = torch.where(keep, score[:, 0], 0.0)
         beam.score = beam.scores.clamp_min(0).square().sum(1)
         for _ in range(2):
-            self._look(beam)
+            self._look(beam, mirror=last)
             self._refit(beam)
-
-    def _choose(self, beam: _Beam) -> _Beam:
-        return beam.take(_survivors(beam, 1))
 
     def _answer(self, beam: _Beam) -> Matches:
         order = beam.coefficients.argsort(1, descending=True)
-        parts = (t.gather(1, order) for t in (beam.members, beam.coefficients, beam.scores))
-        return Matches(*parts, beam.logits, beam.known, beam.side)
+        members, c, scores = (t.gather(1, order) for t in (beam.members, beam.coefficients, beam.scores))
+        return Matches(members, c, scores, beam.logits, beam.known)
 
 
 def _survivors(beam: _Beam, count: int) -> Tensor:

@@ -20,21 +20,20 @@ class Recolourer:
         device: torch device.
         batch: images at a time; smaller batches are filled up, because a convolution of a new shape costs more to set
             up than these to compute.
-        mirror: average the log odds with those of the mirrored encoding; twice the time, slightly better.
     """
 
     net: Recolour
     device: str = "cpu"
     batch: int = 32
-    mirror: bool = False
 
     @torch.inference_mode()
-    def logits(self, magnitude: Tensor, known: Tensor | None = None) -> Tensor:
+    def logits(self, magnitude: Tensor, known: Tensor | None = None, *, mirror: bool = False) -> Tensor:
         """Log odds of a positive sign.
 
         Args:
             magnitude: float32 (B, C, H, W), |m| of images mixed on [-1, 1]; C is 1 or 3.
             known: the part of m that is known, same shape; None for nothing.
+            mirror: average with the log odds of the mirrored encoding: twice the time, slightly better.
 
         Returns:
             float32 (B, C, H, W) on the CPU.
@@ -42,12 +41,12 @@ class Recolourer:
         if known is None:
             known = torch.zeros_like(magnitude)
         parts = [
-            self._part(magnitude[i : i + self.batch], known[i : i + self.batch])
+            self._part(magnitude[i : i + self.batch], known[i : i + self.batch], mirror)
             for i in range(0, len(magnitude), self.batch)
         ]
         return torch.cat(parts) if parts else torch.zeros_like(magnitude)
 
-    def _part(self, magnitude: Tensor, known: Tensor) -> Tensor:
+    def _part(self, magnitude: Tensor, known: Tensor, mirror: bool) -> Tensor:
         count, channels, height, width = magnitude.shape
         if count < self.batch:
             filler = magnitude.new_zeros(self.batch - count, channels, height, width)
@@ -55,7 +54,7 @@ class Recolourer:
         pad = (0, -width % MULTIPLE, 0, -height % MULTIPLE)
         x, y = (F.pad(t.to(self.device).expand(-1, 3, -1, -1), pad, mode="replicate") for t in (magnitude, known))
         out = self._forward(x, y)
-        if self.mirror:
+        if mirror:
             again = self._forward(x.flip(-1), y.flip(-1)).flip(-1)
             # Where nothing is known the two looks may settle on opposite global signs.
             agree = (x * torch.tanh(out / 2) * torch.tanh(again / 2)).mean((1, 2, 3), keepdim=True)

@@ -28,8 +28,8 @@ from ihaudit.results import StageRecord
 if TYPE_CHECKING:
     from ihaudit.attacks.single import RecolourAttack, SingleAttack
 
-#: Encodings attacked at most, by profile: the first ones in release order, so that with one encoding per image every private
-#: image has its turn.  Undone masks are scored on the first 2,000 only.
+#: Encodings attacked at most, by profile: the first ones in release order, so that with one encoding per image every
+#: private image has its turn.  Undone masks are scored on the first 2,000 only.
 RECOLOURED = {"quick": 500, "standard": 2000, "full": 2000}
 MATCHED = {"quick": 50, "standard": 200, "full": 1000}
 SEARCH = {"quick": MatchConfig(beam=2, branch=1, sweeps=1), "standard": MatchConfig(), "full": MatchConfig(beam=6)}
@@ -74,8 +74,8 @@ def recolour(attack: RecolourAttack, view: View, ctx: Context) -> AttackOutput:
         unmasked=_unmasked(view, magnitude, logits, units),
         diagnostics=_diagnostics(view, count, certainty, attack.weights),
         stages=clock.records,
-        sentence=f"The network undid the sign masks of {count} encodings; it is sure of {certainty.mean():.0%} of them by its own "
-        "estimate (share of bits, weighted by magnitude).",
+        sentence=f"The network undid the sign masks of {count} encodings; by its own estimate {certainty.mean():.0%} "
+        "of the bits, weighted by magnitude, are right.",
     )
 
 
@@ -123,8 +123,8 @@ def single(attack: SingleAttack, view: View, ctx: Context) -> AttackOutput:
             "public_coefficients": np.round(coefficients[:200].astype(float), 4).tolist(),
         },
         stages=clock.records,
-        sentence=f"From one encoding each, {explained.mean():.1f} public images per encoding were identified among {len(public):,} "
-        f"and subtracted ({count} encodings).",
+        sentence=f"From one encoding each, {explained.mean():.1f} public images per encoding were identified among "
+        f"{len(public):,} and subtracted ({count} encodings).",
     )
 
 
@@ -183,7 +183,8 @@ def _public(view: View) -> FloatArray:
         )
     if public.shape[1:] != np.shape(view.encodings)[1:]:
         raise NotApplicable(
-            f"public images of shape {public.shape[1:]} cannot be subtracted from encodings of {np.shape(view.encodings)[1:]}"
+            f"public images of shape {public.shape[1:]} cannot be subtracted from encodings of shape "
+            f"{np.shape(view.encodings)[1:]}"
         )
     return public
 
@@ -215,7 +216,7 @@ def _as_published(
 
 def _blind(recolourer: Recolourer, magnitude: Tensor, ctx: Context) -> Tensor:
     ctx.progress(f"recovering the masks of {len(magnitude)} encodings", 0.0)
-    return recolourer.logits(magnitude)
+    return recolourer.logits(magnitude, mirror=True)
 
 
 def _certainty(logits: Tensor, magnitude: FloatArray) -> NDArray[np.float32]:

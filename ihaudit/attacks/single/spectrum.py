@@ -1,7 +1,7 @@
 """The basis in which images are compared: cosine transform over space, decorrelated colours, frequency bands.
 
-Natural images are nearly uncorrelated there (Field 1987), so dividing by the power per coefficient is whitening, which is
-what makes a matched filter optimal: plain correlation is dominated by the few strong low frequencies that all
+Natural images are nearly uncorrelated there (Field 1987), so dividing by the power per coefficient is whitening, which
+is what makes a matched filter optimal: plain correlation is dominated by the few strong low frequencies that all
 photographs share.
 """
 

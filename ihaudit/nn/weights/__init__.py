@@ -60,7 +60,7 @@ def load_unmask(path: Path | None = None, device: str = "cpu") -> Recolour:
         path = FOLDER / "unmask.safetensors"
         if not path.exists():
             raise NotApplicable(
-                "this installation has no weights for mask recovery; train them by `ihaudit train unmask`"
+                "this installation has no weights for mask recovery; train some by `ihaudit train unmask`"
             )
     try:
         net = Recolour(RecolourConfig(**_network(card(path)["network"])))

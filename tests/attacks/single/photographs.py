@@ -10,7 +10,7 @@ import skimage.data
 
 @cache
 def crops(role: str, n: int, side: int = 32, seed: int = 0) -> np.ndarray:
-    """float32 (n, side, side, 3) in [0, 1]: random squares of random sizes, reduced; private and public photographs differ."""
+    """float32 (n, side, side, 3) in [0, 1]: random squares, reduced; private and public photographs differ."""
     from PIL import Image
 
     rng = np.random.default_rng([seed, role == "private"])
