@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ihaudit.attacks.base import View
 from ihaudit.attacks.prng.demix import Demixed, Whitener, demix
-from ihaudit.attacks.prng.public import Matcher, exact, fit_public, sign_by_public
+from ihaudit.attacks.prng.public import Matcher, exact, fit_public, sign_by_public, without_public
 from ihaudit.attacks.prng.stream import Unmasked
 from ihaudit.context import Context
 from ihaudit.release import FloatArray
@@ -110,13 +110,16 @@ def images_from(unmasked: Unmasked, view: View, ctx: Context, matcher: Matcher |
         whitener = (
             Whitener(_scaled(view.similar, view)) if view.similar is not None and len(view.similar) > 500 else None
         )
-        result = demix(u, labels, whitener=whitener)
+        if matcher is not None and float((1 - labels.sum(1)).mean()) > 0.02:
+            result = demix(without_public(u, labels, matcher), labels, whitener=matcher.whiten)
+        else:
+            result = demix(u, labels, whitener=whitener)
     if result is None or labels is None:
         return _singles(u, known, labels, view, ctx, matcher)
     rest = 1 - labels.sum(1).astype(np.float64)
     variant, extra = "least-squares", ""
     if matcher is not None and float(rest.mean()) > 0.02:
-        result, fit = exact(u, result, rest, matcher, progress=ctx.progress)
+        result, fit = exact(u, labels, result, matcher, progress=ctx.progress)
         variant = "exact"
         extra = (
             f", after {int((fit.index >= 0).sum()):,} public images were recognised in the mixtures and taken out "

@@ -28,6 +28,7 @@ class Demixed:
         members: int64 (E, s) indices into images, -1 for none.
         coefficients: float32 (E, s).
         noise: float64 (E,) residual standard deviation of each encoding (what the public images leave).
+        classes: int64 (N,) the class of each image.
         diagnostics: JSON-able.
     """
 
@@ -35,6 +36,7 @@ class Demixed:
     members: NDArray[np.int64]
     coefficients: NDArray[np.float32]
     noise: NDArray[np.float64]
+    classes: NDArray[np.int64]
     diagnostics: dict[str, Any] = field(default_factory=dict)
 
 
@@ -116,7 +118,7 @@ def _grow(
             free[members] = False
 
 
-def _pick(
+def pick(
     z: NDArray[np.float32],
     labels: NDArray[np.float64],
     centres: NDArray[np.float32],
@@ -277,7 +279,7 @@ def demix(unmasked: FloatArray, labels: FloatArray, *, whitener: Whitener | None
     weights = np.zeros((e, slots))
     for _ in range(6):
         before = members
-        members, weights = _pick(z, y, centres, classes, slots)
+        members, weights = pick(z, y, centres, classes, slots)
         changes.append(float((members != before).any(1).mean()))
         if changes[-1] < 1e-3:
             break
@@ -292,5 +294,6 @@ def demix(unmasked: FloatArray, labels: FloatArray, *, whitener: Whitener | None
         members,
         weights.astype(np.float32),
         noise,
+        classes,
         {"images": len(clusters), "slots": slots, "reassigned": [round(v, 4) for v in changes]},
     )

@@ -173,6 +173,16 @@ def explains(seed: int, target: LabelTarget) -> bool:
     return confirm(seed, target) >= _CONFIRM + 8
 
 
+def prepare(
+    target: LabelTarget, rows: int, skip: int
+) -> tuple[NDArray[np.int32], int, NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """What the filter compares: accepted-pair numbers, attempts, smaller and larger coefficients, tolerances."""
+    wanted, index = choose_rows(target, rows, skip)
+    low, high = target.low[index].astype(np.float32), target.high[index].astype(np.float32)
+    tolerance = (high * np.float32(3e-7) + np.float32(2 * target.precision)).astype(np.float32)
+    return wanted, _tries(int(wanted.max())), low, high, tolerance
+
+
 def scan(
     target: LabelTarget,
     *,
@@ -193,10 +203,7 @@ def scan(
     """
     if not target.usable:
         return []
-    wanted, index = choose_rows(target, rows, skip)
-    tries = _tries(int(wanted.max()))
-    low, high = target.low[index].astype(np.float32), target.high[index].astype(np.float32)
-    tolerance = (high * np.float32(3e-7) + np.float32(2 * target.precision)).astype(np.float32)
+    wanted, tries, low, high, tolerance = prepare(target, rows, skip)
     starts = list(range(first, last, CHUNK))
     done = [0]
 

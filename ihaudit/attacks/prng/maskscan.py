@@ -208,6 +208,22 @@ def _confirm(seeds, owner, n, masks, parity, allowed, keep):  # type: ignore[no-
         keep[s] = wrong <= allowed
 
 
+def stack(targets: list[MaskTarget]) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """The first-pass parities of all targets: masks uint32 (groups, 624, 8) and the wanted bits uint32 (groups,)."""
+    masks = np.ascontiguousarray(np.stack([t.masks[:FILTER].T for t in targets]))
+    wanted = np.array([sum(int(b) << i for i, b in enumerate(t.parity[:FILTER])) for t in targets], np.uint32)
+    return masks, wanted
+
+
+def confirm(seeds: NDArray[np.uint32], owner: NDArray[np.int64], targets: list[MaskTarget]) -> list[tuple[int, int]]:
+    """Those (seed, target) pairs of which at most 8 % of the further parities disagree."""
+    more = np.stack([t.masks[FILTER:] for t in targets])
+    parity = np.stack([t.parity[FILTER:] for t in targets]).astype(np.uint8)
+    keep = np.zeros(len(seeds), np.uint8)
+    _confirm(seeds, owner, len(seeds), more, parity, int(0.08 * more.shape[1]), keep)
+    return [(int(seeds[i]), int(owner[i])) for i in np.flatnonzero(keep)]
+
+
 def scan(
     targets: list[MaskTarget],
     *,
@@ -220,11 +236,7 @@ def scan(
 
     By chance one of 2^32 seeds passes with probability below 2^-40 (8 parities exactly, 88 of 96 more).
     """
-    masks = np.ascontiguousarray(np.stack([t.masks[:FILTER].T for t in targets]))
-    wanted = np.array([sum(int(b) << i for i, b in enumerate(t.parity[:FILTER])) for t in targets], np.uint32)
-    more = np.stack([t.masks[FILTER:] for t in targets])
-    parity = np.stack([t.parity[FILTER:] for t in targets]).astype(np.uint8)
-    allowed = int(0.08 * more.shape[1])
+    masks, wanted = stack(targets)
     starts = list(range(first, last, CHUNK))
     done = [0]
 
@@ -233,11 +245,10 @@ def scan(
         size = CHUNK // 64 * len(targets)
         out, owner = np.empty(size, np.uint32), np.empty(size, np.int64)
         n = min(size, int(_filter(start, count, masks, wanted, out, owner)))
-        keep = np.zeros(n, np.uint8)
-        _confirm(out, owner, n, more, parity, allowed, keep)
+        hits = confirm(out[:n], owner[:n], targets)
         done[0] += 1
         if progress and done[0] % 16 == 0:
             progress("scanning seeds by masks", done[0] / len(starts))
-        return [(int(out[i]), int(owner[i])) for i in np.flatnonzero(keep)]
+        return hits
 
     return sorted(h for part in parallel(one, starts, threads) for h in part)

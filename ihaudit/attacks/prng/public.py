@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from ihaudit.attacks.prng.demix import Demixed, Whitener, design, weighted_least_squares
+from ihaudit.attacks.prng.demix import Demixed, Whitener, design, pick, weighted_least_squares
 from ihaudit.context import Progress
 from ihaudit.release import FloatArray
 
@@ -113,9 +113,10 @@ def fit_public(
             gram = (a @ a.T).astype(np.float64)
             upper = np.linalg.cholesky(gram + 1e-7 * np.trace(gram) / len(gram) * np.eye(len(gram))).T
             solution, _ = nnls(upper, np.linalg.solve(upper.T, (a @ z[i]).astype(np.float64)))
-            # a stranger among the candidates gets a weight of its noise: residual over norm
+            # a stranger among the candidates gets a weight of its noise, residual over norm; the best of 10,000
+            # strangers four of those
             noise = float(np.linalg.norm(z[i] - solution.astype(np.float32) @ a)) / np.sqrt(z.shape[1])
-            keep = solution > np.maximum(_LEAST, 3.5 * noise / matcher.norm[pool])
+            keep = solution > np.maximum(_LEAST, 4.8 * noise / matcher.norm[pool])
             pick = np.flatnonzero(keep)
             pick = pick[np.argsort(-solution[pick])][:width]
             if len(pick):
@@ -129,31 +130,61 @@ def fit_public(
     return PublicFit(index, weight)
 
 
+def without_public(u: FloatArray, labels: FloatArray, matcher: Matcher) -> NDArray[np.float32]:
+    """Mixtures with every public image that shows replaced by the mean public image, private images being the noise.
+
+    float32 (E, H, W, C) in, the same out: easier to group than the mixtures themselves.
+    """
+    every = np.ones(len(u))
+    fit = fit_public(u, every, matcher)
+    fit = fit_public(u, every, matcher, fit)
+    rest = (1 - labels.sum(1)).astype(np.float32)
+    flat = np.asarray(u, np.float32).reshape(len(u), -1) - fit.part(matcher.public, slice(None))
+    return (
+        flat + np.minimum(rest, fit.weight.sum(1).astype(np.float32))[:, None] * matcher.mean.reshape(1, -1)
+    ).reshape(u.shape)
+
+
 def exact(
     u: FloatArray,
+    labels: FloatArray,
     result: Demixed,
-    rest: NDArray[np.float64],
     matcher: Matcher,
     *,
-    rounds: int = 3,
+    rounds: int = 4,
     progress: Progress | None = None,
 ) -> tuple[Demixed, PublicFit]:
-    """Alternate between public weights given private images and private images given public weights.
+    """Alternate between public weights given private images, and pairing and private images given public weights.
+
+    Args:
+        u: float32 (E, H, W, C) unmasked mixtures.
+        labels: float (E, n_classes).
+        result: from `demix`.
+        matcher: of the public set.
+        rounds: at most; stops once the median residual is rounding.
 
     Returns the private images at the fixed point (exact up to float32 where all public images were found) and the
     public images of every encoding.
     """
     flat = np.asarray(u, np.float32).reshape(len(u), -1)
     images = result.images.reshape(len(result.images), -1)
-    c = design(result.members, result.coefficients, len(images))
+    rest = 1 - labels.sum(1).astype(np.float64)
+    members, weights = result.members, result.coefficients.astype(np.float64)
+    c = design(members, weights, len(images))
+    mean = matcher.mean.reshape(1, -1)
     fit: PublicFit | None = None
     noise = result.noise
     for _ in range(rounds):
         left = (flat - c.astype(np.float32) @ images).reshape(u.shape)
         fit = fit_public(left, rest, matcher, fit, progress=progress)
         target = flat - fit.part(matcher.public, slice(None))
+        # with the public images gone, which private ones are in a mixture is all but free of noise
+        z = matcher.whiten((target - (1 - rest)[:, None].astype(np.float32) * mean).reshape(u.shape))
+        centres = matcher.whiten((images - mean).reshape(-1, *u.shape[1:]))
+        members, weights = pick(z, labels.astype(np.float64), centres, result.classes, members.shape[1])
+        c = design(members, weights, len(images))
         images, noise, _ = weighted_least_squares(c, target, rounds=8)
-        if float(np.median(noise)) < 1e-4:  # all of them found: what is left is rounding
+        if float(np.quantile(noise, 0.9)) < 1e-4:  # all of them found: what is left is rounding
             break
     assert fit is not None
     shaped = images.reshape(-1, *u.shape[1:])
@@ -161,4 +192,4 @@ def exact(
         "public_images_per_encoding": float((fit.index >= 0).sum(1).mean()),
         "median_residual": float(np.median(noise)),
     }
-    return Demixed(shaped, result.members, result.coefficients, noise, diagnostics), fit
+    return Demixed(shaped, members, weights.astype(np.float32), noise, result.classes, diagnostics), fit

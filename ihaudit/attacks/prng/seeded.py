@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ihaudit.attacks.base import View
-from ihaudit.attacks.prng import labelscan, maskscan, mt, seedscan
+from ihaudit.attacks.prng import device, labelscan, maskscan, mt, seedscan
 from ihaudit.attacks.prng.conventions import PLAIN, Layout
 from ihaudit.attacks.prng.generators import KINDS, first_bits
 from ihaudit.attacks.prng.stream import Stream, Unmasked, unmask
@@ -68,7 +68,10 @@ def by_labels(view: View, ranges: list[Range], ctx: Context, scanned: list[dict[
             continue
         for first, last, words in ranges:
             for skip in (0, 3) if last - first == 2**32 else (0,):
-                hits = labelscan.scan(target, first=first, last=last, rows=3, skip=skip, progress=ctx.progress)
+                if ctx.device == "cuda":
+                    hits = device.scan_labels(target, first=first, last=last, skip=skip, progress=ctx.progress)
+                else:
+                    hits = labelscan.scan(target, first=first, last=last, skip=skip, progress=ctx.progress)
                 scanned.append(
                     {
                         "generator": "MT19937 (numpy.random.seed)",
@@ -98,7 +101,10 @@ def by_masks(
         for layout in layouts
     ]
     for first, last, words in ranges:
-        hits = maskscan.scan(targets, first=first, last=last, progress=ctx.progress)
+        if ctx.device == "cuda":
+            hits = device.scan_masks(targets, first=first, last=last, progress=ctx.progress)
+        else:
+            hits = maskscan.scan(targets, first=first, last=last, progress=ctx.progress)
         for n, target in enumerate(targets):
             fit = [s for s, owner in hits if owner == n]
             scanned.append(
