@@ -101,7 +101,7 @@ def test_single_concept_game(scheme: object, a: bool, b: bool) -> None:
     assert (f.status == "broken") is a
     assert f.details["verdict"].startswith({(1, 0): "(A):", (0, 1): "(B)", (0, 0): "neither"}[(a, b)])
     if a:
-        assert e.low > 0.3
+        assert e.low > 0.2  # 0.41 in the documentation, at 416 trials here
     else:
         assert e.low <= 0.03 and e.high >= -0.03
     assert (use.metrics["accuracy"].value > 0.99) is isinstance(scheme, LabelOnly)
