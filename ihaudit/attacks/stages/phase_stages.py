@@ -11,7 +11,7 @@ from ihaudit.attacks.base import stage
 from ihaudit.attacks.stages import em, pairing
 from ihaudit.attacks.stages.group import group_encodings
 from ihaudit.attacks.stages.orientation import orient
-from ihaudit.attacks.stages.spectral import spectral_start
+from ihaudit.attacks.stages.spectral import resynchronise, spectral_start
 from ihaudit.attacks.stages.state import State, to_pictures
 from ihaudit.attacks.stages.statistics import square_features
 from ihaudit.context import Context
@@ -88,12 +88,17 @@ def recovery_em(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
         estimate = em.Estimate(state.estimate.images, state.estimate.noise[index])
         heats = [1 + max(0.0, 1 - i / 6) for i in range(8)]
         estimate = em.folded_em(values, mixing, estimate, temperatures=heats)
+    turned = 0.0
+    if state.image_range[0] < 0:
+        images, turned = resynchronise(estimate.images, state.shape)
+        estimate = em.folded_em(values, mixing, em.Estimate(images, estimate.noise), temperatures=[1.0] * 3)
     estimate, signs = em.coupled_em(values, mixing, estimate, state.shape, steps=10)
     noise = torch.full((len(state.values),), float(estimate.noise.mean()), device=values.device)
     noise[index] = estimate.noise
     full = em.Estimate(estimate.images, noise)
     diagnostics = {
         "encodings_used": len(rows),
+        "values_turned": turned,
         "residual_rms": float(estimate.noise.mean().sqrt()),
         "mean_sign_certainty": float(signs[:: max(1, len(signs) // 200)].abs().mean()),
     }

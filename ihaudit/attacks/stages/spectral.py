@@ -89,24 +89,60 @@ def _diagonal_part(
 
 def synchronise(v: Tensor, size: tuple[int, int], *, radius: int = 3, iterations: int = 500) -> Tensor:
     """Signs float32 (H*W,) that make neighbouring columns of (K, H*W) agree; the overall sign stays arbitrary."""
-    h, w = size
-    field = (v / v.norm(dim=0).clamp_min(1e-12)).view(-1, h, w)
+    return _agree((v / v.norm(dim=0).clamp_min(1e-12)).view(len(v), 1, *size), radius, iterations).reshape(-1)
+
+
+def resynchronise(images: Tensor, shape: Shape, *, radius: int = 2, iterations: int = 300) -> tuple[Tensor, float]:
+    """Turns values whose sign, in all images at once, disagrees with that of their surroundings.
+
+    Negating all unknowns at one value leaves every encoding's magnitude as it was, so EM never repairs it; where the
+    spectral start was weak whole patches can be negated.  After EM the neighbours' correlations are much clearer, and
+    the channels can be told apart.
+
+    Returns:
+        Images (N + 1, P) and the share of values turned.
+    """
+    private = images[:-1]
+    field = (private / private.norm(dim=0).clamp_min(1e-12)).view(-1, *shape)
+    with single_threaded():
+        signs = _agree(field, radius, iterations).reshape(-1)
+    if float(signs.mean()) < 0:  # the fewer values turn
+        signs = -signs
+    return images * signs, float((signs < 0).float().mean())
+
+
+def _agree(field: Tensor, radius: int, iterations: int) -> Tensor:
+    """Signs (C, H, W) by power iteration on the neighbours' correlations of unit columns (K, C, H, W).
+
+    Every row is divided by its sum of moduli: the plain top eigenvector lives where images are smoothest and is next to
+    zero, with arbitrary signs, elsewhere.
+    """
+    c, h, w = field.shape[1:]
     offsets = [
-        (dy, dx) for dy in range(-radius, radius + 1) for dx in range(-radius, radius + 1)
-        if (dy or dx) and abs(dy) < h and abs(dx) < w
+        (dc, dy, dx)
+        for dc in range(1 - c, c)
+        for dy in range(-radius, radius + 1)
+        for dx in range(-radius, radius + 1)
+        if (dc or dy or dx) and abs(dy) < h and abs(dx) < w and (dc == 0 or (dy == 0 and dx == 0))
     ]
-    links = [(field * _shifted(field, dy, dx)).sum(0) for dy, dx in offsets]
-    z = torch.ones(h, w, device=v.device)
+    links = [(field * _shifted(field, dc, dy, dx)).sum(0) for dc, dy, dx in offsets]
+    degree = torch.stack(links).abs().sum(0).clamp_min(1e-12)
+    z = torch.ones(c, h, w, device=field.device)
     for _ in range(iterations):
-        z = sum((link * _shifted(z, dy, dx) for (dy, dx), link in zip(offsets, links, strict=True)), 2 * z)
+        pull = torch.zeros_like(z)
+        for offset, link in zip(offsets, links, strict=True):
+            pull += link * _shifted(z, *offset)
+        z = pull / degree + 0.5 * z
         z = z / z.abs().mean().clamp_min(1e-12)
-    return torch.where(z >= 0, 1.0, -1.0).reshape(-1)
+    return torch.where(z >= 0, 1.0, -1.0)
 
 
-def _shifted(x: Tensor, dy: int, dx: int) -> Tensor:
-    """x[..., y + dy, x + dx], zero outside."""
-    h, w = x.shape[-2:]
+def _shifted(x: Tensor, dc: int, dy: int, dx: int) -> Tensor:
+    """x[..., c + dc, y + dy, x + dx], zero outside."""
     out = torch.zeros_like(x)
-    y0, y1, x0, x1 = max(0, -dy), min(h, h - dy), max(0, -dx), min(w, w - dx)
-    out[..., y0:y1, x0:x1] = x[..., y0 + dy : y1 + dy, x0 + dx : x1 + dx]
+    here, there = [], []
+    for size, d in zip(x.shape[-3:], (dc, dy, dx), strict=True):
+        here.append(slice(max(0, -d), min(size, size - d)))
+        there.append(slice(max(0, -d) + d, min(size, size - d) + d))
+    out[..., here[0], here[1], here[2]] = x[..., there[0], there[1], there[2]]
     return out
