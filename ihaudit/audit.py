@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ihaudit import config, environment, verdict
+from ihaudit import config, environment, registry, verdict
 from ihaudit.baselines import baselines
 from ihaudit.checkpoint import Checkpoints, pack_release, unpack_release
 from ihaudit.checks import release_checks
@@ -94,6 +94,8 @@ def run_audit(options: AuditOptions, reporter: Reporter) -> tuple[Path, Results]
     device = environment.resolve_device(options.device)
     if "pdf" in options.formats and (problem := pdf.check()):
         raise UsageError(f"{problem}; or leave the PDF out with --format html")
+    for name in options.formats:
+        registry.get("format", name)
     source = locate(options.scheme)
     data = load_data(options, profile)
     folder, finished = output_folder(options, source.path.stem)
@@ -258,7 +260,11 @@ class _Audit:
             mechanism=card.mechanism,
             parameters=card.parameters,
         )
-        ctx = replace(self._context("game", item.spec), checkpoints=self.checkpoints.subfolder(f"trials-{item.spec}"))
+        ctx = replace(
+            self._context("game", item.spec),
+            checkpoints=self.checkpoints.subfolder(f"trials-{item.spec}"),
+            options={"audit_seed": self.options.seed},  # pools and training are shared between games
+        )
         return item.play(setting, ctx)
 
     def _controls(self) -> list[Finding]:

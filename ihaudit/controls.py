@@ -101,7 +101,8 @@ def _games(data: Data, items: Sequence[Item], ctx: Context, scheme: SchemeProces
     for item in items:
         if item.kind != "game" or item.reason or not getattr(registry.get("game", item.id), "control", False):
             continue
-        finding = item.play(setting, replace(ctx.child(item.spec), options={"control": True}))[0]
+        options = {"control": True, "audit_seed": ctx.seed}
+        finding = item.play(setting, replace(ctx.child(item.spec), options=options))[0]
         if finding.status != "not run":
             parts.append(finding)
     return parts

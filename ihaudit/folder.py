@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,8 +25,11 @@ def output_folder(options: AuditOptions, name: str) -> tuple[Path, bool]:
     if options.resume and options.overwrite:
         raise UsageError("--resume and --overwrite contradict each other; give one of them")
     if options.out is None:
-        return _free(Path("reports") / _slug(name), options)
+        found = _free(Path("reports") / _slug(name), options)
+        _writable(found[0])
+        return found
     out = options.out
+    _writable(out)
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out {out} is a file; name a folder")
     complete, begun = (out / "results.json").exists(), (out / ".work" / "plan.json").exists()
@@ -40,6 +45,21 @@ def output_folder(options: AuditOptions, name: str) -> tuple[Path, bool]:
         if complete:
             raise UsageError(f"{out} holds results already; name another --out, or replace them with --overwrite")
     return out, False
+
+
+def _writable(folder: Path) -> None:
+    """Refuse, before anything costly runs, a folder that cannot be written."""
+    there = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
+    if not there.is_dir() and there != folder.absolute():
+        raise UsageError(f"{there} is a file, so {folder} cannot be made; name another folder with --out")
+    if there.is_dir() and not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(f"{there} cannot be written; name another folder with --out")
+    try:
+        if there.is_dir():
+            with tempfile.TemporaryFile(dir=there):
+                pass
+    except OSError as e:
+        raise UsageError(f"{there} cannot be written ({e.strerror}); name another folder with --out") from None
 
 
 def _free(base: Path, options: AuditOptions) -> tuple[Path, bool]:

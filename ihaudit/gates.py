@@ -121,6 +121,22 @@ def secret_check(attacks: Sequence[Finding]) -> GateCheck | None:
     )
 
 
+def copies_check(findings: Sequence[Finding]) -> GateCheck | None:
+    """Missed where a released field repeats private images themselves, which no attack is needed for; else None."""
+    broke = [f for f in findings if f.kind == "check" and f.id == "plain-copies" and f.status == "broken"]
+    if not broke:
+        return None
+    fields = len(broke[0].details.get("table", {}).get("rows", [])) or 1
+    return GateCheck(
+        name="copies",
+        statistic="released fields that repeat private images themselves",
+        measured=Estimate(float(fields), n=fields),
+        bound=0.0,
+        met=False,
+        by=broke[0].id,
+    )
+
+
 def ssim_check(attacks: Sequence[Finding], evidence: Mapping[str, Evidence], gates: GateOptions) -> GateCheck:
     check = GateCheck(
         name="ssim",

@@ -29,7 +29,15 @@ from numpy.typing import NDArray
 
 from ihaudit.claims import doubted, judge_claim
 from ihaudit.evidence import Arrays, gather
-from ihaudit.gates import GateOptions, advantage_check, attack_status, reid_check, secret_check, ssim_check
+from ihaudit.gates import (
+    GateOptions,
+    advantage_check,
+    attack_status,
+    copies_check,
+    reid_check,
+    secret_check,
+    ssim_check,
+)
 from ihaudit.reliability import NO_CONTROLS, control_doubts, control_finding
 from ihaudit.results import ClaimResult, Finding, Gate, GateCheck, Results
 from ihaudit.scheme import Claim, Knowledge
@@ -73,6 +81,8 @@ def decide(
     checks = [ssim_check(attacks, evidence, gates), reid_check(attacks, gates)]
     if (secret := secret_check(attacks)) is not None:
         checks.append(secret)
+    if (copies := copies_check(findings)) is not None:
+        checks.append(copies)
     if gates.max_advantage is not None:
         checks.append(advantage_check(games, gates.max_advantage))
     return judged, _gate(findings, judged, checks, null_broke, doubts, games, gates)

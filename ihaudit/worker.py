@@ -20,10 +20,10 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any
 
-from ihaudit.attacks.base import AttackOutput, Encoder, View, parse_spec
+from ihaudit.attacks.base import AttackOutput, Encoder, View, get_stage, parse_spec
 from ihaudit.context import Context, Progress
 from ihaudit.errors import IhauditError, NotApplicable, UsageError
-from ihaudit.registry import get, suggest
+from ihaudit.registry import get, load, suggest
 from ihaudit.release import FloatArray, IntArray, Release
 from ihaudit.results import Cost
 
@@ -64,6 +64,8 @@ def configure(spec: str) -> Any:
     for key in options:
         if key not in known:
             raise UsageError(f"attack {id_!r} has no stage {key!r}{suggest(key, known)}")
+        if any(k.startswith(f"{key}=") for k in load("stage")):
+            get_stage(key, options[key])
     try:
         return cls(**options)
     except (TypeError, ValueError) as e:

@@ -61,3 +61,5 @@ def test_contradictions_and_files_are_refused(tmp_path: Path) -> None:
     file.write_text("")
     with pytest.raises(UsageError, match="is a file"):
         output_folder(options(out=file), "x")
+    with pytest.raises(UsageError, match="is a file"):
+        output_folder(options(out=file / "below"), "x")

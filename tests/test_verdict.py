@@ -423,3 +423,13 @@ def test_no_produced_sentence_promises_anything(tmp_path):
         ), text
         assert "  " not in text
         assert ".." not in text
+
+
+def test_private_images_repeated_in_a_field_miss_the_gate() -> None:
+    found = Finding(id="plain-copies", kind="check", title="t", status="broken")
+    clean = Finding(id="plain-copies", kind="check", title="t", status="no break found")
+    for finding, met in ((found, False), (clean, True)):
+        _, gate = decide([finding], [], GateOptions(), controls_required=False)
+        copies = [c for c in gate.checks if c.name == "copies"]
+        assert [c.met for c in copies] == ([] if met else [False])
+        assert (gate.exit_code == 1) is (not met)

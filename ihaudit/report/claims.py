@@ -102,6 +102,17 @@ def check_row(results: Results, check: GateCheck) -> Row:
             outcome=f"recovered by {words.title_of(results, check.by)}" if check.met is False else "not recovered",
             sure=_sure(results, None, "")[1:],
         )
+    if check.name == "copies":
+        return _row(
+            results,
+            "ssim",
+            None,
+            claimed="No released field repeats private images themselves.",
+            bound="must not happen",
+            status="broken",
+            outcome="private images lie in the release as they are",
+            sure=_sure(results, None, "")[1:],
+        )
     quantity = "advantage" if "advantage" in text else "reid" if "identif" in text or "reid" in text else "ssim"
     unit = UNITS.get(quantity, "")
     status = "inconclusive" if check.met is None else "no break found" if check.met else "broken"

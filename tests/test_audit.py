@@ -1,0 +1,228 @@
+"""The whole way, as a user walks it: a scheme in, a report and an exit code out."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ihaudit.results import read_arrays, read_results
+
+FAST = ("--n-private", "16", "--attack", "least-squares", "--game", "none", "--format", "html", "--quiet")
+
+
+def ihaudit(*args: object, cwd: Path, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "ihaudit", *map(str, args)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, "CI": "true"},
+    )
+
+
+def scheme_file(folder: Path, body: str, head: str = "") -> Path:
+    path = folder / "scheme.py"
+    path.write_text(
+        "import os, sys, time\nimport numpy as np\nfrom ihaudit import Claim, Release, Scheme\n"
+        + head
+        + "\nclass Mine(Scheme):\n    'A test scheme.'\n    def encode(self, images, labels, public, rng):\n"
+        + "\n".join("        " + line for line in body.splitlines())
+        + "\n"
+    )
+    return path
+
+
+def without_times(results: dict[str, Any]) -> dict[str, Any]:
+    """results.json less what differs between two runs of the same audit: times, memory, the command line."""
+    drop = {"cost", "seconds", "started", "finished", "command", "encode_s", "wall_s", "cpu_s", "timing"}
+
+    def strip(x: Any) -> Any:
+        if isinstance(x, dict):
+            return {k: strip(v) for k, v in x.items() if k not in drop and not k.endswith("_seconds")}
+        return [strip(v) for v in x] if isinstance(x, list) else x
+
+    return strip(results)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("scheme", "code", "status"),
+    [
+        ("identity", 1, "broken"),
+        ("mixup", 1, "broken"),
+        ("noise", 0, "no break found"),
+        ("constant", 0, "no break found"),
+    ],
+)
+def test_known_schemes_come_out_as_known(tmp_path: Path, scheme: str, code: int, status: str) -> None:
+    done = ihaudit("run", scheme, *FAST, "--out", "out", cwd=tmp_path)
+    assert done.returncode == code, done.stdout + done.stderr
+    results = read_results(tmp_path / "out")
+    finding = results.finding("least-squares")
+    assert finding is not None
+    assert finding.status == status
+    assert results.gate.exit_code == code
+    assert {f.id: f.status for f in results.of_kind("control")} == {
+        "control:identity": "broken",
+        "control:mixup": "broken",
+        "control:noise": "no break found",
+        "control:constant": "no break found",
+    }
+    assert not (tmp_path / "out" / ".work").exists()
+    assert (tmp_path / "out" / "report.html").stat().st_size > 10_000
+    assert f"exit code {code}" in done.stdout
+
+
+@pytest.mark.slow
+def test_same_seed_same_results_another_seed_others(tmp_path: Path) -> None:
+    runs = []
+    for out, seed in (("a", 3), ("b", 3), ("c", 4)):
+        ihaudit("run", "mixup", *FAST, "--seed", seed, "--out", out, cwd=tmp_path)
+        runs.append(without_times(json.loads((tmp_path / out / "results.json").read_text())))
+    assert runs[0] == runs[1]
+    assert runs[0] != runs[2]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("raise ValueError('secret ingredient missing')", "secret ingredient missing"),
+        ("return Release(images * np.nan)", "NaN|finite"),
+        ("return Release(np.zeros(3))", "shape"),
+        ("return None", "Release"),
+        ("time.sleep(600)", "time|within"),
+        ("x = []\nwhile True: x.append(np.ones(10**7))", "memory"),
+        ("os._exit(0)", "exit|ended|died"),
+    ],
+)
+def test_a_scheme_that_fails_is_exit_2_and_leaves_nothing(tmp_path: Path, body: str, message: str) -> None:
+    path = scheme_file(tmp_path, body)
+    limits = ("--scheme-timeout", 3, "--scheme-memory", 1500)
+    done = ihaudit("run", path, *FAST, *limits, "--out", "out", cwd=tmp_path)
+    assert done.returncode == 2, done.stdout + done.stderr
+    import re
+
+    assert re.search(message, done.stderr), done.stderr
+    assert "ihaudit: error:" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_not_a_scheme_is_exit_2(tmp_path: Path) -> None:
+    (tmp_path / "scheme.py").write_text("this is { not python")
+    done = ihaudit("run", "scheme.py", *FAST, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr.split("ihaudit: error:")[-1]
+    assert ihaudit("run", "instahid", *FAST, cwd=tmp_path).returncode == 2
+    missing = ihaudit("run", "nowhere.py", *FAST, cwd=tmp_path)
+    assert missing.returncode == 2
+    assert "nowhere.py" in missing.stderr
+    wrong = ihaudit("run", "instahide", "--set", "kk=3", *FAST, cwd=tmp_path)
+    assert wrong.returncode == 2
+    assert "'k'" in wrong.stderr
+    assert list(tmp_path.iterdir()) == [tmp_path / "scheme.py"]
+
+
+@pytest.mark.slow
+def test_an_attack_that_was_asked_for_and_cannot_run_is_exit_3(tmp_path: Path) -> None:
+    path = scheme_file(tmp_path, "return Release(rng.normal(size=(len(images), 10)))")
+    done = ihaudit("run", path, *FAST, "--out", "out", cwd=tmp_path)
+    assert done.returncode == 3, done.stdout + done.stderr
+    finding = read_results(tmp_path / "out").finding("least-squares")
+    assert finding is not None
+    assert finding.status == "not run"
+    assert finding.reason
+    assert ihaudit("run", path, *FAST, "--out", "out2", "--exit-zero", cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.slow
+def test_a_killed_audit_is_resumed_and_equals_one_that_was_not(tmp_path: Path) -> None:
+    arguments = ("run", "mixup", *FAST, "--seed", "5")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ihaudit", *map(str, arguments), "--out", "out"], cwd=tmp_path, stderr=subprocess.DEVNULL
+    )
+    waited = time.monotonic()
+    kept = tmp_path / "out" / ".work" / "attack-least-squares.npz"
+    while not kept.exists() and process.poll() is None and time.monotonic() - waited < 120:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert kept.exists()
+    assert not (tmp_path / "out" / "results.json").exists()
+    again = ihaudit(*arguments, "--out", "out", cwd=tmp_path)
+    assert again.returncode == 2
+    assert "--resume" in again.stderr
+    other = ihaudit(*arguments, "--seed", "6", "--out", "out", "--resume", cwd=tmp_path)
+    assert other.returncode == 2
+    assert "seed was 5 and is now 6" in other.stderr
+    assert ihaudit(*arguments, "--out", "out", "--resume", cwd=tmp_path).returncode == 1
+    assert ihaudit(*arguments, "--out", "whole", cwd=tmp_path).returncode == 1
+    a, b = (without_times(json.loads((tmp_path / x / "results.json").read_text())) for x in ("out", "whole"))
+    assert a == b
+
+
+@pytest.mark.slow
+def test_regate_rerender_compare_and_no_samples(tmp_path: Path) -> None:
+    assert ihaudit("run", "mixup", *FAST, "--out", "out", cwd=tmp_path).returncode == 1
+    before = {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()}
+    assert ihaudit("gate", "out", cwd=tmp_path).returncode == 1
+    loose = ihaudit("gate", "out", "--max-ssim", "1", "--max-reid", "1", cwd=tmp_path)
+    assert loose.returncode == 0, loose.stdout
+    assert ihaudit("gate", "out/results.json", "--max-ssim", "0.2", "--quantile", "0.25", cwd=tmp_path).returncode == 1
+    assert {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()} == before
+    html = ihaudit("report", "out", "--format", "html", "--format", "junit", "--out", "again", cwd=tmp_path)
+    assert html.returncode == 0, html.stderr
+    assert (tmp_path / "again" / "report.html").read_bytes() == before["report.html"]
+    assert ihaudit("compare", "out", "out", cwd=tmp_path).returncode == 0
+    assert ihaudit("run", "mixup", *FAST, "--no-samples", "--out", "bare", cwd=tmp_path).returncode == 1
+    assert all(v.ndim < 3 for v in read_arrays(tmp_path / "bare").values())
+    damaged = tmp_path / "bare" / "results.json"
+    damaged.write_text(damaged.read_text()[:500])
+    broken = ihaudit("gate", "bare", cwd=tmp_path)
+    assert broken.returncode == 2
+    assert "damaged" in broken.stderr
+
+
+def test_init_writes_what_runs_and_protects_what_is_there(tmp_path: Path) -> None:
+    assert ihaudit("init", cwd=tmp_path).returncode == 0
+    second = ihaudit("init", cwd=tmp_path)
+    assert second.returncode == 2
+    assert "--force" in second.stderr
+    done = ihaudit("run", "scheme.py", *FAST, "--out", "out", cwd=tmp_path)
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+
+
+def test_help_is_fast_and_list_and_doctor_answer(tmp_path: Path) -> None:
+    ihaudit("--help", cwd=tmp_path)  # warm
+    began = time.process_time(), time.monotonic()
+    done = ihaudit("--help", cwd=tmp_path)
+    assert done.returncode == 0
+    assert time.monotonic() - began[1] < 2.0  # 0.25 s on an idle machine; generous because tests share cores
+    imported = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "ihaudit", "--help"], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert " torch" not in imported.stderr
+    listed = ihaudit("list", cwd=tmp_path)
+    assert listed.returncode == 0, listed.stderr
+    assert all(word in listed.stdout for word in ("instahide", "least-squares", "schemes", "games"))
+    assert ihaudit("list", "atacks", cwd=tmp_path).returncode == 2
+    assert ihaudit("doctor", cwd=tmp_path).returncode == 0
+
+
+def test_configuration_file_and_environment(tmp_path: Path) -> None:
+    (tmp_path / "ihaudit.toml").write_text('profil = "quick"\n')
+    done = ihaudit("list", "schemes", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "did you mean 'profile'" in done.stderr
+    (tmp_path / "ihaudit.toml").write_text('profile = "sluggish"\n')
+    done = ihaudit("run", "identity", *FAST, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "sluggish" in done.stderr
