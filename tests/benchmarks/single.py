@@ -48,10 +48,13 @@ def release(setting: Setting, images: np.ndarray, labels: np.ndarray, seed: int)
     return scheme.encode(images, labels, setting.public, np.random.default_rng(seed))
 
 
-def view_of(r: Release, public: np.ndarray | None) -> View:
-    """What the adversary of section 4.8.1 sees."""
+def view_of(r: Release, public: np.ndarray | None, code: Setting | None = None) -> View:
+    """What the adversary of section 4.8.1 sees; with `code` also how many images are mixed."""
+    known = None
+    if code is not None:
+        known = {"name": "InstaHide", "parameters": {"k": code.k, "private_per_encoding": code.private}}
     knows = {Knowledge.ENCODINGS, Knowledge.LABELS} | ({Knowledge.PUBLIC_SET} if public is not None else set())
-    return View(r.encodings, r.labels, r.image_range, knows=frozenset(knows), public_set=public)
+    return View(r.encodings, r.labels, r.image_range, knows=frozenset(knows), public_set=public, code=known)
 
 
 def public_found(output: AttackOutput, r: Release) -> dict[str, float]:
@@ -83,12 +86,15 @@ def public_found(output: AttackOutput, r: Release) -> dict[str, float]:
     }
 
 
-def measure(attack: SingleAttack | RecolourAttack, setting: Setting, r: Release, images: np.ndarray) -> str:
+def measure(
+    attack: SingleAttack | RecolourAttack, setting: Setting, r: Release, images: np.ndarray, code: bool = False
+) -> str:
     """Run one attack on one release; a table row."""
     reset_peak_memory()
     wall, cpu = time.perf_counter(), time.process_time()
     blind = isinstance(attack, RecolourAttack)
-    output = attack.run(view_of(r, None if blind else setting.public), Context(seed=1, profile="standard"))
+    seen = view_of(r, None if blind else setting.public, setting if code else None)
+    output = attack.run(seen, Context(seed=1, profile="standard"))
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     p = r.provenance
     assert p is not None and p.masks is not None and output.unmasked is not None
@@ -105,6 +111,7 @@ def measure(attack: SingleAttack | RecolourAttack, setting: Setting, r: Release,
     flat = ssim(np.broadcast_to(private.mean((1, 2), keepdims=True), private.shape), private)
     found = None if blind else public_found(output, r)
     name = "recolour" if blind else "single" + ("" if attack.matching == "filter" else " (SSIM, 1/k: as published)")
+    name += ", k known" if code else ""
     cells = [setting.name, setting.k, setting.private, name]
     if found is None:
         cells += ["–"] * 5
@@ -131,6 +138,7 @@ def main() -> None:
     parser.add_argument("--private", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--sets", nargs="+", default=["CIFAR-10", "photographs"])
     parser.add_argument("--attacks", nargs="+", default=["single"], help="single, recolour, ssim")
+    parser.add_argument("--code", action="store_true", help="the adversary knows k and how many images are private")
     parser.add_argument("--weights", default="")
     parser.add_argument("--seed", type=int, default=0)
     o = parser.parse_args()
@@ -154,7 +162,7 @@ def main() -> None:
                 setting = Setting(name, public, k, private)
                 r = release(setting, images, labels, o.seed)
                 for which in o.attacks:
-                    print(measure(attacks[which], setting, r, images), flush=True)
+                    print(measure(attacks[which], setting, r, images, o.code), flush=True)
 
 
 if __name__ == "__main__":

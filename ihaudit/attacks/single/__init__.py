@@ -55,7 +55,8 @@ class SingleAttack:
         matching: ``filter`` (calibrated matched filter, joint fits, revisions) or ``ssim`` (as published: the most
             SSIM-similar public image, weight 1/k, recurse).
         weights: a file written by `ihaudit train unmask`; the shipped weights where empty.
-        k: images per mixture, needed by ``ssim`` only, where the scheme's code is not known; 4 as in the paper.
+        k: images per mixture, where the scheme's code is not known: ``filter`` then seeks k - 1 public images, fainter
+            ones too; ``ssim`` needs it, and takes 4, the paper's, where nothing is known.
     """
 
     matching: str = "filter"
