@@ -29,7 +29,8 @@ class Prng:
     Fields:
         seedless: solve for a Mersenne Twister state by linear algebra over GF(2).
         human: try seeds that people choose.
-        scans: run the 2^32 scans (profile `full` only, unless forced by ``always``): ``auto``, ``never``, ``always``.
+        scans: the scans of all 2^32 seeds: ``auto`` (profile `full`: numpy and torch Mersenne Twisters), ``never``, or
+            ``always`` (in every profile, and PCG64, Philox and random.Random too, which takes hours).
     """
 
     seedless: str = "yes"

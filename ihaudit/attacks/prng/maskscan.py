@@ -145,21 +145,14 @@ def _filter(first, count, masks, wanted, out, owner):  # type: ignore[no-untyped
                 p = x[l]
                 x[l] = np.uint32(np.uint32(mult * np.uint32(p ^ np.uint32(p >> s30))) + add)
             for g in range(groups):
-                v0, v1, v2, v3 = masks[g, i, 0], masks[g, i, 1], masks[g, i, 2], masks[g, i, 3]
-                v4, v5, v6, v7 = masks[g, i, 4], masks[g, i, 5], masks[g, i, 6], masks[g, i, 7]
-                if (v0 | v1 | v2 | v3 | v4 | v5 | v6 | v7) == 0:
-                    continue
-                k = g * 8
-                for l in range(256):
-                    p = x[l]
-                    acc[k, l] ^= np.uint32(p & v0)
-                    acc[k + 1, l] ^= np.uint32(p & v1)
-                    acc[k + 2, l] ^= np.uint32(p & v2)
-                    acc[k + 3, l] ^= np.uint32(p & v3)
-                    acc[k + 4, l] ^= np.uint32(p & v4)
-                    acc[k + 5, l] ^= np.uint32(p & v5)
-                    acc[k + 6, l] ^= np.uint32(p & v6)
-                    acc[k + 7, l] ^= np.uint32(p & v7)
+                # one plain loop per accumulator: each is a run of vector instructions on data in the first-level cache
+                for b in range(8):
+                    v = masks[g, i, b]
+                    if v == 0:
+                        continue
+                    k = g * 8 + b
+                    for l in range(256):
+                        acc[k, l] = np.uint32(acc[k, l] ^ np.uint32(x[l] & v))
         for g in range(groups):
             for l in range(256):
                 bits[l] = np.uint32(0)
