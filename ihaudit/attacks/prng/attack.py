@@ -42,6 +42,7 @@ class Prng:
     reference: ClassVar[str] = "Carlini et al. 2021, appendix B; linear algebra over GF(2) on neighbouring pixels"
     needs: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.ENCODINGS})
     profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")
+    control: ClassVar[bool] = False  # the controls have no masks to predict
 
     def run(self, view: View, ctx: Context) -> AttackOutput:
         """See `ihaudit.attacks.base.Attack`.  ``broke`` is True only when predicted masks explain the release."""
