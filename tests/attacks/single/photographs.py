@@ -7,15 +7,16 @@ from functools import cache
 import numpy as np
 import skimage.data
 
+NAMES = {"private": ("astronaut",), "public": ("coffee", "chelsea"), "other": ("rocket",)}
+
 
 @cache
 def crops(role: str, n: int, side: int = 32, seed: int = 0) -> np.ndarray:
-    """float32 (n, side, side, 3) in [0, 1]: random squares, reduced; private and public photographs differ."""
+    """float32 (n, side, side, 3) in [0, 1]: random squares, reduced; no two roles share a photograph."""
     from PIL import Image
 
     rng = np.random.default_rng([seed, role == "private"])
-    names = ("astronaut",) if role == "private" else ("coffee", "chelsea", "rocket")
-    photographs = [getattr(skimage.data, name)() for name in names]
+    photographs = [getattr(skimage.data, name)() for name in NAMES[role]]
     out = []
     while len(out) < n:
         photograph = photographs[len(out) % len(photographs)]

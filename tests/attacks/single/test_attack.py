@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
+import torch
 
 from ihaudit.attacks.base import AttackOutput, View
-from ihaudit.attacks.single import RecolourAttack, SingleAttack
+from ihaudit.attacks.single import RecolourAttack, SingleAttack, run
 from ihaudit.context import Context
 from ihaudit.errors import NotApplicable, UsageError
 from ihaudit.metrics.ssim import ssim
@@ -17,7 +20,18 @@ from ihaudit.schemes.instahide import InstaHide
 from ihaudit.worker import configure
 from tests.attacks.single.photographs import crops
 
-N, M, K = 10, 250, 3
+N, M, K = 8, 250, 3
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _quick_calibration() -> Iterator[None]:
+    """Fewer own mixtures than any profile uses: the checks below are coarse."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(run.CALIBRATION, "quick", 48)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        yield
+        torch.set_num_threads(threads)
 
 
 def release(**parameters: object) -> Release:
@@ -79,9 +93,8 @@ def test_the_same_seed_gives_the_same_answer() -> None:
 
 
 def test_public_images_that_were_not_used_are_not_found() -> None:
-    output = SingleAttack().run(view(release(), crops("public", M, seed=9)), Context(seed=3))
-    # Other crops of the same photographs overlap those that were used, so a few may stand out.
-    assert output.diagnostics["public_found_per_encoding"] < 0.7
+    output = SingleAttack().run(view(release(), crops("other", M)), Context(seed=3))
+    assert output.diagnostics["public_found_per_encoding"] < 0.5
 
 
 def test_noise_shows_nothing() -> None:
