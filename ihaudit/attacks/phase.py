@@ -85,7 +85,8 @@ def answer(state: State) -> AttackOutput:
         "mean_certainty": None if state.certainty is None else float(np.mean(state.certainty)),
     }
     sentence = (
-        f"The release holds about {len(state.images)} private images, each in about {sizes.multiplicity:.0f} encodings, "
+        f"The release holds about {len(state.images)} private images, each in about {sizes.multiplicity:.0f} "
+        "encodings, "
         f"by its own counts and statistics ({sizes.source})."
     )
     return AttackOutput(

@@ -6,9 +6,22 @@ import numpy as np
 import pytest
 import torch
 from scipy.fft import dctn
-from tests.attacks.releases import instahide
 
-from ihaudit.attacks.stages import em, grouping, labels, leastsq, masks, mixing, pairing, parallel, sizes, statistics
+from ihaudit.attacks.stages import (
+    em,
+    grouping,
+    labels,
+    leastsq,
+    masks,
+    mixing,
+    pairing,
+    parallel,
+    restarts,
+    sizes,
+    spectral,
+    statistics,
+)
+from tests.attacks.releases import instahide, photographs
 
 
 def random_mixing(rows: int = 40, unknowns: int = 5, seed: int = 0) -> mixing.Mixing:
@@ -130,6 +143,28 @@ def test_neighbours_equal_a_direct_sum():
                         weight = np.exp(-((a - i) ** 2 + (b - j) ** 2) / 2) * (1.0 if c == d else 0.5)
                         total += float(field[d, a, b]) * weight
         assert float(ours[c, i, j]) == pytest.approx(total - float(field[c, i, j]), abs=1e-4)
+
+
+def test_negated_patches_are_turned_back():
+    images, _ = photographs(12, size=16)
+    truth = torch.from_numpy((images * 2 - 1).transpose(0, 3, 1, 2).reshape(12, -1).copy())
+    truth = torch.cat([truth, truth.mean(0, keepdim=True)])
+    patch = torch.ones(3, 16, 16)
+    patch[:, 4:9, 6:12] = -1
+    patch[1, 0, 0] = -1
+    found, share = spectral.resynchronise(truth * patch.reshape(-1), (3, 16, 16))
+    torch.testing.assert_close(found, truth)
+    assert share == pytest.approx(float((patch < 0).float().mean()))
+
+
+def test_restarts_never_lower_the_likelihood():
+    m = random_mixing(rows=60)
+    g = torch.Generator().manual_seed(4)
+    y = (m.dense @ torch.randn(6, 48, generator=g)).abs()
+    before = em.Estimate(torch.randn(6, 48, generator=g), torch.full((60,), 0.1))
+    after, _ = restarts.restart_pixels(y, m, before, (3, 4, 4))
+    old, new = (restarts.pixel_likelihood(y, m, e) for e in (before, after))
+    assert bool((new >= old - 1e-3).all())
 
 
 def test_pair_scores_equal_whitened_distances():

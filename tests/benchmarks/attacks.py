@@ -20,10 +20,16 @@ from ihaudit.worker import configure, peak_memory_mb, reset_peak_memory
 from tests.attacks.releases import Sample
 from tests.data import load_images
 
-HEAD = "| private | T | k | seed | attack | SSIM mean | median | worst | images found | wall s | CPU s | peak MB |\n" + "|---" * 12 + "|"
+HEAD = (
+    "| private | T | k | seed | attack | SSIM mean | median | worst | images found | wall s | CPU s | peak MB |\n"
+    + "|---" * 12
+    + "|"
+)
 
 
-def reference(seed: int, n: int = 100, epochs: int = 50, k: int = 6, private: int = 2, *, inside: bool = False) -> Sample:
+def reference(
+    seed: int, n: int = 100, epochs: int = 50, k: int = 6, private: int = 2, *, inside: bool = False
+) -> Sample:
     """The reference benchmark: two fresh permutations per epoch, |N(0,1)| coefficients, a random sign per value."""
     rng = np.random.default_rng(seed)
     images, labels = load_images("cifar10_eval")
@@ -83,8 +89,8 @@ def main() -> None:
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
             s = scores(out.images, sample.images)
             print(
-                f"| {n} | {a.epochs} | {a.k} | {seed} | {a.attack} | {s.mean():.3f} | {np.median(s):.3f} | {s.min():.3f} "
-                f"| {len(out.images)} | {wall:.0f} | {cpu:.0f} | {peak_memory_mb():.0f} |",
+                f"| {n} | {a.epochs} | {a.k} | {seed} | {a.attack} | {s.mean():.3f} | {np.median(s):.3f} "
+                f"| {s.min():.3f} | {len(out.images)} | {wall:.0f} | {cpu:.0f} | {peak_memory_mb():.0f} |",
                 flush=True,
             )
 

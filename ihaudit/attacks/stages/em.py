@@ -107,7 +107,11 @@ def coupled_em(
         spread = torch.empty_like(noise)
 
         def expect(
-            rows: slice, images: Tensor = images, noise: Tensor = noise, spread: Tensor = spread, first: bool = step == 0
+            rows: slice,
+            images: Tensor = images,
+            noise: Tensor = noise,
+            spread: Tensor = spread,
+            first: bool = step == 0,
         ) -> Tensor:
             y = magnitude[rows]
             pred = mixing.forward(images, rows)
@@ -190,7 +194,7 @@ class Neighbours:
     def __init__(self, shape: Shape, coupling: Coupling, like: Tensor) -> None:
         self.shape = shape
         self.coupling = coupling
-        c, h, w = shape
+        _, h, w = shape
         self.rows = _band(h, coupling.sigma, like)
         self.columns = _band(w, coupling.sigma, like)
 

@@ -44,7 +44,9 @@ def group_encodings(
 
     `linear` says that features scale with lam (encodings without a mask) rather than with lam^2.
     """
-    usable = ~slots.shared if bool((~slots.shared).sum() > 0.3 * len(slots.shared)) else np.ones(len(slots.shared), bool)
+    usable = (
+        ~slots.shared if bool((~slots.shared).sum() > 0.3 * len(slots.shared)) else np.ones(len(slots.shared), bool)
+    )
     grams: dict[int, tuple[Tensor, Tensor, Tensor, NDArray[np.int64], NDArray[np.int64]]] = {}
 
     def prepare(c: int) -> tuple[Tensor, Tensor, Tensor, NDArray[np.int64], NDArray[np.int64]]:

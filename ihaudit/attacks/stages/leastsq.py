@@ -43,7 +43,14 @@ def linear_features(values: Tensor, mass: Tensor, shape: tuple[int, int, int]) -
 
 
 def reassign(
-    features: Tensor, weight: Tensor, slots_label: Tensor, mass: Tensor, members: Tensor, class_of: Tensor, *, sweeps: int = 3
+    features: Tensor,
+    weight: Tensor,
+    slots_label: Tensor,
+    mass: Tensor,
+    members: Tensor,
+    class_of: Tensor,
+    *,
+    sweeps: int = 3,
 ) -> Tensor:
     """Iterated conditional modes in the linear model: int64 (E, s) members from whitened encodings (E, D).
 
@@ -76,7 +83,9 @@ def reassign(
             score = lam * (dots - others @ inner) - lam**2 * inner.diagonal()[None] / 2
             # the present image explains this encoding's own noise; leaving the encoding out takes that share away
             penalty = leverage / (1 - leverage) * power
-            score[torch.arange(len(score)), now.clamp_min(0)] -= torch.where(now >= 0, penalty, torch.zeros_like(penalty))
+            score[torch.arange(len(score)), now.clamp_min(0)] -= torch.where(
+                now >= 0, penalty, torch.zeros_like(penalty)
+            )
             score = score.masked_fill(class_of[None] != slots_label[:, slot, None], -torch.inf)
             best = score.argmax(1)
             members[:, slot] = torch.where(slots_label[:, slot] >= 0, best, now)

@@ -1,4 +1,4 @@
-"""The linear part of an encoding: sparse coefficients over the unknown images and one column for the mean public image."""
+"""The linear part of an encoding: sparse coefficients over the unknowns and a column for the mean public image."""
 
 from __future__ import annotations
 

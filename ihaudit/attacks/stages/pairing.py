@@ -137,7 +137,9 @@ def assign_pairs(
         if len(part := rows[rows % folds == f])
     ]
     blocks = run_jobs(
-        lambda item: _score_block(magnitude, slots, images[item[0]], noise, whitening, of_class, *item[1:]), todo, device
+        lambda item: _score_block(magnitude, slots, images[item[0]], noise, whitening, of_class, *item[1:]),
+        todo,
+        device,
     )
     offset = torch.zeros(n, device=device)
     if target is not None:

@@ -11,6 +11,7 @@ from ihaudit.attacks.base import stage
 from ihaudit.attacks.stages import em, pairing
 from ihaudit.attacks.stages.group import group_encodings
 from ihaudit.attacks.stages.orientation import orient
+from ihaudit.attacks.stages.restarts import restart_pixels
 from ihaudit.attacks.stages.spectral import resynchronise, spectral_start
 from ihaudit.attacks.stages.state import State, to_pictures
 from ihaudit.attacks.stages.statistics import square_features
@@ -18,6 +19,8 @@ from ihaudit.context import Context
 
 #: sets of encodings that are left out in turn when encodings are compared with reconstructions
 FOLDS = 4
+#: pairs of two classes that are scored jointly; beyond, each slot is placed given the other
+MAX_PAIRS = 4000
 
 
 @stage("similarity", "squares")
@@ -88,10 +91,14 @@ def recovery_em(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
         estimate = em.Estimate(state.estimate.images, state.estimate.noise[index])
         heats = [1 + max(0.0, 1 - i / 6) for i in range(8)]
         estimate = em.folded_em(values, mixing, estimate, temperatures=heats)
-    turned = 0.0
+    turned = moved = 0.0
     if state.image_range[0] < 0:
-        images, turned = resynchronise(estimate.images, state.shape)
-        estimate = em.folded_em(values, mixing, em.Estimate(images, estimate.noise), temperatures=[1.0] * 3)
+        for _ in range(4 if first else 2):
+            images, turned = resynchronise(estimate.images, state.shape)
+            estimate, moved = restart_pixels(values, mixing, em.Estimate(images, estimate.noise), state.shape)
+            if moved < 0.1:
+                break
+        estimate = em.folded_em(values, mixing, estimate, temperatures=[1.0] * 2)
     estimate, signs = em.coupled_em(values, mixing, estimate, state.shape, steps=10)
     noise = torch.full((len(state.values),), float(estimate.noise.mean()), device=values.device)
     noise[index] = estimate.noise
@@ -99,6 +106,7 @@ def recovery_em(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     diagnostics = {
         "encodings_used": len(rows),
         "values_turned": turned,
+        "values_restarted": moved,
         "residual_rms": float(estimate.noise.mean().sqrt()),
         "mean_sign_certainty": float(signs[:: max(1, len(signs) // 200)].abs().mean()),
     }
@@ -119,9 +127,15 @@ def assignment_likelihood(state: State, ctx: Context) -> tuple[State, dict[str, 
     images = em.cross_fit(values, mixing, inside, folds=folds, signs=state.signs)
     whitening = pairing.fit_whitening(values, mixing, images, inside.noise, state.shape)
     sizes = state.grouping.sizes
-    if state.slots.count == 2:
+    largest = max((len(ids) for ids in state.grouping.of_class), default=0)
+    if state.slots.count == 2 and largest**2 <= MAX_PAIRS:
         found = pairing.assign_pairs(
-            state.values, state.slots, images, noise, whitening, state.grouping.of_class,
+            state.values,
+            state.slots,
+            images,
+            noise,
+            whitening,
+            state.grouping.of_class,
             target=sizes.multiplicity if sizes.exact else None,
         )
     else:

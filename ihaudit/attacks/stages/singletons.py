@@ -29,7 +29,8 @@ def singletons(state: State) -> State | None:
     slots = state.slots
     copies = slots.count == 1 or bool((slots.label[:, 1:] < 0).all())
     whole = bool((slots.mass.sum(1) > 0.98).all()) or not slots.informative
-    if copies and whole:
+    unlabelled = slots.classes == 1 and not slots.informative
+    if unlabelled or (copies and whole):
         groups = _merge_copies(state.values)
     elif _nothing_to_group(state):
         groups = np.arange(len(state.values))

@@ -58,8 +58,13 @@ def spectral_start(
     v = torch.cat(run_jobs(iterate, list(parts), magnitude.device), 1)
     with single_threaded():
         v = v * synchronise(v, (h, w))
-    size = (fn.avg_pool2d(power.view(n, c, h, w).mean(1, keepdim=True), pool, 1, pool // 2, count_include_pad=False)
-            .reshape(n, h * w).clamp_min(1e-3).sum(0).sqrt())
+    size = (
+        fn.avg_pool2d(power.view(n, c, h, w).mean(1, keepdim=True), pool, 1, pool // 2, count_include_pad=False)
+        .reshape(n, h * w)
+        .clamp_min(1e-3)
+        .sum(0)
+        .sqrt()
+    )
     start = v * size
     start[-1] = 0
     return start[:, None, :].expand(-1, c, -1).reshape(n + 1, c * h * w).contiguous()
@@ -73,7 +78,7 @@ def _diagonal_part(
     s = mixing.share
     design = torch.cat([mixing.dense[:, :-1] ** 2, torch.stack([torch.ones_like(s), s, s**2], 1)], 1)
     gram = design.T @ (design * weight[:, None])
-    gram += 1e-3 * gram.diagonal().mean() * torch.eye(len(gram), device=gram.device)
+    gram += 1e-3 * gram.diagonal().mean().clamp_min(1e-9) * torch.eye(len(gram), device=gram.device)
     right = torch.zeros(design.shape[1], magnitude.shape[1], device=magnitude.device)
     for i in range(0, len(magnitude), batch):
         right += (design[i : i + batch] * weight[i : i + batch, None]).T @ magnitude[i : i + batch] ** 2

@@ -77,9 +77,11 @@ class State:
         return np.clip(1 - self.slots.mass.sum(1), 0, None).astype(np.float32)
 
     def decided(self) -> NDArray[np.int64]:
-        """Rows whose members are all known."""
+        """Rows whose members are all known; with at least one known member where that leaves too few."""
         assert self.members is not None
-        return np.nonzero(((self.members >= 0) | (self.slots.label < 0)).all(1))[0]
+        known = self.members >= 0
+        whole = (known | (self.slots.label < 0)).all(1) & known.any(1)
+        return np.nonzero(whole if whole.mean() > 0.3 else known.any(1))[0]
 
     def mixing(self, rows: NDArray[np.int64] | None = None) -> Mixing:
         """The known linear part, for some or all encodings."""
