@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 #: Encodings attacked at most, by profile: the first ones in release order, so that with one encoding per image every
 #: private image has its turn.  Undone masks are scored on the first 2,000 only.
 RECOLOURED = {"quick": 500, "standard": 2000, "full": 2000}
-MATCHED = {"quick": 50, "standard": 200, "full": 1000}
+MATCHED = {"quick": 100, "standard": 200, "full": 1000}
 SEARCH = {"quick": MatchConfig(beam=2, branch=1, sweeps=1), "standard": MatchConfig(), "full": MatchConfig(beam=6)}
 CALIBRATION = {"quick": 128, "standard": 256, "full": 512}  # own mixtures on which the network's response is measured
 #: Encodings searched together: bounds memory.
