@@ -29,7 +29,7 @@ test: lint
 	$(BIN)/python -m pytest
 
 bench: install
-	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python -m tests.benchmarks.attacks
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
