@@ -37,7 +37,7 @@ class Checkpoints:
         if resume and path.exists():
             old = json.loads(path.read_text())
             new = json.loads(json.dumps(plan, default=str))
-            for key in sorted(old.keys() | new.keys()):
+            for key in dict.fromkeys([*new, *old]):  # in the order of the plan: causes before consequences
                 if old.get(key) != new.get(key):
                     raise UsageError(
                         f"cannot resume: {key} was {old.get(key)!r} and is now {new.get(key)!r}; "
