@@ -99,8 +99,8 @@ def multiplicities(slots: Slots) -> list[int]:
         return []  # the counts per class are not known then
     totals = slots.totals()
     totals = totals[totals > 0]
-    if len(totals) == 0:
-        return []
+    if len(totals) < 2:
+        return []  # one count has divisors, but nothing to share them with
     found = []
     for m in range(int(totals.min()), 3, -1):
         off = np.abs(totals - m * np.round(totals / m))
