@@ -172,9 +172,13 @@ def test_a_killed_audit_is_resumed_and_equals_one_that_was_not(tmp_path: Path) -
 def test_regate_rerender_compare_and_no_samples(tmp_path: Path) -> None:
     assert ihaudit("run", "mixup", *FAST, "--out", "out", cwd=tmp_path).returncode == 1
     before = {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()}
-    assert ihaudit("gate", "out", cwd=tmp_path).returncode == 1
+    strict = ihaudit("gate", "out", cwd=tmp_path)
+    assert strict.returncode == 1
+    assert "missed      90 % quantile" in strict.stdout
     loose = ihaudit("gate", "out", "--max-ssim", "1", "--max-reid", "1", cwd=tmp_path)
-    assert loose.returncode == 0, loose.stdout
+    assert "met         90 % quantile" in loose.stdout
+    # MixUp mixes some image with itself, so the release holds a plain copy: no bound on scores excuses that.
+    assert ("missed      released fields" in loose.stdout) is (loose.returncode == 1)
     assert ihaudit("gate", "out/results.json", "--max-ssim", "0.2", "--quantile", "0.25", cwd=tmp_path).returncode == 1
     assert {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()} == before
     html = ihaudit("report", "out", "--format", "html", "--format", "junit", "--out", "again", cwd=tmp_path)
