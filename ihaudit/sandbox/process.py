@@ -149,7 +149,7 @@ class SchemeProcess:
         limits = self._limits
         config = {
             "scratch": str(self._folder),
-            "listed": [str(self._source.path.parent)], "hidden": self._hidden,
+            "listed": [str(self._source.path.parent), *_search_path()], "hidden": self._hidden,
             "data_mb": limits.memory_mb + _DATA_SLACK_MB,
             "file_mb": limits.file_mb, "processes": _own_processes() + limits.processes + 64, "path": _search_path(),
             **self._confine,
