@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from ihaudit.attacks.base import NotApplicable, View, get_stage
@@ -26,6 +27,9 @@ from ihaudit.context import Context
 from ihaudit.results import StageRecord
 
 Shape = tuple[int, int, int]
+
+#: entries of `State.scores` up to which it is a dense array
+DENSE_SCORES = 50_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +50,9 @@ class State:
         signs: expected signs float32 (E, P) of the last E-step, or None.
         images: float32 (R, H, W, C) in [0, 1] once restored.
         similar: float32 (S, H, W, C) in [0, 1] similar images, where the adversary has them.
+        graph: CSR float32 (E, E), similarity of encodings to their nearest ones (log odds), absent where unknown.
+        scores: float32 (E, R): log odds that encoding e belongs to set r (ids as in `grouping`), -inf where the labels
+            forbid it; CSR of the same shape, absent where forbidden, for more than `DENSE_SCORES` entries.
     """
 
     values: Tensor
@@ -64,6 +71,8 @@ class State:
     signs: Tensor | None = None
     images: NDArray[np.float32] | None = None
     similar: NDArray[np.floating] | None = None
+    graph: csr_matrix | None = None
+    scores: NDArray[np.float32] | csr_matrix | None = None
     records: list[StageRecord] = field(default_factory=list)
 
     @property
