@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+#: Name -> ("module:function" of its trainer, called with an `ihaudit.nn.training.Job`; what it is for).
+TRAINERS: dict[str, tuple[str, str]] = {
+    "unmask": ("ihaudit.nn.unmask:train_unmask", "recovers sign masks; attack single"),
+}
+
+
+def trainer(name: str) -> Any:
+    """The trainer called `name`, imported only now; a `UsageError` names the networks there are."""
+    from ihaudit.errors import UsageError
+    from ihaudit.registry import suggest
+
+    if name not in TRAINERS:
+        raise UsageError(f"there is no network called {name!r}{suggest(name, TRAINERS)}")
+    module, function = TRAINERS[name][0].split(":")
+    return getattr(importlib.import_module(module), function)
+
 
 def command(
-    network: Annotated[
-        str, typer.Argument(help="Which network: 'unmask' (recovers sign masks; attacks single and recolour).")
+    name: Annotated[
+        str,
+        typer.Argument(help="Which network: " + "; ".join(f"'{k}' ({v[1]})" for k, v in TRAINERS.items()) + "."),
     ],
     data: Annotated[
         Path,
@@ -19,17 +37,14 @@ def command(
             envvar="IHAUDIT_DATA",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Where the weights go; the card is written beside them, as .json.")] = Path(
-        "unmask.safetensors"
-    ),
-    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 6500,
-    batch: Annotated[int, typer.Option(min=1, help="Mixtures per step.")] = 64,
-    rate: Annotated[float, typer.Option(min=1e-6, help="Peak learning rate.")] = 1e-3,
-    gan: Annotated[
-        float,
-        typer.Option(min=0.0, help="Weight of an adversarial loss, as in Carlini et al. 2021; 0 for none."),
-    ] = 0.0,
-    every: Annotated[int, typer.Option(min=1, help="Steps between validations and checkpoints.")] = 250,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Where the weights go (default: NAME.safetensors); the card is written beside, as .json."),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps; default: the network's own.")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Samples per step; default: the network's own.")] = None,
+    rate: Annotated[float | None, typer.Option(min=1e-6, help="Peak learning rate; default: its own.")] = None,
+    every: Annotated[int | None, typer.Option(min=1, help="Steps between validations and checkpoints.")] = None,
     patience: Annotated[int, typer.Option(min=1, help="Validations without a better one before stopping.")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights and batches.")] = 0,
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 for torch's default.")] = 0,
@@ -38,27 +53,29 @@ def command(
     checkpoint: Annotated[
         Path | None, typer.Option(help="Checkpoint to write and to go on from; default: beside --out.")
     ] = None,
+    gan: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="unmask: weight of an adversarial loss, as in Carlini et al. 2021; 0 for none."),
+    ] = None,
+    network: Annotated[
+        str | None, typer.Option(help="similarity: 'encoder' (shipped) or 'wrn' (the paper's, for a GPU).")
+    ] = None,
 ) -> None:
-    """Train a network on mixtures made from photographs, and measure it on photographs it never saw."""
-    from ihaudit.errors import UsageError
-    from ihaudit.nn.training import TrainConfig
-    from ihaudit.nn.unmask import train_unmask
-    from ihaudit.registry import suggest
-
-    if network != "unmask":
-        raise UsageError(f"there is no network called {network!r}{suggest(network, ['unmask'])}")
+    """Train a network on releases made from photographs, and measure it on photographs it never saw."""
+    train_it = trainer(name)
     from ihaudit.environment import resolve_device
+    from ihaudit.nn.training import Job
 
-    config = TrainConfig(
-        steps=steps,
-        batch=batch,
-        rate=rate,
-        gan=gan,
-        every=every,
-        patience=patience,
-        seed=seed,
-        bf16=bf16,
-        device=resolve_device(device),
+    given = {"steps": steps, "batch": batch, "rate": rate, "every": every}
+    job = Job(
+        data=data,
+        out=out or Path(f"{name}.safetensors"),
+        overrides={k: v for k, v in given.items() if v is not None}
+        | {"patience": patience, "seed": seed, "bf16": bf16, "device": resolve_device(device)},
+        checkpoint=checkpoint,
+        threads=threads,
+        options={k: v for k, v in {"gan": gan, "network": network}.items() if v is not None},
+        log=lambda line: typer.echo(line, err=True),
     )
-    facts = train_unmask(data, out, config, checkpoint, threads, log=lambda line: typer.echo(line, err=True))
-    typer.echo(f"{out}: {facts['held_out']}")
+    facts = train_it(job)
+    typer.echo(f"{job.out}: {facts['held_out']}")

@@ -2,64 +2,147 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from ihaudit.metrics.ssim import ssim
-from ihaudit.nn.losses import SignShare, sign_share
+from ihaudit.nn.losses import Critic, SignShare, critic_loss, sign_loss, sign_share, soft_mixture
 from ihaudit.nn.mixtures import Batch, MixtureConfig, Mixtures
-from ihaudit.nn.recolour import Recolour
+from ihaudit.nn.recolour import Recolour, RecolourConfig
 from ihaudit.nn.sources import Split, load_split
-from ihaudit.nn.training import TrainConfig, train
+from ihaudit.nn.training import Job, Stateful, TrainConfig, autocast, train
 from ihaudit.nn.weights import save_unmask
 
 #: Mixtures in a held-out measurement.
 _MEASURED = 512
 
+DEFAULTS = TrainConfig(steps=6500, every=250)
 
-def train_unmask(
-    data: Path, out: Path, config: TrainConfig, checkpoint: Path | None, threads: int, log: Callable[[str], None]
-) -> dict[str, Any]:
-    """Train the mask recovery network, measure it on held-out photographs, write weights and card to `out`.
+
+class UnmaskTask:
+    """The mask recovery network on mixtures (see `ihaudit.nn.training.Task`).
+
+    `gan` is the weight of the adversarial loss (Carlini et al.'s way), 0 for none.
+    """
+
+    def __init__(
+        self, training: Mixtures, held_out: Mixtures, shape: RecolourConfig | None = None, *, gan: float = 0.0
+    ) -> None:
+        self.training, self.held_out, self.gan = training, held_out, gan
+        self.shape = shape or RecolourConfig()
+        self.network = self.shape.as_dict()
+        self.extra: dict[str, Stateful] = {}
+        self._held: list[Batch] = []
+
+    def build(self) -> nn.Module:
+        """See `Task`."""
+        return Recolour(self.shape)
+
+    def draw(self, rng: np.random.Generator, config: TrainConfig) -> Batch:
+        """See `Task`."""
+        return _to(self.training.draw(rng, config.batch), config.device)
+
+    def logits(self, net: nn.Module, batch: Batch, config: TrainConfig) -> Tensor:
+        """Sign logits (B, 3, H, W)."""
+        with autocast(config):
+            magnitude = batch.mixture.abs().contiguous(memory_format=torch.channels_last)
+            return net(magnitude, batch.known.contiguous(memory_format=torch.channels_last)).float()
+
+    def loss(self, net: nn.Module, batch: Batch, config: TrainConfig) -> Tensor:
+        """See `Task`."""
+        logits = self.logits(net, batch, config)
+        loss = sign_loss(logits, batch)
+        if self.gan:
+            critic, optimiser = self._critic(config)
+            magnitude = batch.mixture.abs()
+            optimiser.zero_grad()
+            critic_loss(critic, logits, batch).backward()
+            optimiser.step()
+            loss = loss - self.gan * critic(magnitude, soft_mixture(logits, magnitude)).mean()
+        return loss
+
+    def prepare_critic(self, config: TrainConfig) -> None:
+        """Makes the critic before a checkpoint is restored into it."""
+        generator_state = torch.get_rng_state()
+        torch.manual_seed(config.seed + 1)
+        critic = Critic().to(config.device)
+        torch.set_rng_state(generator_state)
+        self.extra = {
+            "critic": critic,
+            "critic_optimiser": torch.optim.AdamW(critic.parameters(), config.rate, betas=(0.5, 0.99)),
+        }
+
+    def _critic(self, config: TrainConfig) -> tuple[Critic, torch.optim.AdamW]:
+        if not self.extra:
+            self.prepare_critic(config)
+        critic, optimiser = self.extra["critic"], self.extra["critic_optimiser"]
+        assert isinstance(critic, Critic) and isinstance(optimiser, torch.optim.AdamW)
+        return critic, optimiser
+
+    def validate(self, net: nn.Module, config: TrainConfig) -> dict[str, float]:
+        """See `Task`."""
+        if not self._held:
+            rng = np.random.default_rng([config.seed, 1])
+            self._held = [
+                _to(self.held_out.draw(rng, 64), config.device) for _ in range(max(1, config.validation // 64))
+            ]
+        logits = torch.cat([self.logits(net, b, config) for b in self._held])
+        whole = Batch(*(torch.cat([getattr(b, f) for b in self._held]) for f in ("mixture", "known", "blind")))
+        return {"loss": float(sign_loss(logits, whole)), **asdict(sign_share(logits, whole))}
+
+    def words(self, figures: Mapping[str, float]) -> str:
+        """See `Task`."""
+        return (
+            f"signs right (weighted by |m|) {figures['best']:.3f} up to global sign, {figures['guessed']:.3f} with it, "
+            f"{figures['known']:.3f} with a part known"
+        )
+
+
+def _to(batch: Batch, device: str) -> Batch:
+    return Batch(batch.mixture.to(device), batch.known.to(device), batch.blind.to(device))
+
+
+def train_unmask(job: Job) -> dict[str, Any]:
+    """Train the mask recovery network, measure it on held-out photographs, write weights and card.
+
+    Options: ``gan``, the weight of an adversarial loss.
 
     Returns:
         The facts on the card.
 
     Raises:
-        ImageError: training images are missing in `data`.
+        ImageError: training images are missing.
     """
-    if threads:
-        torch.set_num_threads(threads)
-    split, mixing = load_split(data), MixtureConfig()
-    log(
+    config = job.start(DEFAULTS, "gan")
+    gan = float(job.options.get("gan", 0.0))
+    split, mixing = load_split(job.data), MixtureConfig()
+    job.log(
         f"training on {len(split.train_private)} private-like and {len(split.train_public)} public-like images; "
         f"{len(split.held_cifar)} and {len(split.held_patches)} held out"
     )
-    net, record = train(
+    task = UnmaskTask(
         Mixtures(split.train_private, split.train_public, mixing),
         Mixtures(split.held_cifar, split.held_patches, mixing),
-        config,
-        checkpoint or out.with_suffix(".checkpoint.pt"),
-        log,
+        gan=gan,
     )
+    if gan:
+        task.prepare_critic(config)
+    net, record = train(task, config, job.checkpoint_path, job.log)
+    assert isinstance(net, Recolour)
     facts = {
         "trained_on": "cifar10_train20k (first 10,000), cifar100_train5k, imagenet_patches (4,295 patches, of "
         "photographs none of which is held out); the split is ihaudit.nn.sources.load_split",
-        "command": " ".join(["ihaudit", *sys.argv[1:]]),
-        "training": asdict(config),
+        **job.facts(config, record),
+        "gan": gan,
         "mixtures": asdict(mixing),
-        "steps": record["steps"],
-        "seconds": record["seconds"],
-        "threads": torch.get_num_threads(),
         "held_out": held_out_figures(net, split, config.device),
     }
-    save_unmask(net, out, facts)
+    save_unmask(net, job.out, facts)
     return facts
 
 

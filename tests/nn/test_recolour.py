@@ -89,9 +89,9 @@ def test_mixtures_sum_to_one_within_bounds_and_never_reveal_the_first_image() ->
 
 def test_shipped_weights_match_their_card_and_load_fast() -> None:
     path = weights.FOLDER / "unmask.safetensors"
-    assert weights.names() == ["unmask"]
+    assert "unmask" in weights.names()
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    assert weights.digests() == {"unmask.safetensors": digest} and weights.card(path)["sha256"] == digest
+    assert weights.digests()["unmask.safetensors"] == digest and weights.card(path)["sha256"] == digest
     assert path.stat().st_size < 10 << 20
     weights.load_unmask()
     began = time.process_time()

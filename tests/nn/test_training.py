@@ -15,27 +15,32 @@ from ihaudit.nn.mixtures import MixtureConfig, Mixtures
 from ihaudit.nn.recolour import RecolourConfig
 from ihaudit.nn.sources import load_split
 from ihaudit.nn.training import TrainConfig, rate_at, train
+from ihaudit.nn.unmask import UnmaskTask
 from tests.data import DATA
 from tests.nn.test_recolour import SMALL, pool
 
-CONFIG = TrainConfig(steps=6, batch=4, every=3, validation=64, network=SMALL, bf16=False, rate=1e-2)
+CONFIG = TrainConfig(steps=6, batch=4, every=3, validation=64, bf16=False, rate=1e-2)
 
 
 def sampler(seed: int = 0) -> Mixtures:
     return Mixtures(pool(12, seed), pool(12, seed + 1), MixtureConfig())
 
 
+def task(shape: RecolourConfig = SMALL, gan: float = 0.0) -> UnmaskTask:
+    return UnmaskTask(sampler(), sampler(3), shape, gan=gan)
+
+
 def test_resumed_training_equals_unbroken_training(tmp_path: Path) -> None:
-    whole, record = train(sampler(), sampler(3), CONFIG, None, lambda _: None)
+    whole, record = train(task(), CONFIG, None, lambda _: None)
 
     def stop(line: str) -> None:
         if line.startswith("step 3/"):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(sampler(), sampler(3), CONFIG, tmp_path / "c.pt", stop)
+        train(task(), CONFIG, tmp_path / "c.pt", stop)
     lines: list[str] = []
-    again, resumed = train(sampler(), sampler(3), CONFIG, tmp_path / "c.pt", lines.append)
+    again, resumed = train(task(), CONFIG, tmp_path / "c.pt", lines.append)
     assert lines[0] == "going on from step 3 of 6"
     for (name, a), b in zip(whole.state_dict().items(), again.state_dict().values()):
         assert torch.equal(a, b), name
@@ -44,27 +49,25 @@ def test_resumed_training_equals_unbroken_training(tmp_path: Path) -> None:
 
 def test_training_lowers_the_loss_and_the_adversarial_option_runs() -> None:
     config = replace(CONFIG, steps=30, every=30, batch=8)
-    plain = train(sampler(), sampler(3), config, None, lambda _: None)[1]["history"][-1]
-    start = train(sampler(), sampler(3), replace(config, steps=1, every=1, batch=8), None, lambda _: None)[1][
-        "history"
-    ][-1]
+    plain = train(task(), config, None, lambda _: None)[1]["history"][-1]
+    start = train(task(), replace(config, steps=1, every=1, batch=8), None, lambda _: None)[1]["history"][-1]
     assert plain["loss"] < 0.9 * start["loss"]
-    gan = train(sampler(), sampler(3), replace(config, steps=3, gan=0.1), None, lambda _: None)[1]["history"][-1]
+    gan = train(task(gan=0.1), replace(config, steps=3), None, lambda _: None)[1]["history"][-1]
     assert np.isfinite(gan["loss"])
 
 
 def test_early_stop() -> None:
     lines: list[str] = []
     config = replace(CONFIG, steps=50, every=1, rate=0.0 + 1e-12, patience=2)
-    record = train(sampler(), sampler(3), config, None, lines.append)[1]
+    record = train(task(), config, None, lines.append)[1]
     assert record["steps"] < 50 and "stopped early" in lines[-1]
 
 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
-    train(sampler(), sampler(3), replace(CONFIG, steps=1, every=1), tmp_path / "c.pt", lambda _: None)
-    other = replace(CONFIG, network=RecolourConfig(widths=(8, 8, 8), blocks=1, groups=4))
+    train(task(), replace(CONFIG, steps=1, every=1), tmp_path / "c.pt", lambda _: None)
+    other = task(RecolourConfig(widths=(8, 8, 8), blocks=1, groups=4))
     with pytest.raises(UsageError, match="another shape"):
-        train(sampler(), sampler(3), other, tmp_path / "c.pt", lambda _: None)
+        train(other, CONFIG, tmp_path / "c.pt", lambda _: None)
 
 
 def test_rate_rises_holds_and_falls() -> None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ihaudit.errors import NotApplicable, UsageError
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from ihaudit.nn.recolour import Recolour
+
+M = TypeVar("M", bound="nn.Module")
 
 FOLDER = Path(__file__).resolve().parent
 
@@ -39,12 +44,17 @@ def card(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path.name} has no readable card {path.with_suffix('.json').name} beside it ({e})") from None
 
 
-def load_unmask(path: Path | None = None, device: str = "cpu") -> Recolour:
-    """The mask recovery network in evaluation mode.
+def load(
+    name: str, build: Callable[[dict[str, Any]], M], *, path: Path | None = None, device: str = "cpu", what: str = ""
+) -> M:
+    """A network in evaluation mode.
 
     Args:
-        path: weights written by `ihaudit train unmask`; the shipped ones where None.
+        name: of the shipped weights, which is also what `ihaudit train` calls it.
+        build: makes the network from the shape on the card (lists there come as tuples).
+        path: weights written by `ihaudit train NAME`; the shipped ones where None.
         device: torch device.
+        what: what the network does, for the error where nothing is shipped.
 
     Raises:
         NotApplicable: no weights are shipped with this installation.
@@ -54,33 +64,46 @@ def load_unmask(path: Path | None = None, device: str = "cpu") -> Recolour:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    from ihaudit.nn.recolour import Recolour, RecolourConfig
-
     if path is None:
-        path = FOLDER / "unmask.safetensors"
+        path = FOLDER / f"{name}.safetensors"
         if not path.exists():
             raise NotApplicable(
-                "this installation has no weights for mask recovery; train some by `ihaudit train unmask`"
+                f"this installation has no weights for {what or name}; train some by `ihaudit train {name}`"
             )
     try:
-        net = Recolour(RecolourConfig(**_network(card(path)["network"])))
-        net.load_state_dict({k: v.to(torch.float32) for k, v in load_file(path).items()})
+        net = build(_network(card(path)["network"]))
+        net.load_state_dict(
+            {k: v.to(torch.float32) if v.is_floating_point() else v for k, v in load_file(path).items()}
+        )
     except (OSError, KeyError, TypeError, RuntimeError, SafetensorError) as e:
         raise UsageError(f"{path} does not hold weights of the network that its card describes ({e})") from None
     return net.eval().to(device)
 
 
-def save_unmask(net: Recolour, path: Path, facts: dict[str, Any]) -> None:
-    """Write weights (float16) and their card; `facts` are JSON-able."""
+def save(net: nn.Module, network: dict[str, Any], path: Path, facts: dict[str, Any]) -> None:
+    """Write weights (float16) and their card; `network` is what `build` of `load` takes, `facts` are JSON-able."""
     import torch
     from safetensors.torch import save_file
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({k: v.detach().cpu().to(torch.float16).contiguous() for k, v in net.state_dict().items()}, path)
+    state = {k: v.detach().cpu() for k, v in net.state_dict().items()}
+    save_file({k: (v.to(torch.float16) if v.is_floating_point() else v).contiguous() for k, v in state.items()}, path)
     path.chmod(0o644)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    text = {"name": path.stem, "sha256": digest, "network": net.config.as_dict(), **facts}
+    text = {"name": path.stem, "sha256": digest, "network": network, **facts}
     path.with_suffix(".json").write_text(json.dumps(text, indent=1) + "\n", encoding="utf-8")
+
+
+def load_unmask(path: Path | None = None, device: str = "cpu") -> Recolour:
+    """The mask recovery network; see `load`."""
+    from ihaudit.nn.recolour import Recolour, RecolourConfig
+
+    return load("unmask", lambda n: Recolour(RecolourConfig(**n)), path=path, device=device, what="mask recovery")
+
+
+def save_unmask(net: Recolour, path: Path, facts: dict[str, Any]) -> None:
+    """See `save`."""
+    save(net, net.config.as_dict(), path, facts)
 
 
 def _network(described: dict[str, Any]) -> dict[str, Any]:
