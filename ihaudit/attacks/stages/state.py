@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ihaudit.attacks.base import NotApplicable, View, get_stage
 from ihaudit.attacks.stages.em import Estimate
+from ihaudit.attacks.stages.graph import ClassGraph
 from ihaudit.attacks.stages.group import Grouping
 from ihaudit.attacks.stages.labels import Slots
 from ihaudit.attacks.stages.masks import MaskKind
@@ -50,7 +51,7 @@ class State:
         signs: expected signs float32 (E, P) of the last E-step, or None.
         images: float32 (R, H, W, C) in [0, 1] once restored.
         similar: float32 (S, H, W, C) in [0, 1] similar images, where the adversary has them.
-        graph: CSR float32 (E, E), similarity of encodings to their nearest ones (log odds), absent where unknown.
+        graph: per class, the log odds that two slots hold one image (`ihaudit.attacks.stages.graph`).
         scores: float32 (E, R): log odds that encoding e belongs to set r (ids as in `grouping`), -inf where the labels
             forbid it; CSR of the same shape, absent where forbidden, for more than `DENSE_SCORES` entries.
     """
@@ -71,7 +72,7 @@ class State:
     signs: Tensor | None = None
     images: NDArray[np.float32] | None = None
     similar: NDArray[np.floating] | None = None
-    graph: csr_matrix | None = None
+    graph: list[ClassGraph] | None = None
     scores: NDArray[np.float32] | csr_matrix | None = None
     records: list[StageRecord] = field(default_factory=list)
 
