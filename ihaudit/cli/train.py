@@ -10,6 +10,11 @@ import typer
 
 #: Name -> ("module:function" of its trainer, called with an `ihaudit.nn.training.Job`; what it is for).
 TRAINERS: dict[str, tuple[str, str]] = {
+    "similarity": (
+        "ihaudit.nn.pair_training:train_similarity",
+        "tells whether two encodings share an image; attack carlini",
+    ),
+    "unmix": ("ihaudit.nn.predicted:train_unmix", "recovers sign masks, given reconstructions; attack unmix"),
     "unmask": ("ihaudit.nn.unmask:train_unmask", "recovers sign masks; attack single"),
 }
 

@@ -82,13 +82,20 @@ class Recolour(nn.Module):
             (B, 3, H, W) float32: log odds that the value is positive.  Where nothing is known the global sign is a
             guess from the statistics of images.
         """
+        return self.logits(self.features(magnitude, known))
+
+    def logits(self, features: Tensor) -> Tensor:
+        """(B, 3, H, W) float32 from what `features` returns."""
+        return F.pixel_shuffle(self.head(features), 2).float()
+
+    def features(self, magnitude: Tensor, known: Tensor) -> Tensor:
+        """(B, widths[0], H / 2, W / 2): the last layer before the logits, for networks built on this one."""
         x = self.stem(F.pixel_unshuffle(_features(magnitude, known), 2))
         x = a = self.down_a(x)
         x = b = self.down_b(self.to_b(x))
         x = self.middle(self.to_c(x))
         x = self.up_b(b + self.from_c(x))
-        x = self.up_a(a + self.from_b(x))
-        return F.pixel_shuffle(self.head(x), 2).float()
+        return self.up_a(a + self.from_b(x))
 
 
 def _features(magnitude: Tensor, known: Tensor) -> Tensor:

@@ -24,7 +24,8 @@ class Split:
     held_patches: NDArray[np.uint8]
 
 
-def _read(folder: Path, name: str) -> dict[str, NDArray]:
+def read_images(folder: Path, name: str) -> dict[str, NDArray]:
+    """The arrays of `name`.npz; raises `ImageError` where it is missing."""
     path = folder / f"{name}.npz"
     if not path.exists():
         raise ImageError(f"there is no {path}; name the folder with the training images by --data")
@@ -41,9 +42,9 @@ def load_split(folder: Path, seed: int = 0) -> Split:
     Raises:
         ImageError: a file is missing.
     """
-    cifar = _read(folder, "cifar10_train20k")["images"]
-    other = _read(folder, "cifar100_train5k")["images"]
-    patches = _read(folder, "imagenet_patches")
+    cifar = read_images(folder, "cifar10_train20k")["images"]
+    other = read_images(folder, "cifar100_train5k")["images"]
+    patches = read_images(folder, "imagenet_patches")
     source = patches["source_index"]
     photographs = np.random.default_rng([seed, 77]).permutation(np.unique(source))
     count = np.cumsum([int((source == p).sum()) for p in photographs])
