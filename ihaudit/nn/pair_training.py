@@ -1,0 +1,240 @@
+"""`ihaudit train similarity`: data, training, measurement, weights with their card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import rankdata
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ihaudit.errors import UsageError
+from ihaudit.nn.pair_data import REFERENCE, PairBatch, ReleaseConfig, Releases
+from ihaudit.nn.pair_wrn import PairWrn, WrnConfig
+from ihaudit.nn.pairs import PairConfig, PairNet
+from ihaudit.nn.sources import CIFAR_HELD_OUT, Split, load_split, read_images
+from ihaudit.nn.training import Job, Stateful, TrainConfig, autocast, train
+from ihaudit.nn.weights import load_unmask, save
+
+#: Releases in a held-out measurement.
+_MEASURED = 24
+
+DEFAULTS = TrainConfig(steps=720, batch=256, rate=5e-4, cool_down=0.5, average=0.98, every=40, validation=2048)
+WRN_DEFAULTS = replace(DEFAULTS, steps=50_000, rate=1e-3, average=0.998, every=1000)
+
+
+class SimilarityTask:
+    """A pair network on releases (see `ihaudit.nn.training.Task`); every pair of a batch counts.
+
+    Pairs that share an image and pairs that do not get equal weight, so logits are log odds at even prior odds.
+
+    Args:
+        start: a state of the mask recovery network to begin from.
+    """
+
+    def __init__(
+        self, training: Releases, held_out: Releases, config: PairConfig, start: dict[str, Tensor] | None = None
+    ) -> None:
+        self.training, self.held_out, self.config, self.start = training, held_out, config, start
+        self.network = config.as_dict()
+        self.extra: dict[str, Stateful] = {}
+        self._held: list[PairBatch] = []
+
+    def build(self) -> nn.Module:
+        """See `Task`."""
+        net = PairNet(self.config)
+        if self.start is not None:
+            net.unmask.load_state_dict(self.start)
+        net.whiten(self.training.draw(np.random.default_rng([0, 3]), 512).magnitude)
+        return net
+
+    def draw(self, rng: np.random.Generator, config: TrainConfig) -> PairBatch:
+        """See `Task`."""
+        return self.training.draw(rng, config.batch).to(config.device)
+
+    def logits(self, net: nn.Module, batch: PairBatch, config: TrainConfig) -> Tensor:
+        """(B, B) log odds."""
+        return pair_logits(net, batch, config)
+
+    def loss(self, net: nn.Module, batch: PairBatch, config: TrainConfig) -> Tensor:
+        """See `Task`."""
+        return balanced_loss(*upper(self.logits(net, batch, config), batch))
+
+    def validate(self, net: nn.Module, config: TrainConfig) -> dict[str, float]:
+        """See `Task`."""
+        if not self._held:
+            rng = np.random.default_rng([config.seed, 1])
+            self._held = [
+                self.held_out.draw(rng, 256).to(config.device) for _ in range(max(1, config.validation // 256))
+            ]
+        parts = [figures(*upper(self.logits(net, b, config), b)) for b in self._held]
+        return {k: float(np.mean([p[k] for p in parts])) for k in parts[0]}
+
+    def words(self, figures: Mapping[str, float]) -> str:
+        """See `Task`."""
+        return f"balanced pairs right {figures['accuracy']:.3f}, AUC {figures['auc']:.3f}"
+
+
+def pair_logits(net: nn.Module, batch: PairBatch, config: TrainConfig) -> Tensor:
+    """(B, B) log odds of a `PairNet`."""
+    assert isinstance(net, PairNet)
+    with autocast(config):
+        z = net.embed(batch.magnitude.contiguous(memory_format=torch.channels_last))
+    return net.compare(z, z, batch.facts, batch.facts)
+
+
+def upper(logits: Tensor, batch: PairBatch) -> tuple[Tensor, Tensor]:
+    """Logits (N,) and bool truth (N,) of the pairs above the diagonal."""
+    i, j = torch.triu_indices(len(logits), len(logits), 1, device=logits.device)
+    return logits[i, j], batch.shares()[i, j]
+
+
+def balanced_loss(logits: Tensor, truth: Tensor) -> Tensor:
+    """Cross-entropy, half of the weight on each kind of pair; scalar."""
+    yes, no = F.softplus(-logits)[truth], F.softplus(logits)[~truth]
+    return ((yes.mean() if len(yes) else yes.sum()) + (no.mean() if len(no) else no.sum())) / 2
+
+
+def figures(logits: Tensor, truth: Tensor) -> dict[str, float]:
+    """Loss, accuracy on balanced pairs (threshold 0), and AUC."""
+    s, t = logits.float().cpu().numpy(), truth.cpu().numpy()
+    accuracy = ((s[t] > 0).mean() + (s[~t] <= 0).mean()) / 2
+    return {"loss": float(balanced_loss(logits, truth)), "accuracy": float(accuracy), "auc": auc(s, t)}
+
+
+def auc(scores: np.ndarray, truth: np.ndarray) -> float:
+    """Chance that a true pair scores above a false one (ties count half)."""
+    yes = int(truth.sum())
+    no = len(truth) - yes
+    return float((rankdata(scores)[truth].sum() - yes * (yes + 1) / 2) / max(1, yes * no))
+
+
+def train_similarity(job: Job) -> dict[str, Any]:
+    """Train a pair network, measure it on held-out photographs, write weights and card.
+
+    Options: ``network``, ``encoder`` (the shipped kind) or ``wrn`` (the paper's).
+
+    Returns:
+        The facts on the card.
+
+    Raises:
+        ImageError: training images are missing.
+        UsageError: there is no such network.
+    """
+    kind = str(job.options.get("network", "encoder"))
+    if kind not in ("encoder", "wrn"):
+        raise UsageError(f"there is no similarity network {kind!r}; there are: encoder, wrn")
+    config = job.start(DEFAULTS if kind == "encoder" else WRN_DEFAULTS, "network")
+    task = similarity_task(job.data, kind)
+    net, record = train(task, config, job.checkpoint_path, job.log)
+    split = load_split(job.data)
+    facts = {
+        "trained_on": TRAINED_ON,
+        **job.facts(config, record),
+        "releases": asdict(task.training.config),
+        "learning_curve": curve(record),
+        "held_out": held_out_figures(task, net, config, split, job.data),
+    }
+    save(net, task.network, job.out, facts)
+    return facts
+
+
+TRAINED_ON = (
+    "cifar10_train20k (first 10,000 images, with their classes), cifar100_train5k, imagenet_patches (4,295 patches, of "
+    "photographs none of which is held out); the split is ihaudit.nn.sources.load_split; starts from the weights of "
+    "the mask recovery network, trained on the same images"
+)
+
+
+def curve(record: Mapping[str, Any]) -> list[dict[str, float]]:
+    """The learning curve for a card."""
+    return [{k: round(float(v), 4) for k, v in h.items()} for h in record["history"]]
+
+
+def similarity_task(data: Path, kind: str = "encoder") -> SimilarityTask:
+    """The task on the images in `data`."""
+    training, held_out = releases(data, ReleaseConfig())
+    if kind == "wrn":
+        return WrnTask(training, held_out, WrnConfig())
+    return SimilarityTask(training, held_out, PairConfig(), load_unmask().state_dict())
+
+
+def releases(data: Path, config: ReleaseConfig) -> tuple[Releases, Releases]:
+    """Samplers of training and of held-out releases."""
+    split = load_split(data)
+    ten, hundred = read_images(data, "cifar10_train20k"), read_images(data, "cifar100_train5k")
+    labels = np.concatenate([ten["labels"][:CIFAR_HELD_OUT].astype(int), 1000 + hundred["labels"].astype(int)])
+    return (
+        Releases(split.train_private, labels, split.train_public, config),
+        Releases(split.held_cifar, ten["labels"][CIFAR_HELD_OUT:].astype(int), split.held_patches, config),
+    )
+
+
+def held_out_figures(
+    task: SimilarityTask, net: nn.Module, config: TrainConfig, split: Split, data: Path
+) -> dict[str, dict[str, float]]:
+    """Accuracy on balanced pairs and AUC on images that were never trained on.
+
+    Returns:
+        By what the private images are, everything else as the reference benchmark: ``cifar`` (pairs of one class, the
+        pairs that an attack must tell apart), ``photographs`` (public photographs as private images); ``range``:
+        CIFAR in the whole range of releases trained on.
+    """
+    labels = read_images(data, "cifar10_train20k")["labels"][CIFAR_HELD_OUT:].astype(int)
+    half = len(split.held_patches) // 2
+    patches = split.held_patches
+    one_class = np.zeros(half, int)
+    sets = {
+        "cifar": Releases(split.held_cifar, labels, patches, REFERENCE),
+        "photographs": Releases(patches[:half], one_class, patches[half:], REFERENCE),
+        "range": Releases(split.held_cifar, labels, patches, ReleaseConfig()),
+    }
+    out = {}
+    for name, sampler in sets.items():
+        logits, truth = [], []
+        for i in range(_MEASURED):
+            batch = sampler.draw(np.random.default_rng([11, i]), 256).to(config.device)
+            with torch.no_grad():
+                s, t = upper(task.logits(net, batch, config), batch)
+            logits.append(s)
+            truth.append(t)
+        measured = figures(torch.cat(logits), torch.cat(truth))
+        out[name] = {k: round(v, 4) for k, v in measured.items()}
+    return out
+
+
+class WrnTask(SimilarityTask):
+    """The paper's network: single pairs, half of which share an image."""
+
+    def __init__(self, training: Releases, held_out: Releases, wrn: WrnConfig) -> None:
+        super().__init__(training, held_out, PairConfig())
+        self.wrn, self.network = wrn, wrn.as_dict()
+
+    def build(self) -> nn.Module:
+        """See `Task`."""
+        return PairWrn(self.wrn)
+
+    def logits(self, net: nn.Module, batch: PairBatch, config: TrainConfig) -> Tensor:
+        """(B, B) log odds."""
+        assert isinstance(net, PairWrn)
+        with autocast(config):
+            z = net.embed(batch.magnitude)
+            return net.compare(z, z, batch.facts, batch.facts)
+
+    def loss(self, net: nn.Module, batch: PairBatch, config: TrainConfig) -> Tensor:
+        """See `Task`: as many pairs as encodings, half of them sharing an image."""
+        assert isinstance(net, PairWrn)
+        shares = batch.shares().triu(1)
+        yes = torch.nonzero(shares)
+        no = torch.nonzero(~shares & torch.ones_like(shares).triu(1))
+        half = min(len(yes), len(no), len(shares) // 2)
+        # evenly spaced: the encodings of a batch are in random order
+        pick = torch.cat([x[torch.linspace(0, len(x) - 1, half, device=x.device).long()] for x in (yes, no)])
+        with autocast(config):
+            logits = net.pairs(batch.magnitude[pick[:, 0]], batch.magnitude[pick[:, 1]])
+        return balanced_loss(logits.float(), shares[pick[:, 0], pick[:, 1]])
