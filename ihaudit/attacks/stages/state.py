@@ -52,6 +52,7 @@ class State:
         images: float32 (R, H, W, C) in [0, 1] once restored.
         similar: float32 (S, H, W, C) in [0, 1] similar images, where the adversary has them.
         graph: per class, the log odds that two slots hold one image (`ihaudit.attacks.stages.graph`).
+        cliques: int64 (R, n), encodings of a clique of each set, -1 beyond its end, where grouping found cliques.
         scores: float32 (E, R): log odds that encoding e belongs to set r (ids as in `grouping`), -inf where the labels
             forbid it; CSR of the same shape, absent where forbidden, for more than `DENSE_SCORES` entries.
     """
@@ -73,6 +74,7 @@ class State:
     images: NDArray[np.float32] | None = None
     similar: NDArray[np.floating] | None = None
     graph: list[ClassGraph] | None = None
+    cliques: NDArray[np.int64] | None = None
     scores: NDArray[np.float32] | csr_matrix | None = None
     records: list[StageRecord] = field(default_factory=list)
 
