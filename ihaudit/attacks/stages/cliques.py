@@ -218,10 +218,9 @@ def grouping_cliques(state: State, ctx: Context) -> tuple[State, dict[str, Any]]
     jobs = [c for c in range(state.slots.classes) if sizes.per_class[c] and c in by_class and len(by_class[c])]
 
     def find(c: int) -> Cliques:
-        g, k = by_class[c], int(sizes.per_class[c])
-        return find_cliques(
-            g, k, size, np.random.default_rng([seed, c]), grown.get(c) if _long(grown, c, size) else None
-        )
+        k, before = int(sizes.per_class[c]), grown.get(c)
+        before = before if before is not None and before.shape[1] >= size else None
+        return find_cliques(by_class[c], k, size, np.random.default_rng([seed, c]), before)
 
     found = dict(zip(jobs, run_jobs(find, jobs)))
     ctx.progress("grouping", 1.0)
