@@ -67,7 +67,7 @@ def test_layouts() -> None:
     assert as_images(np.zeros((2, 8, 8))).shape == (2, 8, 8, 1)
     assert as_images(np.zeros((2, 192))).shape == (2, 8, 8, 3)
     assert as_images(np.zeros((2, 64))).shape == (2, 8, 8, 1)
-    with pytest.raises(ImageError, match="neither"):
+    with pytest.raises(ImageError, match="in no single way"):
         as_images(np.zeros((2, 65)))
 
 

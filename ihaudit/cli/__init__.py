@@ -11,6 +11,7 @@ import typer
 from ihaudit import __version__
 from ihaudit.cli import (
     _common,
+    challenge,
     compare,
     demo,
     doctor,
@@ -56,6 +57,7 @@ def _root(
 
 for _name, _module in (
     ("run", run),
+    ("challenge", challenge),
     ("gate", gate),
     ("report", report),
     ("compare", compare),

@@ -11,16 +11,21 @@ import typer
 def command(
     decryption: Annotated[Path, typer.Argument(help="decryption.npy: one recovered image per encoding, in [-1, 1].")],
     private: Annotated[Path, typer.Option(help="private.npy: the private images, in [-1, 1].")],
-    pairs: Annotated[Path, typer.Option(help="pairs.npy: int (E, 2), the private images in each encoding.")],
+    pairs: Annotated[
+        Path, typer.Option(help="pairs.npy: int (E, 2), the private images in each encoding, -1 for none.")
+    ],
 ) -> None:
     """Print the challenge's metrics as JSON: max_ssim, mean_ssim, min_l2, mean_l2.
 
     Means over encodings of the larger and the mean SSIM (scikit-image's defaults on [-1, 1], data range 2) and of the
     smaller and the mean squared error, against each encoding's two private images.
+
+    `ihaudit challenge` writes decryption.npy; private.npy and pairs.npy here are the truth, not that command's guesses
+    of the same name.
     """
     import json
 
     from ihaudit.challenge import load_npy, score
 
-    result = score(load_npy(decryption), load_npy(private), load_npy(pairs))
+    result = score(load_npy(decryption, mmap=True), load_npy(private, mmap=True), load_npy(pairs))
     typer.echo(json.dumps(result))

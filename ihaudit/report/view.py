@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ihaudit.report import (
     cards,
+    challenge,
     claims,
     essay,
     flags,
@@ -43,8 +44,10 @@ OTHER_GALLERIES, MAX_LOG = 5, 5000
 
 
 def build(source: Source) -> dict[str, Any]:
-    """Everything that templates/report.html.j2 shows."""
+    """Everything that templates/report.html.j2 shows; a release without a scheme has sections of its own."""
     r = source.results
+    if challenge.is_challenge(r):
+        return challenge.build(source)
     claim_rows, check_rows = claims.build(r)
     not_run = [f for f in r.findings if f.status == "not run"]
     return {

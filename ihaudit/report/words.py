@@ -76,6 +76,8 @@ METRICS = {
     "reid": Metric("Re-identified", "%", "the right image is the nearest one"),
     "reid_chance": Metric("Re-identified by guessing", "%"),
     "reid_above_chance": Metric("Re-identified, above chance", "pp"),
+    "confidence": Metric("The attack’s own estimate of SSIM, mean", hint="no comparison with the originals"),
+    "agreement": Metric("Agreement with the release, mean correlation", hint="1 = the encodings are wholly explained"),
     "advantage": Metric("Advantage", hint="0 = guessing, 1 = certainty"),
     "auc": Metric("AUC", hint="0.5 = guessing, 1 = certainty"),
     "accuracy": Metric("Accuracy", "%"),

@@ -1,0 +1,166 @@
+"""Reads a release that comes without a scheme: encryption.npy, label.npy and what the user says about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ihaudit.challenge.layout import Layout, Shape, detect
+from ihaudit.challenge.npy import load_npy, mapped, sha256
+from ihaudit.errors import ImageError, UsageError
+from ihaudit.release import Release
+
+#: Values looked at per block while checking.
+BLOCK = 2048
+#: What an attacker loses where labels are hard or missing.
+NO_LABELS = (
+    "No labels were given: classes and mixing coefficients are unknown, so that encodings are grouped over the whole "
+    "release and coefficients are guessed. Expect far fewer images, or none."
+)
+HARD_LABELS = (
+    "The labels are hard: they name classes but not the mixing coefficients, which are estimated from the encodings. "
+    "Expect less than with the soft labels that the scheme trains on."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class ReadRelease:
+    """A release as read.
+
+    Attributes:
+        release: encodings float (E, H, W, C), mapped where they are float32; labels float32 (E, classes) or None.
+        layout: of the file, for writing decryption.npy in the same.
+        dtype: of the file.
+        sha256: of the file of encodings.
+        notes: what was assumed or is lost, one sentence each.
+    """
+
+    release: Release
+    layout: Layout
+    dtype: np.dtype
+    sha256: str
+    notes: list[str]
+
+
+def read_release(
+    encryption: Path, label: Path | None, shape: Shape | None = None, image_range: tuple[float, float] | None = None
+) -> ReadRelease:
+    """Read and check the files of a release.
+
+    Args:
+        encryption: .npy of floats, one encoding per row, in a layout that `ihaudit.challenge.layout.detect` reads.
+        label: .npy with one row per encoding, see `read_labels`; None where there is none.
+        shape: (H, W, C) where the layout is ambiguous.
+        image_range: range of the images when they were mixed; [-1, 1] where the values fit it.
+
+    Raises:
+        ImageError, UsageError: one sentence on what does not fit.
+    """
+    path = encryption.expanduser().absolute()
+    raw = load_npy(path, mmap=True)
+    if not np.issubdtype(raw.dtype, np.floating):
+        raise ImageError(f"{encryption} holds {raw.dtype}; encodings must be float16, float32 or float64")
+    if raw.ndim < 2 or len(raw) < 2:
+        raise ImageError(f"{encryption} has shape {raw.shape}; at least two encodings are needed, one per row")
+    layout = detect(raw, shape, name=str(encryption))
+    low, high = _extent(raw, encryption)
+    notes: list[str] = []
+    used = _range(image_range, low, high, notes)
+    labels = None
+    if label is None:
+        notes.append(NO_LABELS)
+    else:
+        labels, soft = read_labels(load_npy(label), len(raw), name=str(label))
+        if not soft:
+            notes.append(HARD_LABELS)
+    if layout.first and len(layout.row) == 1:
+        notes.append("Flat rows were read as channels x height x width, because their values vary smoothly that way.")
+    release = Release(mapped(str(path), layout), labels, used)
+    return ReadRelease(release, layout, raw.dtype, sha256(path), notes)
+
+
+def _extent(raw: NDArray, path: Path) -> tuple[float, float]:
+    """Least and largest value; refuses what is not finite."""
+    low, high = np.inf, -np.inf
+    for i in range(0, len(raw), BLOCK):
+        block = raw[i : i + BLOCK]
+        small, large = float(block.min()), float(block.max())
+        if not np.isfinite(small + large):
+            bad = int(np.flatnonzero(~np.isfinite(block.reshape(len(block), -1)).all(1))[0])
+            raise ImageError(f"{path} holds NaN or infinite values, first in encoding {i + bad}")
+        low, high = min(low, small), max(high, large)
+    if low == high:
+        raise ImageError(f"{path} holds one value only ({low:g}); these are no encodings of images")
+    return low, high
+
+
+def _range(given: tuple[float, float] | None, low: float, high: float, notes: list[str]) -> tuple[float, float]:
+    """The range of the images when they were mixed, as given or by the challenge's convention."""
+    if given is not None:
+        if not (np.isfinite(given).all() and given[0] < given[1]):
+            raise UsageError(f"--image-range {given[0]:g} {given[1]:g} is no range; give the lower end first")
+        largest = max(abs(given[0]), abs(given[1]))
+        if max(-low, high) > largest * 1.01 + 1e-6:
+            raise UsageError(
+                f"encodings lie in [{low:g}, {high:g}], which mixtures of images in [{given[0]:g}, {given[1]:g}] do "
+                "not reach; correct --image-range"
+            )
+        return given
+    if max(-low, high) > 1.01:
+        raise UsageError(
+            f"encodings lie in [{low:g}, {high:g}], beyond [-1, 1]; say with --image-range LOW HIGH which range the "
+            "images had when they were mixed"
+        )
+    if low >= 0:
+        notes.append(
+            "No value is negative: taken for absolute values of mixtures of images in [-1, 1]; say --image-range 0 1 "
+            "if images were mixed in [0, 1] without a sign mask."
+        )
+    return (-1.0, 1.0)
+
+
+def read_labels(labels: NDArray, encodings: int, *, name: str = "labels") -> tuple[NDArray[np.float32], bool]:
+    """Soft rows from what a release calls labels, and whether they carry the coefficients.
+
+    Args:
+        labels: float (E, classes), soft; integer (E,), one class each; integer (E, s), the classes of s images each;
+            or 0/1 integers (E, classes > 2), one column per class.
+        encodings: E.
+        name: for errors.
+
+    Returns:
+        float32 (E, classes), and False where they are hard.
+
+    Raises:
+        ImageError: another shape or number of rows, negative or infinite values.
+    """
+    if labels.ndim not in (1, 2) or len(labels) != encodings:
+        raise ImageError(
+            f"{name} has shape {labels.shape}; for {encodings} encodings it must be ({encodings}, classes) of soft "
+            f"labels, or integers of shape ({encodings},) or ({encodings}, 2)"
+        )
+    if not np.issubdtype(labels.dtype, np.number) or np.issubdtype(labels.dtype, np.complexfloating):
+        raise ImageError(f"{name} holds {labels.dtype}; labels must be numbers")
+    if not np.isfinite(labels).all() or labels.min() < 0:
+        raise ImageError(f"{name} holds negative, NaN or infinite values; labels are weights or class numbers")
+    whole = bool(np.all(labels == np.floor(labels)))
+    if labels.ndim == 1 and not whole:
+        raise ImageError(f"{name} has one fraction per encoding; give class numbers, or one column per class")
+    if not np.issubdtype(labels.dtype, np.integer) and labels.ndim == 2:
+        if labels.shape[1] < 2:
+            raise ImageError(f"{name} has a single column; soft labels have one column per class")
+        if not labels.any():
+            raise ImageError(f"{name} is zero everywhere; leave the file away if there are no labels")
+        return labels.astype(np.float32), not whole
+    classes = labels.astype(np.int64).reshape(encodings, -1)
+    if labels.ndim == 2 and labels.shape[1] > 2 and classes.max() <= 1:
+        return classes.astype(np.float32), False
+    if classes.max() >= 100_000:
+        raise ImageError(f"{name} names class {classes.max()}; class numbers must be below 100000")
+    names, index = np.unique(classes, return_inverse=True)
+    soft = np.zeros((encodings, max(2, len(names))), np.float32)
+    soft[np.arange(encodings)[:, None], index.reshape(classes.shape)] = 1
+    return soft, False
