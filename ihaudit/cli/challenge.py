@@ -34,7 +34,6 @@ def command(
         typer.Option(
             "--n-private",
             help="How many private images there are, where it was announced; estimated otherwise.",
-            envvar="IHAUDIT_N_PRIVATE",
             rich_help_panel=WHAT,
             show_default=False,
         ),
@@ -159,7 +158,8 @@ def command(
       ihaudit challenge encryption.npy label.npy --public-set public.npz --out answer && ihaudit score
       answer/decryption.npy --private truth/private.npy --pairs truth/pairs.npy
     """
-    from ihaudit.challenge.run import ChallengeOptions, run_challenge
+    from ihaudit.challenge.options import ChallengeOptions
+    from ihaudit.challenge.run import run_challenge
     from ihaudit.cli._common import reporter
     from ihaudit.cli.run import _shell_line
 

@@ -102,8 +102,8 @@ def _verdict(r: Results, answer: Finding | None) -> Verdict:
     if word == "broken":
         line = "A secret of the scheme was recovered from the release alone, which shows without the private images"
     sentences.append(
-        "The private images are not known to this report, so it holds no SSIM and no verdict on the scheme. Whoever has "
-        "them scores decryption.npy with “ihaudit score”. Look at the pictures: a recovered photograph speaks for "
+        "The private images are not known to this report, so it holds no SSIM and no verdict on the scheme. Whoever "
+        "has them scores decryption.npy with “ihaudit score”. Look at the pictures: a recovered photograph speaks for "
         "itself, and confident noise does too."
     )
     return Verdict(word, line, sentences, [words.sentence(x) for x in r.gate.reasons[1:]], [])
