@@ -24,7 +24,10 @@ from ihaudit.nn.weights import load_unmask, save
 #: Releases in a held-out measurement.
 _MEASURED = 24
 
-DEFAULTS = TrainConfig(steps=720, batch=256, rate=5e-4, cool_down=0.5, average=0.98, every=40, validation=2048)
+#: Pairs of a training batch that share nothing and are looked at.
+NEGATIVES = 6000
+
+DEFAULTS = TrainConfig(steps=700, batch=256, rate=7e-4, cool_down=0.5, average=0.98, every=50, validation=1024)
 WRN_DEFAULTS = replace(DEFAULTS, steps=50_000, rate=1e-3, average=0.998, every=1000)
 
 
@@ -63,7 +66,11 @@ class SimilarityTask:
 
     def loss(self, net: nn.Module, batch: PairBatch, config: TrainConfig) -> Tensor:
         """See `Task`."""
-        return balanced_loss(*upper(self.logits(net, batch, config), batch))
+        assert isinstance(net, PairNet)
+        i, j, truth = chosen_pairs(batch, NEGATIVES)
+        with autocast(config):
+            z = net.embed(batch.magnitude.contiguous(memory_format=torch.channels_last))
+        return balanced_loss(net.compare_some(z, batch.facts, i, j), truth)
 
     def validate(self, net: nn.Module, config: TrainConfig) -> dict[str, float]:
         """See `Task`."""
@@ -92,6 +99,17 @@ def upper(logits: Tensor, batch: PairBatch) -> tuple[Tensor, Tensor]:
     """Logits (N,) and bool truth (N,) of the pairs above the diagonal."""
     i, j = torch.triu_indices(len(logits), len(logits), 1, device=logits.device)
     return logits[i, j], batch.shares()[i, j]
+
+
+def chosen_pairs(batch: PairBatch, negatives: int) -> tuple[Tensor, Tensor, Tensor]:
+    """All pairs i, j int64 (N,) of a batch that share an image and up to `negatives` that do not; bool (N,) which."""
+    shares = batch.shares()
+    yes = torch.nonzero(shares.triu(1))
+    no = torch.nonzero((~shares).triu(1))
+    # evenly spaced: the encodings of a batch are in random order
+    no = no[torch.linspace(0, max(len(no) - 1, 0), min(len(no), negatives), device=no.device).long()]
+    pairs = torch.cat([yes, no])
+    return pairs[:, 0], pairs[:, 1], shares[pairs[:, 0], pairs[:, 1]]
 
 
 def balanced_loss(logits: Tensor, truth: Tensor) -> Tensor:
@@ -227,14 +245,11 @@ class WrnTask(SimilarityTask):
             return net.compare(z, z, batch.facts, batch.facts)
 
     def loss(self, net: nn.Module, batch: PairBatch, config: TrainConfig) -> Tensor:
-        """See `Task`: as many pairs as encodings, half of them sharing an image."""
+        """See `Task`: up to two pairs per encoding."""
         assert isinstance(net, PairWrn)
-        shares = batch.shares().triu(1)
-        yes = torch.nonzero(shares)
-        no = torch.nonzero(~shares & torch.ones_like(shares).triu(1))
-        half = min(len(yes), len(no), len(shares) // 2)
-        # evenly spaced: the encodings of a batch are in random order
-        pick = torch.cat([x[torch.linspace(0, len(x) - 1, half, device=x.device).long()] for x in (yes, no)])
+        i, j, truth = chosen_pairs(batch, len(batch.images))
+        keep = torch.linspace(0, len(i) - 1, min(len(i), 2 * len(batch.images)), device=i.device).long()
+        i, j, truth = i[keep], j[keep], truth[keep]
         with autocast(config):
-            logits = net.pairs(batch.magnitude[pick[:, 0]], batch.magnitude[pick[:, 1]])
-        return balanced_loss(logits.float(), shares[pick[:, 0], pick[:, 1]])
+            logits = net.pairs(batch.magnitude[i], batch.magnitude[j])
+        return balanced_loss(logits.float(), truth)

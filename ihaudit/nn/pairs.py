@@ -148,6 +148,13 @@ class PairNet(nn.Module):
         n, m = a[0].shape[1], b[0].shape[1]
         return self.head(products(a, b).view(-1, n * m), extras(facts_a, facts_b).view(EXTRAS, n * m)).view(n, m)
 
+    def compare_some(self, z: Embedding, facts: Facts, i: Tensor, j: Tensor) -> Tensor:
+        """Log odds (N,) of slots i with slots j, int64 (N,), of one embedding."""
+        n = z[0].shape[1]
+        return self.head(
+            products(z, z).view(-1, n * n)[:, i * n + j], extras(facts, facts).view(EXTRAS, n * n)[:, i * n + j]
+        )
+
 
 def products(a: Embedding, b: Embedding) -> Tensor:
     """Inner products per view and block: (views * blocks, n, m)."""
@@ -177,6 +184,9 @@ class PairHead(nn.Module):
         self.second = nn.Linear(hidden, 32)
         self.last = nn.Linear(32, 1)
         self.direct = nn.Linear(hidden, 1)
+        for layer in (self.last, self.direct):  # begins at even odds
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
 
     def hidden(self, products: Tensor, told: Tensor) -> Tensor:
         """(products, N), (EXTRAS, N) -> (N, hidden)."""
