@@ -10,6 +10,10 @@ import typer
 
 #: Name -> ("module:function" of its trainer, called with an `ihaudit.nn.training.Job`; what it is for).
 TRAINERS: dict[str, tuple[str, str]] = {
+    "membership": (
+        "ihaudit.nn.pair_member_training:train_membership",
+        "tells whether an encoding belongs with four others; attack carlini",
+    ),
     "similarity": (
         "ihaudit.nn.pair_training:train_similarity",
         "tells whether two encodings share an image; attack carlini",
@@ -65,6 +69,9 @@ def command(
     network: Annotated[
         str | None, typer.Option(help="similarity: 'encoder' (shipped) or 'wrn' (the paper's, for a GPU).")
     ] = None,
+    encoder: Annotated[
+        Path | None, typer.Option(help="membership: similarity weights to build on; default: the shipped ones.")
+    ] = None,
 ) -> None:
     """Train a network on releases made from photographs, and measure it on photographs it never saw."""
     train_it = trainer(name)
@@ -79,7 +86,7 @@ def command(
         | {"patience": patience, "seed": seed, "bf16": bf16, "device": resolve_device(device)},
         checkpoint=checkpoint,
         threads=threads,
-        options={k: v for k, v in {"gan": gan, "network": network}.items() if v is not None},
+        options={k: v for k, v in {"gan": gan, "network": network, "encoder": encoder}.items() if v is not None},
         log=lambda line: typer.echo(line, err=True),
     )
     facts = train_it(job)

@@ -149,6 +149,7 @@ def train_similarity(job: Job) -> dict[str, Any]:
         raise UsageError(f"there is no similarity network {kind!r}; there are: encoder, wrn")
     config = job.start(DEFAULTS if kind == "encoder" else WRN_DEFAULTS, "network")
     task = similarity_task(job.data, kind)
+    job.log(f"training on {task.training.n_private} private-like images, held out {task.held_out.n_private}")
     net, record = train(task, config, job.checkpoint_path, job.log)
     split = load_split(job.data)
     facts = {

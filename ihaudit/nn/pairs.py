@@ -195,8 +195,11 @@ class PairHead(nn.Module):
 
     def forward(self, products: Tensor, told: Tensor) -> Tensor:
         """(products, N), (EXTRAS, N) -> (N,)."""
-        h = self.hidden(products, told)
-        return (self.last(F.silu(self.second(F.silu(h)))) + self.direct(h))[:, 0].float()
+        return self.odds(self.hidden(products, told))
+
+    def odds(self, hidden: Tensor) -> Tensor:
+        """(N, hidden) -> log odds (N,)."""
+        return (self.last(F.silu(self.second(F.silu(hidden)))) + self.direct(hidden))[:, 0].float()
 
 
 def _block_dct() -> Tensor:

@@ -53,7 +53,7 @@ class ClassGraph:
 def nodes_of(slots: Slots, label: int) -> tuple[IntArray, IntArray]:
     """Encoding and slot of every node of a class, both int64 (n,)."""
     rows, columns = np.nonzero(slots.label == label)
-    first = ~slots.shared[rows] | (columns == 0)
+    first = (columns == 0) | (slots.label[rows, 0] != label)
     return rows[first], columns[first]
 
 

@@ -48,10 +48,14 @@ class State:
         grouping: clusters per class.
         members: int64 (E, s), -1 where undecided; coefficients: float32 (E, s); certainty: float32 (E,).
         estimate: images in mixing units and noise variances of all E encodings.
-        signs: expected signs float32 (E, P) of the last E-step, or None.
+        signs: expected signs float32 or float16 (E, P) of the last E-step, or None.
         images: float32 (R, H, W, C) in [0, 1] once restored.
+        blind: float16 (E, P), expected signs by the mask recovery network with nothing known, or None.
+        mixtures: float32 (E, D) whitened transform of the blindly unmasked encodings, and its row weights float32 (E,).
+        polarity: float32 (E,), expected global sign of each row of `blind`.
         similar: float32 (S, H, W, C) in [0, 1] similar images, where the adversary has them.
         graph: per class, the log odds that two slots hold one image (`ihaudit.attacks.stages.graph`).
+        embedding: float16 tensors (blocks, E, d) of the similarity network, where it ran.
         cliques: int64 (R, n), encodings of a clique of each set, -1 beyond its end, where grouping found cliques.
         scores: float32 (E, R): log odds that encoding e belongs to set r (ids as in `grouping`), -inf where the labels
             forbid it; CSR of the same shape, absent where forbidden, for more than `DENSE_SCORES` entries.
@@ -72,8 +76,13 @@ class State:
     estimate: Estimate | None = None
     signs: Tensor | None = None
     images: NDArray[np.float32] | None = None
+    blind: Tensor | None = None
+    mixtures: Tensor | None = None
+    mixture_weight: Tensor | None = None
+    polarity: Tensor | None = None
     similar: NDArray[np.floating] | None = None
     graph: list[ClassGraph] | None = None
+    embedding: list[Tensor] | None = None
     cliques: NDArray[np.int64] | None = None
     scores: NDArray[np.float32] | csr_matrix | None = None
     records: list[StageRecord] = field(default_factory=list)
