@@ -54,6 +54,9 @@ class State:
         mixtures: float32 (E, D) whitened transform of the blindly unmasked encodings, and its row weights float32 (E,).
         polarity: float32 (E,), expected global sign of each row of `blind`.
         similar: float32 (S, H, W, C) in [0, 1] similar images, where the adversary has them.
+        public_set: float32 (M, H, W, C) in [0, 1] the public images, where the adversary has them;
+        public_members: int64 (E, K) which of them were found in each encoding, -1 for none; public_coefficients:
+            float32 (E, K) their weights.
         graph: per class, the log odds that two slots hold one image (`ihaudit.attacks.stages.graph`).
         embedding: float16 tensors (blocks, E, d) of the similarity network, where it ran.
         cliques: int64 (R, n), encodings of a clique of each set, -1 beyond its end, where grouping found cliques.
@@ -85,6 +88,9 @@ class State:
     embedding: list[Tensor] | None = None
     cliques: NDArray[np.int64] | None = None
     scores: NDArray[np.float32] | csr_matrix | None = None
+    public_set: NDArray[np.floating] | None = None
+    public_members: NDArray[np.int64] | None = None
+    public_coefficients: NDArray[np.float32] | None = None
     records: list[StageRecord] = field(default_factory=list)
 
     @property
