@@ -119,15 +119,25 @@ def kmeans(points: Floats, clusters: int, rng: np.random.Generator) -> tuple[Int
 
 
 def _plus_plus(points: Floats, norms: Floats, clusters: int, rng: np.random.Generator) -> IntArray:
+    """Greedy k-means++: of a few points drawn by squared distance, the one that leaves the least cost."""
+    candidates = 2 + int(np.log(max(clusters, 1)))
     chosen = [int(rng.integers(len(points)))]
-    near = np.full(len(points), np.inf)
+    near = _squared(points, norms, chosen)[:, 0]
     for _ in range(clusters - 1):
-        last = points[chosen[-1]]
-        near = np.minimum(near, np.maximum(norms - 2 * points @ last + norms[chosen[-1]], 0))
-        near[chosen] = 0
         total = near.sum()
-        chosen.append(int(rng.choice(len(points), p=near / total)) if total > 0 else int(rng.integers(len(points))))
+        if total > 0:
+            drawn = rng.choice(len(points), candidates, p=near / total)
+        else:
+            drawn = rng.integers(len(points), size=candidates)
+        distance = np.minimum(near[:, None], _squared(points, norms, drawn))
+        best = int(distance.sum(0).argmin())
+        chosen.append(int(drawn[best]))
+        near = distance[:, best]
     return np.array(chosen)
+
+
+def _squared(points: Floats, norms: Floats, of: IntArray | list[int]) -> Floats:
+    return np.maximum(norms[:, None] - 2 * points @ points[of].T + norms[of][None], 0)
 
 
 def find_cliques(

@@ -1,11 +1,14 @@
 """The similarity graph without a network: log odds from inner products of whitened squares.
 
-Two slots i, j of one class: z_ij, the inner product of their features over its own deviation, has mean
-rho_ij = a lam_i^2 lam_j^2 sqrt(w_i w_j) if they hold the same image and 0 if not, so the log odds are
-rho z - rho^2 / 2.  The one unknown, a, is the likeliest of a grid, with the share of true pairs.
+Two slots i, j of one class: the inner product z_ij of their unit features has mean 0 if they hold different images and
+a r_ij if they hold the same one, r_ij = lam_i^2 lam_j^2 sqrt(w_i w_j).  Its deviation grows with r (two strong slots
+show two images, which resemble each other or not, not noise) and is measured in bins of r; its tails are heavy, so the
+log odds are those of Student's t.  The one unknown, a, is the likeliest of a grid, with the share of true pairs.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,9 +18,11 @@ from torch import Tensor
 from ihaudit.attacks.stages.graph import MAX_COMPLETE, NEIGHBOURS, ClassGraph, nodes_of, strongest
 from ihaudit.attacks.stages.labels import Slots
 
-#: grids of the squared signal-to-noise ratio of a typical pair, and of the share of pairs that hold the same image
+#: grids of the signal-to-noise ratio of a typical pair, and of the share of pairs that hold the same image
 SIGNAL = np.geomspace(0.05, 8.0, 24)
 SHARES = (0.01, 0.03, 0.1, 0.3)
+#: degrees of freedom of the tails
+FREEDOM = 5
 
 
 def squares_graph(features: Tensor, weight: Tensor, slots: Slots, *, linear: bool = False) -> list[ClassGraph]:
@@ -35,29 +40,47 @@ def squares_graph(features: Tensor, weight: Tensor, slots: Slots, *, linear: boo
         strength = slots.mass[rows, columns].astype(np.float64) ** (1 if linear else 2)
         strength *= np.sqrt(weight[index].cpu().numpy())
         strength = (strength / np.sqrt((strength**2).mean())).astype(np.float32)
-        deviation, signal = _calibrate(unit, strength)
-        graph.append(_graph(c, rows, columns, unit, strength, deviation, signal))
+        graph.append(_graph(c, rows, columns, unit, strength, _calibrate(unit, strength)))
     return graph
 
 
-def _calibrate(unit: Tensor, strength: NDArray[np.float32]) -> tuple[float, float]:
-    """Deviation of the inner product of unrelated slots, and the typical rho, from up to 1,500 slots."""
+@dataclass(frozen=True)
+class _Scale:
+    """Deviation of unrelated pairs at some strengths r (increasing), and the mean of related ones per r."""
+
+    strengths: NDArray[np.float64]
+    deviations: NDArray[np.float64]
+    signal: float
+
+    def log_odds(self, z: NDArray[np.floating], strength: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Log odds of inner products z of pairs of some strength."""
+        deviation = np.interp(strength, self.strengths, self.deviations).astype(z.dtype)
+        z, rho = z / deviation, np.asarray(self.signal * strength, z.dtype) / deviation
+        return (FREEDOM + 1) / 2 * (np.log1p(z**2 / FREEDOM) - np.log1p((z - rho) ** 2 / FREEDOM))
+
+
+def _calibrate(unit: Tensor, strength: NDArray[np.float32]) -> _Scale:
+    """From the pairs of up to 1,500 slots."""
     pick = np.unique(np.linspace(0, len(unit) - 1, min(len(unit), 1500)).astype(int))
     part = unit[torch.from_numpy(pick).to(unit.device)]
-    gram = (part @ part.T).cpu().numpy()
+    gram = (part @ part.T).cpu().numpy().astype(np.float64)
     upper = np.triu_indices(len(pick), 1)
-    z, rho = gram[upper], (strength[pick][:, None] * strength[pick][None])[upper]
-    # most pairs are unrelated: the quartiles are those of the noise
-    deviation = max(float(np.quantile(z, 0.75) - np.quantile(z, 0.25)) / 1.349, 1e-12)
-    z = z / deviation
-    best, signal = -np.inf, float(SIGNAL[0])
-    for a in SIGNAL:
-        odds = np.exp(np.clip(a * rho * z - (a * rho) ** 2 / 2, -60, 60))
+    z, r = gram[upper], (strength[pick][:, None] * strength[pick][None])[upper].astype(np.float64)
+    bins = np.array_split(np.argsort(r), max(1, min(20, len(r) // 200)))
+    at = np.array([r[b].mean() for b in bins])
+    # most pairs are unrelated and related ones lie above, so the lower half of each bin is that of the noise
+    middle = np.array([np.median(z[b]) for b in bins])
+    deviation = np.array([(m - np.quantile(z[b], 0.16)) for m, b in zip(middle, bins)]).clip(1e-12)
+    typical = float(np.median(deviation / np.maximum(at, 1e-12)))
+    best, scale = -np.inf, _Scale(at, deviation, 0.0)
+    for a in SIGNAL * typical:
+        trial = _Scale(at, deviation, float(a))
+        odds = np.expm1(trial.log_odds(z, r))
         for share in SHARES:
-            likelihood = float(np.log1p(share * (odds - 1)).sum())
+            likelihood = float(np.log1p(share * odds).sum())
             if likelihood > best:
-                best, signal = likelihood, float(a)
-    return deviation, signal
+                best, scale = likelihood, trial
+    return scale
 
 
 def _graph(
@@ -66,15 +89,13 @@ def _graph(
     columns: NDArray[np.int64],
     unit: Tensor,
     strength: NDArray[np.float32],
-    deviation: float,
-    signal: float,
+    scale: _Scale,
 ) -> ClassGraph:
     n = len(rows)
 
     def lines(i: int, j: int) -> NDArray[np.float32]:
-        z = (unit[i:j] @ unit.T).cpu().numpy() / np.float32(deviation)
-        rho = np.float32(signal) * strength[i:j, None] * strength[None]
-        return (rho * z - rho**2 / 2).astype(np.float32)
+        z = (unit[i:j] @ unit.T).cpu().numpy()
+        return scale.log_odds(z, strength[i:j, None] * strength[None]).astype(np.float32)
 
     if n <= MAX_COMPLETE:
         weights = lines(0, n)
