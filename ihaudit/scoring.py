@@ -31,7 +31,13 @@ from ihaudit.metrics.reid import reidentify
 from ihaudit.metrics.ssim import ssim, ssim_challenge
 from ihaudit.release import Provenance, Release, Truth
 from ihaudit.results import StageRecord
-from ihaudit.scoring_encodings import encoding_scores, sample_encodings, stage_quality, unmasked_scores
+from ihaudit.scoring_encodings import (
+    encoding_scores,
+    evidence_quality,
+    sample_encodings,
+    stage_quality,
+    unmasked_scores,
+)
 from ihaudit.stats import Estimate
 
 #: What a private image without a candidate is scored on.
@@ -56,7 +62,8 @@ class ScoredAttack:
             (N,), -1 for none; ``reconstruction`` uint8 (N, H, W, C); ``ssim_decoy`` float64 (D,); ``ssim_flat``
             float64 (N,); ``encoding`` int64 (N,), the encoding shown beside each image in the gallery, -1 for none;
             ``confidence`` float32 (N,) the attack's own estimate where it gives one, NaN for none.
-        quality: stage name -> {figure: value}: ``assignment`` has assignment_accuracy, pair_accuracy and purity,
+        quality: stage name -> {figure: value}: ``similarity`` has pair_auc and pair_accuracy, ``grouping`` has
+            clique_purity and images_covered, ``assignment`` has assignment_accuracy, encodings_exact and purity,
             ``coefficients`` has lambda_error; empty where members or provenance are missing.
         details: JSON-able: how candidates were paired, how many there were, chance of re-identification.
     """
@@ -148,6 +155,8 @@ def score_attack(
     if output.members is not None and truth.provenance is not None and _fits(output.members, truth.provenance):
         quality = stage_quality(output, truth.provenance, pairing.evidence_map)
         metrics |= encoding_scores(output, images, truth, seed=seed, device=device)
+        if output.evidence is not None:
+            quality |= evidence_quality(output.evidence, truth.provenance)
     if output.unmasked is not None:
         metrics |= unmasked_scores(output.unmasked, release, truth, seed=seed, device=device)
     return ScoredAttack(metrics, arrays, quality, details)

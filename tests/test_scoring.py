@@ -187,12 +187,12 @@ def test_stage_quality():
     records = [StageRecord(name="assignment", variant="x"), StageRecord(name="other", variant="y")]
     full = score(PRIVATE, TRUTH, members=p.sources, coefficients=p.coefficients + 0.1)
     twice = p.sources[:, 0] == p.sources[:, 1]  # mixed with itself: both errors add up
-    assert full.quality["assignment"] == {"assignment_accuracy": 1, "pair_accuracy": 1, "purity": 1}
+    assert full.quality["assignment"] == {"assignment_accuracy": 1, "encodings_exact": 1, "purity": 1}
     assert full.quality["coefficients"]["lambda_error"] == pytest.approx(
         (0.1 * 2 * (~twice).sum() + 0.2 * 4 * twice.sum()) / (2 * (~twice).sum() + 4 * twice.sum())
     )
     done = full.stages(records)
-    assert done[0].quality["pair_accuracy"] == 1
+    assert done[0].quality["encodings_exact"] == 1
     assert done[1].quality == {}
     # Half of the second members wrong: three quarters of memberships found, half of the pairs right.
     members = p.sources.copy()
@@ -201,7 +201,7 @@ def test_stage_quality():
     members[::2, 1][clash] = -1
     half = score(PRIVATE, TRUTH, members=members, coefficients=p.coefficients).quality["assignment"]
     assert half["assignment_accuracy"] == pytest.approx(0.75, abs=0.02)
-    assert half["pair_accuracy"] == pytest.approx(0.5, abs=0.02)
+    assert half["encodings_exact"] == pytest.approx(0.5, abs=0.02)
     assert half["purity"] == pytest.approx(0.75, abs=0.02)
 
 

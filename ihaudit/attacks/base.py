@@ -19,7 +19,18 @@ from ihaudit.release import FloatArray, IntArray, Release
 from ihaudit.results import StageRecord
 from ihaudit.scheme import Knowledge
 
-__all__ = ["Attack", "AttackOutput", "Context", "Encoder", "NotApplicable", "View", "attack", "parse_spec", "stage"]
+__all__ = [
+    "Attack",
+    "AttackOutput",
+    "Context",
+    "Encoder",
+    "Evidence",
+    "NotApplicable",
+    "View",
+    "attack",
+    "parse_spec",
+    "stage",
+]
 
 
 class Encoder(Protocol):
@@ -63,6 +74,22 @@ class View:
     hints: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What the early stages of an attack found, for the scorer to judge them by provenance; each part may be None.
+
+    Attributes:
+        first, second: int64 (M,), a sample of pairs of encodings.
+        similarity: float32 (M,), log odds that the two share a private image, at even prior odds.
+        sets: int64 (R, n), encodings that grouping thinks hold one image, -1 beyond a set's end.
+    """
+
+    first: IntArray | None = None
+    second: IntArray | None = None
+    similarity: FloatArray | None = None
+    sets: IntArray | None = None
+
+
 @dataclass(eq=False)
 class AttackOutput:
     """What an attack answers.
@@ -77,6 +104,7 @@ class AttackOutput:
         diagnostics: JSON-able own quality estimates (residual, likelihood, estimated N, generator found, ...).
         stages: one record per named stage.
         sentence: one plain sentence on what the attack saw, or empty.
+        evidence: what the early stages found, for the scorer alone, or None.
         broke: for attacks whose success shows without images (a generator's state recovered): True if so.
     """
 
@@ -89,6 +117,7 @@ class AttackOutput:
     stages: list[StageRecord] = field(default_factory=list)
     sentence: str = ""
     broke: bool | None = None
+    evidence: Evidence | None = None
 
 
 class Attack(Protocol):

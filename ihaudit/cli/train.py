@@ -10,6 +10,7 @@ import typer
 
 #: Name -> ("module:function" of its trainer, called with an `ihaudit.nn.training.Job`; what it is for).
 TRAINERS: dict[str, tuple[str, str]] = {
+    "recolour": ("ihaudit.nn.recolouring73:train_recolour", "repairs the colours of reconstructions; attack carlini"),
     "membership": (
         "ihaudit.nn.pair_member_training:train_membership",
         "tells whether an encoding belongs with four others; attack carlini",
@@ -18,6 +19,8 @@ TRAINERS: dict[str, tuple[str, str]] = {
         "ihaudit.nn.pair_training:train_similarity",
         "tells whether two encodings share an image; attack carlini",
     ),
+    "confidence": ("ihaudit.nn.calibrating:train_confidence", "calibrates the confidence of restored images"),
+    "restorer": ("ihaudit.nn.restoring:train_restorer", "restores reconstructions, with confidence; attack unmix"),
     "unmix": ("ihaudit.nn.predicted:train_unmix", "recovers sign masks, given reconstructions; attack unmix"),
     "unmask": ("ihaudit.nn.unmask:train_unmask", "recovers sign masks; attack single"),
 }

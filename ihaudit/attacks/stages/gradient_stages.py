@@ -1,0 +1,107 @@
+"""Recovery as Carlini et al. 2021 describe it: eq. (1) without masks, eq. (3) with them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ihaudit.attacks.base import NotApplicable, stage
+from ihaudit.attacks.stages import em, leastsq
+from ihaudit.attacks.stages.gradient import descend, descend_adam, restart, weights_of
+from ihaudit.attacks.stages.mixing import Mixing
+from ihaudit.attacks.stages.spectral import resynchronise, spectral_start
+from ihaudit.attacks.stages.state import State
+from ihaudit.context import Context
+
+#: rounds of resynchronisation and restarts at most
+ROUNDS = 3
+
+
+@stage("recovery", "gradient")
+def recovery_gradient(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
+    """Eq. (3) made to work: spectral start with synchronised signs, a column for the mean public image, every
+    encoding weighted by its own residual, restarts from each pixel's surroundings, kept by likelihood, and deltas chosen
+    by what their surroundings say."""
+    index, values, mixing = _known(state)
+    diagnostics: dict[str, Any] = {"encodings_used": len(index)}
+    if state.image_range[0] >= 0:
+        # mixtures of non-negative images are non-negative: the mask hides nothing, eq. (3) is eq. (1)
+        images, noise = leastsq.solve(values.abs(), mixing)
+    else:
+        noise = em.noise_start(values, mixing)
+        if state.estimate is None:
+            generator = torch.Generator().manual_seed(ctx.seed % 2**31)
+            weight = 1 / (noise + 0.3 * noise.mean()) ** 2
+            start = spectral_start(values, mixing, weight, state.shape, generator=generator)
+        else:
+            start, noise = state.estimate.images, state.estimate.noise[index]
+        images, noise = descend(
+            values, mixing, start, state.shape, weights=1 / noise, surroundings=None, rounds=(15, 10)
+        )
+        for step in range(ROUNDS):
+            images, diagnostics["values_turned"] = resynchronise(images, state.shape)
+            images, moved = restart(values, mixing, images, noise, state.shape)
+            images, noise = descend(values, mixing, images, state.shape, weights=weights_of(noise), rounds=(8, 8))
+            diagnostics["values_restarted"] = moved
+            ctx.progress("recovery", (step + 1) / ROUNDS)
+            if moved < 0.1:
+                break
+    return _done(state, index, images, noise, diagnostics)
+
+
+@stage("recovery", "gradient-zero")
+def recovery_gradient_zero(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
+    """Eq. (3) as the published code solves it: from zero, 1,000 steps of Adam, no public column, equal weights."""
+    index, values, mixing = _known(state)
+    low, high = state.image_range
+    private = descend_adam(
+        values, mixing.dense[:, :-1].contiguous(), limits=(low, high), report=lambda f: ctx.progress("recovery", f)
+    )
+    images = torch.cat([private, torch.zeros_like(private[:1])])
+    rest = [
+        (torch.abs(values[i : i + 256]) - mixing.forward(images, slice(i, i + 256)).abs()).square().mean(1)
+        for i in range(0, len(values), 256)
+    ]
+    negative = float((private < 0).float().mean())
+    return _done(state, index, images, torch.cat(rest), {"encodings_used": len(index), "negative_share": negative})
+
+
+@stage("recovery", "least-squares-eq1")
+def recovery_eq1(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
+    """Eq. (1) to the letter, min_A ||C A - B||^2, for releases without masks.
+
+    `recovery=least-squares` adds a column for the mean public image and weights.
+    """
+    if state.mask == "masked":
+        raise NotApplicable("eq. (1) holds for encodings without a sign mask; use recovery=gradient, which is eq. (3)")
+    index, values, mixing = _known(state)
+    c = mixing.dense[:, :-1]
+    gram = c.T @ c
+    # an image that no encoding was assigned to leaves the system singular
+    gram += 1e-6 * gram.diagonal().mean().clamp_min(1e-8) * torch.eye(len(gram), device=gram.device)
+    private = torch.linalg.solve(gram, c.T @ values)
+    images = torch.cat([private, torch.zeros_like(private[:1])])
+    noise = ((values - c @ private) ** 2).mean(1)
+    return _done(state, index, images, noise, {"encodings_used": len(index)})
+
+
+def _known(state: State) -> tuple[Tensor, Tensor, Mixing]:
+    """Rows whose members are known, int64 on the device, their values, and their mixing."""
+    rows = state.decided()
+    if len(rows) == 0:
+        raise NotApplicable("no encoding could be assigned to an image, so there is nothing to recover")
+    index = torch.from_numpy(rows).to(state.values.device)
+    values = state.values if len(rows) == len(state.values) else state.values[index]
+    return index, values, state.mixing(rows)
+
+
+def _done(
+    state: State, index: Tensor, images: Tensor, noise: Tensor, diagnostics: dict[str, Any]
+) -> tuple[State, dict[str, Any]]:
+    full = torch.full((len(state.values),), float(noise.mean()), device=noise.device)
+    full[index] = noise
+    diagnostics["residual_rms"] = float(noise.mean().sqrt())
+    return replace(state, estimate=em.Estimate(images, full), signs=None), diagnostics
