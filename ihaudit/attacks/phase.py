@@ -93,6 +93,7 @@ def answer(state: State) -> AttackOutput:
         images=state.images,
         members=state.members,
         coefficients=state.coefficients,
+        confidence=state.confidence,
         diagnostics=diagnostics,
         stages=state.records,
         sentence=sentence,

@@ -40,6 +40,10 @@ class Mixing:
     def _active(self) -> Tensor:
         return torch.where(self.members >= 0, self.coefficients, torch.zeros_like(self.coefficients))
 
+    def some(self, rows: Tensor) -> Mixing:
+        """The part of the encodings `rows` (int64)."""
+        return Mixing(self.members[rows], self.coefficients[rows], self.share[rows], self.unknowns)
+
     def __len__(self) -> int:
         return len(self.members)
 
@@ -55,13 +59,35 @@ class Mixing:
 
     def adjoint(self, values: Tensor, rows: slice, weights: Tensor | None = None) -> Tensor:
         """C^T diag(weights) V for some rows: (rows, P) -> (N + 1, P)."""
-        block = self.dense[rows]
-        if weights is not None:
-            block = block * weights[:, None]
-        return block.T @ values
+        if self.unknowns < DENSE_COLUMNS:
+            block = self.dense[rows]
+            if weights is not None:
+                block = block * weights[:, None]
+            return block.T @ values
+        out = torch.zeros(self.unknowns + 1, values.shape[1], device=values.device)
+        active = self._active[rows] if weights is None else self._active[rows] * weights[:, None]
+        share = self.share[rows] if weights is None else self.share[rows] * weights
+        for slot in range(active.shape[1]):
+            out.index_add_(0, self.members[rows, slot].clamp_min(0), values * active[:, slot, None])
+        out[-1] += share @ values
+        return out
 
     def normal(self, weights: Tensor, ridge: float = 1e-3) -> Tensor:
         """C^T diag(weights) C + ridge, float32 (N + 1, N + 1): one matrix for all pixels."""
-        gram = self.dense.T @ (self.dense * weights[:, None])
+        if self.unknowns < DENSE_COLUMNS:
+            gram = self.dense.T @ (self.dense * weights[:, None])
+        else:
+            gram = self._sparse_normal(weights)
         gram += ridge * gram.diagonal().mean().clamp_min(1e-8) * torch.eye(len(gram), device=gram.device)
         return gram
+
+    def _sparse_normal(self, weights: Tensor) -> Tensor:
+        """C^T diag(weights) C by adding up the few products of each row."""
+        n = self.unknowns + 1
+        members = torch.cat([self.members.clamp_min(0), torch.full_like(self.members[:, :1], n - 1)], 1)
+        values = torch.cat([self._active, self.share[:, None]], 1)
+        gram = torch.zeros(n * n, device=values.device)
+        for a in range(members.shape[1]):
+            for b in range(members.shape[1]):
+                gram.index_add_(0, members[:, a] * n + members[:, b], values[:, a] * values[:, b] * weights)
+        return gram.view(n, n)

@@ -50,6 +50,7 @@ class State:
         estimate: images in mixing units and noise variances of all E encodings.
         signs: expected signs float32 or float16 (E, P) of the last E-step, or None.
         images: float32 (R, H, W, C) in [0, 1] once restored.
+        confidence: float32 (R,) expected pinned SSIM of each image, or None.
         blind: float16 (E, P), expected signs by the mask recovery network with nothing known, or None.
         mixtures: float32 (E, D) whitened transform of the blindly unmasked encodings, and its row weights float32 (E,).
         polarity: float32 (E,), expected global sign of each row of `blind`.
@@ -79,6 +80,7 @@ class State:
     estimate: Estimate | None = None
     signs: Tensor | None = None
     images: NDArray[np.float32] | None = None
+    confidence: NDArray[np.float32] | None = None
     blind: Tensor | None = None
     mixtures: Tensor | None = None
     mixture_weight: Tensor | None = None

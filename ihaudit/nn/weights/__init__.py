@@ -14,7 +14,9 @@ from ihaudit.errors import NotApplicable, UsageError
 if TYPE_CHECKING:
     from torch import nn
 
+    from ihaudit.nn.confidence import Confidence
     from ihaudit.nn.recolour import Recolour
+    from ihaudit.nn.restorer import Restorer
 
 M = TypeVar("M", bound="nn.Module")
 
@@ -99,6 +101,27 @@ def load_unmask(path: Path | None = None, device: str = "cpu") -> Recolour:
     from ihaudit.nn.recolour import Recolour, RecolourConfig
 
     return load("unmask", lambda n: Recolour(RecolourConfig(**n)), path=path, device=device, what="mask recovery")
+
+
+def load_unmix(path: Path | None = None, device: str = "cpu") -> Recolour:
+    """The mask recovery network trained on predictions; see `load`."""
+    from ihaudit.nn.recolour import Recolour, RecolourConfig
+
+    return load("unmix", lambda n: Recolour(RecolourConfig(**n)), path=path, device=device, what="mask recovery")
+
+
+def load_restorer(path: Path | None = None, device: str = "cpu") -> Restorer:
+    """The learned image prior; see `load`."""
+    from ihaudit.nn.restorer import Restorer, RestorerConfig
+
+    return load("restorer", lambda n: Restorer(RestorerConfig(**n)), path=path, device=device, what="restoration")
+
+
+def load_confidence(path: Path | None = None, device: str = "cpu") -> Confidence:
+    """The calibrated confidence; see `load`."""
+    from ihaudit.nn.confidence import Confidence
+
+    return load("confidence", lambda n: Confidence(), path=path, device=device, what="confidence")
 
 
 def save_unmask(net: Recolour, path: Path, facts: dict[str, Any]) -> None:
