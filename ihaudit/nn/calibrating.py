@@ -23,7 +23,17 @@ from ihaudit.nn.training import Job, TrainConfig
 from ihaudit.nn.weights import load_restorer, save
 
 #: (epochs, k, private images) of the releases that are attacked for calibration
-SETTINGS = ((5, 6, 100), (8, 4, 60), (10, 6, 100), (10, 8, 80), (15, 6, 60), (20, 6, 100), (20, 3, 60), (30, 5, 40), (50, 6, 50))  # fmt: skip
+SETTINGS = (
+    (5, 6, 100),
+    (8, 4, 60),
+    (10, 6, 100),
+    (10, 8, 80),
+    (15, 6, 60),
+    (20, 6, 100),
+    (20, 3, 60),
+    (30, 5, 40),
+    (50, 6, 50),
+)
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ class Restorer(nn.Module):
         image = estimate + change * error[:, None, None, None].clamp_max(1.0)
         deep = deep.float()
         summary = torch.cat([deep.mean((2, 3)), deep.amax((2, 3)), x.float().mean((2, 3))], 1)
-        return image, self.quality(summary.to(self.quality[0].weight.dtype)).float()[:, 0]
+        return image, self.quality(summary).float()[:, 0]
 
 
 def _features(estimate: Tensor, doubt: Tensor, error: Tensor) -> Tensor:

@@ -73,7 +73,8 @@ def simulate(
     """One release and what least squares makes of it from a partly wrong pairing; uint8 (N, 32, 32, 3) pools."""
     n = config.images
     truth = private[rng.choice(len(private), n, replace=False)]
-    epochs = round(float(np.exp(rng.uniform(*np.log(config.epochs)))))
+    fewest, most = np.log(config.epochs)
+    epochs = round(float(np.exp(rng.uniform(fewest, most))))
     k = int(rng.integers(config.k[0], config.k[1] + 1))
     slots = 2 if k > 2 else 1
     members = np.concatenate([np.stack([rng.permutation(n) for _ in range(slots)], 1) for _ in range(epochs)])

@@ -1,58 +1,84 @@
-"""Measures the attacks: ``python -m tests.benchmarks.attacks [--n 50 100 200 400] [--seed 1 2 3] [--attack phase]``.
+"""Measures the attacks: ``python -m tests.benchmarks.attacks [--n 50 100] [--seed 1 2 3] [--attack unmix phase]``.
 
-Prints time, peak memory and SSIM (``ssim_challenge``) against the number of private images, one Markdown row per
-setting.  Private images: cifar10_eval, public images: imagenet_patches, everything else as the reference benchmark.
+Prints one Markdown row per setting: SSIM of the private images in both conventions, the challenge's four metrics, time
+and peak memory.  Private images: cifar10_eval or what --private names; public images: patches of the photographs that
+no shipped network was trained on (--all-patches: all of imagenet_patches); everything else as the reference benchmark.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from pathlib import Path
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from ihaudit.attacks.base import View
+from ihaudit.attacks.base import AttackOutput, View
 from ihaudit.context import Context
 from ihaudit.metrics.matching import correlation
-from ihaudit.metrics.ssim import ssim_challenge
+from ihaudit.metrics.ssim import ssim, ssim_challenge
+from ihaudit.nn.sources import load_split
+from ihaudit.scheme import Knowledge
+from ihaudit.scoring_encodings import answers, challenge_scores
 from ihaudit.worker import configure, peak_memory_mb, reset_peak_memory
 from tests.attacks.releases import Sample
-from tests.data import load_images
+from tests.data import DATA, load_images
 
 HEAD = (
-    "| private | T | k | seed | attack | SSIM mean | median | worst | images found | wall s | CPU s | peak MB |\n"
-    + "|---" * 12
+    "| private | N | T | k | seed | attack | SSIM (challenge) mean | median | worst | above 0.6 | SSIM (pinned) mean "
+    "| Max_SSIM | Mean_SSIM | Min_L2 | Mean_L2 | images | confidence: said / off | wall s | CPU s | peak MB |\n"
+    + "|---" * 20
     + "|"
 )
 
 
 def reference(
-    seed: int, n: int = 100, epochs: int = 50, k: int = 6, private: int = 2, *, inside: bool = False
+    seed: int,
+    n: int = 100,
+    epochs: int = 50,
+    k: int = 6,
+    private: int = 2,
+    *,
+    inside: bool = False,
+    source: str = "cifar10_eval",
+    public: np.ndarray | None = None,
+    uneven: bool = False,
 ) -> Sample:
-    """The reference benchmark: two fresh permutations per epoch, |N(0,1)| coefficients, a random sign per value."""
+    """The reference benchmark: two fresh permutations per epoch, |N(0,1)| coefficients, a random sign per value.
+
+    Args:
+        source: data set of the private images; those without labels are dealt into ten classes.
+        public: uint8 (M, 32, 32, 3); all of imagenet_patches where None.
+        uneven: private images are drawn independently, so that their numbers of encodings differ.
+    """
     rng = np.random.default_rng(seed)
-    images, labels = load_images("cifar10_eval")
-    patches, _ = load_images("imagenet_patches")
+    images, labels = load_images(source)
+    if not labels.any():
+        labels = np.arange(len(images)) % 10
+    patches = load_images("imagenet_patches")[0] if public is None else public.astype(np.float32) / 255
     chosen = rng.choice(len(images), n, replace=False)
-    images, labels = images[chosen], labels[chosen]
+    images, labels = images[chosen], labels[chosen].astype(np.int64)
     private = k if inside else private
-    members = np.concatenate([np.stack([rng.permutation(n) for _ in range(private)], 1) for _ in range(epochs)])
+    if uneven:
+        members = rng.integers(0, n, (n * epochs, private))
+    else:
+        members = np.concatenate([np.stack([rng.permutation(n) for _ in range(private)], 1) for _ in range(epochs)])
     lambdas = np.empty((len(members), k), np.float32)
-    for row in lambdas:
-        while True:
-            draw = np.abs(rng.standard_normal(k))
-            draw /= draw.sum()
-            if draw.max() <= 0.65 and (inside or draw[:private].sum() >= 0.3):
-                break
-        row[:] = draw
+    todo = np.arange(len(members))
+    while len(todo):
+        draw = np.abs(rng.standard_normal((len(todo), k)))
+        draw /= draw.sum(1, keepdims=True)
+        fine = (draw.max(1) <= max(0.65, 1.05 / k)) & (inside | (draw[:, :private].sum(1) >= 0.3))
+        lambdas[todo[fine]] = draw[fine]
+        todo = todo[~fine]
     x = np.zeros((len(members), *images.shape[1:]), np.float32)
-    for j in range(k):
-        source = images[members[:, j]] if j < private else patches[rng.integers(0, len(patches), len(x))]
-        x += lambdas[:, j, None, None, None] * (source * 2 - 1)
-    for part in np.array_split(np.arange(len(x)), max(1, len(x) // 1000)):
+    for part in np.array_split(np.arange(len(x)), max(1, len(x) // 2000)):
+        for j in range(k):
+            kind = images[members[part, j]] if j < private else patches[rng.integers(0, len(patches), len(part))]
+            x[part] += lambdas[part, j, None, None, None] * (kind * 2 - 1)
         x[part] *= rng.integers(0, 2, (len(part), *x.shape[1:]), dtype=np.int8) * 2 - 1
-    soft = np.zeros((len(x), 10), np.float32)
+    soft = np.zeros((len(x), int(labels.max()) + 1), np.float32)
     for j in range(private):
         np.add.at(soft, (np.arange(len(x)), labels[members[:, j]]), lambdas[:, j])
     return Sample(x, soft, members, lambdas, images)
@@ -66,33 +92,95 @@ def scores(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return out
 
 
+def judged(out: AttackOutput, sample: Sample) -> tuple[str, np.ndarray]:
+    """The middle columns of a row, and pinned SSIM float64 (R,) of every candidate (0 for the unassigned)."""
+    truth = sample.images
+    rows, columns = linear_sum_assignment(-correlation(out.images, truth))
+    strict, pinned, own = np.zeros(len(truth)), np.zeros(len(truth)), np.zeros(len(out.images))
+    strict[columns] = ssim_challenge(out.images[rows], truth[columns])
+    pinned[columns] = own[rows] = ssim(out.images[rows], truth[columns])
+    four = ["", "", "", ""]
+    if out.members is not None:
+        s = sample.members.shape[1]
+        values = challenge_scores(out.images, answers(out), truth, sample.members[:, :s])
+        four = [f"{values[name].value:.3f}" for name in ("max_ssim", "mean_ssim", "min_l2", "mean_l2")]
+    said = ""
+    if out.confidence is not None:
+        said = f"{np.mean(out.confidence):.3f} / {np.abs(out.confidence - own).mean():.3f}"
+    cells = [f"{strict.mean():.3f}", f"{np.median(strict):.3f}", f"{strict.min():.3f}", f"{np.mean(strict > 0.6):.0%}"]
+    return " | ".join([*cells, f"{pinned.mean():.3f}", *four, str(len(out.images)), said]), own
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--n", type=int, nargs="+", default=[50, 100, 200, 400])
-    parser.add_argument("--epochs", type=int, default=50)
-    parser.add_argument("--k", type=int, default=6)
+    parser.add_argument("--n", type=int, nargs="+", default=[100])
+    parser.add_argument("--epochs", type=int, nargs="+", default=[50])
+    parser.add_argument("--k", type=int, nargs="+", default=[6])
     parser.add_argument("--seed", type=int, nargs="+", default=[1])
-    parser.add_argument("--attack", default="phase")
+    parser.add_argument("--attack", nargs="+", default=["unmix"])
     parser.add_argument("--profile", default="quick", choices=["quick", "standard", "full"])
-    parser.add_argument("--inside", action="store_true")
+    parser.add_argument("--private", nargs="+", default=["cifar10_eval"])
+    parser.add_argument("--slots", type=int, default=2, help="private images per encoding")
+    parser.add_argument("--inside", action="store_true", help="all k images are private")
+    parser.add_argument("--uneven", action="store_true", help="images are used different numbers of times")
+    parser.add_argument("--labels", choices=["soft", "hard", "none"], default="soft")
+    parser.add_argument("--all-patches", action="store_true")
+    parser.add_argument("--public-known", action="store_true", help="hand the public set to the attack")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--save", type=Path, help="append confidence and pinned SSIM of every candidate (CSV)")
     a = parser.parse_args()
+    public = None if a.all_patches else load_split(DATA).held_patches
     print(HEAD)
-    for n in a.n:
-        for seed in a.seed:
-            sample = reference(seed, n, a.epochs, a.k, inside=a.inside)
-            view = View(encodings=sample.encodings, labels=sample.labels, image_range=(-1.0, 1.0))
-            reset_peak_memory()
-            wall, cpu = time.perf_counter(), time.process_time()
-            out = configure(a.attack).run(view, Context(seed=seed, device=a.device, profile=a.profile))
-            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-            s = scores(out.images, sample.images)
-            print(
-                f"| {n} | {a.epochs} | {a.k} | {seed} | {a.attack} | {s.mean():.3f} | {np.median(s):.3f} "
-                f"| {s.min():.3f} | {len(out.images)} | {wall:.0f} | {cpu:.0f} | {peak_memory_mb():.0f} |",
-                flush=True,
-            )
+    for source in a.private:
+        for k in a.k:
+            for epochs in a.epochs:
+                for n in a.n:
+                    for seed in a.seed:
+                        sample = reference(
+                            seed, n, epochs, k, a.slots, inside=a.inside, source=source, public=public, uneven=a.uneven
+                        )
+                        for attack in a.attack:
+                            _row(a, source, n, epochs, k, seed, attack, sample, public)
+
+
+def _row(
+    a: argparse.Namespace,
+    source: str,
+    n: int,
+    epochs: int,
+    k: int,
+    seed: int,
+    attack: str,
+    sample: Sample,
+    public: np.ndarray | None,
+) -> None:
+    labels: np.ndarray | None = sample.labels
+    if a.labels == "hard":
+        labels = (sample.labels > 0).astype(np.float32)
+    elif a.labels == "none":
+        labels = None
+    known = None
+    knows = {Knowledge.ENCODINGS}
+    if a.public_known:
+        known = (load_images("imagenet_patches")[0] if public is None else public.astype(np.float32) / 255)[:]
+        knows.add(Knowledge.PUBLIC_SET)
+    view = View(
+        encodings=sample.encodings, labels=labels, image_range=(-1.0, 1.0), public_set=known, knows=frozenset(knows)
+    )
+    reset_peak_memory()
+    wall, cpu = time.perf_counter(), time.process_time()
+    out = configure(attack).run(view, Context(seed=seed, device=a.device, profile=a.profile))
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    cells, own = judged(out, sample)
+    print(
+        f"| {source} | {n} | {epochs} | {k} | {seed} | {attack} | {cells} "
+        f"| {wall:.0f} | {cpu:.0f} | {peak_memory_mb():.0f} |",
+        flush=True,
+    )
+    if a.save and out.confidence is not None:
+        with a.save.open("a") as file:
+            np.savetxt(file, np.stack([out.confidence, own], 1), fmt="%.4f", delimiter=",")
 
 
 if __name__ == "__main__":

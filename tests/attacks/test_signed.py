@@ -1,0 +1,218 @@
+"""Parts of the attack `unmix` against direct, slow computations."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ihaudit.attacks.base import NotApplicable
+from ihaudit.attacks.stages.em import Estimate
+from ihaudit.attacks.stages.evidence import standard_errors
+from ihaudit.attacks.stages.labels import Slots
+from ihaudit.attacks.stages.mixing import Mixing
+from ihaudit.attacks.stages.pairing import TEMPER
+from ihaudit.attacks.stages.signed_grouping import Views, _View, anneal_signed
+from ihaudit.attacks.stages.signed_pairing import LinearWhitening, assign_signed
+from ihaudit.attacks.stages.signed_stages import weighted
+from ihaudit.attacks.stages.statistics import dct, low_frequencies
+from ihaudit.attacks.stages.unmasking import Unmasker
+from ihaudit.metrics.ssim import ssim_challenge
+from ihaudit.nn.confidence import FEATURES, Confidence
+from ihaudit.nn.restoring import similarity
+from tests.attacks.releases import instahide
+
+
+def planted(n: int, k: int, dims: int, noise: float, seed: int, *, signal: float = 1.0) -> tuple[Views, np.ndarray]:
+    g = torch.Generator().manual_seed(seed)
+    mass = 0.1 + 0.3 * torch.rand(n, generator=g)
+    cluster = torch.arange(n) % k
+    sign = torch.where(torch.rand(n, generator=g) < 0.2, -1.0, 1.0)
+    means, second = (torch.randn(k, dims, generator=g) for _ in range(2))
+    squares = signal * 8 * mass[:, None] ** 2 * means[cluster] + noise * torch.randn(n, dims, generator=g)
+    mixtures = signal * 3 * (sign * mass)[:, None] * second[cluster] + noise * torch.randn(n, dims, generator=g)
+    one = torch.ones(n)
+    return Views(squares, mixtures, one / noise**2, one / noise**2, mass), cluster.numpy()
+
+
+def test_annealing_finds_clusters_whatever_the_global_signs():
+    views, cluster = planted(90, 3, 300, 1.0, 0)
+    found = anneal_signed(views, 3, generator=torch.Generator().manual_seed(0), restarts=1)
+    choice = found.posterior.argmax(1).numpy()
+    best = max(np.mean(np.array(p)[choice] == cluster) for p in itertools.permutations(range(3)))
+    assert best > 0.95
+    assert found.polarity.abs().max() <= 1
+
+
+def test_annealing_is_not_sure_of_noise():
+    views, _ = planted(90, 3, 300, 1.0, 1, signal=0.0)
+    found = anneal_signed(views, 3, generator=torch.Generator().manual_seed(0), restarts=1)
+    real, _ = planted(90, 3, 300, 1.0, 1)
+    other = anneal_signed(real, 3, generator=torch.Generator().manual_seed(0), restarts=1)
+    assert found.score < 0.1 * other.score
+
+
+@pytest.mark.parametrize("dims", [3, 40])
+def test_leave_one_out_equals_leaving_one_out(dims):
+    g = torch.Generator().manual_seed(dims)
+    n, k = 12, 3
+    features, weight, scale = (
+        torch.randn(n, dims, generator=g),
+        torch.rand(n, generator=g) + 0.5,
+        torch.rand(n, generator=g),
+    )
+    q = torch.softmax(torch.randn(n, k, generator=g), 1)
+    sign = torch.tanh(torch.randn(n, k, generator=g))
+    agree, cost = _View(features, weight, scale).compare(q, sign)
+    for i, c in itertools.product(range(n), range(k)):
+        votes = q[:, c] * weight * scale
+        mass = (votes * scale).sum() + 1e-6
+        others = votes * sign[:, c]
+        others[i] = 0
+        mean = (others[:, None] * features).sum(0) / (mass - votes[i] * scale[i])
+        if votes[i] * scale[i] < 0.9 * mass:
+            assert torch.isclose(agree[i, c], weight[i] * scale[i] * (features[i] @ mean), rtol=1e-3, atol=1e-4)
+        whole = ((votes * sign[:, c])[:, None] * features).sum(0) / mass
+        assert torch.isclose(cost[i, c], weight[i] * scale[i] ** 2 * (whole @ whole) / 2, rtol=1e-3, atol=1e-4)
+
+
+def tiny(seed: int = 0) -> tuple[Slots, torch.Tensor, torch.Tensor, torch.Tensor, list[np.ndarray], torch.Tensor]:
+    rng = np.random.default_rng(seed)
+    e, n, p = 8, 5, 3 * 8 * 8
+    of_class = [np.array([0, 1, 2]), np.array([3, 4])]
+    label = np.stack([np.zeros(e, int), np.ones(e, int)], 1)
+    mass = rng.uniform(0.1, 0.4, (e, 2)).astype(np.float32)
+    slots = Slots(label, mass, np.zeros(e, bool), 2, True)
+    images = torch.from_numpy(rng.standard_normal((n + 1, p)).astype(np.float32))
+    values = torch.from_numpy(rng.uniform(0, 1, (e, p)).astype(np.float32))
+    signs = torch.from_numpy(rng.uniform(-1, 1, (e, p)).astype(np.float32))
+    noise = torch.from_numpy(rng.uniform(5, 9, e).astype(np.float32))
+    return slots, images, values, signs, of_class, noise
+
+
+def test_pairs_are_the_most_likely_of_all():
+    slots, images, values, signs, of_class, noise = tiny()
+    shape = (3, 8, 8)
+    whitening = LinearWhitening(torch.full((192,), 0.8), torch.linspace(0.5, 2, 192))
+    found = assign_signed(signs, values, slots, [images], noise, whitening, of_class, np.full((8, 2), -1), shape)
+    told = dct(images, shape) * whitening.gain * whitening.scale
+    seen = dct(signs * values, shape) * whitening.scale
+    for i in range(8):
+        scores = {}
+        for a, b in itertools.product(of_class[0], of_class[1]):
+            l1, l2 = slots.mass[i]
+            rest = seen[i] - (1 - l1 - l2) * told[-1] - l1 * told[a] - l2 * told[b]
+            scores[a, b] = float(-TEMPER / noise[i] * (rest**2).sum() / 2)
+        best = max(scores, key=scores.__getitem__)
+        assert tuple(found.members[i]) == best
+        total = np.exp(np.array(list(scores.values())) - scores[best]).sum()
+        assert found.certainty[i] == pytest.approx(1 / total, rel=1e-3)
+
+
+def test_slots_one_by_one_agree_with_pairs_where_images_are_orthogonal():
+    slots, images, values, signs, of_class, noise = tiny(1)
+    images = torch.linalg.qr(images.T).Q.T[: len(images)].contiguous()
+    whitening = LinearWhitening(torch.ones(192), torch.ones(192))
+    one = np.zeros((8, 1), int)
+    three = Slots(
+        np.hstack([slots.label, one - 1]), np.hstack([slots.mass, one]).astype(np.float32), slots.shared, 2, True
+    )
+    pairs = assign_signed(signs, values, slots, [images], noise, whitening, of_class, np.full((8, 2), -1), (3, 8, 8))
+    single = assign_signed(signs, values, three, [images], noise, whitening, of_class, np.full((8, 3), -1), (3, 8, 8))
+    np.testing.assert_array_equal(single.members[:, :2], pairs.members)
+    assert (single.members[:, 2] == -1).all()
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 1000))
+def test_sparse_and_dense_mixing_agree(seed):
+    rng = np.random.default_rng(seed)
+    e, n = 30, 200  # above the number of columns up to which products are dense
+    members = torch.from_numpy(rng.integers(-1, n, (e, 2)))
+    mixing = Mixing(members, torch.rand(e, 2), torch.rand(e), n)
+    values, weights = torch.randn(e, 7), torch.rand(e)
+    torch.testing.assert_close(
+        mixing.adjoint(values, slice(0, e), weights), mixing.dense.T @ (values * weights[:, None]), rtol=1e-4, atol=1e-5
+    )
+    gram = mixing.dense.T @ (mixing.dense * weights[:, None])
+    torch.testing.assert_close(mixing.normal(weights, ridge=0.0), gram, rtol=1e-4, atol=1e-5)
+    rows = torch.tensor([3, 1])
+    torch.testing.assert_close(mixing.some(rows).dense, mixing.dense[rows])
+
+
+def test_least_squares_and_its_standard_errors_are_those_of_the_definition():
+    rng = np.random.default_rng(0)
+    e, n, p = 400, 4, 500
+    members = torch.from_numpy(np.stack([rng.integers(0, n, e), rng.integers(0, n, e)], 1))
+    mixing = Mixing(members, torch.rand(e, 2) * 0.5, torch.rand(e) * 0.1, n)
+    truth = torch.randn(n + 1, p)
+    noise = torch.rand(e) * 0.05 + 0.02
+    x = mixing.dense @ truth + noise.sqrt()[:, None] * torch.randn(e, p)
+    estimate = weighted(x.abs(), torch.sign(x), mixing, torch.ones(e))
+    error, doubt = standard_errors(x.abs(), torch.sign(x), mixing, estimate)
+    reached = (estimate.images[:-1] - truth[:-1]).square().mean(1).sqrt()
+    torch.testing.assert_close(reached, error, rtol=0.15, atol=0)
+    assert doubt.abs().max() == 0
+    torch.testing.assert_close(estimate.noise.mean(), noise.mean(), rtol=0.05, atol=0)
+    _, more = standard_errors(x.abs(), 0.5 * torch.sign(x), mixing, Estimate(estimate.images, estimate.noise))
+    assert more.min() > 0
+
+
+def test_low_frequencies_hold_the_lower_triangle():
+    keep = low_frequencies((3, 32, 32))
+    assert len(keep) == 3 * 32 * 33 // 2
+    assert set(low_frequencies((1, 8, 8)).tolist()) == {8 * i + j for i in range(8) for j in range(8) if i + j < 8}
+
+
+def test_unmasker_takes_grey_and_odd_sizes_and_refuses_others():
+    for shape in ((1, 20, 20), (3, 17, 23)):
+        unmask = Unmasker(shape, (-1.0, 1.0), "cpu")
+        signs = unmask(torch.rand(5, int(np.prod(shape))))
+        assert signs.shape == (5, np.prod(shape)) and signs.abs().max() <= 1
+    for shape, image_range in (
+        ((2, 32, 32), (-1, 1)),
+        ((3, 8, 8), (-1, 1)),
+        ((3, 32, 32), (0, 1)),
+        ((3, 32, 32), (-0.1, 1)),
+    ):
+        with pytest.raises(NotApplicable):
+            Unmasker(shape, image_range, "cpu")
+
+
+def test_unmasker_beats_chance_and_knowledge_helps():
+    sample = instahide(n=8, epochs=4, k=4, size=32, mask=False)
+    x = torch.from_numpy(sample.encodings.transpose(0, 3, 1, 2).reshape(len(sample.encodings), -1))
+    unmask = Unmasker((3, 32, 32), (-1.0, 1.0), "cpu")
+
+    def right(signs: torch.Tensor) -> torch.Tensor:
+        agree = ((signs.float() * x > 0) * x.abs()).sum(1) / x.abs().sum(1)
+        return torch.maximum(agree, 1 - agree).mean()
+
+    blind, known = right(unmask(x.abs())), right(unmask(x.abs(), 0.7 * x))
+    assert 0.8 < blind < known
+
+
+def test_differentiable_ssim_is_the_challenge_convention():
+    a, b = torch.rand(6, 3, 32, 32) * 2 - 1, torch.rand(6, 3, 32, 32) * 2 - 1
+    b = 0.7 * a + 0.3 * b
+    shown = [((v + 1) / 2).permute(0, 2, 3, 1).numpy() for v in (a, b)]
+    np.testing.assert_allclose(similarity(a, b, 2.0).numpy(), ssim_challenge(*shown), atol=1e-4)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 1000))
+def test_confidence_rises_with_its_score_and_is_a_similarity(seed):
+    g = torch.Generator().manual_seed(seed)
+    net = Confidence()
+    net.weight.copy_(torch.randn(FEATURES, generator=g))
+    net.scores.copy_(torch.sort(torch.randn(len(net.scores), generator=g)).values)
+    net.values.copy_(torch.sort(torch.rand(len(net.values), generator=g)).values)
+    features = 3 * torch.randn(50, FEATURES, generator=g)
+    said = net(features)
+    assert said.min() >= 0 and said.max() <= 1
+    order = net.score(features).argsort()
+    assert bool((said[order].diff() >= -1e-6).all())
