@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components
 
 from ihaudit.attacks.base import NotApplicable, stage
 from ihaudit.attacks.stages.graph import ClassGraph
@@ -88,14 +89,16 @@ def set_distance(a: IntArray, b: IntArray) -> int:
     return len(a) - len(np.intersect1d(a, b))
 
 
-def kmeans(points: Floats, clusters: int, rng: np.random.Generator) -> tuple[IntArray, Floats, float]:
-    """Label int64 (n,) of each point, means float32 (K, d), and half the summed squared distance; best of `RESTARTS`.
+def kmeans(
+    points: Floats, clusters: int, rng: np.random.Generator, restarts: int = RESTARTS
+) -> tuple[IntArray, Floats, float]:
+    """Label int64 (n,) of each point, means float32 (K, d), and half the summed squared distance; best of several.
 
     Lloyd's algorithm from k-means++ starts; a cluster that runs empty takes the point farthest from its mean.
     """
     norms = (points**2).sum(1)
     best: tuple[IntArray, Floats, float] | None = None
-    for _ in range(RESTARTS):
+    for _ in range(restarts):
         means = points[_plus_plus(points, norms, clusters, rng)]
         label = np.full(len(points), -1)
         for _ in range(ITERATIONS):
@@ -141,7 +144,13 @@ def _squared(points: Floats, norms: Floats, of: IntArray | list[int]) -> Floats:
 
 
 def find_cliques(
-    graph: ClassGraph, clusters: int, size: int, rng: np.random.Generator, grown: IntArray | None = None
+    graph: ClassGraph,
+    clusters: int,
+    size: int,
+    rng: np.random.Generator,
+    grown: IntArray | None = None,
+    *,
+    restarts: int = RESTARTS,
 ) -> Cliques:
     """`clusters` sets of `size` nodes; `grown` are sets of at least that size from `grow`, where there are some."""
     n = len(graph)
@@ -151,7 +160,7 @@ def find_cliques(
     sets = grown[:, :size]
     clusters = min(clusters, len(sets))
     points = indicators(sets, n)
-    label, means, cost = kmeans(points, clusters, rng)
+    label, means, cost = kmeans(points, clusters, rng, restarts)
     distance = ((points - means[label]) ** 2).sum(1)
     chosen = np.array([np.nonzero(label == c)[0][distance[label == c].argmin()] for c in range(clusters)])
     return Cliques(
@@ -185,14 +194,26 @@ def clique_size(multiplicity: float) -> int:
     return int(np.clip(round(SHARE * multiplicity), SMALLEST, LARGEST))
 
 
-def within(graph: ClassGraph, label: IntArray) -> float:
-    """Summed log odds of all pairs of nodes with one label: largest where the labels are the images."""
-    total = 0.0
-    for c in np.unique(label):
-        nodes = np.nonzero(label == c)[0]
-        lines = graph.lines(nodes)[:, nodes]
-        total += float(lines.sum() - lines.diagonal().sum()) / 2
-    return total
+def same_image(found: Cliques) -> IntArray:
+    """Label int64 (K,) of each set: sets whose members, on average, more likely than not share an image get one."""
+    between = np.stack([found.affinity[nodes].mean(0) for nodes in found.sets])
+    return connected_components((between + between.T) > 0, directed=False)[1].astype(np.int64)
+
+
+def merged(found: Cliques, clusters: int) -> Cliques:
+    """At most `clusters` sets: of those of one image the one that stands for most, of images those most grown into.
+
+    Not in the paper: k-means into as many clusters as there are images sometimes splits one image and merges two.
+    """
+    label = same_image(found)
+    total = np.bincount(label, found.cluster_sizes)
+    best = [int(np.nonzero(label == c)[0][found.cluster_sizes[label == c].argmax()]) for c in range(len(total))]
+    order = [best[c] for c in np.argsort(-total, kind="stable")]
+    rest = [i for i in np.argsort(-found.cluster_sizes, kind="stable") if i not in order]
+    keep = np.array((order + rest)[:clusters])
+    return replace(
+        found, sets=found.sets[keep], affinity=found.affinity[:, keep], cluster_sizes=found.cluster_sizes[keep]
+    )
 
 
 @stage("grouping", "cliques")
@@ -214,23 +235,28 @@ def grouping_cliques(state: State, ctx: Context) -> tuple[State, dict[str, Any]]
         return grown[c]
 
     def trial(c: int, k: int, exact: bool) -> float:
+        """How many of k sets are of different images: rises with k up to the number of images and no further."""
         g = by_class.get(c)
-        if g is None or len(g) < 2:
-            return 0.0
+        if g is None or len(g) < 2 or k < 2:
+            return float(k)
         size = min(clique_size(len(g) / k), len(g))
-        if k == 1:
-            return within(g, np.zeros(len(g), np.int64))
-        found = find_cliques(g, k, size, np.random.default_rng([seed, c, k]), sets_of(c, max(size, LARGEST // 2)))
-        return within(g, _placed(found.affinity, exact))
+        rng = np.random.default_rng([seed, c, k])
+        found = find_cliques(g, k, size, rng, sets_of(c, max(size, LARGEST // 2)), restarts=2)
+        return float(same_image(found).max() + 1)
 
     sizes = infer_sizes(state.slots, trial, n_private=state.n_private)
     size = clique_size(sizes.multiplicity)
     jobs = [c for c in range(state.slots.classes) if sizes.per_class[c] and c in by_class and len(by_class[c])]
 
     def find(c: int) -> Cliques:
-        k, before = int(sizes.per_class[c]), grown.get(c)
-        before = before if before is not None and before.shape[1] >= size else None
-        return find_cliques(by_class[c], k, size, np.random.default_rng([seed, c]), before)
+        g, k = by_class[c], int(sizes.per_class[c])
+        short = min(size, len(g))
+        before = grown[c] if c in grown and grown[c].shape[1] >= short else grow(g, starts_of(len(g)), short)
+        rng = np.random.default_rng([seed, c])
+        found = find_cliques(g, k, size, rng, before)
+        if same_image(found).max() + 1 == k:
+            return found
+        return merged(find_cliques(g, 2 * k, size, rng, before), k)
 
     found = dict(zip(jobs, run_jobs(find, jobs)))
     ctx.progress("grouping", 1.0)
