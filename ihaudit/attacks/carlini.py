@@ -66,8 +66,7 @@ class Carlini:
         state = run_stage(state, ctx, "similarity", self.similarity)
         state = run_stage(state, ctx, "grouping", self.grouping)
         evidence = evidence_of(state, ctx)
-        if self.membership != "none":
-            state = run_stage(state, ctx, "membership", self.membership)
+        state = run_stage(state, ctx, "membership", self.membership)
         if self.assignment not in NEED_IMAGES:
             state = run_stage(state, ctx, "assignment", self.assignment)
         state = run_stage(state, ctx, "coefficients", self.coefficients)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 #: ways of recovery that weights are fitted for
 RECOVERIES = ("gradient", "gradient-zero", "em")
-#: releases that are attacked to fit on, images per release, epochs T and images per mixture k of each, in turn
-RELEASES, PRIVATE, EPOCHS, MIXED = 4, 100, 50, (6, 4, 6, 8)
+#: private images of a release, epochs T, and images per mixture k of each release that is attacked to fit on
+PRIVATE, EPOCHS, MIXED = 60, 50, (6, 4)
 #: random starts, of which the best fit is kept: ten hidden units can die
 STARTS = 4
 
@@ -84,12 +84,12 @@ def train_recolour(job: Job) -> dict[str, Any]:
     from ihaudit.attacks.carlini import Carlini
     from ihaudit.nn.sources import load_split
 
-    config = job.start(TrainConfig(steps=2000, rate=1e-2))
+    config = job.start(TrainConfig(steps=1000, rate=1e-2))
     began = time.monotonic()
     split = load_split(job.data)
     # the last release is not fitted on: it measures, with photographs that no network saw
     parts = [
-        *[(split.train_private, split.train_public, k) for k in MIXED[:RELEASES]],
+        *[(split.train_private, split.train_public, k) for k in MIXED],
         (split.held_cifar, split.held_patches, 6),
     ]
     # without networks, so that these weights do not hang on those; colours depend on how images are recovered
@@ -108,7 +108,7 @@ def train_recolour(job: Job) -> dict[str, Any]:
     facts = {
         "trained_on": "releases of cifar10_train20k (first 10,000) and cifar100_train5k with public images from "
         "imagenet_patches, attacked; the split is ihaudit.nn.sources.load_split",
-        "releases": {"count": RELEASES, "private": PRIVATE, "epochs": EPOCHS, "k": MIXED[:RELEASES]},
+        "releases": {"private": PRIVATE, "epochs": EPOCHS, "k": MIXED},
         "attack": repr(attack),
         **job.facts(config, {"steps": config.steps, "seconds": round(time.monotonic() - began)}),
         "held_out": held,

@@ -123,7 +123,7 @@ def where_lost(finding: Finding) -> str:
         for stage in finding.stages
         for name, value in stage.quality.items()
         # single pairs need not be told apart for what is gathered from many of them to be right
-        if value is not None and 0 <= value <= 1 and not name.endswith("error") and not name.startswith("pair_")
+        if value is not None and 0 <= value <= 1 and not name.endswith("error") and stage.name != "similarity"
     ]
     if not shares:
         return ""

@@ -18,6 +18,12 @@ from ihaudit.attacks.stages.statistics import square_features
 from ihaudit.context import Context
 
 
+@stage("membership", "none")
+def membership_none(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
+    """No second similarity: the assignment compares encodings with the sets' means."""
+    return replace(state, scores=None), {}
+
+
 @stage("assignment", "flow")
 def assignment_flow(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     """Every encoding into as many sets as it has places, every set its number of encodings, at the best total score.

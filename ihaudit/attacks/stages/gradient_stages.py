@@ -23,8 +23,8 @@ ROUNDS = 3
 @stage("recovery", "gradient")
 def recovery_gradient(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     """Eq. (3) made to work: spectral start with synchronised signs, a column for the mean public image, every
-    encoding weighted by its own residual, restarts from each pixel's surroundings, kept by likelihood, and deltas chosen
-    by what their surroundings say."""
+    encoding weighted by its own residual, restarts from each pixel's surroundings, kept by likelihood, and deltas
+    chosen by what their surroundings say."""
     index, values, mixing = _known(state)
     diagnostics: dict[str, Any] = {"encodings_used": len(index)}
     if state.image_range[0] >= 0:

@@ -1,0 +1,204 @@
+"""The published attack as a whole on small releases, its recolouring, and how its early stages are judged."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from ihaudit.attacks.base import AttackOutput, Evidence, NotApplicable, get_stage
+from ihaudit.attacks.carlini import Carlini
+from ihaudit.attacks.stages.em import Estimate
+from ihaudit.attacks.stages.recolouring import pixels_of
+from ihaudit.context import Context
+from ihaudit.errors import UsageError
+from ihaudit.nn import recolouring73
+from ihaudit.nn.training import TrainConfig
+from ihaudit.nn.weights import FOLDER
+from ihaudit.registry import load
+from ihaudit.release import Provenance, Release, Truth
+from ihaudit.results import StageRecord
+from ihaudit.scoring import score_attack
+from ihaudit.scoring_encodings import evidence_quality
+from ihaudit.worker import configure
+from tests.attacks.releases import Sample, instahide
+from tests.attacks.test_gradient import stage_state
+from tests.attacks.test_phase import correlation, view
+
+CTX = Context(seed=3)
+#: without the networks, which want 32 x 32 pixels
+SMALL = {"similarity": "squares", "grouping": "anneal", "membership": "none", "restoration": "none"}
+WITH_WEIGHTS = pytest.mark.skipif(
+    not (FOLDER / "recolour.safetensors").exists(), reason="this checkout has no recolouring weights"
+)
+
+
+def scored(out: AttackOutput, sample: Sample):
+    """The attack's scores."""
+    truth = Truth(
+        sample.images, np.zeros(len(sample.images), np.int64), Provenance(sample.members, sample.lambdas[:, :2])
+    )
+    return score_attack(out, truth, Release(sample.encodings, sample.labels, (-1.0, 1.0)))
+
+
+@pytest.fixture(scope="module")
+def attacked() -> tuple[Sample, AttackOutput]:
+    torch.set_num_threads(1)
+    sample = instahide(n=16, epochs=30, k=3)
+    return sample, Carlini(**SMALL).run(view(sample), CTX)
+
+
+def test_it_recovers_images_stage_by_stage(attacked):
+    sample, out = attacked
+    assert [r.name for r in out.stages] == [
+        *("similarity", "grouping", "membership", "assignment", "coefficients", "recovery", "restoration")
+    ]
+    assert out.images.shape == sample.images.shape and out.images.dtype == np.float32
+    assert correlation(out.images, sample.images) > 0.6
+    assert out.members is not None and out.members.shape == sample.members.shape
+
+
+def test_the_scorer_judges_every_stage(attacked):
+    sample, out = attacked
+    stages = {r.name: r.quality for r in scored(out, sample).stages(out.stages)}
+    assert stages["grouping"]["clique_purity"] > 0.6
+    assert stages["assignment"]["assignment_accuracy"] > 0.6
+    assert stages["coefficients"]["lambda_error"] < 0.08
+    assert "similarity" not in stages or "pair_auc" not in stages["similarity"]  # annealing compares no pairs
+
+
+def test_pairs_are_judged_where_a_graph_was_built():
+    sample = instahide(n=12, epochs=30, k=3)
+    out = Carlini(**{**SMALL, "grouping": "cliques"}).run(view(sample, hints={"n_private": 12}), CTX)
+    quality = scored(out, sample).quality
+    assert quality["similarity"]["pair_auc"] > 0.6
+    assert 0.5 < quality["similarity"]["pair_accuracy"] <= 1
+    assert 0 < quality["grouping"]["images_covered"] <= 1
+
+
+def test_the_same_seed_gives_the_same_answer(attacked):
+    sample, out = attacked
+    again = Carlini(**SMALL).run(view(sample), CTX)
+    assert np.array_equal(again.images, out.images) and np.array_equal(again.members, out.members)
+
+
+@pytest.mark.parametrize("option", ["recovery=em", "assignment=likelihood", "recovery=mean"])
+def test_stages_can_be_swapped(option):
+    sample = instahide(n=8, epochs=20, k=3)
+    name, variant = option.split("=")
+    spec = "carlini:" + ",".join(f"{k}={v}" for k, v in {**SMALL, name: variant}.items())
+    out = configure(spec).run(view(sample), CTX)
+    assert any(r.name == name and r.variant == variant for r in out.stages)
+    assert np.isfinite(out.images).all()
+
+
+def test_it_is_registered_with_the_papers_stages():
+    assert load("attack")["carlini"] is Carlini
+    assert Carlini() == Carlini("network", "cliques", "network", "flow", "labels", "gradient", "recolour73")
+    assert Carlini.profiles == ("standard", "full")
+    with pytest.raises(UsageError, match="recolour73"):
+        configure("carlini:restoration=recolour72")
+
+
+def test_a_shape_that_the_networks_do_not_know_is_not_attacked():
+    with pytest.raises(NotApplicable, match=r"32 x 32 x 3.*16 x 16 x 3"):
+        Carlini().run(view(instahide(n=8, epochs=10)), CTX)
+
+
+def test_without_masks_eq1_recovers():
+    sample = instahide(n=16, epochs=30, k=3, mask=False)
+    out = Carlini(**SMALL, recovery="least-squares-eq1").run(view(sample), CTX)
+    assert correlation(out.images, sample.images) > 0.8
+
+
+def test_noise_gives_no_images():
+    sample = instahide(n=16, epochs=30, k=3)
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=sample.encodings.shape).astype(np.float32) * sample.encodings.std()
+    out = Carlini(**SMALL).run(view(sample, encodings=noise), CTX)
+    assert correlation(out.images, sample.images) < 0.3
+    stages = {r.name: r.quality for r in scored(out, sample).stages(out.stages)}
+    # four images per class: a quarter and a little are right by chance
+    assert stages["assignment"]["assignment_accuracy"] < 0.45
+    assert stages["grouping"]["clique_purity"] < 0.45
+
+
+def test_evidence_is_judged_as_defined():
+    rng = np.random.default_rng(0)
+    sources = rng.integers(-1, 5, (30, 2))
+    first, second = rng.integers(0, 30, (2, 200))
+    similarity = np.round(rng.normal(size=200), 1).astype(np.float32)  # ties
+    sets = rng.integers(-1, 30, (6, 7))
+    sets[5] = -1
+    quality = evidence_quality(Evidence(first, second, similarity, sets), Provenance(sources))
+    share = np.array([bool((set(sources[a]) & set(sources[b])) - {-1}) for a, b in zip(first, second, strict=True)])
+    won = [(x > y) + (x == y) / 2 for x in similarity[share] for y in similarity[~share]]
+    assert quality["similarity"]["pair_auc"] == pytest.approx(np.mean(won))
+    right = (np.mean(similarity[share] > 0) + np.mean(similarity[~share] <= 0)) / 2
+    assert quality["similarity"]["pair_accuracy"] == pytest.approx(right)
+    purity = []
+    for members in sets[:5]:
+        rows = [set(sources[e]) - {-1} for e in members if e >= 0]
+        purity.append(max(sum(x in r for r in rows) for x in range(5)) / len(rows))
+    assert quality["grouping"]["clique_purity"] == pytest.approx(np.mean(purity))
+
+
+def test_evidence_that_shows_nothing_is_left_out():
+    one = np.zeros(3, np.int64)
+    alike = Evidence(one, one, np.ones(3, np.float32))
+    assert evidence_quality(alike, Provenance(np.array([[0, 1]]))) == {}
+    assert evidence_quality(Evidence(), Provenance(np.array([[0, 1]]))) == {}
+
+
+def test_the_network_has_73_parameters_and_learns_a_colour_curve():
+    assert sum(p.numel() for p in recolouring73.Pixel().parameters()) == 73
+    g = torch.Generator().manual_seed(0)
+    true = torch.rand(6_000, 3, generator=g) * 2 - 1
+    faded = 0.3 * true + 0.2
+    net, error = recolouring73.fit(faded, true, TrainConfig(steps=200, rate=2e-2))
+    assert error < 0.02 < float((faded - true).square().mean())
+    again, _ = recolouring73.fit(faded, true, TrainConfig(steps=200, rate=2e-2))
+    assert all(torch.equal(a, b) for a, b in zip(net.parameters(), again.parameters(), strict=True))
+
+
+def recovered(variant: str):
+    sample = instahide(n=8, epochs=10, k=3)
+    state = stage_state(sample)
+    images = torch.from_numpy(sample.images * 2 - 1).permute(0, 3, 1, 2).reshape(8, -1)
+    images = torch.cat([images, images.mean(0, keepdim=True)])
+    state.records.append(StageRecord(name="recovery", variant=variant))
+    return sample, replace(state, estimate=Estimate(images, torch.ones(len(state.values))))
+
+
+@WITH_WEIGHTS
+def test_recolouring_changes_what_it_was_fitted_for_and_nothing_else():
+    sample, state = recovered("gradient")
+    done, diagnostics = get_stage("restoration", "recolour73")(state, CTX)
+    assert diagnostics["weights_for"] == "gradient" and diagnostics["moved"] > 0
+    assert done.images.shape == sample.images.shape and 0 <= done.images.min() <= done.images.max() <= 1
+    # the output of one pixel depends on that pixel alone
+    state.estimate.images[:, 5] += 0.3
+    moved, _ = get_stage("restoration", "recolour73")(state, CTX)
+    changed = np.abs(moved.images - done.images).max((0, 3)) > 1e-6
+    assert changed.sum() == 1
+    _, other = recovered("mean")
+    left, diagnostics = get_stage("restoration", "recolour73")(other, CTX)
+    assert diagnostics["weights_for"] is None
+    plain, _ = pixels_of(other, "mean")
+    np.testing.assert_allclose(left.images, ((plain + 1) / 2).clamp(0, 1).numpy(), atol=1e-6)
+
+
+def test_the_published_start_is_stretched():
+    _, state = recovered("gradient-zero")
+    pixels, flipped = pixels_of(state, "gradient-zero")
+    assert not flipped
+    np.testing.assert_allclose(pixels.amin((1, 2, 3)), -1, atol=1e-5)
+    np.testing.assert_allclose(pixels.amax((1, 2, 3)), 1, atol=1e-5)
+
+
+def test_recolouring_wants_three_channels():
+    _, state = recovered("gradient")
+    with pytest.raises(NotApplicable, match="1 channels"):
+        get_stage("restoration", "recolour73")(replace(state, shape=(1, 16, 48)), CTX)
