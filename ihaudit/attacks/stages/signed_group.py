@@ -12,13 +12,15 @@ from torch import Tensor
 from ihaudit.attacks.stages.group import Grouping
 from ihaudit.attacks.stages.labels import Slots
 from ihaudit.attacks.stages.parallel import run_jobs, single_threaded
-from ihaudit.attacks.stages.signed_grouping import SignedClusters, Views, anneal_signed
+from ihaudit.attacks.stages.signed_grouping import SignedClusters, Views, anneal_signed, extend_signed
 from ihaudit.attacks.stages.sizes import infer_sizes
 
-#: entries of a responsibility matrix (slots x images) of one class; beyond, the strongest slots are clustered
-MAX_ENTRIES = 8_000_000
+#: slots per image whose clusters are found by annealing; the weaker ones join them afterwards
+STRONG = 20
+#: slots of a class on which numbers of images are tried, always the same ones
+TRIAL = 1500
 #: slots x images above which one annealing replaces three
-MANY = 400_000
+MANY = 100_000
 
 
 def group_signed(
@@ -44,13 +46,10 @@ def group_signed(
     alone = ~slots.shared
     usable = alone if bool(alone.sum() > 0.3 * len(alone)) else np.ones(len(alone), bool)
 
-    def rows_of(c: int, most: int | None = None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def rows_of(c: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         rows, cols = np.nonzero((slots.label == c) & usable[:, None])
         if slots.count == 2 and len(rows) and bool(slots.shared[rows].all()):  # both slots are the same point
             rows, cols = rows[cols == 0], cols[cols == 0]
-        if most is not None and len(rows) > most:
-            keep = np.sort(np.argsort(-slots.mass[rows, cols], kind="stable")[:most])
-            rows, cols = rows[keep], cols[keep]
         return rows, cols
 
     def views(rows: NDArray[np.int64], cols: NDArray[np.int64]) -> Views:
@@ -58,21 +57,26 @@ def group_signed(
         mass = torch.from_numpy(slots.mass[rows, cols]).to(device)
         return Views(squares[0][index], mixtures[0][index], squares[1][index], mixtures[1][index], mass)
 
-    def cluster(c: int, k: int, exact: bool, restarts: int, iterations: int) -> tuple[SignedClusters, NDArray, NDArray]:
-        rows, cols = rows_of(c, max(1000, MAX_ENTRIES // max(k, 1)))
-        generator = torch.Generator().manual_seed(seed * 1000 + c)
-        found = anneal_signed(
+    def strongest(c: int, most: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Rows and columns of all slots of a class, and which of them are the strongest."""
+        rows, cols = rows_of(c)
+        keep = np.argsort(-slots.mass[rows, cols], kind="stable")[:most]
+        return rows, cols, np.sort(keep)
+
+    def anneal(c: int, rows: NDArray, cols: NDArray, k: int, whole: bool, restarts: int, steps: int) -> SignedClusters:
+        return anneal_signed(
             views(rows, cols),
             k,
-            generator=generator,
+            generator=torch.Generator().manual_seed(seed * 1000 + c),
             restarts=restarts if len(rows) * k < MANY else 1,
-            iterations=iterations,
-            balance=1.0 if exact else 0.5,
+            iterations=steps,
+            # the strongest slots of equally frequent images are only roughly equally many
+            balance=1.0 if whole else 0.5,
         )
-        return found, rows, cols
 
     def trial(c: int, k: int, exact: bool) -> float:
-        return cluster(c, k, exact, 1, 50)[0].score
+        rows, cols, keep = strongest(c, TRIAL)
+        return anneal(c, rows[keep], cols[keep], k, exact and len(keep) == len(rows), 1, 50).score
 
     with single_threaded():
         sizes = infer_sizes(slots, trial, n_private=n_private)
@@ -84,11 +88,19 @@ def group_signed(
 
     def one(c: int) -> tuple[SignedClusters, NDArray, NDArray] | None:
         nonlocal done
-        found = cluster(c, int(sizes.per_class[c]), sizes.exact, 3, 80) if sizes.per_class[c] else None
+        k = int(sizes.per_class[c])
+        rows, cols, keep = strongest(c, max(STRONG * k, 300))
+        found = None
+        if k and len(rows):
+            found = anneal(c, rows[keep], cols[keep], k, sizes.exact and len(keep) == len(rows), 3, 80)
+            if len(keep) < len(rows):
+                found = extend_signed(
+                    views(rows, cols), torch.from_numpy(keep).to(device), found, balance=1.0 if sizes.exact else 0.5
+                )
         done += 1
         if progress is not None:
             progress("grouping", done / slots.classes)
-        return found
+        return None if found is None else (found, rows, cols)
 
     for c, found in enumerate(run_jobs(one, list(range(slots.classes)), device)):
         if found is None or not len(found[1]):

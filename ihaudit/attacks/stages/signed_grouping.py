@@ -9,6 +9,7 @@ below one.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -96,27 +97,58 @@ def anneal_signed(
         post = torch.zeros(n, k, device=device)
         post[torch.arange(n, device=device), torch.arange(n, device=device) % k] = 1
         return SignedClusters(post, torch.ones(n, device=device), 0.0)
-    squares = _View(views.squares, views.square_weight, views.mass**2)
-    mixtures = _View(views.mixtures, views.mixture_weight, views.mass)
+    both = _both(views)
+    heats = [start ** max(0.0, 1 - step / (0.7 * iterations)) for step in range(iterations)]
     best: SignedClusters | None = None
     for _ in range(restarts):
         q = torch.rand(n, k, generator=generator).to(device)
         q /= q.sum(1, keepdim=True)
-        sign = torch.full((n, k), float(torch.tanh(torch.tensor(PRIOR / 2))), device=device)
-        score = torch.zeros_like(q)
-        for step in range(iterations):
-            heat = start ** max(0.0, 1 - step / (0.7 * iterations))
-            agree, cost = squares.compare(q, None)
-            score = heat * SQUARES * (agree - cost)
-            agree, cost = mixtures.compare(q, sign)
-            tilt = heat * MIXTURES * agree
-            # log of the sum over both signs, each with its prior
-            score += torch.logaddexp(PRIOR / 2 + tilt, -PRIOR / 2 - tilt) - heat * MIXTURES * cost
-            sign = torch.tanh(PRIOR / 2 + tilt)
-            q = sinkhorn(score, balance)
-        total = float((q * score).sum())
-        if best is None or total > best.score:
-            choice = q.argmax(1, keepdim=True)
-            best = SignedClusters(q, sign.gather(1, choice)[:, 0], total)
+        found = _iterate(both, q, torch.full((n, k), _GUESS, device=device), heats, balance)
+        if best is None or found.score > best.score:
+            best = found
     assert best is not None
     return best
+
+
+def extend_signed(
+    views: Views, strong: Tensor, found: SignedClusters, *, iterations: int = 5, balance: float = 1.0
+) -> SignedClusters:
+    """Clusters of all slots from those of the strongest.
+
+    Args:
+        views: all n slots.
+        strong: int64 (m,) those that `found` is about.
+        iterations: EM steps at full temperature; the first compares all slots with the means of the strong ones.
+    """
+    n, k = len(views.mass), found.posterior.shape[1]
+    q = torch.zeros(n, k, device=views.mass.device)
+    q[strong] = found.posterior
+    sign = torch.full_like(q, _GUESS)
+    sign[strong] = found.polarity[:, None].expand(-1, k)
+    return _iterate(_both(views), q, sign, [1.0] * iterations, balance)
+
+
+_GUESS = math.tanh(PRIOR / 2)
+
+
+def _both(views: Views) -> tuple[_View, _View]:
+    return (
+        _View(views.squares, views.square_weight, views.mass**2),
+        _View(views.mixtures, views.mixture_weight, views.mass),
+    )
+
+
+def _iterate(both: tuple[_View, _View], q: Tensor, sign: Tensor, heats: list[float], balance: float) -> SignedClusters:
+    squares, mixtures = both
+    score = torch.zeros_like(q)
+    for heat in heats:
+        agree, cost = squares.compare(q, None)
+        score = heat * SQUARES * (agree - cost)
+        agree, cost = mixtures.compare(q, sign)
+        tilt = heat * MIXTURES * agree
+        # log of the sum over both signs, each with its prior
+        score += torch.logaddexp(PRIOR / 2 + tilt, -PRIOR / 2 - tilt) - heat * MIXTURES * cost
+        sign = torch.tanh(PRIOR / 2 + tilt)
+        q = sinkhorn(score, balance)
+    choice = q.argmax(1, keepdim=True)
+    return SignedClusters(q, sign.gather(1, choice)[:, 0], float((q * score).sum()))
