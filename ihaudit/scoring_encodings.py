@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
 from scipy.stats import rankdata
 
 from ihaudit.attacks.base import AttackOutput, Evidence
@@ -71,21 +72,48 @@ def _in_parts(score: Callable[..., NDArray], a: NDArray, b: NDArray, rows: NDArr
 
 
 def answers(output: AttackOutput) -> NDArray[np.int64]:
-    """The candidate an attack answers for each encoding: int64 (E,), -1 for none.
-
-    The member with the largest coefficient; without coefficients the most confident one; else the first.
-    """
+    """The candidate an attack answers for each encoding: int64 (E,), -1 for none; see `choose`."""
     assert output.members is not None
-    members = np.asarray(output.members)
-    if output.coefficients is not None:
-        weight = np.nan_to_num(np.abs(np.asarray(output.coefficients, np.float64)))
-    elif output.confidence is not None:
-        confidence = np.nan_to_num(np.asarray(output.confidence, np.float64), nan=-1e9)
-        weight = confidence[np.clip(members, 0, len(confidence) - 1)]
+    return choose(np.asarray(output.members), output.coefficients, output.confidence, output.images)
+
+
+def choose(
+    members: NDArray[np.integer], coefficients: NDArray | None, confidence: NDArray | None, images: NDArray
+) -> NDArray[np.int64]:
+    """Which of its members answers for each encoding, without the truth.
+
+    The one with the largest coefficient, which is the surest member (96 % right on the reference benchmark, against
+    72 % of the others); where quality is estimated, the one that can be expected to score best: its confidence, less
+    what the challenge's SSIM takes off for small errors of the mean where the image is near mid-grey, unless its
+    coefficient is small.
+
+    Args:
+        members: int (E, s), -1 for none; coefficients: (E, s) or None; confidence: (R,) or None.
+        images: (R, H, W, C) in [0, 1].
+
+    Returns:
+        int64 (E,), -1 where there is no member.
+    """
+    there = members >= 0
+    if coefficients is None:
+        c = np.broadcast_to(1.0 - 1e-3 * np.arange(members.shape[1]), members.shape)
     else:
-        weight = np.broadcast_to(-np.arange(members.shape[1], dtype=np.float64), members.shape)
-    best = np.where(members >= 0, weight, -np.inf).argmax(axis=1)
+        c = np.nan_to_num(np.abs(np.asarray(coefficients, np.float64)))
+    if confidence is None or not len(images):
+        worth = c
+    else:
+        quality = np.clip(np.nan_to_num(np.asarray(confidence, np.float64), nan=0.0), 0.01, 1) * _steadiness(images)
+        worth = (1 - np.exp(-10 * c)) * quality[np.clip(members, 0, len(quality) - 1)]
+    best = np.where(there, worth, -np.inf).argmax(axis=1)
     return members[np.arange(len(members)), best].astype(np.int64)
+
+
+def _steadiness(images: NDArray, *, error: float = 0.05, window: int = 7) -> NDArray[np.float64]:
+    """float64 (R,) in [0, 1]: the luminance term of SSIM on [-1, 1] when local means are off by `error`."""
+    x = np.nan_to_num(np.asarray(images, np.float64)) * 2 - 1
+    mean = uniform_filter(x, size=(1, window, window, 1)) if min(x.shape[1:3]) >= window else x
+    c1 = (0.01 * 2) ** 2
+    return ((2 * mean**2 + c1) / (2 * mean**2 + error**2 + c1)).mean(axis=(1, 2, 3))
 
 
 def encoding_scores(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ihaudit.attacks.base import AttackOutput
 from ihaudit.attacks.stages.masks import detect_mask
 from ihaudit.challenge.release import ReadRelease
+from ihaudit.scoring_encodings import choose
 
 BLOCK = 512
 #: Encodings per candidate below which a candidate is little more than a copy of its encoding, so that the two agree
@@ -75,18 +76,8 @@ def judge(output: AttackOutput, read: ReadRelease) -> Answer | None:
     estimated = output.confidence is not None
     confidence = np.asarray(output.confidence, np.float32) if output.confidence is not None else agreement
     confidence = np.nan_to_num(confidence, nan=0.0)
-    pick = _pick(members, c, confidence if estimated else None)
+    pick = choose(members, c, confidence if estimated else None, output.images)
     return Answer(output, members, c, agreement, overall, confidence, estimated, pick)
-
-
-def _pick(
-    members: NDArray[np.int64], c: NDArray[np.float32], confidence: NDArray[np.float32] | None
-) -> NDArray[np.int64]:
-    """The candidate with the largest coefficient, which is the surest member (96 % right on the reference benchmark,
-    against 72 % of the others); where quality is estimated, the better one unless its coefficient is small."""
-    worth = c if confidence is None else (1 - np.exp(-10 * c)) * np.clip(confidence[members], 0.01, 1)
-    best = np.where(members >= 0, worth, -1.0).argmax(1)
-    return members[np.arange(len(members)), best]
 
 
 def _agreement(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ihaudit.attacks.base import NotApplicable, stage
 from ihaudit.attacks.stages.em import Estimate, cross_fit, noise_start, summed
-from ihaudit.attacks.stages.mixing import Mixing
+from ihaudit.attacks.stages.mixing import DENSE_COLUMNS, Mixing
 from ihaudit.attacks.stages.signed_group import group_signed
 from ihaudit.attacks.stages.signed_pairing import assign_signed, fit_linear_whitening
 from ihaudit.attacks.stages.state import State, to_pictures
@@ -23,6 +23,8 @@ from ihaudit.context import Context
 FOLDS = 4
 #: rounds in which weights of encodings are re-estimated from their residuals, masks held
 REWEIGHT = 3
+#: encodings from which the whitening of the assignment is estimated
+MOMENTS = 20_000
 _BATCH = 512
 
 
@@ -155,7 +157,11 @@ def assignment_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]
     # undecided encodings have no say in the images, but are judged in the same folds as all
     silent = torch.full_like(noise, 1e9)
     silent[rows] = noise[rows]
-    images = cross_fit(state.values, mixing, Estimate(state.estimate.images, silent), folds=FOLDS, signs=state.signs)
+    # sums over images are as large as the images: few and large blocks where there are many
+    batch = 256 if state.unknowns < DENSE_COLUMNS else 4096
+    inside = Estimate(state.estimate.images, silent)
+    images = cross_fit(state.values, mixing, inside, folds=FOLDS, signs=state.signs, batch=batch)
+    rows = rows[:: max(1, len(rows) // MOMENTS)]
     seen, told = torch.empty(len(rows), state.values.shape[1]), torch.empty(len(rows), state.values.shape[1])
     seen, told = seen.to(noise.device), told.to(noise.device)
     for i, part in enumerate(rows.split(_BATCH)):
