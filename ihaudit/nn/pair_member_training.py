@@ -27,7 +27,7 @@ DEFAULTS = TrainConfig(steps=400, batch=256, rate=2e-3, cool_down=0.5, average=0
 SETS, WRONG = 2, 0.15
 #: More encodings of each image than for pairs: four are exemplars.
 RANGE = replace(ReleaseConfig(), per_image=16)
-_MEASURED = 16
+_MEASURED, VALIDATED = 16, 256
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,9 @@ class MembershipTask:
     def validate(self, net: nn.Module, config: TrainConfig) -> dict[str, float]:
         """See `Task`."""
         if not self._held:
-            for i in range(max(1, config.validation // 256)):
+            for i in range(max(1, config.validation // VALIDATED)):
                 rng = np.random.default_rng([config.seed, 1, i])
-                batch = to_device(draw_sets(self.held_out, rng, 256), config.device)
+                batch = to_device(draw_sets(self.held_out, rng, VALIDATED), config.device)
                 self._held.append((batch, self.embed(batch, config)))
         parts = [figures(*set_logits(net, z, b)) for b, z in self._held]
         return {k: float(np.mean([p[k] for p in parts])) for k in parts[0]}
@@ -183,7 +183,7 @@ def held_out_figures(
     for name, sampler in sets.items():
         logits, means, truth = [], [], []
         for i in range(_MEASURED):
-            batch = to_device(draw_sets(sampler, np.random.default_rng([13, i]), 256, wrong=0.0), config.device)
+            batch = to_device(draw_sets(sampler, np.random.default_rng([13, i]), VALIDATED, wrong=0.0), config.device)
             z = task.embed(batch, config)
             with torch.no_grad():
                 s, t = set_logits(net, z, batch)

@@ -23,6 +23,8 @@ from ihaudit.nn.weights import load_unmask, save
 
 #: Releases in a held-out measurement.
 _MEASURED = 24
+#: Encodings in each of them, and in each of a validation.
+VALIDATED = 256
 
 #: Pairs of a training batch that share nothing and are looked at.
 NEGATIVES = 6000
@@ -217,7 +219,7 @@ def held_out_figures(
     for name, sampler in sets.items():
         logits, truth = [], []
         for i in range(_MEASURED):
-            batch = sampler.draw(np.random.default_rng([11, i]), 256).to(config.device)
+            batch = sampler.draw(np.random.default_rng([11, i]), VALIDATED).to(config.device)
             with torch.no_grad():
                 s, t = upper(task.logits(net, batch, config), batch)
             logits.append(s)
