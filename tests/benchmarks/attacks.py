@@ -44,6 +44,7 @@ def reference(
     source: str = "cifar10_eval",
     public: np.ndarray | None = None,
     uneven: bool = False,
+    mask: bool = True,
 ) -> Sample:
     """The reference benchmark: two fresh permutations per epoch, |N(0,1)| coefficients, a random sign per value.
 
@@ -51,6 +52,7 @@ def reference(
         source: data set of the private images; those without labels are dealt into ten classes.
         public: uint8 (M, 32, 32, 3); all of imagenet_patches where None.
         uneven: private images are drawn independently, so that their numbers of encodings differ.
+        mask: False leaves the very same mixtures without their sign masks.
     """
     rng = np.random.default_rng(seed)
     images, labels = load_images(source)
@@ -77,7 +79,9 @@ def reference(
         for j in range(k):
             kind = images[members[part, j]] if j < private else patches[rng.integers(0, len(patches), len(part))]
             x[part] += lambdas[part, j, None, None, None] * (kind * 2 - 1)
-        x[part] *= rng.integers(0, 2, (len(part), *x.shape[1:]), dtype=np.int8) * 2 - 1
+        signs = rng.integers(0, 2, (len(part), *x.shape[1:]), dtype=np.int8) * 2 - 1
+        if mask:
+            x[part] *= signs
     soft = np.zeros((len(x), int(labels.max()) + 1), np.float32)
     for j in range(private):
         np.add.at(soft, (np.arange(len(x)), labels[members[:, j]]), lambdas[:, j])

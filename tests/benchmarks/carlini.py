@@ -40,8 +40,8 @@ from tests.data import DATA
 
 
 def held_out() -> np.ndarray:
-    """float32 public images in [0, 1], of photographs that no network saw."""
-    return load_split(DATA).held_patches.astype(np.float32) / 255
+    """uint8 public images, of photographs that no network saw."""
+    return load_split(DATA).held_patches
 
 
 def true_state(sample: Sample) -> State:
