@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ihaudit.attacks.base import View
 from ihaudit.attacks.prng.demix import Demixed, Whitener, demix
 from ihaudit.attacks.prng.public import Matcher, exact, fit_public, sign_by_public, without_public
+from ihaudit.attacks.prng.shared import sharpen
 from ihaudit.attacks.prng.stream import Unmasked
 from ihaudit.context import Context
 from ihaudit.release import FloatArray
@@ -98,6 +99,13 @@ def matcher_of(view: View, ctx: Context) -> Matcher | None:
     return Matcher(_scaled(view.public_set, view), ctx.device)
 
 
+def _more(a: Demixed | None, b: Demixed | None) -> Demixed | None:
+    """The one with more images: taking public images out beforehand shows faint private ones, but can lose some."""
+    if a is None or b is None:
+        return a or b
+    return b if len(b.images) > len(a.images) else a
+
+
 def images_from(unmasked: Unmasked, view: View, ctx: Context, matcher: Matcher | None = None) -> Recovered:
     """Private images where labels allow to separate them; the unmasked mixtures themselves otherwise."""
     low, high = view.image_range
@@ -111,13 +119,16 @@ def images_from(unmasked: Unmasked, view: View, ctx: Context, matcher: Matcher |
             Whitener(_scaled(view.similar, view)) if view.similar is not None and len(view.similar) > 500 else None
         )
         if matcher is not None and float((1 - labels.sum(1)).mean()) > 0.02:
-            result = demix(without_public(u, labels, matcher), labels, whitener=matcher.whiten)
+            result = _more(
+                demix(without_public(u, labels, matcher), labels, whitener=matcher.whiten),
+                demix(u, labels, whitener=whitener),
+            )
         else:
             result = demix(u, labels, whitener=whitener)
     if result is None or labels is None:
         return _singles(u, known, labels, view, ctx, matcher)
     rest = 1 - labels.sum(1).astype(np.float64)
-    variant, extra = "least-squares", ""
+    variant, method, extra = "least-squares", "Ordinary least squares", ""
     if matcher is not None and float(rest.mean()) > 0.02:
         result, fit = exact(u, labels, result, matcher, progress=ctx.progress)
         variant = "exact"
@@ -125,6 +136,11 @@ def images_from(unmasked: Unmasked, view: View, ctx: Context, matcher: Matcher |
             f", after {int((fit.index >= 0).sum()):,} public images were recognised in the mixtures and taken out "
             f"(median residual {float(np.median(result.noise)):.1e})"
         )
+    else:
+        result = sharpen(result, u, labels)
+        if (pairs := result.diagnostics.get("pairs_sharing_a_public_image")) is not None:
+            variant, method = "generalised-least-squares", "Generalised least squares"
+            extra = f", given that {pairs:,} pairs of encodings were seen to share a public image"
     members = np.full((len(known), result.members.shape[1]), -1, np.int64)
     members[known] = result.members
     coefficients = np.zeros(members.shape, np.float32)
@@ -133,7 +149,7 @@ def images_from(unmasked: Unmasked, view: View, ctx: Context, matcher: Matcher |
     return Recovered(
         images,
         variant,
-        f"Ordinary least squares on the unmasked mixtures gives {len(images)} private images{extra}.",
+        f"{method} on the unmasked mixtures gives {len(images)} private images{extra}.",
         members=members,
         coefficients=coefficients,
         diagnostics=result.diagnostics | {"median_noise": float(np.median(result.noise))},

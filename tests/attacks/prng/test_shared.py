@@ -1,0 +1,92 @@
+"""Least squares with the covariance of recurring public images: right where they recur, silent elsewhere."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+
+from ihaudit.attacks.prng.demix import Demixed, Whitener, weighted_least_squares
+from ihaudit.attacks.prng.shared import Correlation, _solve, correlation, generalised_least_squares, levels, sharpen
+from tests.attacks.prng.helpers import natural
+
+
+def mixtures(pool: int, seed: int = 0, e: int = 360, n: int = 12):  # type: ignore[no-untyped-def]
+    """Two of n private and three of `pool` public images per encoding, on [-1, 1]."""
+    rng = np.random.default_rng(seed)
+    private, public = 2 * natural(n, seed, 24) - 1, 2 * natural(pool, seed + 1, 24) - 1
+    lam = rng.dirichlet(np.full(5, 2.0), e)
+    members = np.stack([rng.permutation(np.tile(np.arange(n), e // n)) for _ in range(2)], 1)
+    drawn = rng.integers(0, pool, (e, 3))
+    c, used = np.zeros((e, n)), np.zeros((e, pool))
+    for j in range(2):
+        np.add.at(c, (np.arange(e), members[:, j]), lam[:, j])
+    for j in range(3):
+        np.add.at(used, (np.arange(e), drawn[:, j]), lam[:, 2 + j])
+    u = np.tensordot(c, private, 1) + np.tensordot(used, public, 1)
+    return private, u.astype(np.float32), members, lam[:, :2], c, used
+
+
+def first(u: np.ndarray, members: np.ndarray, lam: np.ndarray, c: np.ndarray) -> tuple[Demixed, np.ndarray]:
+    rest = 1 - c.sum(1)
+    x, noise, _ = weighted_least_squares(np.column_stack([c, rest]), u.reshape(len(u), -1))
+    images = x[:-1].reshape(-1, *u.shape[1:])
+    classes = np.arange(len(images))
+    return Demixed(images, members.astype(np.int64), lam.astype(np.float32), noise, classes), rest
+
+
+def error(images: np.ndarray, truth: np.ndarray) -> float:
+    return float(np.sqrt(((images - truth) ** 2).mean()))
+
+
+def test_recurring_public_images_are_seen_through() -> None:
+    private, u, members, lam, c, used = mixtures(pool=250)
+    before, _ = first(u, members, lam, c)
+    after = sharpen(before, u, c)  # every image a class of its own
+    assert after.diagnostics["pairs_sharing_a_public_image"] > 100
+    assert error(after.images, private) < 0.85 * error(before.images, private)
+    left = (u.reshape(len(u), -1) - (c @ private.reshape(len(private), -1))).reshape(u.shape).astype(np.float32)
+    found = correlation(Whitener(u - u.mean(0))(left - left.mean(0)))
+    assert found is not None
+    rows, columns = found.matrix.nonzero()
+    off = rows != columns
+    assert ((used @ used.T)[rows[off], columns[off]] > 0).mean() > 0.9
+    assert np.linalg.eigvalsh(found.matrix.toarray())[0] > 0.05
+
+
+def test_public_images_used_once_share_nothing() -> None:
+    rng = np.random.default_rng(1)
+    assert correlation(rng.standard_normal((300, 1728)).astype(np.float32)) is None
+    assert correlation(np.zeros((1, 1728), np.float32)) is None
+    assert correlation(np.zeros((5, 1728), np.float32)) is None
+
+
+def test_without_public_images_nothing_changes() -> None:
+    _, u, members, lam, c, _ = mixtures(pool=30)
+    before, _ = first(u, members, lam, c)
+    assert sharpen(before, u, c / c.sum(1, keepdims=True)) is before
+
+
+@pytest.mark.parametrize("columns", [1, 7])
+def test_solver_and_formula(columns: int) -> None:
+    rng = np.random.default_rng(2)
+    a = rng.standard_normal((60, 60)) / 12
+    k = np.eye(60) + a @ a.T
+    right = rng.standard_normal((60, columns))
+    np.testing.assert_allclose(_solve(csr_matrix(k), right), np.linalg.solve(k, right), atol=1e-4)
+    level = rng.uniform(0.5, 2, 60)
+    flat = rng.standard_normal((60, 5)).astype(np.float32)
+    c = rng.uniform(size=(60, 4))
+    x, variance = generalised_least_squares(c, flat, level, Correlation(csr_matrix(k), 1, 1.0))
+    inverse = np.linalg.inv(level[:, None] * k * level[None])
+    covariance = np.linalg.inv(c.T @ inverse @ c)
+    np.testing.assert_allclose(x, covariance @ c.T @ inverse @ flat, atol=1e-3)
+    np.testing.assert_allclose(variance, np.diag(covariance), rtol=1e-3)
+
+
+def test_levels_follow_the_labels_only_where_these_tell() -> None:
+    rng = np.random.default_rng(3)
+    rest, noise = rng.uniform(0.2, 0.7, 200), rng.uniform(0.1, 0.2, 200)
+    assert levels(rest, noise) is noise
+    assert levels(np.zeros(200), noise) is noise
+    np.testing.assert_allclose(levels(rest, rest * rng.uniform(0.9, 1.1, 200)), rest**0.85)
