@@ -16,6 +16,8 @@ from ihaudit.scheme import Knowledge
 
 #: assignments that compare encodings with reconstructions, so recovery comes first and is repeated after them
 NEED_IMAGES = frozenset({"likelihood", "linear"})
+#: ways of recovery that use the signs of a release without masks; the others expect moduli
+TAKE_SIGNS = frozenset({"gradient", "least-squares", "least-squares-eq1", "mean"})
 #: pairs of encodings that are handed to the scorer with their similarity
 PAIRS = 40_000
 
@@ -71,8 +73,8 @@ class Carlini:
             state = run_stage(state, ctx, "assignment", self.assignment)
         state = run_stage(state, ctx, "coefficients", self.coefficients)
         # the graph is as large as the release and has done its work
-        state = replace(state, graph=None, features=None, weight=None)
-        if state.mask == "signed":  # no mask: recovery has the encodings themselves to work on
+        state = replace(state, graph=None, features=None, weight=None, embedding=None)
+        if state.mask == "signed" and self.recovery in TAKE_SIGNS:  # no mask: here are the encodings themselves
             values, _ = to_rows(as_images(view), ctx.device, absolute=False)
             state = replace(state, values=values)
         return state, evidence

@@ -107,9 +107,10 @@ def test_a_shape_that_the_networks_do_not_know_is_not_attacked():
         Carlini().run(view(instahide(n=8, epochs=10)), CTX)
 
 
-def test_without_masks_eq1_recovers():
+@pytest.mark.parametrize("recovery", ["least-squares-eq1", "gradient"])
+def test_without_masks_eq1_recovers(recovery):
     sample = instahide(n=16, epochs=30, k=3, mask=False)
-    out = Carlini(**SMALL, recovery="least-squares-eq1").run(view(sample), CTX)
+    out = Carlini(**SMALL, recovery=recovery).run(view(sample), CTX)
     assert correlation(out.images, sample.images) > 0.8
 
 

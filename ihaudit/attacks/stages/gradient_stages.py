@@ -27,7 +27,9 @@ def recovery_gradient(state: State, ctx: Context) -> tuple[State, dict[str, Any]
     chosen by what their surroundings say."""
     index, values, mixing = _known(state)
     diagnostics: dict[str, Any] = {"encodings_used": len(index)}
-    if state.image_range[0] >= 0:
+    if state.mask == "signed":
+        images, noise = leastsq.solve(values, mixing)
+    elif state.image_range[0] >= 0:
         # mixtures of non-negative images are non-negative: the mask hides nothing, eq. (3) is eq. (1)
         images, noise = leastsq.solve(values.abs(), mixing)
     else:
