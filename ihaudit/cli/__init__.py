@@ -13,6 +13,7 @@ from ihaudit.cli import (
     _common,
     challenge,
     compare,
+    config_,
     demo,
     doctor,
     gate,
@@ -21,6 +22,7 @@ from ihaudit.cli import (
     report,
     run,
     score,
+    sweep,
     train,
 )
 
@@ -62,6 +64,7 @@ for _name, _module in (
     ("report", report),
     ("compare", compare),
     ("score", score),
+    ("sweep", sweep),
     ("train", train),
     ("list", list_),
     ("init", init),
@@ -69,6 +72,7 @@ for _name, _module in (
     ("demo", demo),
 ):
     app.command(_name)(_common.handled(_module.command))
+app.add_typer(config_.app, name="config")
 
 
 def _options() -> dict[str, dict[str, type]]:
