@@ -177,10 +177,14 @@ def starts_of(n: int) -> IntArray:
 
 
 def affinity(graph: ClassGraph, sets: IntArray) -> Floats:
-    """Mean log odds float32 (n, K) of every node with each set, itself left out."""
+    """Mean log odds float32 (n, K) of every node with each set int64 (K, size), itself left out."""
+    return mean_affinity(graph, indicators(sets, len(graph)).T)
+
+
+def mean_affinity(graph: ClassGraph, inside: Floats) -> Floats:
+    """The same for sets given as float32 (n, K), 1 where a node is in a set."""
     n = len(graph)
-    inside = indicators(sets, n).T
-    total = np.empty((n, len(sets)), np.float32)
+    total = np.empty(inside.shape, np.float32)
     for i in range(0, n, 1024):
         nodes = np.arange(i, min(i + 1024, n))
         lines = graph.lines(nodes)

@@ -1,7 +1,9 @@
 """The second network as a stage: how likely each encoding belongs to each set, from four exemplars at a time.
 
 Carlini et al. 2021, 4.3.4.  A clique is dealt into groups of four, the network compares every encoding of the class
-with each group that it is not in itself, and the log odds are averaged.
+with each group that it is not in itself, and the log odds are averaged.  `membership=mean` is the paper's simplest
+strategy, the mean similarity with the members of a clique; it is also what the network falls back on where images are
+mirrored at random, since exemplars then disagree on left and right.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from ihaudit.attacks.base import NotApplicable, stage
+from ihaudit.attacks.stages.cliques import mean_affinity
 from ihaudit.attacks.stages.graph import nodes_of
 from ihaudit.attacks.stages.parallel import run_jobs
 from ihaudit.attacks.stages.similarity_net import embed, facts_of, part_of, require_shape
@@ -41,6 +44,10 @@ def membership_network(state: State, ctx: Context) -> tuple[State, dict[str, Any
     """
     require_shape(state)
     assert state.grouping is not None
+    seen = [r.diagnostics.get("augmentation") for r in state.records if r.name == "similarity"]
+    if state.graph is not None and seen and seen[-1] not in (None, "none seen"):
+        found, diagnostics = membership_mean(state, ctx)
+        return found, diagnostics | {"scores_from": f"mean log odds: images are {seen[-1]}"}
     own = ctx.options.get("similarity_weights")
     encoder = load_similarity(Path(own) if own else None, ctx.device)
     path = ctx.options.get("membership_weights")
@@ -65,6 +72,24 @@ def membership_network(state: State, ctx: Context) -> tuple[State, dict[str, Any
         "draws": DRAWS,
         "above_even_odds": float(np.mean([(b[2] > 0).mean() for b in blocks])) if blocks else None,
     }
+
+
+@stage("membership", "mean")
+def membership_mean(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
+    """Mean similarity of each encoding with the clique of each set: the paper's "simplest strategy" (4.3.4)."""
+    assert state.grouping is not None
+    if state.graph is None:
+        raise NotApplicable("there is no similarity graph to average; use membership=network or none")
+    sets = exemplars_of(state, ctx.rng("membership"))
+    by_class = {g.label: g for g in state.graph}
+    blocks: list[tuple[IntArray, IntArray, Floats]] = []
+    for c, ids in enumerate(state.grouping.of_class):
+        g = by_class.get(c)
+        if g is None or len(ids) == 0:
+            continue
+        inside = np.stack([np.isin(g.rows, sets[r]) for r in ids], 1).astype(np.float32)
+        blocks.append((g.rows, ids, mean_affinity(g, inside)))
+    return replace(state, scores=gather(blocks, len(state.values), state.unknowns), embedding=None), {}
 
 
 def shipped_encoder() -> str:
