@@ -296,7 +296,7 @@ def train_restorer(job: Job) -> dict[str, Any]:
     return facts
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def held_out_figures(
     net: Restorer, private: NDArray[np.uint8], public: NDArray[np.uint8], unmasker: Unmasker, device: str
 ) -> dict[str, dict[str, float]]:

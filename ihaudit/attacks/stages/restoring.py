@@ -36,7 +36,7 @@ def restoration_network(state: State, ctx: Context) -> tuple[State, dict[str, An
     }
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def restored(state: State, net: Restorer) -> tuple[Tensor, Tensor]:
     """Features of confidence float32 (N, FEATURES) and restored images (N, P) in mixing units.
 
