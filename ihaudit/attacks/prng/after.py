@@ -137,7 +137,7 @@ def images_from(unmasked: Unmasked, view: View, ctx: Context, matcher: Matcher |
             f"(median residual {float(np.median(result.noise)):.1e})"
         )
     else:
-        result = sharpen(result, u, labels)
+        result = sharpen(result, u, labels, view.image_range)
         if (pairs := result.diagnostics.get("pairs_sharing_a_public_image")) is not None:
             variant, method = "generalised-least-squares", "Generalised least squares"
             extra = f", given that {pairs:,} pairs of encodings were seen to share a public image"
@@ -152,6 +152,7 @@ def images_from(unmasked: Unmasked, view: View, ctx: Context, matcher: Matcher |
         f"{method} on the unmasked mixtures gives {len(images)} private images{extra}.",
         members=members,
         coefficients=coefficients,
+        confidence=result.confidence,
         diagnostics=result.diagnostics | {"median_noise": float(np.median(result.noise))},
     )
 

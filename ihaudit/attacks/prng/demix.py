@@ -30,6 +30,7 @@ class Demixed:
         noise: float64 (E,) residual standard deviation of each encoding (what the public images leave).
         classes: int64 (N,) the class of each image.
         diagnostics: JSON-able.
+        confidence: float32 (N,) expected pinned SSIM under the error model, or None.
     """
 
     images: NDArray[np.float32]
@@ -38,6 +39,7 @@ class Demixed:
     noise: NDArray[np.float64]
     classes: NDArray[np.int64]
     diagnostics: dict[str, Any] = field(default_factory=dict)
+    confidence: NDArray[np.float32] | None = None
 
 
 class Whitener:
@@ -223,11 +225,10 @@ def weighted_least_squares(
     w = np.ones(len(c))
     noise = np.ones(len(c))
     x = np.zeros((c.shape[1], flat.shape[1]), np.float32)
-    ridge = 1e-9
     for _ in range(rounds):
         cw = c * w[:, None]
         lhs = cw.T @ c
-        lhs[np.diag_indices_from(lhs)] += ridge * max(float(np.trace(lhs)) / len(lhs), 1e-12)
+        lhs[np.diag_indices_from(lhs)] += 1e-9 * max(float(np.trace(lhs)) / len(lhs), 1e-12)
         x = np.linalg.solve(lhs, cw.T.astype(np.float32) @ flat).astype(np.float32)
         noise = np.sqrt(((flat - c.astype(np.float32) @ x).astype(np.float64) ** 2).mean(1))
         floor = max(1e-6, 1e-3 * float(np.median(noise)))

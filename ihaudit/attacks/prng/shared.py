@@ -13,10 +13,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import dctn, idctn
 from scipy.sparse import coo_matrix, csr_matrix, identity
 from scipy.sparse.linalg import ArpackNoConvergence, eigsh
 
 from ihaudit.attacks.prng.demix import Demixed, Whitener, design
+from ihaudit.metrics.ssim import ssim
 from ihaudit.release import FloatArray
 
 _LEAST_CORRELATION = 0.1  # of two residuals; chance has a standard deviation of 1 / sqrt(values), 0.018 at 32x32x3
@@ -136,13 +138,16 @@ def generalised_least_squares(
     return x, np.diag(np.linalg.inv(lhs)).copy()
 
 
-def sharpen(result: Demixed, unmasked: FloatArray, labels: FloatArray) -> Demixed:
+def sharpen(
+    result: Demixed, unmasked: FloatArray, labels: FloatArray, span: tuple[float, float] = (-1.0, 1.0)
+) -> Demixed:
     """The images of `demix` solved again with the covariance of recurring public images; as they are where none recur.
 
     Args:
         result: from `demix`.
         unmasked: float32 (E, H, W, C), masks undone.
         labels: float (E, n_classes), coefficient-weighted one-hot.
+        span: the range that images have in the mixtures.
     """
     u = np.asarray(unmasked, np.float32)
     flat = u.reshape(len(u), -1)
@@ -158,6 +163,42 @@ def sharpen(result: Demixed, unmasked: FloatArray, labels: FloatArray) -> Demixe
     shared = correlation(Whitener(u - u.mean(0, keepdims=True))(left.reshape(u.shape)))
     if shared is None:
         return result
-    solved, _ = generalised_least_squares(c, flat, levels(rest, result.noise), shared)
+    level = levels(rest, result.noise)
+    solved, variance = generalised_least_squares(c, flat, level, shared)
+    shaped = solved[:-1].reshape(result.images.shape)
+    scaled = ((flat - c.astype(np.float32) @ solved) / level[:, None].astype(np.float32)).reshape(u.shape)
     facts = {"pairs_sharing_a_public_image": shared.pairs, "correlations_shrunk_by": round(shared.shrunk, 3)}
-    return replace(result, images=solved[:-1].reshape(result.images.shape), diagnostics=result.diagnostics | facts)
+    return replace(
+        result,
+        images=shaped,
+        diagnostics=result.diagnostics | facts,
+        confidence=expected_ssim(shaped, scaled, variance[:-1], span),
+    )
+
+
+def expected_ssim(
+    images: NDArray[np.float32], scaled: NDArray[np.float32], variance: NDArray[np.float64], span: tuple[float, float]
+) -> NDArray[np.float32]:
+    """How alike an image and what it may really be are: SSIM against four draws from the error's distribution.
+
+    The error of a least-squares image is a weighted sum of the encodings' noises, so it has their spectrum.
+
+    Args:
+        images: float32 (N, H, W, C) in `span`.
+        scaled: float32 (E, H, W, C) residuals over their levels.
+        variance: (N,) error variance of each image in units of the squared level.
+        span: the range of the images.
+
+    Returns:
+        float32 (N,).
+    """
+    low, high = span
+    spectrum = (dctn(scaled, axes=(1, 2), norm="ortho").astype(np.float64) ** 2).mean(0)
+    sd = np.sqrt(np.maximum(variance, 0)[:, None, None, None] * spectrum[None])
+    rng = np.random.default_rng(0)
+    guess = ((images - low) / (high - low)).clip(0, 1).astype(np.float32)
+    total = np.zeros(len(images))
+    for _ in range(4):
+        moved = images + idctn(rng.standard_normal(sd.shape) * sd, axes=(1, 2), norm="ortho")
+        total += ssim(guess, ((moved - low) / (high - low)).clip(0, 1).astype(np.float32))
+    return (total / 4).astype(np.float32)

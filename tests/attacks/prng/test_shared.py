@@ -8,6 +8,7 @@ from scipy.sparse import csr_matrix
 
 from ihaudit.attacks.prng.demix import Demixed, Whitener, weighted_least_squares
 from ihaudit.attacks.prng.shared import Correlation, _solve, correlation, generalised_least_squares, levels, sharpen
+from ihaudit.metrics.ssim import ssim
 from tests.attacks.prng.helpers import natural
 
 
@@ -45,6 +46,11 @@ def test_recurring_public_images_are_seen_through() -> None:
     after = sharpen(before, u, c)  # every image a class of its own
     assert after.diagnostics["pairs_sharing_a_public_image"] > 100
     assert error(after.images, private) < 0.85 * error(before.images, private)
+    # what it says of its own quality is true on average and image by image
+    true = ssim((private / 2 + 0.5).clip(0, 1), (after.images / 2 + 0.5).clip(0, 1))
+    assert after.confidence is not None
+    assert abs(float(after.confidence.mean() - true.mean())) < 0.05
+    assert np.corrcoef(after.confidence, true)[0, 1] > 0.5
     left = (u.reshape(len(u), -1) - (c @ private.reshape(len(private), -1))).reshape(u.shape).astype(np.float32)
     found = correlation(Whitener(u - u.mean(0))(left - left.mean(0)))
     assert found is not None
