@@ -205,6 +205,9 @@ def _pair(
         by_pixels, by_record = _mean_score(scores[:, :n], local), _mean_score(scores[:, :n], strict)
         gain = max(0.0, _mean_score(scores[:, n:], fake) - _mean_score(scores[:, n:], blind)) if d else 0.05
         notes["ssim_by_provenance"], notes["ssim_by_assignment"] = by_record, by_pixels
+        # Stages are judged by who is with whom, also where pictures are too poor to be told apart.
+        judged = matching.by_provenance(evidence, rank)
+        evidence_map[judged[judged >= 0]] = np.flatnonzero(judged >= 0)
         if by_record >= by_pixels - gain - DOUBT:
             how, local, fake = "provenance", strict, blind
         else:
@@ -212,7 +215,8 @@ def _pair(
                 "reconstructions fit the private images better than the stated provenance of their encodings does; "
                 "they are paired by assignment instead"
             )
-    evidence_map[kept[local[local >= 0]]] = np.flatnonzero(local >= 0)
+    if not (evidence_map >= 0).any():
+        evidence_map[kept[local[local >= 0]]] = np.flatnonzero(local >= 0)
     return _Pairing(how, _outer(kept, local), _outer(kept, fake), kept, local, scores, evidence_map, notes)
 
 
