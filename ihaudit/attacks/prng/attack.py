@@ -74,6 +74,7 @@ class Prng:
             "signed": signed,
             "search_s": round(time.perf_counter() - began, 3),
         }
+        diagnostics["tables"] = scanned_tables(scanned)
         if found is None:
             return AttackOutput(
                 np.zeros((0, *x.shape[1:]), np.float32),
@@ -118,6 +119,26 @@ class Prng:
             sentence=f"{found.sentence} {recovered.sentence} Remedy: {REMEDY}.",
             broke=True,
         )
+
+
+def scanned_tables(scanned: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What was scanned, for the report: per generator a table of conventions, their ranges and outcomes.
+
+    Rows of the same convention are merged: their ranges are listed, and each outcome once.
+    """
+    tables: dict[str, dict[str, dict[str, list[str]]]] = {}
+    for row in scanned:
+        merged = tables.setdefault(row["generator"], {}).setdefault(row["convention"], {"range": [], "outcome": []})
+        for name, seen in merged.items():
+            if row[name] not in seen:
+                seen.append(row[name])
+    return {
+        f"Scanned: {generator}": {
+            "columns": ["convention", "ranges", "outcome"],
+            "rows": [[c, "; ".join(m["range"]), "; ".join(m["outcome"])] for c, m in conventions.items()],
+        }
+        for generator, conventions in tables.items()
+    }
 
 
 def _nothing(scanned: list[dict[str, Any]], signed: bool) -> str:

@@ -9,10 +9,13 @@ import pytest
 
 from ihaudit.attacks.base import NotApplicable, View
 from ihaudit.attacks.prng import Prng
+from ihaudit.attacks.prng.attack import scanned_tables
 from ihaudit.attacks.prng.demix import demix
 from ihaudit.context import Context
 from ihaudit.metrics import ssim
 from ihaudit.registry import get
+from ihaudit.report.details import tables as report_tables
+from ihaudit.results import Finding
 from ihaudit.scheme import Knowledge
 from ihaudit.schemes.instahide import InstaHide
 from tests.attacks.prng.helpers import mixtures, natural
@@ -69,6 +72,19 @@ def test_secure_generator_is_not_broken() -> None:
     assert out.sentence.startswith("No break found")
     assert len(out.diagnostics["scanned"]) >= 4
     assert all({"generator", "convention", "range", "outcome"} <= set(row) for row in out.diagnostics["scanned"])
+
+
+def test_report_lists_what_was_scanned() -> None:
+    """By generator, convention and range, in the form that the report prints (`ihaudit.report.details`)."""
+    x = mixtures(4, 0) * np.random.default_rng(0).choice([-1, 1], (4, 32, 32, 3))
+    out = Prng(human="no").run(View(x.astype(np.float32), None, LOW_HIGH), Context(0))
+    finding = Finding(kind="attack", id="prng", title="prng", status="no break found", details=out.diagnostics)
+    (table,) = report_tables(finding)
+    assert table.title == "Scanned: MT19937" and table.columns == ["convention", "ranges", "outcome"]
+    assert "4 encodings" in table.rows[0][1] and "not possible" in table.rows[0][2]
+    row = {"generator": "G", "convention": "c", "outcome": "no seed fits"}
+    merged = scanned_tables([row | {"range": "0..9"}, row | {"range": "10..19"}])
+    assert merged["Scanned: G"]["rows"] == [["c", "0..9; 10..19", "no seed fits"]]
 
 
 def test_seed_from_labels_alone() -> None:
