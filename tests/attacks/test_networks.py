@@ -27,7 +27,7 @@ CTX = Context(seed=1)
 
 @pytest.fixture(scope="module")
 def sample() -> Sample:
-    return instahide(n=12, epochs=14, k=3, seed=2, size=32)
+    return instahide(n=12, epochs=10, k=3, seed=2, size=32)
 
 
 def start(encodings: np.ndarray, sample: Sample) -> State:
