@@ -10,9 +10,13 @@ import numpy as np
 
 from ihaudit.attacks.base import AttackOutput, NotApplicable, View, attack
 from ihaudit.attacks.phase import ROUNDS, answer, prepare
-from ihaudit.attacks.stages.state import State, run_stage
+from ihaudit.attacks.stages.state import State, as_images, run_stage
+from ihaudit.attacks.unmix import Unmix
 from ihaudit.context import Context
 from ihaudit.scheme import Knowledge
+
+#: what comes before `public=identify`
+STARTS = ("phase", "unmix")
 
 
 @attack("phase-public")
@@ -21,8 +25,13 @@ class PhasePublic:
     """The stages of `phase`, then `public=identify`: matched filters over the public set, joint fits, exact solution.
 
     Carlini et al. 2021, 4.8.1 and appendix B, for masks that are secret: these are inferred with everything else.
+
+    Attributes:
+        start: ``phase`` (no trained network; the stages below), or ``unmix``, whose stages then come first instead:
+            they need fewer encodings per image.
     """
 
+    start: str = "phase"
     similarity: str = "squares"
     grouping: str = "anneal"
     coefficients: str = "labels"
@@ -37,15 +46,27 @@ class PhasePublic:
     needs: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.ENCODINGS, Knowledge.PUBLIC_SET})
     profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")
 
+    def __post_init__(self) -> None:
+        if self.start not in STARTS:
+            raise ValueError(f"start must be {' or '.join(STARTS)}, not {self.start!r}")
+
     def run(self, view: View, ctx: Context) -> AttackOutput:
         """See `ihaudit.attacks.base.Attack`."""
         if view.public_set is None or len(view.public_set) < 2:
             raise NotApplicable("there are no public images to look for")
+        shape, given = as_images(view).shape[1:], view.public_set.shape[1:]
+        if shape != given:
+            size, other = (" x ".join(map(str, s)) for s in (given, shape))
+            raise NotApplicable(f"public images of {size} were not mixed into encodings of {other}")
+        state = Unmix().solve(view, ctx) if self.start == "unmix" else self._retrieve(view, ctx)
+        state = replace(state, public_set=view.public_set)
+        state = run_stage(state, ctx, "public", self.public)
+        state = run_stage(state, ctx, "restoration", self.restoration)
+        return _answer(state)
+
+    def _retrieve(self, view: View, ctx: Context) -> State:
+        """The stages of `phase` but for the restoration."""
         state = prepare(view, ctx, absolute=True)
-        c, h, w = state.shape
-        if tuple(view.public_set.shape[1:]) != (h, w, c):
-            size = " x ".join(map(str, view.public_set.shape[1:]))
-            raise NotApplicable(f"public images of {size} were not mixed into encodings of {h} x {w} x {c}")
         state = run_stage(state, ctx, "similarity", self.similarity)
         state = run_stage(state, ctx, "grouping", self.grouping)
         state = run_stage(state, ctx, "coefficients", self.coefficients)
@@ -53,10 +74,7 @@ class PhasePublic:
         for _ in range(ROUNDS[ctx.profile]):
             state = run_stage(state, ctx, "assignment", self.assignment)
             state = run_stage(state, ctx, "recovery", self.recovery)
-        state = replace(state, public_set=view.public_set)
-        state = run_stage(state, ctx, "public", self.public)
-        state = run_stage(state, ctx, "restoration", self.restoration)
-        return _answer(state)
+        return state
 
 
 def _answer(state: State) -> AttackOutput:
