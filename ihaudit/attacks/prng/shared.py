@@ -177,7 +177,7 @@ def sharpen(
 
 
 def expected_ssim(
-    images: NDArray[np.float32], scaled: NDArray[np.float32], variance: NDArray[np.float64], span: tuple[float, float]
+    images: FloatArray, scaled: FloatArray, variance: NDArray[np.float64], span: tuple[float, float]
 ) -> NDArray[np.float32]:
     """How alike an image and what it may really be are: SSIM against four draws from the error's distribution.
 
