@@ -56,6 +56,14 @@ def test_annealing_is_not_sure_of_noise():
     assert found.score < 0.1 * other.score
 
 
+def test_one_image_beats_two_halves_of_it():
+    views, _ = planted(60, 1, 300, 1.0, 2)
+    one = anneal_signed(views, 1, generator=torch.Generator().manual_seed(0), restarts=1)
+    two = anneal_signed(views, 2, generator=torch.Generator().manual_seed(0), restarts=1)
+    assert one.score > 0 and two.score < 1.3 * one.score
+    assert (one.polarity < 0).float().mean() == pytest.approx(0.2, abs=0.1)
+
+
 @pytest.mark.parametrize("dims", [3, 40])
 def test_leave_one_out_equals_leaving_one_out(dims):
     g = torch.Generator().manual_seed(dims)

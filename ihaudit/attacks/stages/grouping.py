@@ -49,10 +49,12 @@ def anneal(
         balance: exponent of the Sinkhorn column scaling; 1 forces equal sizes, 0 leaves them free.
     """
     n = len(gram)
-    if clusters <= 1 or n <= clusters:
+    if clusters < 1 or n <= clusters:
         post = torch.zeros(n, max(clusters, 1), device=gram.device)
         post[torch.arange(n, device=gram.device), torch.arange(n, device=gram.device) % max(clusters, 1)] = 1
         return Clusters(post, torch.zeros(max(clusters, 1), device=gram.device), 0.0)
+    if clusters == 1:  # nothing to choose, but the score counts: one image must be able to beat two halves of it
+        restarts, iterations = 1, 1
     q = torch.rand(restarts, n, clusters, generator=generator).to(gram.device)
     q /= q.sum(2, keepdim=True)
     score = torch.zeros(())

@@ -93,11 +93,14 @@ def anneal_signed(
     """
     n, k = len(views.mass), max(clusters, 1)
     device = views.mass.device
-    if k == 1 or n <= k:
+    if n <= k:
         post = torch.zeros(n, k, device=device)
         post[torch.arange(n, device=device), torch.arange(n, device=device) % k] = 1
         return SignedClusters(post, torch.ones(n, device=device), 0.0)
     both = _both(views)
+    if k == 1:  # nothing to choose, but the score counts: one image must be able to beat two halves of it
+        ones = torch.ones(n, 1, device=device)
+        return _iterate(both, ones, _GUESS * ones, [1.0] * 4, 0.0)
     heats = [start ** max(0.0, 1 - step / (0.7 * iterations)) for step in range(iterations)]
     best: SignedClusters | None = None
     for _ in range(restarts):
