@@ -38,7 +38,7 @@ class Phase:
     title: ClassVar[str] = "Reconstruction without training: grouping by squares and phase retrieval"
     reference: ClassVar[str] = "Carlini et al. 2021, section 4"
     needs: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.ENCODINGS})
-    profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")
+    profiles: ClassVar[tuple[str, ...]] = ("standard", "full")
 
     def run(self, view: View, ctx: Context) -> AttackOutput:
         """See `ihaudit.attacks.base.Attack`."""

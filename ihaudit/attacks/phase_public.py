@@ -44,7 +44,7 @@ class PhasePublic:
     title: ClassVar[str] = "Phase retrieval with the public set known: find what was mixed in, solve exactly"
     reference: ClassVar[str] = "Carlini et al. 2021, sections 4.8.1 and B"
     needs: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.ENCODINGS, Knowledge.PUBLIC_SET})
-    profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")
+    profiles: ClassVar[tuple[str, ...]] = ("standard", "full")
 
     def __post_init__(self) -> None:
         if self.start not in STARTS:

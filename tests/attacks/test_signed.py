@@ -18,7 +18,7 @@ from ihaudit.attacks.stages.mixing import Mixing
 from ihaudit.attacks.stages.pairing import TEMPER
 from ihaudit.attacks.stages.signed_grouping import Views, _View, anneal_signed
 from ihaudit.attacks.stages.signed_pairing import LinearWhitening, assign_signed
-from ihaudit.attacks.stages.signed_stages import weighted
+from ihaudit.attacks.stages.signed_stages import turn_negated, weighted
 from ihaudit.attacks.stages.statistics import dct, low_frequencies
 from ihaudit.attacks.stages.unmasking import Unmasker
 from ihaudit.metrics.ssim import ssim_challenge
@@ -168,6 +168,22 @@ def test_least_squares_and_its_standard_errors_are_those_of_the_definition():
     torch.testing.assert_close(estimate.noise.mean(), noise.mean(), rtol=0.05, atol=0)
     _, more = standard_errors(x.abs(), 0.5 * torch.sign(x), mixing, Estimate(estimate.images, estimate.noise))
     assert more.min() > 0
+
+
+def test_negated_images_are_turned_back():
+    rng = np.random.default_rng(0)
+    e, n, p = 300, 6, 200
+    members = torch.from_numpy(np.stack([rng.integers(0, n, e), rng.integers(-1, n, e)], 1))
+    mixing = Mixing(members, torch.rand(e, 2) * 0.5, torch.rand(e) * 0.1, n)
+    truth = torch.randn(n + 1, p)
+    values = (mixing.dense @ truth + 0.2 * torch.randn(e, p)).abs()
+    noise = torch.full((e,), 0.04)
+    wrong = truth.clone()
+    wrong[2] *= -1
+    images, turned = turn_negated(values, mixing, Estimate(wrong, noise))
+    assert turned == 1
+    torch.testing.assert_close(images, truth)
+    assert turn_negated(values, mixing, Estimate(truth, noise))[1] == 0
 
 
 def test_low_frequencies_hold_the_lower_triangle():

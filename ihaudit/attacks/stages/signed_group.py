@@ -70,7 +70,7 @@ def group_signed(
             generator=torch.Generator().manual_seed(seed * 1000 + c),
             restarts=restarts if len(rows) * k < MANY else 1,
             iterations=steps,
-            # the strongest slots of equally frequent images are only roughly equally many
+            # the strongest slots of equally frequent images are roughly equally many too
             balance=1.0 if whole else 0.5,
         )
 
@@ -92,7 +92,7 @@ def group_signed(
         rows, cols, keep = strongest(c, max(STRONG * k, 300))
         found = None
         if k and len(rows):
-            found = anneal(c, rows[keep], cols[keep], k, sizes.exact and len(keep) == len(rows), 3, 80)
+            found = anneal(c, rows[keep], cols[keep], k, sizes.exact, 3, 80)
             if len(keep) < len(rows):
                 found = extend_signed(
                     views(rows, cols), torch.from_numpy(keep).to(device), found, balance=1.0 if sizes.exact else 0.5

@@ -97,6 +97,8 @@ def recovery_unmask(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
         estimate = weighted(values, signs, mixing, noise_start(values, mixing))
     else:
         estimate = Estimate(state.estimate.images, state.estimate.noise[index])
+    images, turned = turn_negated(values, mixing, estimate)
+    estimate = Estimate(images, estimate.noise)
     unmasker = Unmasker(state.shape, state.image_range, ctx.device)
     predicted = torch.empty_like(values, dtype=torch.float16)
     for i in range(0, len(values), _BATCH):
@@ -112,10 +114,54 @@ def recovery_unmask(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
         signs = full
     diagnostics = {
         "encodings_used": len(rows),
+        "images_turned": turned,
         "residual_rms": float(estimate.noise.mean().sqrt()),
         "mean_sign_certainty": float(signs[:: max(1, len(signs) // 200)].float().abs().mean()),
     }
     return replace(state, estimate=Estimate(estimate.images, noise), signs=signs), diagnostics
+
+
+def turn_negated(values: Tensor, mixing: Mixing, estimate: Estimate) -> tuple[Tensor, int]:
+    """Images with those turned that are more likely so, given the others, and their number.
+
+    Where the network guessed the global signs of most strong encodings of an image wrong, the image comes out negated,
+    though its encodings' other images do not; where encodings with both guesses met in one cluster, its mean may be
+    right and its contrast negated.  Both are local optima of everything that follows.  Magnitudes alone decide, by the
+    folded normal likelihood of each image's encodings with and without it turned: signs that were inferred from the
+    present image cannot.
+    """
+    images, turned = estimate.images.clone(), 0
+    for _ in range(2):
+        own = images[:-1]
+        others = torch.stack([-own, 2 * own.mean(1, keepdim=True) - own])
+
+        def gain(rows: slice, images: Tensor = images, others: Tensor = others) -> Tensor:
+            told = mixing.forward(images, rows)
+            level = estimate.noise[rows, None]
+            now = _folded(values[rows], told, level)
+            out = torch.zeros(len(others), mixing.unknowns, device=values.device)
+            for slot in range(mixing.members.shape[1]):
+                ids = mixing.members[rows, slot]
+                known = ids.clamp_min(0)
+                weight = mixing.coefficients[rows, slot, None] * (ids >= 0)[:, None]
+                for k, other in enumerate(others):
+                    change = _folded(values[rows], told + weight * (other[known] - images[known]), level) - now
+                    out[k].index_add_(0, known, change * (ids >= 0))
+            return out
+
+        best, which = summed(gain, len(mixing), _BATCH, values.device).max(0)
+        better = torch.nonzero(best > 0)[:, 0]
+        if not len(better):
+            break
+        images[better] = others[which[better], better]
+        turned += len(better)
+    return images, turned
+
+
+def _folded(y: Tensor, told: Tensor, level: Tensor) -> Tensor:
+    """Log-likelihood float32 (n,) of magnitudes given predictions, up to a constant."""
+    z = (y * told / level).abs()
+    return (z + torch.log1p(torch.exp(-2 * z)) - told**2 / (2 * level)).sum(1)
 
 
 def weighted(values: Tensor, signs: Tensor, mixing: Mixing, noise: Tensor) -> Estimate:

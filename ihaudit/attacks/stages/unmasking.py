@@ -34,15 +34,22 @@ class Unmasker:
         c, h, w = shape
         low, high = image_range
         if c not in (1, 3):
-            raise NotApplicable(f"mask recovery needs grey or colour images, not {c} channels")
+            raise NotApplicable(
+                f"mask recovery needs grey or colour images, not {c} channels; --attack phase does without"
+            )
         if min(h, w) < MIN_SIDE:
-            raise NotApplicable(f"mask recovery needs images of at least {MIN_SIDE} pixels, not {h}x{w}")
+            raise NotApplicable(
+                f"mask recovery needs images of at least {MIN_SIDE} pixels, not {h}x{w}; --attack phase does without"
+            )
         if low >= 0 or high <= 0:
             raise NotApplicable(
                 f"images were mixed on [{low:g}, {high:g}], where all values have one sign: no mask hides them"
             )
         if abs(low + high) / 2 > OFF_CENTRE * max(-low, high):
-            raise NotApplicable(f"the mask recovery network was trained on ranges around 0, not on [{low:g}, {high:g}]")
+            raise NotApplicable(
+                f"the mask recovery network was trained on ranges around 0, not on [{low:g}, {high:g}]; "
+                "--attack phase does without"
+            )
         self.shape = shape
         self.device = torch.device(device)
         self.net: Recolour = load_unmix(device=str(device))
