@@ -35,11 +35,11 @@ class Unmasker:
         low, high = image_range
         if c not in (1, 3):
             raise NotApplicable(
-                f"mask recovery needs grey or colour images, not {c} channels; --attack phase does without"
+                f"mask recovery needs grey or colour images, not {c} channels; see --attack phase"
             )
         if min(h, w) < MIN_SIDE:
             raise NotApplicable(
-                f"mask recovery needs images of at least {MIN_SIDE} pixels, not {h}x{w}; --attack phase does without"
+                f"mask recovery needs images of at least {MIN_SIDE} pixels, not {h}x{w}; see --attack phase"
             )
         if low >= 0 or high <= 0:
             raise NotApplicable(
@@ -48,7 +48,7 @@ class Unmasker:
         if abs(low + high) / 2 > OFF_CENTRE * max(-low, high):
             raise NotApplicable(
                 f"the mask recovery network was trained on ranges around 0, not on [{low:g}, {high:g}]; "
-                "--attack phase does without"
+                "see --attack phase"
             )
         self.shape = shape
         self.device = torch.device(device)
