@@ -34,9 +34,7 @@ class Unmasker:
         c, h, w = shape
         low, high = image_range
         if c not in (1, 3):
-            raise NotApplicable(
-                f"mask recovery needs grey or colour images, not {c} channels; see --attack phase"
-            )
+            raise NotApplicable(f"mask recovery needs grey or colour images, not {c} channels; see --attack phase")
         if min(h, w) < MIN_SIDE:
             raise NotApplicable(
                 f"mask recovery needs images of at least {MIN_SIDE} pixels, not {h}x{w}; see --attack phase"
