@@ -34,6 +34,7 @@ class Unmix:
     coefficients: str = "labels"
     assignment: str = "signed"
     recovery: str = "unmask"
+    sharpening: str = "recurring"
     restoration: str = "network"
 
     id: ClassVar[str] = "unmix"
@@ -61,4 +62,4 @@ class Unmix:
                 state = run_stage(state, ctx, "recovery", self.recovery)
             if changed < SETTLED:
                 break
-        return state
+        return run_stage(state, ctx, "sharpening", self.sharpening)

@@ -148,7 +148,7 @@ class Secrets(SecureDraws):
         return secrets.token_bytes(n)
 
 
-def null_control(releases: int) -> None:
+def null_control(releases: int, first: int = 0) -> None:
     """Releases of secure generators, of varied k, size and images, in the profile `quick`; one Markdown row each.
 
     Not repeatable to the bit, as it must be: the generators have no seed.
@@ -156,7 +156,7 @@ def null_control(releases: int) -> None:
     sets = ("cifar10_eval", "cifar100_eval", "celeba_eval", "chest_xray", "mednist")
     public, _ = load_images("imagenet_patches")
     print("| no. | generator | images | side | N | T | k | broke | systems and scans | CPU s |\n" + "|---" * 10 + "|")
-    for number in range(releases):
+    for number in range(first, releases):
         rng = np.random.default_rng([20, number])
         images, labels = load_images(sets[number % len(sets)])
         side, k = (32, 32, 16, 48)[number % 4], (2, 3, 4, 6)[number // 2 % 4]
@@ -189,12 +189,13 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="scan all 2^32 seeds from labels")
     parser.add_argument("--only", choices=["rates", "recoveries", "null"])
     parser.add_argument("--releases", type=int, default=20, help="releases of the null control")
+    parser.add_argument("--first", type=int, default=0, help="first release of the null control, to go on from")
     parser.add_argument("--repeats", type=int, default=1, help="releases per row of the table of recoveries")
     options = parser.parse_args()
     console = Console(width=240)
     console.print(f"{cores()} cores")
     if options.only == "null":
-        null_control(options.releases)
+        null_control(options.releases, options.first)
         return
     if options.only != "recoveries":
         console.print(rates(options.seeds))
