@@ -35,9 +35,11 @@ Trial = Callable[[int, int, bool], float]
 WORTH = 0.3
 
 
-def infer_sizes(slots: Slots, trial: Trial, *, n_private: int | None = None, most: int = 1000) -> Sizes:
-    """Images per class.  `n_private` is a publicly stated number of images, where there is one."""
+def infer_sizes(slots: Slots, trial: Trial, *, n_private: int | None = None, most: int | None = None) -> Sizes:
+    """Images per class.  `n_private` is a publicly stated number of images, `most` the largest number tried."""
     totals = slots.totals()
+    if most is None:
+        most = max(1000, int(totals.sum()) // 20)  # fewer than twenty slots per image are not worth the trials
     if n_private is not None and n_private > 0:
         m = totals.sum() / n_private
         per_class = _round_to_sum(totals / m, n_private)
@@ -56,7 +58,8 @@ def infer_sizes(slots: Slots, trial: Trial, *, n_private: int | None = None, mos
         clusters = float(sum(counts.values()))
         score = sum(trial(c, k, exact) for c, k in counts.items())
         if best_clusters == 0 or score - best_score > WORTH * best_score / best_clusters * (clusters - best_clusters):
-            best, best_score, best_clusters = m, score, clusters
+            # a score below zero explains nothing, and must not make the next one look better than it is
+            best, best_score, best_clusters = m, max(score, 0.0), clusters
     per_class = np.where(totals > 0, np.maximum(1, np.round(totals / best)), 0).astype(np.int64)
     source = "divisor of the label counts with the best grouping" if exact else "best grouping"
     return Sizes(per_class, best, exact, source)
