@@ -7,12 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ihaudit.attacks.base import NotApplicable, stage
-from ihaudit.attacks.prng.demix import Whitener
-from ihaudit.attacks.prng.shared import correlation, generalised_least_squares
 from ihaudit.attacks.stages.em import Estimate, cross_fit, noise_start, summed
 from ihaudit.attacks.stages.mixing import DENSE_COLUMNS, Mixing
 from ihaudit.attacks.stages.signed_group import group_signed
@@ -33,9 +30,6 @@ MOMENTS = 20_000
 RESIDUAL_TRUST, RESIDUAL_HALF = 0.5, 40.0
 #: excess of votes, of all votes, that turns an image
 MAJORITY = 0.2
-#: encodings up to which all are compared with each other, and encodings per image from which their residuals tell
-#: which of them share a public image
-MOST_COMPARED, FEWEST_FOR_RECURRENCE = 20_000, 60
 _BATCH = 512
 
 
@@ -217,60 +211,6 @@ def weighted(values: Tensor, signs: Tensor, mixing: Mixing, noise: Tensor, *, by
             level = told_by_labels * (noise / told_by_labels).median()
             noise = noise**trust * level ** (1 - trust)
     return Estimate(images, noise)
-
-
-def _labels_tell(state: State) -> bool:
-    """Whether the labels say how much of each encoding is public, and that differs."""
-    share = state.share
-    return state.slots.informative and float(share.min()) > 0.01 and float(share.std()) > 0.02
-
-
-@stage("sharpening", "none")
-def sharpening_none(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
-    """Leaves the images as they are."""
-    return state, {}
-
-
-@stage("sharpening", "recurring")
-def sharpening_recurring(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
-    """Variances by the labels, and the covariance of public images that recur (`ihaudit.attacks.prng.shared`).
-
-    Last, since variances by the labels do not guard against wrongly assigned encodings as residuals do: used in every
-    round they lost an image (development seed 2, T = 50).
-    """
-    assert state.estimate is not None and state.signs is not None and state.members is not None
-    if not _labels_tell(state):
-        return state, {"pairs_sharing_a_public_image": 0}
-    each = (state.members >= 0).sum() / max(state.unknowns, 1)
-    mixing = state.mixing()
-    state = replace(state, estimate=weighted(state.values, state.signs, mixing, state.estimate.noise, by_labels=True))
-    if len(state.values) > MOST_COMPARED or each < FEWEST_FOR_RECURRENCE:
-        return state, {"pairs_sharing_a_public_image": 0}
-    assert state.estimate is not None
-    c, h, w = state.shape
-    flat = (state.signs.float() * state.values).cpu().numpy()
-    coefficients = mixing.dense.cpu().numpy().astype(np.float64)
-    images = state.estimate.images.cpu().numpy()
-
-    def pictures(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        return rows.reshape(-1, c, h, w).transpose(0, 2, 3, 1)
-
-    left = flat - coefficients.astype(np.float32) @ images
-    whiten = Whitener(pictures(flat - flat.mean(0, keepdims=True)))
-    shared = correlation(whiten(pictures(left)))
-    if shared is None:
-        return state, {"pairs_sharing_a_public_image": 0}
-    level = np.sqrt(state.estimate.noise.cpu().numpy().astype(np.float64))
-    solved, variance = generalised_least_squares(coefficients, flat, level, shared)
-    plain = np.diag(np.linalg.inv((coefficients / level[:, None]).T @ (coefficients / level[:, None])))
-    # the standard errors that follow are those of plain least squares with these variances
-    ratio = float(np.mean(variance[:-1] / plain[:-1]))
-    estimate = Estimate(torch.from_numpy(solved).to(state.values.device), state.estimate.noise * ratio)
-    return replace(state, estimate=estimate), {
-        "pairs_sharing_a_public_image": shared.pairs,
-        "correlations_shrunk_by": round(shared.shrunk, 3),
-        "variance_ratio": ratio,
-    }
 
 
 @stage("assignment", "signed")
