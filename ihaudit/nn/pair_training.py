@@ -19,7 +19,7 @@ from ihaudit.nn.pair_wrn import PairWrn, WrnConfig
 from ihaudit.nn.pairs import PairConfig, PairNet
 from ihaudit.nn.sources import CIFAR_HELD_OUT, Split, load_split, read_images
 from ihaudit.nn.training import Job, Stateful, TrainConfig, autocast, train
-from ihaudit.nn.weights import load_unmask, save
+from ihaudit.nn.weights import load_unmix, save
 
 #: Releases in a held-out measurement.
 _MEASURED = 24
@@ -168,7 +168,7 @@ def train_similarity(job: Job) -> dict[str, Any]:
 TRAINED_ON = (
     "cifar10_train20k (first 10,000 images, with their classes), cifar100_train5k, imagenet_patches (4,295 patches, of "
     "photographs none of which is held out); the split is ihaudit.nn.sources.load_split; starts from the weights of "
-    "the mask recovery network, trained on the same images"
+    "`unmix`, a mask recovery network trained on the same images"
 )
 
 
@@ -182,7 +182,7 @@ def similarity_task(data: Path, kind: str = "encoder") -> SimilarityTask:
     training, held_out = releases(data, ReleaseConfig())
     if kind == "wrn":
         return WrnTask(training, held_out, WrnConfig())
-    return SimilarityTask(training, held_out, PairConfig(), load_unmask().state_dict())
+    return SimilarityTask(training, held_out, PairConfig(), load_unmix().state_dict())
 
 
 def releases(data: Path, config: ReleaseConfig) -> tuple[Releases, Releases]:
