@@ -43,7 +43,7 @@ from ihaudit.results import (
     read_results,
     write_results,
 )
-from ihaudit.sandbox import Limits, SchemeProcess
+from ihaudit.sandbox import Limits, Replays, SchemeProcess
 from ihaudit.scheme import Claim, Knowledge
 from ihaudit.scoring import gallery_arrays
 from ihaudit.verdict import GateOptions
@@ -108,8 +108,11 @@ def run_audit(options: AuditOptions, reporter: Reporter) -> tuple[Path, Results]
         claims = list(scheme.card.claims)
         adversary = choose_adversary(options.knows, claims)
         items = plan_items(options, profile, adversary, claims)
-        audit = _Audit(options, profile, device, data, scheme, claims, adversary, items, folder, reporter, started)
-        return folder, audit.run()
+        with Replays(source, sets, scheme.card, n_public=len(public), limits=limits, hidden=_hidden(folder)) as replays:
+            audit = _Audit(
+                options, profile, device, data, scheme, replays, claims, adversary, items, folder, reporter, started
+            )
+            return folder, audit.run()
 
 
 def _hidden(folder: Path) -> list[Path]:
@@ -128,6 +131,7 @@ class _Audit:
         device: str,
         data: Data,
         scheme: SchemeProcess,
+        replays: Replays,
         claims: list[Claim],
         adversary: frozenset[Knowledge],
         items: list[Item],
@@ -137,6 +141,7 @@ class _Audit:
     ) -> None:
         self.options, self.profile, self.device, self.data = options, profile, device, data
         self.scheme, self.claims, self.adversary, self.items = scheme, claims, adversary, items
+        self.replays = replays
         self.folder, self.reporter, self.started = folder, reporter, started
         self.checkpoints = Checkpoints(folder)
         self.total = 3 + len([i for i in items if not i.reason])
@@ -230,7 +235,8 @@ class _Audit:
     def _attack(self, item: Item, release: Release, truth: Truth) -> list[Finding]:
         view = make_view(release, item.knows, self.data, self.scheme.card)
         encoder = self.scheme if Knowledge.ORACLE in item.knows else None
-        run = self._worker.run(item.spec, view, self._context("attack", item.spec), encoder, self.reporter.update)
+        ctx = self._context("attack", item.spec)
+        run = self._worker.run(item.spec, view, ctx, encoder, self.reporter.update, self.replays)
         return [self._score(item, run, release, truth)]
 
     def _score(self, item: Item, run: AttackRun, release: Release, truth: Truth) -> Finding:

@@ -58,6 +58,7 @@ def challenge_results(
     knows: set[Knowledge] = set().union(*(i.knows for i in items)) | {Knowledge.ENCODINGS}
     knows |= {Knowledge.LABELS} if release.labels is not None else set()
     knows |= {Knowledge.PUBLIC_SET} if public is not None else set()
+    knows |= {Knowledge.CODE, Knowledge.ORACLE} if options.scheme is not None else set()
     name = options.encryption.parent.absolute().name or options.encryption.stem
     return Results(
         name=name,
@@ -68,6 +69,9 @@ def challenge_results(
             "answer_by": by,
             "n_private": options.n_private,
             "private_per_encoding": options.private_per_encoding,
+            "scheme": options.scheme,
+            "sets": list(options.sets),
+            "n_public": options.n_public,
             "attacks": options.attacks,
             "layout": read.layout.name,
             "notes": read.notes,

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from ihaudit.attacks.base import View
 from ihaudit.attacks.prng import mt, seeded
 from ihaudit.attacks.prng.generators import KINDS
+from ihaudit.attacks.prng.replay import find_by_replay
 from ihaudit.attacks.prng.state import Found, from_state, layouts_for, solve_seedless
 from ihaudit.attacks.prng.stream import Stream, Unmasked, unmask
 from ihaudit.context import Context
@@ -51,6 +52,10 @@ def find(
             found = from_state(x, candidate, ctx, stages)
             if found is not None:
                 return found
+    if x is not None and options.human == "yes":
+        found = find_by_replay(x, view, ctx, scanned, stages)
+        if found is not None:
+            return found
     steps: list[list[seeded.Range]] = []
     if options.human == "yes":
         steps.append(seeded.human_ranges(ctx.profile))

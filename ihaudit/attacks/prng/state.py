@@ -29,6 +29,10 @@ class Found:
     sentence: str
     unmasked: Unmasked | None
     diagnostics: dict[str, Any] = field(default_factory=dict)
+    remedy: str = (
+        "draw masks, coefficients and permutations from a cryptographically secure generator (os.urandom, secrets, or "
+        "a stream cipher keyed by them); a larger seed does not help, the state is recovered without it"
+    )
 
 
 @dataclass(eq=False)
