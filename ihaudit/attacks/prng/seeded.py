@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ihaudit.attacks.base import View
-from ihaudit.attacks.prng import device, labelscan, maskscan, mt, seedscan
+from ihaudit.attacks.prng import device, device_seeds, labelscan, maskscan, mt, seedscan
 from ihaudit.attacks.prng.conventions import PLAIN, Layout
 from ihaudit.attacks.prng.generators import KINDS, first_bits
 from ihaudit.attacks.prng.stream import Stream, Unmasked, unmask
@@ -131,7 +131,10 @@ def by_first_mask(
     """(seed, kind, layout) of another generator that explains the first mask, drawn right after seeding, or None."""
     targets = [seedscan.pair_target(x, kind, layout) for kind in kinds for layout in layouts]
     for first, last, words in ranges:
-        hits = seedscan.scan(targets, first=first, last=last, progress=ctx.progress)
+        if ctx.device == "cuda":
+            hits = device_seeds.scan(targets, first=first, last=last, progress=ctx.progress)
+        else:
+            hits = seedscan.scan(targets, first=first, last=last, progress=ctx.progress)
         for n, target in enumerate(targets):
             fit = [s for s, owner in hits if owner == n]
             none = "no seed fits" if target.usable else "not possible: too few neighbouring pixels"
