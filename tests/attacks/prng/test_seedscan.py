@@ -7,7 +7,8 @@ import os
 import numpy as np
 import pytest
 
-from ihaudit.attacks.prng import lanes, seedscan
+from ihaudit.attacks.base import View
+from ihaudit.attacks.prng import Prng, lanes, seedscan
 from ihaudit.attacks.prng.conventions import NCHW, NHW, NHWC, Layout
 from ihaudit.attacks.prng.generators import KINDS, first_bits
 from ihaudit.attacks.prng.seeded import by_first_mask, unmask_first
@@ -112,3 +113,10 @@ def test_one_encoding_of_a_release_that_starts_elsewhere_is_not_explained() -> N
     bits = first_bits(9, 2 * PLAIN[0].size, 0)[PLAIN[0].size :]
     x = PLAIN[:1] * (2 * bits.astype(np.int8) - 1)[NHWC.index(PLAIN.shape[1:])]
     assert seedscan.scan([seedscan.pair_target(x, 0, NHWC)], last=1 << 16) == []
+
+
+def test_attack_reports_the_seed() -> None:
+    x = masked(1, 777_777, NHWC)
+    out = Prng(seedless="no").run(View(x, None, (-1.0, 1.0)), Context(0))
+    assert out.broke is True and out.diagnostics["origin"] == {"kind": "seed", "seed": 777_777}
+    assert out.diagnostics["generator"] == KINDS[1].generator and out.diagnostics["unmasked"] == len(x)
