@@ -27,10 +27,10 @@ _BLOCK = 1 << 14  # seeds whose bits are held at a time
 _PAIRS = 96
 _CHANCE = -48.0  # log2 of the chance that a wrong seed is confirmed; 2^36 are tried in all
 _ELEMENTS = 256  # mask elements, at least, in which pairs are looked for; one 32x32x3 encoding has 3,072
-# (pairs, how many of them may disagree): what every seed costs, then what is left of them.  The best pairs are wrong
-# once in some ten thousand, and there are fewer good ones where only the first outputs can be reached.
+# (pairs, how many of them may disagree): what every seed costs, then what is left of them.  The best pairs of an
+# encoding are hardly ever wrong; where only the first outputs can be reached, one of ten is once in some hundred.
 _JUMPING = ((3, 0), (8, 0), (16, 1), (32, 4))
-_FROM_SEED = ((6, 0), (16, 1), (32, 4))  # seeding dominates: survivors are what must be few
+_FROM_SEED = ((10, 1), (20, 3), (32, 6))  # seeding dominates, a few pairs more cost little
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,7 @@ class PairTarget:
     @property
     def usable(self) -> bool:
         """Whether a scan can work."""
-        return self.allowed >= 0 and len(self.early_differ) >= _JUMPING[-2][0]
+        return self.allowed >= 0 and len(self.early_differ) >= _FROM_SEED[1][0]
 
     def describe(self) -> str:
         """For the list of what was scanned."""
