@@ -4,13 +4,12 @@ Each kernel takes 256 seeds at a time through plain loops, which LLVM turns into
 operation is wrapped: numba widens it otherwise), and makes only the outputs that are asked for: PCG64 jumps to them by
 two multiplications modulo 2^128, Philox counts, SFC64 steps from the seed.
 
-Arguments of all: seeds uint32 (a multiple of 256,); table (outputs, ..), ascending, see each kernel; begin int64
-(outputs + 1,): the bits first..last - 1 taken of each output; row int64 and shift (bits,): which row of `bits` each one
-fills, and its place in the output; bits uint8 (rows, seeds), filled in.
+Arguments of all: seeds uint32 (n,), n a multiple of 256; table (outputs, ..), ascending, see each kernel; row int64 and
+shift (bits,): the row of `bits` that each bit fills, and its place in its output; begin int64 (outputs + 1,): bits
+begin[j]..begin[j + 1] - 1 are of output j; bits uint8 (rows, n), filled in.
 
-PCG64, SeedSequence: O'Neill 2014 and NumPy's documentation; Philox: Salmon et al. 2011 (Random123); SFC64: PractRand
-(Doty-Humphrey).  PractRand
-(Doty-Humphrey).
+PCG64, SeedSequence: O'Neill 2014 and NumPy's documentation; Philox: Salmon et al. 2011 (Random123); SFC64:
+Doty-Humphrey's PractRand.
 """
 
 from __future__ import annotations
