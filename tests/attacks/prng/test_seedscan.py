@@ -115,6 +115,7 @@ def test_one_encoding_of_a_release_that_starts_elsewhere_is_not_explained() -> N
     assert seedscan.scan([seedscan.pair_target(x, 0, NHWC)], last=1 << 16) == []
 
 
+@pytest.mark.slow
 def test_attack_reports_the_seed() -> None:
     x = masked(1, 777_777, NHWC)
     out = Prng(seedless="no").run(View(x, None, (-1.0, 1.0)), Context(0))
