@@ -25,8 +25,8 @@ class Prng:
         seedless: solve for a Mersenne Twister state by linear algebra over GF(2).
         human: try seeds that people choose, by running the scheme's code where that is known (`replay`), and by models
             of the usual generators.
-        scans: the scans of all 2^32 seeds: ``auto`` (profile `full`: numpy and torch Mersenne Twisters), ``never``, or
-            ``always`` (in every profile, and PCG64, Philox and random.Random too, which takes hours).
+        scans: the scans of all 2^32 seeds of the Mersenne Twisters of numpy, torch and random.Random, PCG64, Philox and
+            SFC64: ``auto`` (in the profile `full`), ``never``, or ``always`` (in every profile; one to two CPU-hours).
     """
 
     seedless: str = "yes"

@@ -63,7 +63,7 @@ def find(
         steps.append([seeded.EVERY])
     for ranges in steps:
         began = time.perf_counter()
-        found = _by_seed(x, view, ctx, ranges, scanned, every=options.scans == "always")
+        found = _by_seed(x, view, ctx, ranges, scanned)
         stages.append(
             StageRecord(
                 name="seed",
@@ -83,8 +83,6 @@ def _by_seed(
     ctx: Context,
     ranges: list[seeded.Range],
     scanned: list[dict[str, Any]],
-    *,
-    every: bool,
 ) -> Found | None:
     seed = seeded.by_labels(view, ranges, ctx, scanned)
     layouts = layouts_for(x) if x is not None else ()
@@ -116,14 +114,7 @@ def _by_seed(
         state = mt.raw(mt.init_genrand(seed), target.offset)[target.offset :]
         unmasked = unmask(x, Stream(state, target.convention), target.layout)
         return _seed_found(unmasked, "MT19937", seed, target.describe())
-    # all 2^32 seeds of these cost 20 to 200 CPU-minutes per kind and layout: only where they are asked for
-    if ranges == [seeded.EVERY] and not every:
-        return None
-    kinds = tuple(KINDS)
-    few = ranges
-    if ctx.profile == "quick":
-        few = seeded.human_ranges("quick", quick_limit=20_000)
-    other = seeded.by_first_mask(x, layouts, kinds, few, ctx, scanned)
+    other = seeded.by_first_mask(x, layouts, tuple(KINDS), ranges, ctx, scanned)
     if other is not None:
         seed, kind, layout = other
         unmasked = seeded.unmask_first(x, seed, kind, layout)
