@@ -9,7 +9,7 @@ from ihaudit.attacks.base import View
 from ihaudit.attacks.prng import mt, seeded
 from ihaudit.attacks.prng.generators import KINDS
 from ihaudit.attacks.prng.replay import find_by_replay
-from ihaudit.attacks.prng.state import Found, from_state, layouts_for, solve_seedless
+from ihaudit.attacks.prng.state import SECURE, Found, from_state, layouts_for, solve_seedless
 from ihaudit.attacks.prng.stream import Stream, Unmasked, unmask
 from ihaudit.context import Context
 from ihaudit.release import FloatArray
@@ -137,4 +137,5 @@ def _seed_found(unmasked: Unmasked, generator: str, seed: int, convention: str) 
             "unmasked": known,
             "gaps": unmasked.gaps[:50],
         },
+        remedy=f"{SECURE}; all 2^32 seeds of 32 bits are tried in minutes",
     )
