@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from ihaudit.attacks.base import View
 from ihaudit.attacks.prng.demix import Demixed, Whitener, demix
-from ihaudit.attacks.prng.public import Matcher, exact, fit_public, sign_by_public, without_public
+from ihaudit.attacks.prng.exact import exact
+from ihaudit.attacks.prng.public import Matcher, fit_public, sign_by_public, without_public
 from ihaudit.attacks.prng.shared import sharpen
 from ihaudit.attacks.prng.stream import Unmasked
 from ihaudit.context import Context

@@ -1,8 +1,7 @@
-"""Unmasked mixtures and the public set: which public images are in which encoding, and the exact system (B.1.2).
+"""Unmasked mixtures and the public set: which public images are in which encoding.
 
 With signs known, a public image shows by its whitened correlation with the mixture (20 standard deviations for a
-weight of 0.15 at 32x32x3).  Once the public images are taken out, what is left is an over-determined, nearly noise-free
-system in the private images alone.
+weight of 0.15 at 32x32x3).  `exact` solves what is left once they are taken out.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from ihaudit.attacks.prng.demix import Demixed, Whitener, design, pick, weighted_least_squares
+from ihaudit.attacks.prng.demix import Whitener
 from ihaudit.context import Progress
 from ihaudit.release import FloatArray
 
@@ -143,53 +142,3 @@ def without_public(u: FloatArray, labels: FloatArray, matcher: Matcher) -> NDArr
     return (
         flat + np.minimum(rest, fit.weight.sum(1).astype(np.float32))[:, None] * matcher.mean.reshape(1, -1)
     ).reshape(u.shape)
-
-
-def exact(
-    u: FloatArray,
-    labels: FloatArray,
-    result: Demixed,
-    matcher: Matcher,
-    *,
-    rounds: int = 4,
-    progress: Progress | None = None,
-) -> tuple[Demixed, PublicFit]:
-    """Alternate between public weights given private images, and pairing and private images given public weights.
-
-    Args:
-        u: float32 (E, H, W, C) unmasked mixtures.
-        labels: float (E, n_classes).
-        result: from `demix`.
-        matcher: of the public set.
-        rounds: at most; stops once the median residual is rounding.
-
-    Returns the private images at the fixed point (exact up to float32 where all public images were found) and the
-    public images of every encoding.
-    """
-    flat = np.asarray(u, np.float32).reshape(len(u), -1)
-    images = result.images.reshape(len(result.images), -1)
-    rest = 1 - labels.sum(1).astype(np.float64)
-    members, weights = result.members, result.coefficients.astype(np.float64)
-    c = design(members, weights, len(images))
-    mean = matcher.mean.reshape(1, -1)
-    fit: PublicFit | None = None
-    noise = result.noise
-    for _ in range(rounds):
-        left = (flat - c.astype(np.float32) @ images).reshape(u.shape)
-        fit = fit_public(left, rest, matcher, fit, progress=progress)
-        target = flat - fit.part(matcher.public, slice(None))
-        # with the public images gone, which private ones are in a mixture is all but free of noise
-        z = matcher.whiten((target - (1 - rest)[:, None].astype(np.float32) * mean).reshape(u.shape))
-        centres = matcher.whiten((images - mean).reshape(-1, *u.shape[1:]))
-        members, weights = pick(z, labels.astype(np.float64), centres, result.classes, members.shape[1])
-        c = design(members, weights, len(images))
-        images, noise, _ = weighted_least_squares(c, target, rounds=8)
-        if float(np.quantile(noise, 0.9)) < 1e-4:  # all of them found: what is left is rounding
-            break
-    assert fit is not None
-    shaped = images.reshape(-1, *u.shape[1:])
-    diagnostics = result.diagnostics | {
-        "public_images_per_encoding": float((fit.index >= 0).sum(1).mean()),
-        "median_residual": float(np.median(noise)),
-    }
-    return Demixed(shaped, members, weights.astype(np.float32), noise, result.classes, diagnostics), fit

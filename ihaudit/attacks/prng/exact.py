@@ -1,0 +1,228 @@
+"""The exact system of Carlini et al. 2021, B.1.2: public images found and taken out, private images without noise.
+
+What is left of unmasked mixtures then is an over-determined system in the private images alone, exact up to float32.
+Encodings that it does not explain show which private image grouping had missed: given all else, each of them says what
+that image must be, and those who are right agree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ihaudit.attacks.prng.demix import Demixed, design, pick, weighted_least_squares
+from ihaudit.attacks.prng.public import Matcher, PublicFit, fit_public
+from ihaudit.context import Progress
+from ihaudit.release import FloatArray
+
+#: Residual standard deviation up to which an encoding counts as explained; fainter public images leave less.
+EXPLAINED = 1e-3
+#: Share of a private image's encodings that hardly any public image is in by chance, spread of its weights over lambda
+#: (relative, median) that only one fault for all explains, and weights that are nothing.
+OFTEN, SPREAD, FAINT = 0.15, 0.1, 1e-3
+#: Encodings that must speak for a change or an added image, refinements until it has settled, rounds of either at most.
+SPEAKERS, SETTLE, ROUNDS = 6, 4, 6
+
+
+@dataclass(eq=False)
+class _Solution:
+    """Private images float32 (N, P) with their classes (N,), members and weights (E, s), public images, and noise."""
+
+    images: NDArray[np.float32]
+    classes: NDArray[np.int64]
+    members: NDArray[np.int64]
+    weights: NDArray[np.float64]
+    fit: PublicFit
+    noise: NDArray[np.float64]
+
+    @property
+    def unexplained(self) -> NDArray[np.int64]:
+        return np.flatnonzero(self.noise > EXPLAINED)
+
+
+class _System:
+    """Unmasked mixtures float32 (E, H, W, C), their labels (E, n_classes), and the public set."""
+
+    def __init__(self, u: FloatArray, labels: FloatArray, matcher: Matcher, progress: Progress | None) -> None:
+        self.shape = u.shape[1:]
+        self.flat = np.asarray(u, np.float32).reshape(len(u), -1)
+        self.labels = np.asarray(labels, np.float64)
+        self.rest = 1 - self.labels.sum(1)
+        self.matcher, self.mean, self.progress = matcher, matcher.mean.reshape(1, -1), progress
+
+    def refine(self, s: _Solution, rows: NDArray[np.int64]) -> _Solution:
+        """Public images of some rows given the private ones, their members given those, and all private images."""
+        c = design(s.members, s.weights, len(s.images)).astype(np.float32)
+        left = (self.flat[rows] - c[rows] @ s.images).reshape(-1, *self.shape)
+        known = PublicFit(s.fit.index[rows], s.fit.weight[rows])
+        found = fit_public(left, self.rest[rows], self.matcher, known, progress=self.progress)
+        index, weight = s.fit.index.copy(), s.fit.weight.copy()
+        index[rows], weight[rows] = found.index, found.weight
+        fit = PublicFit(index, weight)
+        target = self.flat - fit.part(self.matcher.public, slice(None))
+        # with the public images gone, which private ones are in a mixture is all but free of noise
+        z = target[rows] - (1 - self.rest[rows])[:, None].astype(np.float32) * self.mean
+        centres = self.matcher.whiten((s.images - self.mean).reshape(-1, *self.shape))
+        members, weights = s.members.copy(), s.weights.copy()
+        members[rows], weights[rows] = pick(
+            self.matcher.whiten(z.reshape(-1, *self.shape)), self.labels[rows], centres, s.classes, members.shape[1]
+        )
+        images, noise, _ = weighted_least_squares(design(members, weights, len(s.images)), target, rounds=8)
+        return replace(s, images=images, members=members, weights=weights, fit=fit, noise=noise)
+
+    def folded(self, s: _Solution) -> tuple[_Solution, NDArray[np.int64]]:
+        """Public images that seem to be in most encodings of one private image, put into that image where they belong.
+
+        An image that lacks some of a public one, ``x - g u``, explains its encodings just as well with ``lambda g`` of
+        u in each of them.  But every encoding draws its public images and their weights anew, so where a public image
+        comes again and again, in proportion to lambda, it is the private image that is wrong.
+
+        Returns:
+            The solution, and the rows whose image changed.
+        """
+        images, index, weight = s.images.copy(), s.fit.index.copy(), s.fit.weight.copy()
+        public = self.matcher.public.reshape(len(self.matcher.public), -1)
+        changed = np.zeros(len(self.flat), bool)
+        for a in range(len(images)):
+            rows, slots = np.nonzero(s.members == a)
+            if len(rows) < SPEAKERS:
+                continue
+            count = np.bincount(index[rows][index[rows] >= 0], minlength=len(public))
+            for u in np.flatnonzero(count >= max(SPEAKERS, OFTEN * len(rows))):
+                has, column = np.nonzero(index[rows] == u)
+                lam = s.weights[rows[has], slots[has]]
+                shares = weight[rows[has], column] / np.maximum(lam, 1e-3)
+                share = float(np.median(shares))
+                if float(np.median(np.abs(shares - share))) > SPREAD * abs(share):
+                    continue  # drawn by chance so often: public sets can be small
+                images[a] += np.float32(share) * public[u]
+                left = weight[rows[has], column] - share * lam
+                weight[rows[has], column] = np.where(np.abs(left) < FAINT, 0, left)
+                index[rows[has], column] = np.where(np.abs(left) < FAINT, -1, u)
+                changed[rows] = True
+        return replace(s, images=images, fit=PublicFit(index, weight)), np.flatnonzero(changed)
+
+    def settled(self, s: _Solution) -> _Solution:
+        """Folded and refined until nothing is left to fold."""
+        for _ in range(ROUNDS):
+            s, rows = self.folded(s)
+            if not len(rows):
+                break
+            s = self.refine(s, rows)
+        return s
+
+    def missing(self, s: _Solution) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """For every class at most one image (n, P) that its unexplained encodings agree on, and the classes (n,).
+
+        An encoding whose member of the class is wrong says what the right one is: its residual over the weight, plus
+        the wrong one.  The value in the middle is right if most of them have that member wrong.
+        """
+        rows = s.unexplained
+        c = design(s.members, s.weights, len(s.images)).astype(np.float32)
+        left = self.flat[rows] - c[rows] @ s.images - s.fit.part(self.matcher.public, rows)
+        images, classes = [], []
+        for k in np.unique(s.classes):
+            said = []
+            for slot in range(s.members.shape[1]):
+                member, weight = s.members[rows, slot], s.weights[rows, slot]
+                mine = np.flatnonzero((member >= 0) & (s.classes[member] == k) & (weight > 0.05))
+                said.append(s.images[member[mine]] + left[mine] / weight[mine, None].astype(np.float32))
+            every = np.concatenate(said)
+            if len(every) >= SPEAKERS:
+                images.append(np.median(every, axis=0).astype(np.float32))
+                classes.append(int(k))
+        return np.array(images, np.float32).reshape(-1, self.flat.shape[1]), np.array(classes, np.int64)
+
+    def completed(self, s: _Solution) -> _Solution:
+        """With missed images added as long as they explain more encodings than before."""
+        for _ in range(ROUNDS):
+            rows = s.unexplained
+            if len(rows) < SPEAKERS:
+                break
+            images, classes = self.missing(s)
+            if not len(images):
+                break
+            more = replace(s, images=np.concatenate([s.images, images]), classes=np.append(s.classes, classes))
+            for _ in range(SETTLE):
+                more = self.settled(self.refine(more, rows))
+                rows = more.unexplained
+                if len(rows) < SPEAKERS:
+                    break
+            if len(more.unexplained) > len(s.unexplained) - SPEAKERS:
+                break
+            s = _used(more, len(s.images))
+        return s
+
+
+def _used(s: _Solution, before: int) -> _Solution:
+    """Without those images from `before` on that too few encodings hold."""
+    count = np.bincount(s.members[s.members >= 0], minlength=len(s.images))
+    keep = (np.arange(len(s.images)) < before) | (count >= SPEAKERS)
+    new = np.cumsum(keep) - 1
+    members = np.where((s.members >= 0) & keep[s.members], new[s.members], -1)
+    return replace(s, images=s.images[keep], classes=s.classes[keep], members=members)
+
+
+def exact(
+    u: FloatArray,
+    labels: FloatArray,
+    result: Demixed,
+    matcher: Matcher,
+    *,
+    rounds: int = 4,
+    progress: Progress | None = None,
+) -> tuple[Demixed, PublicFit]:
+    """Alternate between public weights given private images, and pairing and private images given public weights.
+
+    Args:
+        u: float32 (E, H, W, C) unmasked mixtures.
+        labels: float (E, n_classes).
+        result: from `demix`.
+        matcher: of the public set.
+        rounds: at most; stops once the 90 % quantile of residuals is rounding.
+
+    Returns the private images at the fixed point (exact up to float32 where all public images were found; an image's
+    confidence is the share of its encodings that are explained) and the public images of every encoding.
+    """
+    system = _System(u, labels, matcher, progress)
+    e = len(u)
+    nothing = fit_public(np.zeros((0, *system.shape), np.float32), np.zeros(0), matcher)
+    width = nothing.index.shape[1]
+    s = _Solution(
+        result.images.reshape(len(result.images), -1),
+        result.classes,
+        result.members,
+        result.coefficients.astype(np.float64),
+        PublicFit(np.full((e, width), -1, np.int64), np.zeros((e, width))),
+        result.noise,
+    )
+    for _ in range(rounds):
+        s = system.refine(s, np.arange(e))
+        if float(np.quantile(s.noise, 0.9)) < 1e-4:  # nearly all of them found: what is left is rounding
+            break
+    found = len(s.images)
+    s = system.completed(system.settled(s))
+    explained = s.noise <= EXPLAINED
+    confidence = np.zeros(len(s.images))
+    for slot in range(s.members.shape[1]):
+        np.add.at(confidence, s.members[:, slot][s.members[:, slot] >= 0], explained[s.members[:, slot] >= 0])
+    count = np.bincount(s.members[s.members >= 0], minlength=len(s.images))
+    diagnostics = result.diagnostics | {
+        "images": len(s.images),
+        "images_added": len(s.images) - found,
+        "encodings_explained": float(explained.mean()),
+        "public_images_per_encoding": float((s.fit.index >= 0).sum(1).mean()),
+        "median_residual": float(np.median(s.noise)),
+    }
+    shaped = s.images.reshape(-1, *system.shape)
+    return Demixed(
+        shaped,
+        s.members,
+        s.weights.astype(np.float32),
+        s.noise,
+        s.classes,
+        diagnostics,
+        (confidence / np.maximum(count, 1)).astype(np.float32),
+    ), s.fit
