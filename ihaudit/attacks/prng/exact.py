@@ -19,6 +19,8 @@ from ihaudit.release import FloatArray
 
 #: Residual standard deviation up to which an encoding counts as explained; fainter public images leave less.
 EXPLAINED = 1e-3
+#: Root mean square by which two images of a class differ that are one; photographs differ by far more.
+TWINS = 0.02
 #: Share of a private image's encodings that hardly any public image is in by chance, spread of its weights over lambda
 #: (relative, median) that only one fault for all explains, and weights that are nothing.
 OFTEN, SPREAD, FAINT = 0.15, 0.1, 1e-3
@@ -159,7 +161,23 @@ class _System:
 def _used(s: _Solution, before: int) -> _Solution:
     """Without those images from `before` on that too few encodings hold."""
     count = np.bincount(s.members[s.members >= 0], minlength=len(s.images))
-    keep = (np.arange(len(s.images)) < before) | (count >= SPEAKERS)
+    return _kept(s, (np.arange(len(s.images)) < before) | (count >= SPEAKERS))
+
+
+def _distinct(s: _Solution) -> _Solution:
+    """With images that came out twice made one: of a class, the one that more encodings hold."""
+    count = np.bincount(s.members[s.members >= 0], minlength=len(s.images))
+    stands_for = np.arange(len(s.images))
+    for i in np.argsort(-count, kind="stable"):
+        twins = np.flatnonzero((s.classes == s.classes[i]) & (stands_for == np.arange(len(s.images))))
+        apart = np.sqrt(((s.images[twins] - s.images[i]) ** 2).mean(1))
+        if stands_for[i] == i:
+            stands_for[twins[apart < TWINS]] = i
+    members = np.where(s.members >= 0, stands_for[s.members], -1)
+    return _kept(replace(s, members=members), stands_for == np.arange(len(s.images)))
+
+
+def _kept(s: _Solution, keep: NDArray[np.bool_]) -> _Solution:
     new = np.cumsum(keep) - 1
     members = np.where((s.members >= 0) & keep[s.members], new[s.members], -1)
     return replace(s, images=s.images[keep], classes=s.classes[keep], members=members)
@@ -203,7 +221,7 @@ def exact(
         if float(np.quantile(s.noise, 0.9)) < 1e-4:  # nearly all of them found: what is left is rounding
             break
     found = len(s.images)
-    s = system.completed(system.settled(s))
+    s = _distinct(system.completed(system.settled(s)))
     explained = s.noise <= EXPLAINED
     confidence = np.zeros(len(s.images))
     for slot in range(s.members.shape[1]):

@@ -15,6 +15,7 @@ from scipy.optimize import nnls
 
 from ihaudit.attacks.prng.demix import Whitener
 from ihaudit.context import Progress
+from ihaudit.metrics.threads import one_thread
 from ihaudit.release import FloatArray
 
 _CANDIDATES = 12
@@ -106,27 +107,35 @@ def fit_public(
                 use = np.flatnonzero(old[:, k] >= 0)
                 left[use] -= known.weight[rows][use, k, None].astype(np.float32) * matcher.z[old[use, k]]
         fresh, _ = matcher.candidates(left, _CANDIDATES)
-        for i in range(len(z)):
-            pool = np.unique(np.concatenate([old[i][old[i] >= 0], fresh[i]]))[: 4 * _CANDIDATES]
-            a = matcher.z[pool]
-            gram = (a @ a.T).astype(np.float64)
-            upper = np.linalg.cholesky(gram + 1e-7 * np.trace(gram) / len(gram) * np.eye(len(gram))).T
-            solution, _ = nnls(upper, np.linalg.solve(upper.T, (a @ z[i]).astype(np.float64)))
-            # a stranger among the candidates gets a weight of its noise, residual over norm; the best of 10,000
-            # strangers four of those
-            noise = float(np.linalg.norm(z[i] - solution.astype(np.float32) @ a)) / np.sqrt(z.shape[1])
-            keep = solution > np.maximum(_LEAST, 4.8 * noise / matcher.norm[pool])
-            pick = np.flatnonzero(keep)
-            pick = pick[np.argsort(-solution[pick])][:width]
-            if len(pick):
-                sub = gram[np.ix_(pick, pick)]
-                sub[np.diag_indices_from(sub)] *= 1 + 1e-9  # a public set may hold an image twice
-                lam = np.linalg.solve(sub, (a[pick] @ z[i]).astype(np.float64))
-                index[rows.start + i, : len(pick)] = pool[pick]
-                weight[rows.start + i, : len(pick)] = lam
+        with one_thread():  # a thousand small systems
+            for i in range(len(z)):
+                pool = np.unique(np.concatenate([old[i][old[i] >= 0], fresh[i]]))[: 4 * _CANDIDATES]
+                chosen, lam = _weights(z[i], matcher, pool, width)
+                index[rows.start + i, : len(chosen)] = chosen
+                weight[rows.start + i, : len(chosen)] = lam
         if progress:
             progress("matching public images", rows.stop / e)
     return PublicFit(index, weight)
+
+
+def _weights(
+    z: NDArray[np.float32], matcher: Matcher, pool: NDArray[np.int64], most: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Those of the candidates `pool` that are in a whitened mixture (P,), at most `most`, and their weights."""
+    a = matcher.z[pool]
+    gram = (a @ a.T).astype(np.float64)
+    upper = np.linalg.cholesky(gram + 1e-7 * np.trace(gram) / len(gram) * np.eye(len(gram))).T
+    solution, _ = nnls(upper, np.linalg.solve(upper.T, (a @ z).astype(np.float64)))
+    # a stranger among the candidates gets a weight of its noise, residual over norm; the best of 10,000 strangers
+    # four of those
+    noise = float(np.linalg.norm(z - solution.astype(np.float32) @ a)) / np.sqrt(len(z))
+    pick = np.flatnonzero(solution > np.maximum(_LEAST, 4.8 * noise / matcher.norm[pool]))
+    pick = pick[np.argsort(-solution[pick])][:most]
+    if not len(pick):
+        return pool[:0], np.zeros(0)
+    sub = gram[np.ix_(pick, pick)]
+    sub[np.diag_indices_from(sub)] *= 1 + 1e-9  # a public set may hold an image twice
+    return pool[pick], np.linalg.solve(sub, (a[pick] @ z).astype(np.float64))
 
 
 def without_public(u: FloatArray, labels: FloatArray, matcher: Matcher) -> NDArray[np.float32]:

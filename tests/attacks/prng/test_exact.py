@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ihaudit.attacks.prng.demix import Demixed
-from ihaudit.attacks.prng.exact import EXPLAINED, SPEAKERS, _Solution, _System, _used, exact
+from ihaudit.attacks.prng.exact import EXPLAINED, SPEAKERS, _distinct, _Solution, _System, _used, exact
 from ihaudit.attacks.prng.public import Matcher, PublicFit
 from tests.attacks.prng.helpers import natural
 
@@ -113,3 +113,16 @@ def test_added_images_that_hardly_any_encoding_holds_are_dropped(made: Made) -> 
     out = _used(replace(extra, members=members), N)
     assert len(out.images) == N + 1
     assert (out.members[: SPEAKERS - 1, 0] == -1).all() and (out.members[SPEAKERS : 3 * SPEAKERS, 0] == N).all()
+
+
+def test_images_that_came_out_twice_are_one(made: Made) -> None:
+    s = made.solution()
+    twin = replace(
+        s, images=np.concatenate([s.images, s.images[:1] + np.float32(1e-3)]), classes=np.append(s.classes, 0)
+    )
+    members = s.members.copy()
+    rows, slots = np.nonzero(members == 0)
+    members[rows[::3], slots[::3]] = N
+    out = _distinct(replace(twin, members=members))
+    assert len(out.images) == N and np.array_equal(out.members, s.members)
+    np.testing.assert_array_equal(out.images, s.images)
