@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -82,10 +82,18 @@ class Job:
         """Where the checkpoint lies."""
         return self.checkpoint or self.out.with_suffix(".checkpoint.pt")
 
+    def command(self, arguments: Sequence[str]) -> str:
+        """The command line as others may repeat it: `$IHAUDIT_DATA` for the data folder, bare names for other paths."""
+        shown = [
+            "$IHAUDIT_DATA" if a in (str(self.data), f"{self.data}/") else Path(a).name if a.startswith("/") else a
+            for a in arguments
+        ]
+        return " ".join(["ihaudit", *shown])
+
     def facts(self, config: TrainConfig, record: Mapping[str, Any]) -> dict[str, Any]:
         """What every card says of a training: command, configuration, steps, seconds."""
         return {
-            "command": " ".join(["ihaudit", *sys.argv[1:]]),
+            "command": self.command(sys.argv[1:]),
             "training": asdict(config),
             "steps": record["steps"],
             "seconds": record["seconds"],

@@ -14,7 +14,7 @@ from ihaudit.errors import UsageError
 from ihaudit.nn.mixtures import MixtureConfig, Mixtures
 from ihaudit.nn.recolour import RecolourConfig
 from ihaudit.nn.sources import load_split
-from ihaudit.nn.training import TrainConfig, rate_at, train
+from ihaudit.nn.training import Job, TrainConfig, rate_at, train
 from ihaudit.nn.unmask import UnmaskTask
 from tests.data import DATA
 from tests.nn.test_recolour import SMALL, pool
@@ -111,3 +111,9 @@ def test_the_command_trains_measures_and_writes_a_card(tmp_path: Path, monkeypat
     assert result.exit_code == 0, result.output
     assert set(weights.card(out)["held_out"]) == {"cifar", "photographs"}
     assert isinstance(CliRunner().invoke(app, ["mask", "--data", str(tmp_path)]).exception, UsageError)
+
+
+def test_cards_name_no_folder_of_this_machine() -> None:
+    job = Job(Path("/x/data"), Path("/y/a.safetensors"))
+    given = ["train", "a", "--data", "/x/data", "--out", "/y/a.safetensors", "--steps", "7"]
+    assert job.command(given) == "ihaudit train a --data $IHAUDIT_DATA --out a.safetensors --steps 7"
