@@ -82,8 +82,11 @@ def rates(seeds: int) -> Table:
     return table
 
 
-def recoveries(repeats: int = 1) -> Table:
-    """Every row of the issue's bars, scored by the audit's own scorer; `repeats` releases per row."""
+def recoveries(data_seeds: list[int], blind: bool = False) -> Table:
+    """Every row of the issue's bars, scored by the audit's own scorer; one release per row and data seed.
+
+    `blind`: only without the public set.
+    """
     table = Table(
         *(
             "release",
@@ -99,10 +102,9 @@ def recoveries(repeats: int = 1) -> Table:
         *("SSIM, mean", "challenge, mean", "Max_SSIM, pinned", "Max_SSIM, challenge", "max_ssim as answered"),
     )
     cases = [("torch", None), ("torch", 12_345_678), ("numpy", None), ("numpy", 12_345_678)]
-    for (rng, rng_seed), repeat in product(cases, range(repeats)):
-        data_seed = 1 + repeat
+    for (rng, rng_seed), data_seed in product(cases, data_seeds):
         images, public, made = reference(data_seed, rng=rng, rng_seed=rng_seed)
-        for known in (None, public):
+        for known in (None,) if blind else (None, public):
             view = View(made.encodings, made.labels, made.image_range, public_set=known)
             with clock() as c:
                 out = Prng().run(view, Context(0))
@@ -190,7 +192,8 @@ def main() -> None:
     parser.add_argument("--only", choices=["rates", "recoveries", "null"])
     parser.add_argument("--releases", type=int, default=20, help="releases of the null control")
     parser.add_argument("--first", type=int, default=0, help="first release of the null control, to go on from")
-    parser.add_argument("--repeats", type=int, default=1, help="releases per row of the table of recoveries")
+    parser.add_argument("--data-seeds", type=int, nargs="+", default=[1], help="releases of the table of recoveries")
+    parser.add_argument("--blind", action="store_true", help="recoveries without the public set only")
     options = parser.parse_args()
     console = Console(width=240)
     console.print(f"{cores()} cores")
@@ -200,7 +203,7 @@ def main() -> None:
     if options.only != "recoveries":
         console.print(rates(options.seeds))
     if options.only != "rates":
-        console.print(recoveries(options.repeats))
+        console.print(recoveries(options.data_seeds, options.blind))
     if options.full:
         seed = 3_141_592_653
         _, _, made = reference(0, k=6, epochs=1, rng="numpy", rng_seed=seed)
