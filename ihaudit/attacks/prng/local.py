@@ -32,7 +32,7 @@ from ihaudit.release import FloatArray
 Floats = NDArray[np.float32]
 
 _FEWEST = 5  # encodings per image: with fewer not even the pairing is right
-_SMALLEST = 32  # pixels; mirrored into larger ones, smaller pictures are unlike those of the training (0.789 for 0.794)
+_MOST_PADDED = 1.35  # area over the picture's: what is mirrored into the rest is unlike photographs (48 pixels: a loss)
 _MOST_IMAGES, _MOST_COMPARED = 500, 20_000
 _ROUNDS = 3  # solutions, with variances estimated anew between them
 _LEAST_FIRST, _LEAST = 0.15, 0.1  # of an encoding's variance that recurring images cannot explain
@@ -201,11 +201,11 @@ def refine(
     each = int((result.members >= 0).sum()) / max(n, 1)
     if float(rest.mean()) < 0.02 or each < _FEWEST or n > _MOST_IMAGES or u.shape[3] not in (1, 3):
         return result
-    if min(u.shape[1:3]) < _SMALLEST:
-        return result
     try:
         net = load_scales()
     except NotApplicable:
+        return result
+    if int(np.prod(Frame(u.shape[1:], net.config.levels).side)) > _MOST_PADDED * u.shape[1] * u.shape[2]:
         return result
     middle, half = (span[0] + span[1]) / 2, (span[1] - span[0]) / 2
     c = np.column_stack([design(result.members, result.coefficients, n), rest])

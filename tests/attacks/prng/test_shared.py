@@ -125,5 +125,7 @@ def test_one_public_image_per_encoding_with_faint_ones_among_them() -> None:
     for j in range(2):
         np.add.at(c, (np.arange(e), members[:, j]), lam[:, j])
     before, _ = first(u.astype(np.float32), members, lam[:, :2], c)
+    # reweighting can fit a few encodings exactly, right or wrong
+    before.noise[:20] = 1e-6
     after = sharpen(before, u.astype(np.float32), c)
     assert error(after.images, private) < 1.1 * error(before.images, private)
