@@ -25,10 +25,11 @@ from ihaudit.attacks.prng._jit import cores
 from ihaudit.attacks.prng.conventions import NCHW, NHWC, PLAIN
 from ihaudit.attacks.prng.generators import KINDS
 from ihaudit.context import Context
+from ihaudit.nn.sources import load_split
 from ihaudit.release import Release, Truth
 from ihaudit.schemes.instahide import InstaHide, SecureDraws
 from ihaudit.scoring import score_attack
-from tests.data import load_images
+from tests.data import DATA, load_images
 
 
 class Clock:
@@ -46,10 +47,15 @@ def clock() -> Iterator[Clock]:
     c.wall, c.cpu = time.perf_counter() - wall, time.process_time() - cpu
 
 
-def reference(seed: int, **options: object) -> tuple[np.ndarray, np.ndarray, Release]:
-    """The reference benchmark: 100 private images of cifar10_eval, public images of imagenet_patches."""
+def reference(seed: int, held_out: bool = False, **options: object) -> tuple[np.ndarray, np.ndarray, Release]:
+    """The reference benchmark: 100 private images of cifar10_eval, public images of imagenet_patches.
+
+    `held_out`: only public images that no shipped network was trained on (10,017 of 14,312).
+    """
     images, labels = load_images("cifar10_eval")
     public, _ = load_images("imagenet_patches")
+    if held_out:
+        public = load_split(DATA).held_patches.astype(np.float32) / 255
     rng = np.random.default_rng(seed)
     pick = rng.choice(len(images), 100, replace=False)
     return images[pick], public, InstaHide(**options).encode(images[pick], labels[pick], public, rng)  # type: ignore[arg-type]
@@ -84,8 +90,11 @@ def rates(seeds: int) -> Table:
     return table
 
 
-def recoveries(repeats: int = 1) -> Table:
-    """Every row of the issue's bars, scored by the audit's own scorer; `repeats` releases per row."""
+def recoveries(data_seeds: list[int], blind: bool = False, held_out: bool = False) -> Table:
+    """Every row of the issue's bars, scored by the audit's own scorer; one release per row and data seed.
+
+    `blind`: only without the public set; `held_out`: see `reference`.
+    """
     table = Table(
         *(
             "release",
@@ -101,10 +110,9 @@ def recoveries(repeats: int = 1) -> Table:
         *("SSIM, mean", "challenge, mean", "Max_SSIM, pinned", "Max_SSIM, challenge", "max_ssim as answered"),
     )
     cases = [("torch", None), ("torch", 12_345_678), ("numpy", None), ("numpy", 12_345_678)]
-    for (rng, rng_seed), repeat in product(cases, range(repeats)):
-        data_seed = 1 + repeat
-        images, public, made = reference(data_seed, rng=rng, rng_seed=rng_seed)
-        for known in (None, public):
+    for (rng, rng_seed), data_seed in product(cases, data_seeds):
+        images, public, made = reference(data_seed, held_out, rng=rng, rng_seed=rng_seed)
+        for known in (None,) if blind else (None, public):
             view = View(made.encodings, made.labels, made.image_range, public_set=known)
             with clock() as c:
                 out = Prng().run(view, Context(0))
@@ -192,7 +200,9 @@ def main() -> None:
     parser.add_argument("--only", choices=["rates", "recoveries", "null"])
     parser.add_argument("--releases", type=int, default=20, help="releases of the null control")
     parser.add_argument("--first", type=int, default=0, help="first release of the null control, to go on from")
-    parser.add_argument("--repeats", type=int, default=1, help="releases per row of the table of recoveries")
+    parser.add_argument("--data-seeds", type=int, nargs="+", default=[1], help="releases of the table of recoveries")
+    parser.add_argument("--blind", action="store_true", help="recoveries without the public set only")
+    parser.add_argument("--held-out", action="store_true", help="recoveries: public images that no network was trained on")
     options = parser.parse_args()
     console = Console(width=240)
     console.print(f"{cores()} cores")
@@ -202,7 +212,7 @@ def main() -> None:
     if options.only != "recoveries":
         console.print(rates(options.seeds))
     if options.only != "rates":
-        console.print(recoveries(options.repeats))
+        console.print(recoveries(options.data_seeds, options.blind, options.held_out))
     if options.full:
         seed = 3_141_592_653
         _, _, made = reference(0, k=6, epochs=1, rng="numpy", rng_seed=seed)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ihaudit.attacks.base import View
 from ihaudit.attacks.prng.demix import Demixed, Whitener, demix
 from ihaudit.attacks.prng.exact import exact
+from ihaudit.attacks.prng.local import refine
 from ihaudit.attacks.prng.public import Matcher, fit_public, sign_by_public, without_public
 from ihaudit.attacks.prng.shared import sharpen
 from ihaudit.attacks.prng.stream import Unmasked
@@ -142,6 +143,10 @@ def images_from(unmasked: Unmasked, view: View, ctx: Context, matcher: Matcher |
         if (pairs := result.diagnostics.get("pairs_sharing_a_public_image")) is not None:
             variant, method = "generalised-least-squares", "Generalised least squares"
             extra = f", given that {pairs:,} pairs of encodings were seen to share a public image"
+        result = refine(result, u, labels, view.image_range, ctx.progress)
+        if (recurring := result.diagnostics.get("recurring_public_images")) is not None:
+            variant, method = "local-least-squares", "Least squares with weights from place to place"
+            extra = f", beside {recurring:,} public images seen to recur" if recurring else ""
     members = np.full((len(known), result.members.shape[1]), -1, np.int64)
     members[known] = result.members
     coefficients = np.zeros(members.shape, np.float32)

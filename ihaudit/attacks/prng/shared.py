@@ -23,6 +23,8 @@ from ihaudit.release import FloatArray
 
 _LEAST_CORRELATION = 0.1  # of two residuals; chance has a standard deviation of 1 / sqrt(values), 0.018 at 32x32x3
 _SMALLEST_EIGENVALUE = 0.1  # of the correlation matrix after shrinking: entries are estimates, not to be trusted fully
+_OUTLYING = 2.5  # times the usual residual for its rest: beyond that of any public images but a few
+_LEAST_REST = 0.02  # below it coefficients and pairing are not known well enough to trust an encoding more
 _MOST_ENCODINGS = 20_000  # the Gram matrix takes E^2 P operations: 80 s at this number
 _BLOCK = 1024
 
@@ -101,18 +103,23 @@ def _solve(matrix: csr_matrix, right: NDArray[np.float64], tolerance: float = 1e
     return x
 
 
-def levels(rest: NDArray[np.float64], noise: NDArray[np.float64]) -> NDArray[np.float64]:
+def levels(rest: NDArray[np.float64], noise: NDArray[np.float64], power: float = 0.85) -> NDArray[np.float64]:
     """Noise level of each encoding (E,), up to a common factor.
 
     The residual's own energy says more of how textured the public images are than of their weight, which the labels
-    tell: their sum leaves `rest` to the public images, and the level goes with it.  Where it does not (labels that are
-    not weighted), the residual's own level is taken.
+    tell: their sum leaves `rest` to the public images, and the level goes with a `power` of it.  Where it does not
+    (labels that are not weighted), the residual's own level is taken.  An encoding whose residual is several times what
+    its rest explains is one of which wrong images were assumed: its residual says how much to trust it.
     """
-    if float(rest.min()) <= 0.01 or float(rest.std()) < 0.02:
-        return noise
-    if float(np.corrcoef(np.log(rest), np.log(np.maximum(noise, 1e-9)))[0, 1]) < 0.2:
-        return noise
-    return rest**0.85
+    own = np.maximum(noise, 0.1 * float(np.median(noise)))  # a residual near zero is one that was fitted away
+    if float(np.quantile(rest, 0.05)) <= 0.01 or float(rest.std()) < 0.02:
+        return own
+    rest = np.maximum(rest, _LEAST_REST)
+    if float(np.corrcoef(np.log(rest), np.log(own))[0, 1]) < 0.2:
+        return own
+    expected: NDArray[np.float64] = rest**power
+    usual = float(np.median(own / expected))
+    return np.maximum(expected, own / (_OUTLYING * usual))
 
 
 def generalised_least_squares(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ihaudit.nn.confidence import Confidence
     from ihaudit.nn.recolour import Recolour
     from ihaudit.nn.restorer import Restorer
+    from ihaudit.nn.scales import Scales
 
 M = TypeVar("M", bound="nn.Module")
 
@@ -115,6 +116,13 @@ def load_restorer(path: Path | None = None, device: str = "cpu") -> Restorer:
     from ihaudit.nn.restorer import Restorer, RestorerConfig
 
     return load("restorer", lambda n: Restorer(RestorerConfig(**n)), path=path, device=device, what="restoration")
+
+
+def load_scales(path: Path | None = None, device: str = "cpu") -> Scales:
+    """How strong public images are, place by place; see `load`."""
+    from ihaudit.nn.scales import Scales, ScalesConfig
+
+    return load("scales", lambda n: Scales(ScalesConfig(**n)), path=path, device=device, what="the strength of images")
 
 
 def load_confidence(path: Path | None = None, device: str = "cpu") -> Confidence:

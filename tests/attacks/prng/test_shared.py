@@ -93,6 +93,39 @@ def test_solver_and_formula(columns: int) -> None:
 def test_levels_follow_the_labels_only_where_these_tell() -> None:
     rng = np.random.default_rng(3)
     rest, noise = rng.uniform(0.2, 0.7, 200), rng.uniform(0.1, 0.2, 200)
-    assert levels(rest, noise) is noise
-    assert levels(np.zeros(200), noise) is noise
-    np.testing.assert_allclose(levels(rest, rest * rng.uniform(0.9, 1.1, 200)), rest**0.85)
+    np.testing.assert_array_equal(levels(rest, noise), noise)
+    np.testing.assert_array_equal(levels(np.zeros(200), noise), noise)
+    told = rest * rng.uniform(0.9, 1.1, 200)
+    np.testing.assert_allclose(levels(rest, told), rest**0.85)
+    np.testing.assert_allclose(levels(rest, told, 1.0), rest)
+    # an encoding with the wrong images in it, and one whose residual was fitted away: neither is trusted
+    told[0], rest[1], told[1] = 10.0, 1e-4, 1e-9
+    found = levels(rest, told)
+    assert found[0] > 3 * rest[0] and found[1] >= 0.02**0.85
+    assert levels(np.zeros(200), told).min() > 0.03
+
+
+def test_one_public_image_per_encoding_with_faint_ones_among_them() -> None:
+    """Two private images and a single public one: some residuals are all but zero, and must not get all the weight."""
+    rng = np.random.default_rng(4)
+    n, e, pool = 12, 360, 250
+    private, public = 2 * natural(n, 4, 24) - 1, 2 * natural(pool, 5, 24) - 1
+    lam = np.abs(rng.standard_normal((e, 3)))
+    lam /= lam.sum(1, keepdims=True)
+    lam[:20, 2] = 1e-4
+    lam[:20] /= lam[:20].sum(1, keepdims=True)
+    members = np.stack([rng.permutation(np.tile(np.arange(n), e // n)) for _ in range(2)], 1)
+    c = np.zeros((e, n))
+    for j in range(2):
+        np.add.at(c, (np.arange(e), members[:, j]), lam[:, j])
+    u = np.tensordot(c, private, 1) + lam[:, 2, None, None, None] * public[rng.integers(0, pool, e)]
+    # the faint ones' coefficients are slightly off, as they are where both images are of one class
+    lam[:20, 0] += 0.03
+    c = np.zeros((e, n))
+    for j in range(2):
+        np.add.at(c, (np.arange(e), members[:, j]), lam[:, j])
+    before, _ = first(u.astype(np.float32), members, lam[:, :2], c)
+    # reweighting can fit a few encodings exactly, right or wrong
+    before.noise[:20] = 1e-6
+    after = sharpen(before, u.astype(np.float32), c)
+    assert error(after.images, private) < 1.1 * error(before.images, private)

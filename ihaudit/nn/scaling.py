@@ -1,0 +1,154 @@
+"""`ihaudit train scales`: mixtures of photographs, and how strong each of their coefficients is given the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ihaudit.nn.scales import KINDS, Scales, ScalesConfig, colours, context, pyramid
+from ihaudit.nn.sources import load_split
+from ihaudit.nn.training import Job, Stateful, TrainConfig, train
+from ihaudit.nn.weights import save
+
+DEFAULTS = TrainConfig(steps=1500, every=250, batch=128, rate=5e-3, cool_down=0.6, bf16=False)
+#: how many public images a mixture holds, and how often: k = 6 leaves four, and what recurs is taken out of them
+COUNTS, CHANCES = (1, 2, 3, 4, 5, 6, 8), (0.08, 0.16, 0.2, 0.26, 0.12, 0.1, 0.08)
+_CENTRE = 4000  # mixtures from which means and spreads of features are taken
+_GREY = 0.1  # of pictures, so that the networks have met some without colour
+_LEAST = 2e-3  # added to relative energies: what is flat is not trusted without bounds
+
+
+class Pool:
+    """Photographs uint8 (N, 32, 32, 3) to mix, less `mean` float32 (3, 32, 32) on [-1, 1]."""
+
+    def __init__(self, images: NDArray[np.uint8], mean: Tensor | None = None) -> None:
+        self.images = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
+        self.mean = self.images.float().mean(0) / 127.5 - 1 if mean is None else mean
+
+    def draw(self, rng: np.random.Generator, n: int, kind: str, grey: float = _GREY) -> list[Tensor]:
+        """The pyramid of `n` mixtures whose weights sum to one, of single images for the kind ``single``; a share of
+        `grey` without colour."""
+        x = torch.zeros(n, *self.images.shape[1:])
+        counts = rng.choice(COUNTS, n, p=CHANCES) if kind == "mixture" else np.ones(n, np.int64)
+        weight = np.abs(rng.standard_normal((n, int(counts.max()))))
+        weight *= np.arange(weight.shape[1])[None] < counts[:, None]
+        weight = (weight / weight.sum(1, keepdims=True)).astype(np.float32)
+        for j in range(weight.shape[1]):
+            rows = torch.from_numpy(np.flatnonzero(counts > j))
+            chosen = self.images[torch.from_numpy(rng.integers(0, len(self.images), len(rows)))].float() / 127.5 - 1
+            x[rows] += torch.from_numpy(weight[:, j])[rows, None, None, None] * (chosen - self.mean)
+        for flip, axis in ((0.5, 3), (0.2, 2)):
+            rows = torch.from_numpy(rng.random(n) < flip)
+            x[rows] = x[rows].flip(axis)
+        rows = torch.from_numpy(rng.random(n) < grey)
+        x[rows] = x[rows].mean(1, keepdim=True).expand(-1, 3, -1, -1)
+        return pyramid(torch.einsum("nchw,dc->ndhw", x, colours()), ScalesConfig().levels)
+
+
+def settle(net: Scales, pool: Pool, rng: np.random.Generator) -> None:
+    """Set population energies, and means and spreads of features, from mixtures of the pool."""
+    for kind in KINDS:
+        energies = [p**2 for p in pool.draw(rng, _CENTRE, kind)]
+        nets = [net.level(kind, k) for k in range(len(energies))]
+        for level, e in zip(nets, energies):
+            level.log_energy.copy_(e.mean((0, 3, 4)).reshape(-1).clamp_min(1e-9).log())
+        relative = net.relative(energies, kind)
+        for k, level in enumerate(nets):
+            x = context(relative, k)
+            x = x.reshape(len(x), -1, x.shape[-1])
+            level.mean.copy_(x.mean(1, keepdim=True))
+            level.spread.copy_(x.std(1, keepdim=True).clamp_min(1e-2))
+
+
+class ScalesTask:
+    """See `ihaudit.nn.training.Task`; the loss is the Gaussian negative log likelihood with the predicted variance."""
+
+    def __init__(self, training: Pool, held_out: Pool, seed: int) -> None:
+        self.training, self.seed = training, seed
+        self.network = ScalesConfig().as_dict()
+        self.extra: dict[str, Stateful] = {}
+        rng = np.random.default_rng([seed, 6])
+        self.held_out = {k: held_out.draw(rng, 1024, k) for k in KINDS}
+
+    def build(self) -> nn.Module:
+        """See `Task`."""
+        net = Scales()
+        settle(net, self.training, np.random.default_rng([self.seed, 5]))
+        return net
+
+    def draw(self, rng: np.random.Generator, config: TrainConfig) -> dict[str, list[Tensor]]:
+        """Pyramids by kind."""
+        return {k: [p.to(config.device) for p in self.training.draw(rng, config.batch, k)] for k in KINDS}
+
+    def loss(self, net: nn.Module, batch: dict[str, list[Tensor]], config: TrainConfig) -> Tensor:
+        """Mean over kinds, levels and bands."""
+        assert isinstance(net, Scales)
+        total = torch.zeros((), device=batch[KINDS[0]][0].device)
+        for kind, parts in batch.items():
+            relative = net.relative([p**2 for p in parts], kind)
+            for level, e in enumerate(relative):
+                log = net(relative, kind, level)
+                total = total + (log + (e + _LEAST) * (-log).exp()).mean()
+        return total / (len(batch) * (net.config.levels + 1))
+
+    @torch.no_grad()
+    def validate(self, net: nn.Module, config: TrainConfig) -> dict[str, float]:
+        """See `Task`."""
+        assert isinstance(net, Scales)
+        batch = {k: [p.to(config.device) for p in v] for k, v in self.held_out.items()}
+        worth = information(net, batch["mixture"], "mixture")
+        return {
+            "loss": float(self.loss(net, batch, config)),
+            "fine": worth["level 0, brightness"],
+            "coarse": worth[f"level {net.config.levels - 1}, brightness"],
+        }
+
+    def words(self, figures: Mapping[str, float]) -> str:
+        """See `Task`."""
+        fine, coarse = figures["fine"], figures["coarse"]
+        return f"information on brightness x{fine:.2f} at the finest level, x{coarse:.2f} at the coarsest"
+
+
+@torch.no_grad()
+def information(net: Scales, parts: list[Tensor], kind: str) -> dict[str, float]:
+    """Mean of 1 / variance over 1 / mean variance, by level: how many times more one sample tells, for brightness and
+    colour; variances rescaled to be right on average."""
+    out = {}
+    relative = net.relative([p**2 for p in parts], kind)
+    for level, e in enumerate(relative):
+        inverse = (-net(relative, kind, level)).exp()
+        for name, which in (("brightness", slice(2, 3)), ("colour", slice(0, 2))):
+            right, i = e[:, which], inverse[:, which]
+            out[f"level {level}, {name}"] = round(float(i.mean() / (right * i).mean() * right.mean()), 3)
+    return out
+
+
+def train_scales(job: Job) -> dict[str, Any]:
+    """Mix photographs, train on their pyramids, measure on photographs held out, write weights and card.
+
+    Raises:
+        ImageError: training images are missing.
+    """
+    config = job.start(DEFAULTS)
+    split = load_split(job.data)
+    training = Pool(np.concatenate([split.train_public, split.train_private]))
+    half = len(split.held_patches) // 2
+    task = ScalesTask(training, Pool(split.held_patches[:half], training.mean), config.seed)
+    net, record = train(task, config, job.checkpoint_path, job.log)
+    assert isinstance(net, Scales)
+    second = Pool(split.held_patches[half:], training.mean)
+    rng = np.random.default_rng([config.seed, 7])
+    facts = {
+        "trained_on": "mixtures of cifar10_train20k (first 10,000), cifar100_train5k and imagenet_patches (4,295 "
+        "patches, of photographs none of which is held out)",
+        "license_note": "weights trained on images whose terms are research use",
+        **job.facts(config, record),
+        "held_out": {k: information(net.cpu(), second.draw(rng, 2048, k, grey=0), k) for k in KINDS},
+    }
+    save(net, net.config.as_dict(), job.out, facts)
+    return facts
