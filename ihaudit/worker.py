@@ -26,6 +26,7 @@ from ihaudit.errors import IhauditError, NotApplicable, UsageError
 from ihaudit.registry import get, load, suggest
 from ihaudit.release import FloatArray, IntArray, Release
 from ihaudit.results import Cost
+from ihaudit.store import RemoteStore, serve
 
 
 @dataclass(eq=False)
@@ -113,7 +114,7 @@ def _serve(conn: Connection, niceness: int) -> None:
         try:
             if "oracle" in view.knows:
                 view = replace(view, encoder=_RemoteEncoder(conn))
-            output = configure(spec).run(view, replace(ctx, progress=progress))
+            output = configure(spec).run(view, replace(ctx, progress=progress, store=RemoteStore(conn)))
             reply = ("done", output)
         except NotApplicable as e:
             reply = ("not applicable", str(e))
@@ -187,7 +188,7 @@ class AttackWorker:
         """Run one attack.  Never raises for what the attack does; the reason is in the `AttackRun`."""
         conn = self._start()
         start = time.monotonic()
-        conn.send(("run", spec, replace(view, encoder=None), replace(ctx, progress=_quiet)))
+        conn.send(("run", spec, replace(view, encoder=None), replace(ctx, progress=_quiet, store=None)))
         while True:
             left = self.timeout_s - (time.monotonic() - start)
             spent = Cost(wall_s=time.monotonic() - start)
@@ -205,6 +206,8 @@ class AttackWorker:
                     progress(*payload)
             elif kind == "encode":
                 self._encode(conn, encoder, payload)
+            elif kind == "store":
+                conn.send(serve(ctx.store, payload))
             else:
                 value, cost = payload
                 if kind == "done":

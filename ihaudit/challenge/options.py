@@ -27,11 +27,14 @@ class ChallengeOptions:
     attacks: tuple[str, ...] | None = None
     profile: str = "quick"
     public_set: str | None = None
+    similar: str | None = None
     image_range: tuple[float, float] | None = None
     shape: Shape | None = None
     seed: int = 0
     device: str = "auto"
     attack_timeout_s: float = 7200.0
+    train: bool = False
+    train_steps: int = 800
     formats: tuple[str, ...] = ("html", "pdf")
     samples: bool = True
     overwrite: bool = False
