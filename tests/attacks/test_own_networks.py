@@ -190,6 +190,21 @@ def test_what_cannot_be_trained_is_one_sentence_that_names_the_remedy(view, mess
     assert str(e.value).count(". ") == 0
 
 
+@pytest.mark.parametrize(("channels", "image_range"), [(4, (-1.0, 1.0)), (1, (0.0, 1.0))])
+def test_other_channels_and_ranges_work_too(channels: int, image_range: tuple[float, float]) -> None:
+    rng = np.random.default_rng(0)
+    known = np.clip(photographs(FEWEST, seed=1, size=16)[0][..., :1] + rng.normal(size=channels) / 9, 0, 1)
+    low, high = image_range
+    x = low + (high - low) * known[rng.integers(0, 20, (40, 3))].mean(1)
+    x *= rng.integers(0, 2, x.shape) * 2 - 1
+    labels = np.full((40, 2), 0.3, np.float32)
+    view = View(x.astype(np.float32), labels, image_range, similar=known.astype(np.float32))
+    out = Carlini().run(view, context(train_steps=1))
+    assert out.images.shape[1:] == (16, 16, channels) and np.isfinite(out.images).all()
+    source = training(out.stages).diagnostics["public_from"]
+    assert source == ("the similar images themselves" if channels == 4 else "embedded photographs, resized")
+
+
 def test_without_train_the_reason_names_it() -> None:
     with pytest.raises(NotApplicable, match=r"32 x 32 x 3 encodings, these are 16 x 16 x 1; .*--train"):
         Carlini().run(release(), Context(seed=3))

@@ -66,10 +66,10 @@ def own_images(view: View, shape: tuple[int, int, int], seed: int) -> OwnImages:
         )
     similar = at_shape(view.similar, shape)
     labels = np.zeros(len(similar), np.int64) if view.similar_labels is None else view.similar_labels.astype(np.int64)
-    known = view.public_set is not None and len(view.public_set) > 0
-    public = at_shape(view.public_set if known and view.public_set is not None else _embedded(), shape)
+    public, public_from = _public(view, similar, shape)
     rng = np.random.default_rng([seed, 41])
-    rows, others = _split(len(similar), rng), _split(len(public), rng)
+    rows = _split(len(similar), rng)
+    others = rows if public is similar else _split(len(public), rng)
     if len(public) < FEWEST_PUBLIC:
         others = [np.arange(len(public))] * 3
     pools = [Pool(similar[i], merged(labels[i], OF_CLASS), public[j]) for i, j in zip(rows, others, strict=True)]
@@ -81,7 +81,7 @@ def own_images(view: View, shape: tuple[int, int, int], seed: int) -> OwnImages:
         sources={
             "similar_images": len(similar),
             "held_out_images": len(measure.similar),
-            "public_from": "the public set" if known else "embedded photographs, resized",
+            "public_from": public_from,
         },
         digests={"similar": _digest(similar, labels), "public": _digest(public)},
     )
@@ -132,10 +132,15 @@ def _split(n: int, rng: np.random.Generator) -> list[Ints]:
     return [np.sort(part) for part in np.split(order, cut)]
 
 
-def _embedded() -> NDArray[np.floating]:
+def _public(view: View, similar: Uints, shape: tuple[int, int, int]) -> tuple[Uints, str]:
+    """Public images uint8 (M, H, W, C), and where they come from."""
     from ihaudit.images.embedded import embedded
 
-    return embedded("public").images
+    if view.public_set is not None and len(view.public_set):
+        return at_shape(view.public_set, shape), "the public set"
+    if shape[0] not in (1, 3):
+        return similar, "the similar images themselves"
+    return at_shape(embedded("public").images, shape), "embedded photographs, resized"
 
 
 def _digest(*arrays: NDArray[Any]) -> str:

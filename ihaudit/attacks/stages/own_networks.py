@@ -92,6 +92,8 @@ def releases_like(slots: Slots, share: np.ndarray, image_range: tuple[float, flo
         moved=0.1,
         unknown=0.0 if slots.informative else 1.0,
         same_class=same,
+        # without classes every encoding is compared with every other
+        any_class=1.0 if slots.classes == 1 else 0.25,
     )
 
 
@@ -139,11 +141,13 @@ def _kept_for(state: State, ctx: Context, folder: Path) -> dict[str, Any]:
     steps, seed = _asked(ctx)
     facts = {}
     for part in PARTS:
-        card = _fetch(ctx, folder, part, None)
-        made = card["made_for"] if card is not None else {}
-        if card is None or (made["shape"], made["steps"], made["seed"]) != (list(state.shape), steps, seed):
+        card = _fetch(ctx, folder, part, None) or {}
+        made = card.get("made_for", {})
+        if [made.get(name) for name in ("shape", "steps", "seed")] != [list(state.shape), steps, seed]:
             raise NotApplicable(f"no networks were trained for {h} x {w} x {c} encodings")
         facts[part] = card
+    if facts["membership"].get("encoder") != facts["similarity"]["sha256"]:
+        raise NotApplicable(f"the networks kept for {h} x {w} x {c} encodings do not belong together")
     return _diagnostics(facts, list(PARTS), {})
 
 
