@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ihaudit.errors import UsageError
 from ihaudit.nn import weights
 from ihaudit.nn.losses import sign_share
 from ihaudit.nn.mixtures import Batch, MixtureConfig, Mixtures
@@ -206,7 +207,14 @@ class Retraining:
             message = f"training the {part} network, step {step} of {config.steps}"
             self.report(message, before + COST[part] * step / config.steps)
 
-        return train(task, config, None, lambda line: None, report)
+        try:
+            return train(task, config, None, lambda line: None, report)
+        except UsageError:
+            c, h, w = self.recipe.shape
+            raise UsageError(
+                f"training the {part} network for {h} x {w} x {c} encodings diverged; try another --seed, or "
+                "similarity=squares and assignment=likelihood"
+            ) from None
 
     def _facts(self, config: TrainConfig, record: dict[str, Any], begun: bool, more: dict[str, Any]) -> dict[str, Any]:
         return {

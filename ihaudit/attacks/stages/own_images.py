@@ -1,7 +1,7 @@
 """What an adversary may train on: images like the private ones, and public ones, at the shape of a release.
 
-None of them is private: they are the `similar` images of a view (knowledge `distribution`) and its public set, or the
-embedded photographs where no public set is known.
+None of them is private: they are the `similar` images of a view (knowledge `distribution`) and its public set; where
+none is known, the embedded photographs, or for channels that these do not have the similar images once more.
 """
 
 from __future__ import annotations
