@@ -43,7 +43,7 @@ from ihaudit.results import (
     read_results,
     write_results,
 )
-from ihaudit.sandbox import Limits, SchemeProcess
+from ihaudit.sandbox import Limits, Replays, SchemeProcess
 from ihaudit.scheme import Claim, Knowledge
 from ihaudit.scoring import gallery_arrays
 from ihaudit.store import NETWORKS, FolderStore, training_options
@@ -113,8 +113,11 @@ def run_audit(options: AuditOptions, reporter: Reporter) -> tuple[Path, Results]
         items = plan_items(options, profile, adversary, claims)
         if note := training_note(options.train, items):
             reporter.note(note)
-        audit = _Audit(options, profile, device, data, scheme, claims, adversary, items, folder, reporter, started)
-        return folder, audit.run()
+        with Replays(source, sets, scheme.card, n_public=len(public), limits=limits, hidden=_hidden(folder)) as replays:
+            audit = _Audit(
+                options, profile, device, data, scheme, replays, claims, adversary, items, folder, reporter, started
+            )
+            return folder, audit.run()
 
 
 def _hidden(folder: Path) -> list[Path]:
@@ -133,6 +136,7 @@ class _Audit:
         device: str,
         data: Data,
         scheme: SchemeProcess,
+        replays: Replays,
         claims: list[Claim],
         adversary: frozenset[Knowledge],
         items: list[Item],
@@ -142,6 +146,7 @@ class _Audit:
     ) -> None:
         self.options, self.profile, self.device, self.data = options, profile, device, data
         self.scheme, self.claims, self.adversary, self.items = scheme, claims, adversary, items
+        self.replays = replays
         self.folder, self.reporter, self.started = folder, reporter, started
         self.checkpoints = Checkpoints(folder)
         self.total = 3 + len([i for i in items if not i.reason])
@@ -157,7 +162,7 @@ class _Audit:
         release, truth = self._encode()
         with AttackWorker(self.options.attack_timeout_s) as worker:
             self._worker = worker
-            findings = release_checks(release, truth)
+            findings = self._checks(release, truth)
             findings += self._baselines(release, truth)
             for item in self.items:
                 findings += self._item(item, release, truth)
@@ -208,6 +213,14 @@ class _Audit:
         truth = Truth(private.images, private.labels, release.provenance, private.groups)
         return release.public_part(), truth
 
+    def _checks(self, release: Release, truth: Truth) -> list[Finding]:
+        findings = self.checkpoints.load_findings("checks")
+        if findings is None:
+            seed = derive_seed(self.options.seed, "release again")
+            findings = release_checks(release, truth, lambda: self.scheme.encode(truth.images, truth.labels, seed=seed))
+            self.checkpoints.save_findings("checks", findings)
+        return findings
+
     # -- attacks, games, controls -------------------------------------------------------------------------------
 
     def _context(self, *names: object) -> Context:
@@ -238,7 +251,8 @@ class _Audit:
     def _attack(self, item: Item, release: Release, truth: Truth) -> list[Finding]:
         view = make_view(release, item.knows, self.data, self.scheme.card)
         encoder = self.scheme if Knowledge.ORACLE in item.knows else None
-        run = self._worker.run(item.spec, view, self._context("attack", item.spec), encoder, self.reporter.update)
+        ctx = self._context("attack", item.spec)
+        run = self._worker.run(item.spec, view, ctx, encoder, self.reporter.update, self.replays)
         return [self._score(item, run, release, truth)]
 
     def _score(self, item: Item, run: AttackRun, release: Release, truth: Truth) -> Finding:

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
+
+from ihaudit.errors import SchemeError
 from ihaudit.release import Release, Truth
 from ihaudit.results import Finding
 from ihaudit.sandbox import leaks
 
 
-def release_checks(release: Release, truth: Truth) -> list[Finding]:
-    """Findings of kind ``check`` about the release as a whole."""
+def release_checks(release: Release, truth: Truth, again: Callable[[], Release] | None = None) -> list[Finding]:
+    """Findings of kind ``check`` about the release as a whole.
+
+    `again` encodes the same images with other randomness; called where the scheme states its masks, which must differ.
+    """
     findings = [plain_copies(release, truth)]
     if truth.provenance is not None and truth.provenance.masks is not None:
         from ihaudit.attacks.prng.whitebox import whitebox
 
-        findings.append(whitebox(truth.provenance.masks, release.encodings))
+        runs = []
+        with contextlib.suppress(SchemeError):  # a scheme that cannot encode twice is found out by the games
+            other = again().provenance if again is not None else None
+            runs = [other.masks] if other is not None and other.masks is not None else []
+        findings.append(whitebox(truth.provenance.masks, release.encodings, runs))
     return findings
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ihaudit.attacks.base import View
 from ihaudit.release import Release
+from ihaudit.replayer import is_seed
 from ihaudit.scheme import Knowledge
 
 if TYPE_CHECKING:
@@ -26,5 +27,10 @@ def make_view(release: Release, knows: frozenset[Knowledge], data: Data, card: A
         similar=similar.images if similar else None,
         similar_labels=similar.labels if similar else None,
         public_set=data.public.images if Knowledge.PUBLIC_SET in knows else None,
-        code={"name": card.name, "parameters": card.parameters} if Knowledge.CODE in knows else None,
+        code=described(card) if Knowledge.CODE in knows else None,
     )
+
+
+def described(card: Any) -> dict[str, Any]:
+    """What is public of a scheme by Kerckhoffs: the code and its parameters, but not its randomness."""
+    return {"name": card.name, "parameters": {k: v for k, v in card.parameters.items() if not is_seed(k)}}

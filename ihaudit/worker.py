@@ -15,7 +15,7 @@ import signal
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any
@@ -25,6 +25,7 @@ from ihaudit.context import Context, Progress
 from ihaudit.errors import IhauditError, NotApplicable, UsageError
 from ihaudit.registry import get, load, suggest
 from ihaudit.release import FloatArray, IntArray, Release
+from ihaudit.replayer import Entry, Replayed, Replayer
 from ihaudit.results import Cost
 from ihaudit.store import RemoteStore, serve
 
@@ -55,6 +56,26 @@ class _RemoteEncoder:
         if kind == "error":
             raise NotApplicable(f"the scheme could not encode chosen images: {payload}")
         return payload
+
+
+class _RemoteReplayer:
+    """Running the scheme's code again from inside the worker: the sandbox stays with the auditor."""
+
+    def __init__(self, conn: Connection) -> None:
+        self._conn = conn
+
+    def _ask(self, *message: Any) -> Any:
+        self._conn.send(message)
+        kind, payload = self._conn.recv()
+        if kind == "error":
+            raise NotApplicable(payload)
+        return payload
+
+    def entries(self) -> list[Entry]:
+        return self._ask("entries", None)
+
+    def replay(self, entry: Entry, values: Sequence[int], **how: Any) -> Replayed:
+        return self._ask("replay", (entry, list(values), how))
 
 
 def configure(spec: str) -> Any:
@@ -89,7 +110,7 @@ def peak_memory_mb() -> float:
 
 
 def _serve(conn: Connection, niceness: int) -> None:
-    """The worker's loop: one ("run", spec, view, ctx) at a time until the pipe closes."""
+    """The worker's loop: one ("run", spec, view, ctx, replays) at a time until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the auditor's to handle; it then ends this process
     os.chdir(tempfile.gettempdir())
     if niceness:
@@ -99,7 +120,7 @@ def _serve(conn: Connection, niceness: int) -> None:
             message = conn.recv()
         except (EOFError, OSError):
             return
-        _, spec, view, ctx = message
+        _, spec, view, ctx, replays = message
         last = [0.0]
 
         def progress(text: str, fraction: float | None = None, last: list[float] = last) -> None:
@@ -114,6 +135,8 @@ def _serve(conn: Connection, niceness: int) -> None:
         try:
             if "oracle" in view.knows:
                 view = replace(view, encoder=_RemoteEncoder(conn))
+            if replays:
+                view = replace(view, replayer=_RemoteReplayer(conn))
             output = configure(spec).run(view, replace(ctx, progress=progress, store=RemoteStore(conn)))
             reply = ("done", output)
         except NotApplicable as e:
@@ -184,11 +207,18 @@ class AttackWorker:
         ctx: Context,
         encoder: Encoder | None = None,
         progress: Callable[[str, float | None], None] | Progress | None = None,
+        replayer: Replayer | None = None,
     ) -> AttackRun:
-        """Run one attack.  Never raises for what the attack does; the reason is in the `AttackRun`."""
+        """Run one attack.  Never raises for what the attack does; the reason is in the `AttackRun`.
+
+        The worker gets `replayer` only where the view's adversary has the code.
+        """
         conn = self._start()
         start = time.monotonic()
-        conn.send(("run", spec, replace(view, encoder=None), replace(ctx, progress=_quiet, store=None)))
+        if "code" not in view.knows:
+            replayer = None
+        bare = replace(view, encoder=None, replayer=None)
+        conn.send(("run", spec, bare, replace(ctx, progress=_quiet, store=None), replayer is not None))
         while True:
             left = self.timeout_s - (time.monotonic() - start)
             spent = Cost(wall_s=time.monotonic() - start)
@@ -208,6 +238,8 @@ class AttackWorker:
                 self._encode(conn, encoder, payload)
             elif kind == "store":
                 conn.send(serve(ctx.store, payload))
+            elif kind in ("entries", "replay"):
+                self._replay(conn, replayer, payload)
             else:
                 value, cost = payload
                 if kind == "done":
@@ -228,6 +260,20 @@ class AttackWorker:
             return
         try:
             conn.send(("ok", encoder.encode_many(calls)))
+        except IhauditError as e:
+            conn.send(("error", str(e)))
+
+    @staticmethod
+    def _replay(conn: Connection, replayer: Replayer | None, payload: Any) -> None:
+        if replayer is None:
+            conn.send(("error", "the adversary does not have the code"))
+            return
+        try:
+            if payload is None:
+                conn.send(("ok", replayer.entries()))
+            else:
+                entry, values, how = payload
+                conn.send(("ok", replayer.replay(entry, values, **how)))
         except IhauditError as e:
             conn.send(("error", str(e)))
 

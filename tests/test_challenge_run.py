@@ -384,7 +384,7 @@ def test_similar_images_and_training_reach_the_attack(
     seen: list[tuple[View, Context]] = []
 
     class Worker(AttackWorker):
-        def run(self, spec, view, ctx, encoder=None, progress=None):
+        def run(self, spec, view, ctx, encoder=None, progress=None, replayer=None):
             seen.append((view, ctx))
             return AttackRun(None, Cost(), not_applicable="it is a test")
 
@@ -410,3 +410,59 @@ def test_help_teaches(monkeypatch: pytest.MonkeyPatch) -> None:
     text = CliRunner().invoke(app, ["challenge", "--help"]).output
     for word in ("decryption.npy", "--n-private", "--public-set", "Exit codes", "no truth to compare with"):
         assert word in text
+
+
+# -- with the scheme's code ---------------------------------------------------------------------------------------
+
+KEYED = '''
+import numpy as np
+from ihaudit import Release, Scheme
+
+
+class Keyed(Scheme):
+    """Private images in one secret order, one public image each, signs flipped."""
+
+    def encode(self, images, labels, public, rng):
+        order, other = rng.permutation(len(images)), rng.integers(len(public), size=len(images))
+        mixed = 0.7 * (2 * images[order] - 1) + 0.3 * (2 * public[other] - 1)
+        mask = rng.choice(np.array([-1, 1], np.int8), mixed.shape)
+        released = np.zeros((len(images), 2), np.float32)
+        released[np.arange(len(images)), labels[order]] = 0.7
+        return Release(mixed * mask, released, image_range=(-1, 1))
+'''
+
+
+@pytest.mark.slow
+def test_a_guessable_seed_is_found_by_running_the_code(tmp_path: Path) -> None:
+    (tmp_path / "keyed.py").write_text(KEYED)
+    space: dict = {}
+    exec(KEYED, space)
+    images, public = photographs(12, seed=1)[0], photographs(30, seed=2)[0]
+    made = space["Keyed"]().encode(images, np.arange(12) % 2, public, np.random.default_rng(1337))
+    np.save(tmp_path / "encryption.npy", made.encodings)
+    np.save(tmp_path / "label.npy", made.labels)
+    files = [str(tmp_path / "encryption.npy"), str(tmp_path / "label.npy"), "--out", str(tmp_path / "out")]
+    common = [*files, "--attack", "prng:seedless=no", "--format", "html", "-q", "--overwrite"]
+    code = ["--scheme", str(tmp_path / "keyed.py")]
+    result = CliRunner().invoke(app, ["challenge", *common, *code, "--n-public", "30"])
+    assert result.exit_code == 0, result.output
+    finding = read_results(tmp_path / "out").finding("prng:seedless=no")
+    assert finding is not None and finding.status == "broken"
+    assert "seed 1337" in finding.sentence and "12 of 12 encodings are unmasked" in finding.sentence
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "seed 1337" in page and "the scheme itself, replayed" in page
+    # a seed that nobody would choose
+    made = space["Keyed"]().encode(images, np.arange(12) % 2, public, np.random.default_rng(55_555_555))
+    np.save(tmp_path / "encryption.npy", made.encodings)
+    result = CliRunner().invoke(app, ["challenge", *common, *code, "--n-public", "30"])
+    assert result.exit_code == 3, result.output
+    finding = read_results(tmp_path / "out").finding("prng:seedless=no")
+    assert finding is not None and finding.status == "no break found"
+    for wrong, message in (
+        (["--n-public", "30"], "name it too, with --scheme"),
+        (["--scheme", "nowhere.py"], "no scheme file nowhere.py"),
+        ([*code, "--set", "k=3"], "no parameter 'k'"),
+    ):
+        result = CliRunner().invoke(app, ["challenge", *common, *wrong])
+        assert result.exit_code == 2 or isinstance(result.exception, (UsageError, SystemExit)), result.output
+        assert message in f"{result.output}{result.exception}"

@@ -16,6 +16,7 @@ from ihaudit.context import Context
 from ihaudit.errors import NotApplicable, UsageError
 from ihaudit.registry import load, register, suggest
 from ihaudit.release import FloatArray, IntArray, Release
+from ihaudit.replayer import Replayer
 from ihaudit.results import StageRecord
 from ihaudit.scheme import Knowledge
 
@@ -56,8 +57,9 @@ class View:
         similar: float32 (S, H, W, C) in [0, 1], images like the private ones, none of them private (`distribution`).
         similar_labels: int64 (S,) or None.
         public_set: float32 (M, H, W, C) in [0, 1], the very public images (`public_set`).
-        code: {"name", "source", "parameters"} of the scheme (`code`).
+        code: {"name", "parameters"} of the scheme, without parameters called like a seed (`code`).
         encoder: chosen-plaintext access with fresh randomness (`oracle`).
+        replayer: runs the scheme's code again under seeds of one's choice (`code`).
         hints: facts that a challenge states publicly (e.g. {"n_private": 100}); usually empty.
     """
 
@@ -71,6 +73,7 @@ class View:
     public_set: FloatArray | None = None
     code: Mapping[str, Any] | None = None
     encoder: Encoder | None = None
+    replayer: Replayer | None = None
     hints: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -18,7 +18,7 @@ from ihaudit.scheme import Knowledge
 #: assignments that compare encodings with reconstructions, so recovery comes first and is repeated after them
 NEED_IMAGES = frozenset({"likelihood", "linear"})
 #: ways of recovery that use the signs of a release without masks; the others expect moduli
-TAKE_SIGNS = frozenset({"gradient", "least-squares", "least-squares-eq1", "mean"})
+TAKE_SIGNS = frozenset({"gradient", "gradient-spectral", "least-squares", "least-squares-eq1", "mean"})
 #: pairs of encodings that are handed to the scorer with their similarity
 PAIRS = 40_000
 

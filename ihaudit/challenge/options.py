@@ -28,6 +28,10 @@ class ChallengeOptions:
     profile: str = "quick"
     public_set: str | None = None
     similar: str | None = None
+    scheme: str | None = None
+    sets: tuple[str, ...] = ()
+    n_public: int | None = None
+    scheme_timeout_s: float = 300.0
     image_range: tuple[float, float] | None = None
     shape: Shape | None = None
     seed: int = 0

@@ -60,6 +60,7 @@ def challenge_results(
     knows |= {Knowledge.LABELS} if release.labels is not None else set()
     knows |= {Knowledge.PUBLIC_SET} if public is not None else set()
     knows |= {Knowledge.DISTRIBUTION} if similar is not None else set()
+    knows |= {Knowledge.CODE, Knowledge.ORACLE} if options.scheme is not None else set()
     name = options.encryption.parent.absolute().name or options.encryption.stem
     return Results(
         name=name,
@@ -70,6 +71,9 @@ def challenge_results(
             "answer_by": by,
             "n_private": options.n_private,
             "private_per_encoding": options.private_per_encoding,
+            "scheme": options.scheme,
+            "sets": list(options.sets),
+            "n_public": options.n_public,
             "attacks": options.attacks,
             "training_steps": options.train_steps if options.train else None,
             "layout": read.layout.name,

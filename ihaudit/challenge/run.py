@@ -12,6 +12,7 @@ from ihaudit import environment, registry
 from ihaudit.attacks.base import View
 from ihaudit.audit import AuditOptions
 from ihaudit.challenge.answer import Answer
+from ihaudit.challenge.code import Code, opened
 from ihaudit.challenge.findings import challenge_finding
 from ihaudit.challenge.options import FILES, ChallengeOptions, Outcome
 from ihaudit.challenge.output import challenge_results, write
@@ -27,6 +28,7 @@ from ihaudit.report import pdf
 from ihaudit.results import Cost, Finding
 from ihaudit.scheme import Knowledge, implied
 from ihaudit.store import NETWORKS, FolderStore, training_options
+from ihaudit.view import described
 from ihaudit.worker import AttackWorker
 
 
@@ -48,21 +50,23 @@ def run_challenge(options: ChallengeOptions, reporter: Reporter) -> Outcome:
     read = read_release(options.encryption, options.label, options.shape, options.image_range)
     public, similar = (_images(options, read, role) for role in ("public", "similar"))
     hints = _hints(options, read)
-    items = _items(options, profile, read, public, similar)
     shape = " x ".join(map(str, read.layout.shape))
     reporter.done(f"{len(read.release.encodings):,} encodings of {shape}, {read.dtype}, as {read.layout.name}")
-    for note in filter(None, [*read.notes, training_note(options.train, items)]):
+    for note in read.notes:
         reporter.note(note)
     findings: list[Finding] = []
     answers: dict[str, Answer] = {}
-    to_run = [i for i in items if not i.reason]
-    with AttackWorker(options.attack_timeout_s) as worker:
+    with AttackWorker(options.attack_timeout_s) as worker, opened(options, read, public, folder) as code:
+        items = _items(options, profile, read, public, similar, code)
+        if note := training_note(options.train, items):
+            reporter.note(note)
+        to_run = [i for i in items if not i.reason]
         for item in items:
             if item.reason:
                 findings.append(item.not_run())
                 continue
             reporter.stage(f"attack {item.spec}", 1 + to_run.index(item), len(to_run) + 1)
-            view = _view(read, item.knows, public, similar, hints)
+            view = _view(read, item.knows, public, similar, hints, code)
             seed = derive_seed(options.seed, "attack", item.spec)
             ctx = Context(
                 seed=seed,
@@ -72,7 +76,8 @@ def run_challenge(options: ChallengeOptions, reporter: Reporter) -> Outcome:
                 options=training_options(options),
                 store=FolderStore(folder / NETWORKS),
             )
-            run = worker.run(item.spec, view, ctx, None, reporter.update)
+            encoder, replays = (code.scheme, code.replays) if code is not None else (None, None)
+            run = worker.run(item.spec, view, ctx, encoder, reporter.update, replays)
             finding, answer = challenge_finding(item, run, read)
             findings.append(finding)
             if answer is not None:
@@ -137,16 +142,28 @@ def _hints(options: ChallengeOptions, read: ReadRelease) -> dict[str, Any]:
 
 
 def _items(
-    options: ChallengeOptions, profile: Profile, read: ReadRelease, public: ImageSet | None, similar: ImageSet | None
+    options: ChallengeOptions,
+    profile: Profile,
+    read: ReadRelease,
+    public: ImageSet | None,
+    similar: ImageSet | None,
+    code: Code | None,
 ) -> list[Item]:
     """Attacks as `ihaudit run` plans them, for an adversary who has these files."""
     has = [Knowledge.ENCODINGS]
     has += [Knowledge.LABELS] if read.release.labels is not None else []
     has += [Knowledge.PUBLIC_SET] if public is not None else []
     has += [Knowledge.DISTRIBUTION] if similar is not None else []
+    has += [Knowledge.CODE] if code is not None else []
     plain = AuditOptions(scheme="", attacks=options.attacks, games=("none",), profile=options.profile)
     items = [i for i in plan_items(plain, profile, implied(has), []) if i.kind == "attack"]
-    lacks = {"labels": "label.npy", "public set": "--public-set", "distribution": "--similar"}
+    lacks = {
+        "labels": "label.npy",
+        "public set": "--public-set",
+        "distribution": "--similar",
+        "code": "--scheme",
+        "oracle": "--scheme",
+    }
     out = []
     for item in items:
         if item.reason.startswith("the claim's adversary lacks"):
@@ -163,6 +180,7 @@ def _view(
     public: ImageSet | None,
     similar: ImageSet | None,
     hints: dict[str, Any],
+    code: Code | None,
 ) -> View:
     release = read.release
     known = similar if Knowledge.DISTRIBUTION in knows else None
@@ -174,5 +192,6 @@ def _view(
         similar=known.images if known is not None else None,
         similar_labels=known.labels if known is not None else None,
         public_set=public.images if public is not None and Knowledge.PUBLIC_SET in knows else None,
+        code=described(code.card) if code is not None and Knowledge.CODE in knows else None,
         hints=hints,
     )

@@ -66,6 +66,36 @@ def command(
             show_default=False,
         ),
     ] = None,
+    scheme: Annotated[
+        str | None,
+        typer.Option(
+            help="The scheme's code, where it is known (Kerckhoffs): a scheme file, FILE.py:ClassName, or a reference "
+            "scheme's name. It is run again, confined, to see whether a seed that people choose gives these masks.",
+            envvar="IHAUDIT_SCHEME",
+            rich_help_panel=WHAT,
+            show_default=False,
+        ),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="A parameter that --scheme was run with; repeatable.",
+            envvar="IHAUDIT_SET",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
+    n_public: Annotated[
+        int | None,
+        typer.Option(
+            "--n-public",
+            min=0,
+            help="How many public images --scheme drew from, where they themselves are not known.",
+            rich_help_panel=WHAT,
+            show_default=False,
+        ),
+    ] = None,
     image_range: Annotated[
         tuple[float, float] | None,
         typer.Option(
@@ -184,6 +214,8 @@ def command(
 
       ihaudit challenge encryption.npy --private-per-encoding 2 --attack phase
 
+      ihaudit challenge encryption.npy label.npy --scheme scheme.py --set epochs=50 --n-public 5000 --attack prng
+
       ihaudit challenge encryption.npy label.npy --public-set public.npz --out answer && ihaudit score
       answer/decryption.npy --private truth/private.npy --pairs truth/pairs.npy
     """
@@ -202,6 +234,9 @@ def command(
         profile=profile,
         public_set=public_set,
         similar=similar,
+        scheme=scheme,
+        sets=tuple(set_ or ()),
+        n_public=n_public,
         image_range=image_range,
         shape=shape,
         seed=seed,

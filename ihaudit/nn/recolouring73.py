@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ihaudit.attacks.carlini import Carlini
 
 #: ways of recovery that weights are fitted for
-RECOVERIES = ("gradient", "gradient-zero", "em")
+RECOVERIES = ("gradient", "gradient-spectral", "gradient-zero", "em")
 #: private images of a release, epochs T, and images per mixture k of each release that is attacked to fit on
 PRIVATE, EPOCHS, MIXED = 60, 50, (6, 4)
 #: random starts, of which the best fit is kept: ten hidden units can die

@@ -2,7 +2,7 @@
 
 `SchemeProcess` is the auditor's side, `worker` the scheme's, `guard` what stands between them, `confine` what the
 kernel enforces, `wire` the messages, `validate` the checks of what comes back, `leaks` the search for private images
-in it.
+in it, `twin` (with `replay` and `taps` on the scheme's side) runs its code again under other seeds.
 """
 
 from __future__ import annotations
@@ -12,5 +12,6 @@ from ihaudit.sandbox.leaks import leaks
 from ihaudit.sandbox.limits import Limits
 from ihaudit.sandbox.probe import capabilities
 from ihaudit.sandbox.process import SchemeProcess
+from ihaudit.sandbox.twin import Replays
 
-__all__ = ["Card", "Limits", "SchemeProcess", "capabilities", "leaks"]
+__all__ = ["Card", "Limits", "Replays", "SchemeProcess", "capabilities", "leaks"]

@@ -154,10 +154,7 @@ class SchemeProcess:
             "file_mb": limits.file_mb, "processes": _own_processes() + limits.processes + 64, "path": _search_path(),
             **self._confine,
         }  # fmt: skip
-        hello: dict[str, Any] = {
-            "path": str(self._source.path), "text": self._source.text, "class_name": self._source.class_name,
-            "parameters": self._parameters, "memory_mb": limits.memory_mb,
-        }  # fmt: skip
+        hello = self._hello()
         deadline = time.monotonic() + limits.time_s + 10  # the interpreter and numpy start on our time
         try:
             self._control.sendall(json.dumps(config).encode() + b"\n")
@@ -176,6 +173,13 @@ class SchemeProcess:
         except SchemeError:
             self._stop()
             raise
+
+    def _hello(self) -> dict[str, Any]:
+        """What the scheme's process is told first."""
+        return {
+            "path": str(self._source.path), "text": self._source.text, "class_name": self._source.class_name,
+            "parameters": self._parameters, "memory_mb": self._limits.memory_mb,
+        }  # fmt: skip
 
     def close(self) -> None:
         """End the scheme's process and all its descendants, and remove its working folder."""

@@ -14,6 +14,7 @@ import socket
 import sys
 import traceback
 import types
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ import numpy as np
 from ihaudit.registry import suggest
 from ihaudit.release import Provenance, Release
 from ihaudit.sandbox import parameters, wire
+from ihaudit.sandbox.replay import Server
+from ihaudit.sandbox.taps import Taps
 from ihaudit.scheme import Claim, Scheme
 
 MODULE = "ihaudit_user_scheme"
@@ -43,15 +46,30 @@ def main(message: int, applied: dict[str, bool]) -> None:
             if "public" in arrays:
                 public = arrays["public"]
                 public.flags.writeable = False
-            scheme, card = _load(hello)
+            taps = _taps(hello["text"]) if hello.get("replay") else None
+            if taps is not None:
+                m, *image = hello["replay"]["public"]
+                public = np.broadcast_to(np.ones((1, *image), np.float32), (m, *image))
+            scheme, card, make = _load(hello)
             wire.send(sock, {"kind": "card", "card": card, "applied": applied})
         except BaseException as e:
             wire.send(sock, _failure(e, hello["path"], hello["memory_mb"]))
             return
+        replays = Server(make, taps, public) if taps is not None else None
         while True:
             request, arrays = wire.receive(sock, limit=1 << 40)
             for a in arrays.values():
                 a.flags.writeable = False
+            if replays is not None:
+                try:
+                    header, fields = replays.answer(request, arrays)
+                except BaseException as e:
+                    header, fields = _failure(e, hello["path"], hello["memory_mb"]), []
+                if os.getpid() != own:
+                    os._exit(0)
+                _flush()
+                wire.send(sock, {**header, "number": request["number"]}, fields)
+                continue
             for number, images, labels, seed in request["calls"]:
                 try:
                     rng = np.random.default_rng(int(seed, 16))
@@ -71,6 +89,16 @@ def main(message: int, applied: dict[str, bool]) -> None:
     os._exit(0)
 
 
+def _taps(text: str) -> Taps:
+    """Taps on what a scheme with this text may draw from; before it is run, so that its imports are tapped too."""
+    taps = Taps()
+    taps.install_numpy()
+    taps.install_clock()
+    if "torch" in text:
+        taps.install_torch()
+    return taps
+
+
 def child_seed(seed: int) -> str:
     """What the scheme's generator is seeded with, as hexadecimal: a one-way function of the seed handed to `encode`."""
     return hashlib.sha256(b"ihaudit scheme rng %d" % seed).hexdigest()[:32]
@@ -85,7 +113,8 @@ def _flush() -> None:
 # --- loading ---------------------------------------------------------------------------------------------------------
 
 
-def _load(hello: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+def _load(hello: dict[str, Any]) -> tuple[Any, dict[str, Any], Callable[[dict[str, Any]], Any]]:
+    """The scheme, its card, and how to build it again with some parameters changed."""
     path, text = hello["path"], hello["text"]
     folder = os.path.dirname(path)
     if folder not in sys.path:
@@ -98,7 +127,12 @@ def _load(hello: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     target = _find(module, hello["class_name"], os.path.basename(path))
     if inspect.isclass(target):
         known = parameters.of(target)
-        values = parameters.values(known, hello["parameters"])
+        given = dict(hello["parameters"])
+        for p in known if hello.get("replay") else ():
+            # a seed that the auditor keeps back and the scheme cannot do without; replays put their own in its place
+            if p.name in hello["replay"]["blank"] and p.default is inspect.Parameter.empty:
+                given.setdefault(p.name, "0")
+        values = parameters.values(known, given)
         try:
             scheme = target(**values)
         except (ValueError, TypeError) as e:
@@ -108,8 +142,14 @@ def _load(hello: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
             raise parameters.ParameterError(f"the scheme refuses {shown}: {e}") from e
     else:
         known = parameters.of(type(target))
-        scheme = type(target)(**parameters.values(known, hello["parameters"])) if hello["parameters"] else target
-    return scheme, _card(scheme, known, text)
+        values = parameters.values(known, hello["parameters"])
+        scheme = type(target)(**values) if values else target
+    kind = type(scheme)
+
+    def make(overrides: dict[str, Any]) -> Any:
+        return kind(**{**values, **overrides}) if overrides else scheme
+
+    return scheme, _card(scheme, known, text), make
 
 
 def _find(module: types.ModuleType, name: str | None, file: str) -> Any:

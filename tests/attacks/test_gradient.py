@@ -10,7 +10,9 @@ import torch
 
 from ihaudit.attacks.base import NotApplicable, get_stage
 from ihaudit.attacks.stages.gradient import Adam, descend, descend_adam, objective, smaller_delta
+from ihaudit.attacks.stages.gradient_stages import network_start
 from ihaudit.attacks.stages.mixing import Mixing
+from ihaudit.attacks.stages.signed_stages import weighted
 from ihaudit.context import Context
 from tests.attacks.releases import instahide
 from tests.attacks.test_flow import grouped
@@ -137,13 +139,39 @@ def test_gradient_recovers_images_and_the_published_start_does_not():
     sample = instahide(n=16, epochs=30, k=3)
     state = stage_state(sample)
     quality = {}
-    for variant in ("gradient", "gradient-zero"):
+    for variant in ("gradient", "gradient-spectral", "gradient-zero"):
         found, diagnostics = get_stage("recovery", variant)(state, CTX)
         pictures, _ = get_stage("restoration", "none")(found, CTX)
         quality[variant] = correlation(pictures.images, sample.images)
         assert found.estimate.images.shape == (17, 16 * 16 * 3)
         assert diagnostics["encodings_used"] == len(state.values)
     assert quality["gradient"] > 0.85 > 0.75 > quality["gradient-zero"]
+    assert quality["gradient-spectral"] > 0.85
+
+
+def test_the_network_start_settles_the_global_sign_of_every_encoding():
+    """With true signs up to one random sign per encoding it is least squares with the true signs."""
+    sample = instahide(n=12, epochs=20, k=3)
+    state = stage_state(sample)
+    bare = instahide(n=12, epochs=20, k=3, mask=False).encodings
+    signed = torch.from_numpy(bare.transpose(0, 3, 1, 2).reshape(len(bare), -1).copy())
+    assert torch.allclose(signed.abs(), state.values, atol=1e-6)
+    polarity = torch.from_numpy(np.random.default_rng(0).choice([-1.0, 1.0], len(bare), p=[0.2, 0.8])).float()
+    noise = torch.full((len(bare),), 0.05)
+    mixing = state.mixing()
+    want = weighted(state.values, signed.sign(), mixing, noise).images
+    got = network_start(state.values, mixing, lambda _: (signed.sign() * polarity[:, None]).half(), noise)
+    turned = network_start(state.values, mixing, lambda _: -(signed.sign() * polarity[:, None]).half(), noise)
+    torch.testing.assert_close(got, want, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(turned, -want, atol=1e-4, rtol=1e-3)
+
+
+def test_without_a_network_for_it_eq3_starts_spectrally():
+    sample = instahide(n=8, epochs=10, k=3)
+    state = replace(stage_state(sample), image_range=(-1.0, 0.1))
+    _, diagnostics = get_stage("recovery", "gradient")(state, CTX)
+    assert diagnostics["start"].startswith("spectral (the mask recovery network was trained on")
+    assert get_stage("recovery", "gradient")(stage_state(sample), CTX)[1]["start"] == "recolouring network"
 
 
 def test_the_same_seed_gives_the_same_images():

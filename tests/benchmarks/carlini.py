@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import time
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import torch
@@ -69,21 +70,27 @@ def refit(rows: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
         return net(rows)
 
 
-def recovery(seeds: list[int], variants: list[str]) -> None:
+def recovery(seeds: list[int], variants: list[str], ks: list[int], epochs: list[int]) -> None:
     """Recovery from the truth."""
+    for k, t in product(ks, epochs):
+        print(f"k = {k}, T = {t}")
+        _recovery(seeds, variants, k, t)
+
+
+def _recovery(seeds: list[int], variants: list[str], k: int, t: int) -> None:
     public = held_out()
     print(
         "| seed | recovery | ssim_challenge before recolouring | after | best 73 parameters | negative values | CPU s |"
     )
     print("|---" * 7 + "|")
     for seed in seeds:
-        sample = reference(seed, public=public)
+        sample = reference(seed, epochs=t, k=k, public=public)
         truth = torch.from_numpy(sample.images * 2 - 1)
         state = true_state(sample)
         for variant in variants:
             ctx, cpu = Context(seed=seed), time.process_time()
             if variant == "gradient-zero+masks":
-                bare = reference(seed, public=public, mask=False).encodings
+                bare = reference(seed, epochs=t, k=k, public=public, mask=False).encodings
                 signed = torch.from_numpy(bare.transpose(0, 3, 1, 2).reshape(len(bare), -1).copy())
                 images = descend_adam(signed, state.mixing().dense[:, :-1].contiguous(), signed=True)
                 assert state.estimate is None
@@ -216,7 +223,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["recovery", "attack", "flow"])
     parser.add_argument("--seed", type=int, nargs="+", default=[11])
-    parser.add_argument("--variant", nargs="+", default=["gradient-zero", "gradient-zero+masks", "gradient", "em"])
+    parser.add_argument(
+        "--variant", nargs="+", default=["gradient-zero", "gradient-zero+masks", "gradient-spectral", "gradient", "em"]
+    )
     parser.add_argument("--spec", nargs="+", default=["carlini"])
     parser.add_argument("--k", type=int, nargs="+", default=[6])
     parser.add_argument("--epochs", type=int, nargs="+", default=[50])
@@ -226,7 +235,7 @@ def main() -> None:
     if a.what == "flow":
         flow()
     elif a.what == "recovery":
-        recovery(a.seed, a.variant)
+        recovery(a.seed, a.variant, a.k, a.epochs)
     else:
         attack(a.seed, a.spec, a.k, a.epochs, a.profile, a.hint)
 

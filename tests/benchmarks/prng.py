@@ -20,7 +20,7 @@ from rich.table import Table
 from scipy.ndimage import zoom
 
 from ihaudit.attacks.base import View
-from ihaudit.attacks.prng import Prng, labelscan, maskscan, seedscan
+from ihaudit.attacks.prng import Prng, labelscan, lanes, maskscan, seedscan
 from ihaudit.attacks.prng._jit import cores
 from ihaudit.attacks.prng.conventions import NCHW, NHWC, PLAIN
 from ihaudit.attacks.prng.generators import KINDS
@@ -76,9 +76,11 @@ def rates(seeds: int) -> Table:
     row("masks, MT19937, 1 hypothesis", seeds // 8, lambda n: maskscan.scan(one, last=n))
     six = [maskscan.target_from_masks(x, c, layout, 198) for c in PLAIN[:3] for layout in (NHWC, NCHW)]
     row("masks, MT19937, 6 hypotheses", seeds // 8, lambda n: maskscan.scan(six, last=n))
-    pair = seedscan.pair_target(x, NHWC)
-    for kind, (generator, call) in KINDS.items():
-        row(f"{generator}: {call}", seeds // 64, lambda n, kind=kind: seedscan.scan(pair, kind, last=n))  # type: ignore[misc]
+    for model in lanes.REACH:
+        kinds = [k for k, kind in KINDS.items() if kind.model == model]
+        targets = [seedscan.pair_target(x, k, layout) for k in kinds for layout in (NHWC, NCHW)]
+        for name, part in (("one way", targets[:1]), (f"all {len(targets)} ways and layouts", targets)):
+            row(f"{model}, {name}", seeds // 4, lambda n, part=part: seedscan.scan(part, last=n))  # type: ignore[misc]
     return table
 
 

@@ -39,6 +39,11 @@ def kernel(f: Callable[..., Any]) -> Any:
     return numba.njit(nogil=True, cache=_CACHE, boundscheck=False)(f)
 
 
+def inlined(f: Callable[..., Any]) -> Any:
+    """Paste `f` into the kernels that call it: LLVM turns no loop with a call to a larger function into vectors."""
+    return numba.njit(inline="always")(f)
+
+
 def cores() -> int:
     """CPU cores this process may use."""
     try:

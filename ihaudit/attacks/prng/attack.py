@@ -16,11 +16,6 @@ from ihaudit.context import Context
 from ihaudit.results import StageRecord
 from ihaudit.scheme import Knowledge
 
-REMEDY = (
-    "draw masks, coefficients and permutations from a cryptographically secure generator (os.urandom, secrets, or a "
-    "stream cipher keyed by them); a larger seed does not help, the state is recovered without it"
-)
-
 
 @dataclass(frozen=True)
 class Prng:
@@ -28,9 +23,10 @@ class Prng:
 
     Fields:
         seedless: solve for a Mersenne Twister state by linear algebra over GF(2).
-        human: try seeds that people choose.
-        scans: the scans of all 2^32 seeds: ``auto`` (profile `full`: numpy and torch Mersenne Twisters), ``never``, or
-            ``always`` (in every profile, and PCG64, Philox and random.Random too, which takes hours).
+        human: try seeds that people choose, by running the scheme's code where that is known (`replay`), and by models
+            of the usual generators.
+        scans: the scans of all 2^32 seeds of the Mersenne Twisters of numpy, torch and random.Random, PCG64, Philox and
+            SFC64: ``auto`` (in the profile `full`), ``never``, or ``always`` (in every profile; one to two CPU-hours).
     """
 
     seedless: str = "yes"
@@ -83,13 +79,13 @@ class Prng:
                 sentence=_nothing(scanned, signed),
                 broke=False,
             )
-        diagnostics |= found.diagnostics | {"remedy": REMEDY}
+        diagnostics |= found.diagnostics | {"remedy": found.remedy}
         if found.unmasked is None:
             return AttackOutput(
                 np.zeros((0, *x.shape[1:]), np.float32),
                 diagnostics=diagnostics,
                 stages=stages,
-                sentence=f"{found.sentence} Remedy: {REMEDY}.",
+                sentence=f"{found.sentence} Remedy: {found.remedy}.",
                 broke=True,
             )
         start = time.perf_counter()
@@ -116,7 +112,7 @@ class Prng:
             unmasked=found.unmasked.mixtures.astype(np.float32),
             diagnostics=diagnostics,
             stages=stages,
-            sentence=f"{found.sentence} {recovered.sentence} Remedy: {REMEDY}.",
+            sentence=f"{found.sentence} {recovered.sentence} Remedy: {found.remedy}.",
             broke=True,
         )
 

@@ -17,26 +17,28 @@ from ihaudit.context import Progress
 BATCH = 1 << 20
 
 
-def _signed(v: int) -> int:
+def signed(v: int) -> int:
+    """The int32 of the same bits as a uint32."""
     v &= 0xFFFFFFFF
     return v - (1 << 32) if v >> 31 else v
 
 
-def _shift(x: torch.Tensor, n: int) -> torch.Tensor:
+def shift(x: torch.Tensor, n: int) -> torch.Tensor:
     """Logical right shift of int32."""
     return (x >> n) & ((1 << (32 - n)) - 1)
 
 
 def _next(x: torch.Tensor, i: int) -> torch.Tensor:
     """One word of init_genrand from the one before."""
-    return (x ^ _shift(x, 30)) * _signed(1812433253) + i
+    return (x ^ shift(x, 30)) * signed(1812433253) + i
 
 
-def _temper(y: torch.Tensor) -> torch.Tensor:
-    y = y ^ _shift(y, 11)
-    y = y ^ ((y << 7) & _signed(0x9D2C5680))
-    y = y ^ ((y << 15) & _signed(0xEFC60000))
-    return y ^ _shift(y, 18)
+def temper(y: torch.Tensor) -> torch.Tensor:
+    """MT19937's output transform of int32 words."""
+    y = y ^ shift(y, 11)
+    y = y ^ ((y << 7) & signed(0x9D2C5680))
+    y = y ^ ((y << 15) & signed(0xEFC60000))
+    return y ^ shift(y, 18)
 
 
 def label_filter(
@@ -66,9 +68,9 @@ def label_filter(
             while position <= 397 + word:
                 x = _next(x, position)
                 position += 1
-            h = (words[word] & _signed(0x80000000)) | (words[word + 1] & 0x7FFFFFFF)
-            y = x ^ _shift(h, 1) ^ (-(h & 1) & _signed(0x9908B0DF))
-            pair.append((_temper(y) ^ _signed(0x80000000)).to(torch.float32).abs())
+            h = (words[word] & signed(0x80000000)) | (words[word + 1] & 0x7FFFFFFF)
+            y = x ^ shift(h, 1) ^ (-(h & 1) & signed(0x9908B0DF))
+            pair.append((temper(y) ^ signed(0x80000000)).to(torch.float32).abs())
         small, large = torch.minimum(*pair), torch.maximum(*pair)
         for j in range(len(wanted)):
             gap = (small * float(high[j]) - large * float(low[j])).abs()
@@ -99,12 +101,13 @@ def mask_filter(seeds: torch.Tensor, masks: NDArray[np.uint32], wanted: NDArray[
         a = acc[g] if acc[g] is not None else torch.zeros_like(seeds)
         assert a is not None
         for s in (16, 8, 4, 2, 1):
-            a = a ^ _shift(a, s)
+            a = a ^ shift(a, s)
         out[:, g // 8] &= (a & 1) == ((int(wanted[g // 8]) >> (g % 8)) & 1)
     return out
 
 
-def _seeds(first: int, count: int, device: str) -> torch.Tensor:
+def seed_batch(first: int, count: int, device: str) -> torch.Tensor:
+    """Seeds first..first+count-1 as int32 on a device."""
     return (torch.arange(first, first + count, device=device) & 0xFFFFFFFF).to(torch.int64).to(torch.int32)
 
 
@@ -124,7 +127,7 @@ def scan_labels(
     wanted, tries, low, high, tolerance = labelscan.prepare(target, rows, skip)
     hits: list[int] = []
     for start in range(first, last, BATCH):
-        seeds = _seeds(start, min(BATCH, last - start), device)
+        seeds = seed_batch(start, min(BATCH, last - start), device)
         found = torch.nonzero(label_filter(seeds, tries, wanted, low, high, tolerance))[:, 0].cpu().numpy()
         hits += [start + int(i) for i in found if labelscan.explains(start + int(i), target)]
         if progress:
@@ -144,7 +147,7 @@ def scan_masks(
     masks, wanted = maskscan.stack(targets)
     hits: list[tuple[int, int]] = []
     for start in range(first, last, BATCH):
-        passed = mask_filter(_seeds(start, min(BATCH, last - start), device), masks, wanted)
+        passed = mask_filter(seed_batch(start, min(BATCH, last - start), device), masks, wanted)
         index = torch.nonzero(passed).cpu().numpy()
         hits += maskscan.confirm((start + index[:, 0]).astype(np.uint32), index[:, 1].astype(np.int64), targets)
         if progress:

@@ -8,7 +8,8 @@ from typing import Any, Protocol
 from ihaudit.attacks.base import View
 from ihaudit.attacks.prng import mt, seeded
 from ihaudit.attacks.prng.generators import KINDS
-from ihaudit.attacks.prng.state import Found, from_state, layouts_for, solve_seedless
+from ihaudit.attacks.prng.replay import find_by_replay
+from ihaudit.attacks.prng.state import SECURE, Found, from_state, layouts_for, solve_seedless
 from ihaudit.attacks.prng.stream import Stream, Unmasked, unmask
 from ihaudit.context import Context
 from ihaudit.release import FloatArray
@@ -51,6 +52,10 @@ def find(
             found = from_state(x, candidate, ctx, stages)
             if found is not None:
                 return found
+    if x is not None and options.human == "yes":
+        found = find_by_replay(x, view, ctx, scanned, stages)
+        if found is not None:
+            return found
     steps: list[list[seeded.Range]] = []
     if options.human == "yes":
         steps.append(seeded.human_ranges(ctx.profile))
@@ -58,7 +63,7 @@ def find(
         steps.append([seeded.EVERY])
     for ranges in steps:
         began = time.perf_counter()
-        found = _by_seed(x, view, ctx, ranges, scanned, every=options.scans == "always")
+        found = _by_seed(x, view, ctx, ranges, scanned)
         stages.append(
             StageRecord(
                 name="seed",
@@ -78,8 +83,6 @@ def _by_seed(
     ctx: Context,
     ranges: list[seeded.Range],
     scanned: list[dict[str, Any]],
-    *,
-    every: bool,
 ) -> Found | None:
     seed = seeded.by_labels(view, ranges, ctx, scanned)
     layouts = layouts_for(x) if x is not None else ()
@@ -111,14 +114,7 @@ def _by_seed(
         state = mt.raw(mt.init_genrand(seed), target.offset)[target.offset :]
         unmasked = unmask(x, Stream(state, target.convention), target.layout)
         return _seed_found(unmasked, "MT19937", seed, target.describe())
-    # all 2^32 seeds of these cost 20 to 200 CPU-minutes per kind and layout: only where they are asked for
-    if ranges == [seeded.EVERY] and not every:
-        return None
-    kinds = tuple(KINDS)
-    few = ranges
-    if ctx.profile == "quick":
-        few = seeded.human_ranges("quick", quick_limit=20_000)
-    other = seeded.by_first_mask(x, layouts, kinds, few, ctx, scanned)
+    other = seeded.by_first_mask(x, layouts, tuple(KINDS), ranges, ctx, scanned)
     if other is not None:
         seed, kind, layout = other
         unmasked = seeded.unmask_first(x, seed, kind, layout)
@@ -141,4 +137,5 @@ def _seed_found(unmasked: Unmasked, generator: str, seed: int, convention: str) 
             "unmasked": known,
             "gaps": unmasked.gaps[:50],
         },
+        remedy=f"{SECURE}; all 2^32 seeds of 32 bits are tried in minutes",
     )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ihaudit.attacks.base import View
-from ihaudit.attacks.prng import device, labelscan, maskscan, mt, seedscan
+from ihaudit.attacks.prng import device, device_seeds, labelscan, maskscan, mt, seedscan
 from ihaudit.attacks.prng.conventions import PLAIN, Layout
 from ihaudit.attacks.prng.generators import KINDS, first_bits
 from ihaudit.attacks.prng.stream import Stream, Unmasked, unmask
@@ -20,12 +20,12 @@ EVERY: Range = (0, 2**32, "all 2^32 seeds")
 _REACH = 4_000_000  # elements searched for the first mask once a seed is known
 
 
-def human_ranges(profile: str, *, quick_limit: int = 10**6) -> list[Range]:
+def human_ranges(profile: str) -> list[Range]:
     """Seeds that people choose: small numbers, dates as yyyymmdd, recent unix times (profile `standard` on)."""
-    ranges: list[Range] = [(0, quick_limit, f"0..{quick_limit - 1:,}")]
+    ranges: list[Range] = [(0, 10**6, "0..999,999")]
     if profile == "quick":
         return ranges
-    ranges = [(0, 10**6, "0..999,999"), (19_500_101, 20_351_232, "dates yyyymmdd, 1950..2035")]
+    ranges.append((19_500_101, 20_351_232, "dates yyyymmdd, 1950..2035"))
     now = int(dt.datetime.now(dt.UTC).timestamp())
     ranges.append((now - 30 * 86400, now + 86400, "unix times of the last 30 days"))
     return ranges
@@ -129,21 +129,26 @@ def by_first_mask(
     scanned: list[dict[str, Any]],
 ) -> tuple[int, int, Layout] | None:
     """(seed, kind, layout) of another generator that explains the first mask, drawn right after seeding, or None."""
-    for layout in layouts:
-        target = seedscan.pair_target(x, layout)
-        for kind in kinds:
-            for first, last, words in ranges:
-                hits = seedscan.scan(target, kind, first=first, last=last, progress=ctx.progress)
-                scanned.append(
-                    {
-                        "generator": KINDS[kind][0],
-                        "convention": f"{KINDS[kind][1]}; {layout.id}; first mask at offset 0",
-                        "range": words,
-                        "outcome": f"seed {hits[0]}" if hits else "no seed fits",
-                    }
-                )
-                if hits:
-                    return hits[0], kind, layout
+    targets = [seedscan.pair_target(x, kind, layout) for kind in kinds for layout in layouts]
+    for first, last, words in ranges:
+        if ctx.device == "cuda":
+            hits = device_seeds.scan(targets, first=first, last=last, progress=ctx.progress)
+        else:
+            hits = seedscan.scan(targets, first=first, last=last, progress=ctx.progress)
+        for n, target in enumerate(targets):
+            fit = [s for s, owner in hits if owner == n]
+            none = "no seed fits" if target.usable else "not possible: too few neighbouring pixels"
+            scanned.append(
+                {
+                    "generator": KINDS[target.kind].generator,
+                    "convention": target.describe(),
+                    "range": words if target.usable else "none",
+                    "outcome": f"seed {fit[0]}" if fit else none,
+                }
+            )
+        if hits:
+            seed, owner = hits[0]
+            return seed, targets[owner].kind, targets[owner].layout
     return None
 
 

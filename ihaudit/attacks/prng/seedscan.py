@@ -1,105 +1,244 @@
 """Seeds of generators that are not one linear recurrence, and of `random.Random`: by the first mask's own bits.
 
-Pairs of neighbours with nearly equal magnitude in the first encoding say which mask bits differ; each seed's first
-bits are made and compared, stage by stage, so that most seeds cost a few dozen bits.
+Pairs of neighbours with nearly equal magnitude in the first encoding say which mask bits differ.  The most reliable of
+them filter: a few on every seed, more on the seeds that are left; those few that pass are replayed by the generator
+itself and judged on the best 96 pairs.  Every way to draw from one generator is tested in one pass over its seeds.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit.attacks.prng._jit import parallel
+from ihaudit.attacks.prng import lanes
+from ihaudit.attacks.prng._jit import kernel, parallel
 from ihaudit.attacks.prng.conventions import Layout
-from ihaudit.attacks.prng.generators import KINDS, match
-from ihaudit.attacks.prng.mt import init_genrand
-from ihaudit.attacks.prng.pairs import rank_pairs
+from ihaudit.attacks.prng.generators import KINDS, first_bits
+from ihaudit.attacks.prng.pairs import rank_pairs, spanning_forest
 from ihaudit.context import Progress
 from ihaudit.release import FloatArray
 
-CHUNK = 1 << 16
-_EARLY = ((12, 64), (14, 256))  # (pairs, among the first so many elements)
+CHUNK = 1 << 18
+_BLOCK = 1 << 14  # seeds whose bits are held at a time
 _PAIRS = 96
+_CHANCE = -48.0  # log2 of the chance that a wrong seed is confirmed; 2^36 are tried in all
+_ELEMENTS = 256  # mask elements, at least, in which pairs are looked for; one 32x32x3 encoding has 3,072
+# (pairs, how many of them may disagree): what every seed costs, then what is left of them.  The best pairs of an
+# encoding are hardly ever wrong; where only the first outputs can be reached, one of ten is once in some hundred.
+_JUMPING = ((3, 0), (8, 0), (16, 1), (32, 4))
+_FROM_SEED = ((10, 1), (20, 3), (32, 6))  # seeding dominates, a few pairs more cost little
 
 
 @dataclass(frozen=True, eq=False)
 class PairTarget:
-    """Pairs of the first encoding by stream index, sorted by the larger index, and how they are compared."""
+    """What the first encodings say about the first mask bits, were they drawn as a kind draws them.
 
+    Attributes:
+        kind: a key of `KINDS`.
+        layout: the order in which the mask is filled.
+        early: int64 (2, n): element indices of the best pairs that the scan reaches, best first.
+        early_differ: uint8 (n,): whether their bits differ.
+        best, best_differ: the same for the best pairs anywhere, no cycle among them (each is news).
+    """
+
+    kind: int
     layout: Layout
+    early: NDArray[np.int64]
+    early_differ: NDArray[np.uint8]
+    best: NDArray[np.int64]
+    best_differ: NDArray[np.uint8]
+
+    @property
+    def allowed(self) -> int:
+        """Disagreements allowed among the best pairs; -1 where there are too few pairs to tell seeds apart."""
+        n = self.best.shape[1]
+        chance, most = 0, -1
+        while most + 1 <= 0.12 * n:
+            chance += math.comb(n, most + 1)
+            if math.log2(chance) - n > _CHANCE:
+                break
+            most += 1
+        return most
+
+    @property
+    def usable(self) -> bool:
+        """Whether a scan can work."""
+        return self.allowed >= 0 and len(self.early_differ) >= _FROM_SEED[1][0]
+
+    def describe(self) -> str:
+        """For the list of what was scanned."""
+        return f"{KINDS[self.kind].call}; {self.layout.id}; first mask at offset 0"
+
+
+def pair_target(x: FloatArray, kind: int, layout: Layout) -> PairTarget:
+    """The best pairs of the first encoding, or of the first few where encodings are small.
+
+    Args:
+        x: float (E, H, W, C) signed encodings, in the order in which their masks were drawn.
+        kind: a key of `KINDS`.
+        layout: the order in which each mask is filled.
+    """
+    shape: tuple[int, int, int] = x.shape[1:]
+    size, index = layout.size(shape), layout.index(shape).reshape(-1)
+    block = x[: -(-_ELEMENTS // size)]
+    pairs = rank_pairs(block, block.size * 2, skip_border=False, channels=1 if layout.id == "NHW" else None)
+    ends = pairs.encoding * size + np.stack([index[pairs.first], index[pairs.second]])
+    best = spanning_forest(ends[0], ends[1], _PAIRS)
+    reach = KINDS[kind].within(lanes.REACH[KINDS[kind].model])
+    near = np.arange(ends.shape[1]) if reach is None else np.flatnonzero(ends.max(0) < reach)
+    early = near[spanning_forest(ends[0][near], ends[1][near], _FROM_SEED[-1][0])]
+    return PairTarget(kind, layout, ends[:, early], pairs.differ[early], ends[:, best], pairs.differ[best])
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """Bits of a generator's outputs, and the pairs of them that are compared for each of several targets.
+
+    Attributes:
+        model: a generator of `lanes.REACH`.
+        output, shift: int64 (bits,), where each bit is taken from.
+        u, v: int64 (pairs,), which bits make each pair; differ: uint8 (pairs,), whether they should differ.
+        begin: int64 (targets + 1,), each target's pairs; allowed: int64 (targets,), how many may disagree.
+    """
+
+    model: str
+    output: NDArray[np.int64]
+    shift: NDArray[np.int64]
     u: NDArray[np.int64]
     v: NDArray[np.int64]
     differ: NDArray[np.uint8]
-    stages: NDArray[np.int64]
+    begin: NDArray[np.int64]
     allowed: NDArray[np.int64]
 
 
-def pair_target(x: FloatArray, layout: Layout) -> PairTarget:
-    """The best pairs early in the stream (cheap to compare) and over the whole first encoding (decisive)."""
-    shape: tuple[int, int, int] = x.shape[1:]
-    pairs = rank_pairs(x[:1], x[0].size * 2, skip_border=False, channels=1 if layout.id == "NHW" else None)
-    index = layout.index(shape).reshape(-1)
-    u, v = index[pairs.first], index[pairs.second]
-    last = np.maximum(u, v)
-    chosen: list[int] = []
-    sizes: list[int] = []
-    for count, limit in _EARLY:
-        near = [int(i) for i in np.flatnonzero(last < limit) if int(i) not in set(chosen)][:count]
-        chosen += sorted(near, key=lambda i: int(last[i]))
-        sizes.append(len(chosen))
-    rest = [int(i) for i in range(len(last)) if i not in set(chosen)][: _PAIRS - len(chosen)]
-    chosen += sorted(rest, key=lambda i: int(last[i]))
-    sizes.append(len(chosen))
-    pick = np.array(chosen, np.int64)
-    # each stage's highest index must come last: sort within stages is enough, later stages may reach further only
-    reach = np.maximum.accumulate(last[pick])
-    ok = last[pick] == reach
-    if not ok.all():
-        order = np.argsort(last[pick], kind="stable")
-        pick = pick[order]
-        sizes = [int((last[pick] < limit).sum()) for _, limit in _EARLY] + [len(pick)]
-    stages = np.array([s for s in sizes if s > 0], np.int64)
-    allowed = np.maximum(1, (0.2 * stages)).astype(np.int64)
-    allowed[-1] = int(0.12 * stages[-1])
-    return PairTarget(layout, u[pick], v[pick], pairs.differ[pick], stages, allowed)
+def stage(targets: list[PairTarget], size: int, allowed: int) -> Stage:
+    """The `size` best pairs of each target, all of one generator."""
+    places = []
+    for t in targets:
+        output, shift = KINDS[t.kind].places(t.early[:, :size])
+        places.append(output * 64 + shift)
+    bits, row = np.unique(np.concatenate(places, axis=1), return_inverse=True)
+    u, v = row.reshape(2, -1).astype(np.int64)
+    return Stage(
+        KINDS[targets[0].kind].model,
+        bits // 64,
+        bits % 64,
+        u,
+        v,
+        np.concatenate([t.early_differ[:size] for t in targets]),
+        np.cumsum([0] + [p.shape[1] for p in places]).astype(np.int64),
+        np.full(len(targets), allowed, np.int64),
+    )
+
+
+def stages(model: str) -> tuple[tuple[int, int], ...]:
+    """(pairs, disagreements allowed) of the passes over the seeds of a generator."""
+    return _JUMPING if lanes.REACH[model] is None else _FROM_SEED
+
+
+@kernel
+def _agree(bits, u, v, differ, begin, allowed, lane, owner):  # type: ignore[no-untyped-def]
+    """(lane, owner) of every column of `bits` in which a target's pairs agree; returns how many.
+
+    Both must hold one entry more than there are columns times targets: each is written before it is known to count.
+    """
+    wrong = np.empty(256, np.uint8)
+    found = 0
+    for base in range(0, bits.shape[1], 256):
+        n = min(256, bits.shape[1] - base)
+        for t in range(allowed.shape[0]):
+            wrong[:] = 0
+            for i in range(begin[t], begin[t + 1]):
+                a, b, d = bits[u[i], base : base + n], bits[v[i], base : base + n], differ[i]
+                for l in range(n):
+                    wrong[l] += np.uint8(np.uint8(a[l] ^ b[l]) ^ d)
+            most = allowed[t]
+            for l in range(n):
+                lane[found] = base + l
+                owner[found] = t
+                found += int(wrong[l] <= most)
+    return found
+
+
+def passer(s: Stage) -> Callable[[lanes.U32], tuple[NDArray[np.int32], NDArray[np.int32]]]:
+    """A function of uint32 seeds that gives (position among them, target) of those that pass a stage: int32 each."""
+    read = lanes.reader(s.model, s.output, s.shift)
+
+    def passed(seeds: lanes.U32) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        size = len(seeds) * len(s.allowed) + 1
+        lane, owner = np.empty(size, np.int32), np.empty(size, np.int32)
+        n = int(_agree(read(seeds), s.u, s.v, s.differ, s.begin, s.allowed, lane, owner))
+        return lane[:n], owner[:n]
+
+    return passed
+
+
+def explains(seed: int, target: PairTarget) -> bool:
+    """Whether the generator itself, seeded so, gives the observed pairs."""
+    bits = first_bits(seed, int(target.best.max()) + 1, target.kind)
+    wrong = bits[target.best[0]] ^ bits[target.best[1]] ^ target.best_differ
+    return int(wrong.sum()) <= target.allowed
+
+
+def by_model(targets: list[PairTarget]) -> dict[str, list[int]]:
+    """Indices of the usable targets, by generator."""
+    groups: dict[str, list[int]] = {}
+    for n, t in enumerate(targets):
+        if t.usable:
+            groups.setdefault(KINDS[t.kind].model, []).append(n)
+    return groups
 
 
 def scan(
-    target: PairTarget,
-    kind: int,
+    targets: list[PairTarget],
     *,
     first: int = 0,
     last: int = 2**32,
     threads: int | None = None,
     progress: Progress | None = None,
-) -> list[int]:
-    """Seeds in [first, last) whose first mask, drawn as `KINDS[kind]`, shows the observed pairs.
+) -> list[tuple[int, int]]:
+    """(seed, index of the target) of every seed in [first, last) under which a target's mask bits are as observed.
 
-    Chance: 96 pairs with at most 11 disagreements, 2^-49 per seed.
+    Targets that are not `usable` are left out.
     """
-    genrand = init_genrand(19650218)
-    starts = list(range(first, last, CHUNK))
+    hits: list[tuple[int, int]] = []
+    for members in by_model(targets).values():
+        found = _scan_model([targets[n] for n in members], range(first, last, CHUNK), last, threads, progress)
+        hits += [(seed, members[n]) for seed, n in found]
+    return sorted(hits)
+
+
+def _scan_model(
+    group: list[PairTarget], starts: range, last: int, threads: int | None, progress: Progress | None
+) -> list[tuple[int, int]]:
+    """`scan` for targets of one generator, chunk by chunk."""
+    kind = KINDS[group[0].kind]
+    each, *more = stages(kind.model)
+    every = passer(stage(group, *each))
+    later = [[passer(stage([t], *s)) for s in more] for t in group]
     done = [0]
 
-    def one(start: int) -> list[int]:
-        out = np.empty(1024, np.uint32)
-        n = match(
-            start,
-            min(CHUNK, last - start),
-            kind,
-            target.u,
-            target.v,
-            target.differ,
-            target.stages,
-            target.allowed,
-            genrand,
-            out,
-        )
+    def one(start: int) -> list[tuple[int, int]]:
+        end = min(start + CHUNK, last)
+        left: list[list[lanes.U32]] = [[] for _ in group]
+        for base in range(start, end, _BLOCK):
+            seeds = np.arange(base, min(base + _BLOCK, end)).astype(np.uint32)
+            lane, owner = every(seeds)
+            for n, part in enumerate(left):
+                part.append(seeds[lane[owner == n]])
+        hits = []
+        for n, target in enumerate(group):
+            seeds = np.concatenate(left[n])
+            for passed in later[n]:
+                seeds = seeds[passed(seeds)[0]]
+            hits += [(int(s), n) for s in seeds if explains(int(s), target)]
         done[0] += 1
-        if progress and done[0] % 64 == 0:
-            progress(f"scanning seeds of {KINDS[kind][0]}", done[0] / len(starts))
-        return [int(s) for s in out[: min(int(n), len(out))]]
+        if progress and done[0] % 16 == 0:
+            progress(f"scanning seeds of {kind.generator}", done[0] / len(starts))
+        return hits
 
-    return sorted(h for part in parallel(one, starts, threads) for h in part)
+    return [h for part in parallel(one, starts, threads) for h in part]

@@ -22,6 +22,12 @@ _POOL = 3 * seedless.EQUATIONS  # ranked pairs, of which a spanning forest takes
 _REACH = {"quick": 4_000_000, "standard": 40_000_000, "full": 400_000_000}  # words to step back for a seed
 
 
+SECURE = (
+    "draw masks, coefficients and permutations from a cryptographically secure generator (os.urandom, secrets, or a "
+    "stream cipher keyed by them)"
+)
+
+
 @dataclass(eq=False)
 class Found:
     """A generator that explains the release."""
@@ -29,6 +35,7 @@ class Found:
     sentence: str
     unmasked: Unmasked | None
     diagnostics: dict[str, Any] = field(default_factory=dict)
+    remedy: str = f"{SECURE}; a larger seed does not help, the state is recovered without it"
 
 
 @dataclass(eq=False)

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,9 @@ from ihaudit.stats import Estimate
 _BITS = 45_000  # more than twice 19,937, the linear complexity of MT19937
 _MORE = 170_000  # more than twice 79,748, four interleaved bits of it (8-bit draws)
 _ALPHA = 1e-9
+#: Encodings of a release among which every pair is compared, and those of another run that are compared with them.
+_SAMPLE, _ACROSS = 10_000, 500
+_BLOCK = 1024  # encodings at a time, so that memory does not grow with the release
 
 
 @dataclass(eq=False)
@@ -70,10 +74,25 @@ def linear_complexity(masks: NDArray[np.int8]) -> list[dict[str, Any]]:
     return rows
 
 
+def repeated(masks: NDArray[np.int8]) -> list[tuple[int, int]]:
+    """Pairs (first, later) of encodings with exactly the same mask, or its negative; linear in their number."""
+    flat = masks.reshape(len(masks), -1)
+    if flat.shape[1] < 64:
+        return []
+    seen: dict[bytes, int] = {}
+    out: list[tuple[int, int]] = []
+    for i, row in enumerate(flat):
+        key = hashlib.blake2b(np.packbits(row == row[0]).tobytes(), digest_size=16).digest()
+        if (first := seen.setdefault(key, i)) != i:
+            out.append((first, i))
+    return out
+
+
 def reused(masks: NDArray[np.int8], other: NDArray[np.int8] | None = None) -> list[tuple[int, int]]:
     """Pairs of encodings with (nearly) the same mask, or its negative: of one release, or of one and another run.
 
-    Correlation over d values has standard deviation 1 / sqrt(d); 0.5 is beyond reach by chance from d = 256 on.
+    Correlation over d values has standard deviation 1 / sqrt(d); 0.5 is beyond reach by chance from d = 256 on.  Every
+    pair is compared, so of many encodings look at a sample (`examine` does), and for exact repeats at all (`repeated`).
     """
     a = masks.reshape(len(masks), -1)[:, :8192].astype(np.float32)
     b = a if other is None else other.reshape(len(other), -1)[:, :8192].astype(np.float32)
@@ -97,32 +116,47 @@ def image_dependence(masks: NDArray[np.int8], encodings: NDArray) -> dict[str, t
     All three are exactly null for uniform masks whatever the images; the correlation is tested per encoding (its values
     are fixed, its mask random) and summed.
     """
-    m = masks.reshape(len(masks), -1).astype(np.float64)
-    n = m.size
-    out: dict[str, tuple[float, float]] = {}
-    z = m.sum() / np.sqrt(n)
-    out["share of +1 less 1/2"] = (float(m.mean() / 2), float(2 * st.norm.sf(abs(z))))
-    released = encodings.reshape(len(masks), -1).astype(np.float64)
-    # mask * mixture is what was released, so this is the sum of the mask over the mixture's values
-    z = float(released.sum() / np.sqrt(max(float((released**2).sum()), 1e-30)))
-    out["correlation with the mixture"] = (float(z / np.sqrt(n)), float(2 * st.norm.sf(abs(z))))
-    x = np.abs(released)
-    x = x - x.mean(1, keepdims=True)
-    power = (x**2).sum()
+    size, row = masks.size, masks[0].size
+    axes = {"vertical": 1, "horizontal": 2} if masks.ndim == 4 else {}
+    plus = released_sum = released_power = product = power = 0.0
+    agree = dict.fromkeys(axes, 0)
+    compared = {k: size // masks.shape[a] * (masks.shape[a] - 1) for k, a in axes.items()}
+    per: list[NDArray[np.float64]] = []
+    for s in range(0, len(masks), _BLOCK):
+        block = masks[s : s + _BLOCK]
+        m = block.reshape(len(block), -1).astype(np.float64)
+        released = encodings[s : s + _BLOCK].reshape(len(block), -1).astype(np.float64)
+        plus += m.sum()
+        # mask * mixture is what was released, so this is the sum of the mask over the mixture's values
+        released_sum += released.sum()
+        released_power += (released**2).sum()
+        x = np.abs(released)
+        x -= x.mean(1, keepdims=True)
+        with_mask, own = (m * x).sum(1), (x**2).sum(1)
+        product += with_mask.sum()
+        power += own.sum()
+        per.append(with_mask / np.sqrt(np.maximum(own, 1e-30)))
+        for name, axis in axes.items():
+            first = block.take(range(masks.shape[axis] - 1), axis)
+            agree[name] += int((first * block.take(range(1, masks.shape[axis]), axis)).sum(dtype=np.int64))
+
+    def test(z: float, n: int) -> tuple[float, float]:
+        return float(z / np.sqrt(n)), float(2 * st.norm.sf(abs(z)))
+
+    share, p = test(plus / np.sqrt(size), size)
+    out = {"share of +1 less 1/2": (share / 2, p)}
+    out["correlation with the mixture"] = test(released_sum / np.sqrt(max(released_power, 1e-30)), size)
     if power > 0:
-        z = float((m * x).sum() / np.sqrt(power))
-        out["correlation with magnitude"] = (float(z / np.sqrt(n)), float(2 * st.norm.sf(abs(z))))
-        per = (m * x).sum(1) / np.sqrt(np.maximum((x**2).sum(1), 1e-30))
+        out["correlation with magnitude"] = test(product / np.sqrt(power), size)
+        squares = float(np.sum(np.concatenate(per) ** 2))
+        tails = st.chi2.sf(squares, len(masks)), st.chi2.cdf(squares, len(masks))
         out["correlation with magnitude, per encoding"] = (
-            float(np.sqrt((per**2).mean() / m.shape[1])),
-            float(2 * min(st.chi2.sf((per**2).sum(), len(per)), st.chi2.cdf((per**2).sum(), len(per)))),
+            float(np.sqrt(squares / len(masks) / row)),
+            float(min(1.0, 2 * min(tails))),
         )
-    if masks.ndim == 4:
-        for axis, name in ((1, "vertical"), (2, "horizontal")):
-            a = masks.take(range(masks.shape[axis] - 1), axis)
-            b = masks.take(range(1, masks.shape[axis]), axis)
-            k = int((a * b).sum(dtype=np.int64))
-            out[f"agreement of {name} neighbours"] = (k / a.size, float(2 * st.norm.sf(abs(k) / np.sqrt(a.size))))
+    for name, k in agree.items():
+        n = compared[name]
+        out[f"agreement of {name} neighbours"] = (k / n, float(2 * st.norm.sf(abs(k) / np.sqrt(n))))
     return out
 
 
@@ -150,14 +184,15 @@ def examine(
         report.metrics["linear_complexity"] = Estimate(worst["complexity"], n=worst["bits"])
     elif rows:
         report.metrics["linear_complexity"] = Estimate(rows[0]["complexity"], n=rows[0]["bits"])
-    pairs = reused(masks)
+    few = slice(None, None, -(-len(masks) // _SAMPLE))
+    pairs = repeated(masks) or [(i * few.step, j * few.step) for i, j in reused(masks[few])]
     report.details["reused_within"] = pairs[:100]
     report.metrics["reused_masks"] = Estimate(len({i for p in pairs for i in p}) / max(1, len(masks)), n=len(masks))
     if pairs:
         report.broken.append(
             f"{len({i for p in pairs for i in p})} of {len(masks)} encodings share their mask with another"
         )
-    across = [p for run in other_runs or [] for p in reused(masks, run)]
+    across = [p for run in other_runs or [] for p in reused(masks[:_SAMPLE], run[:_ACROSS])]
     report.details["reused_across_runs"] = across[:100]
     if across:
         report.broken.append(f"{len(across)} masks came out again in another run with other randomness")
@@ -194,9 +229,10 @@ def whitebox(
         )
     else:
         longest = max((r["bits"] for r in report.details["linear_complexity"]), default=0)
+        runs = " or in another run" if other_runs else ""
         sentence = (
-            f"No linear recurrence in {longest:,} mask bits, no mask used twice, no dependence on the images; which is "
-            "what these tests can see."
+            f"No linear recurrence in {longest:,} mask bits, no mask used twice{runs}, no dependence on the images; "
+            "which is what these tests can see."
         )
     return Finding(
         status="broken" if report.broken else "no break found",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -12,19 +13,34 @@ from ihaudit.attacks.base import NotApplicable, stage
 from ihaudit.attacks.stages import em, leastsq
 from ihaudit.attacks.stages.gradient import descend, descend_adam, restart, weights_of
 from ihaudit.attacks.stages.mixing import Mixing
+from ihaudit.attacks.stages.signed_stages import weighted
 from ihaudit.attacks.stages.spectral import resynchronise, spectral_start
 from ihaudit.attacks.stages.state import State
+from ihaudit.attacks.stages.unmasking import Unmasker
 from ihaudit.context import Context
 
 #: rounds of resynchronisation and restarts at most
 ROUNDS = 3
+#: rounds in which encodings' global signs are settled at most
+TURNS = 8
 
 
 @stage("recovery", "gradient")
 def recovery_gradient(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
-    """Eq. (3) made to work: spectral start with synchronised signs, a column for the mean public image, every
-    encoding weighted by its own residual, restarts from each pixel's surroundings, kept by likelihood, and deltas
-    chosen by what their surroundings say."""
+    """Eq. (3) made to work: started from least squares on what the recolouring network (4.8.1) makes of every encoding
+    by itself, a column for the mean public image, every encoding weighted by its own residual, restarts from each
+    pixel's surroundings, kept by likelihood, and deltas chosen by what their surroundings say.  Where the network does
+    not apply it starts as `gradient-spectral`."""
+    return _gradient(state, ctx, network=True)
+
+
+@stage("recovery", "gradient-spectral")
+def recovery_gradient_spectral(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
+    """`recovery=gradient` without a network: spectral start with synchronised signs."""
+    return _gradient(state, ctx, network=False)
+
+
+def _gradient(state: State, ctx: Context, *, network: bool) -> tuple[State, dict[str, Any]]:
     index, values, mixing = _known(state)
     diagnostics: dict[str, Any] = {"encodings_used": len(index)}
     if state.mask == "signed":
@@ -34,12 +50,10 @@ def recovery_gradient(state: State, ctx: Context) -> tuple[State, dict[str, Any]
         images, noise = leastsq.solve(values.abs(), mixing)
     else:
         noise = em.noise_start(values, mixing)
-        if state.estimate is None:
-            generator = torch.Generator().manual_seed(ctx.seed % 2**31)
-            weight = 1 / (noise + 0.3 * noise.mean()) ** 2
-            start = spectral_start(values, mixing, weight, state.shape, generator=generator)
-        else:
+        if state.estimate is not None:
             start, noise = state.estimate.images, state.estimate.noise[index]
+        else:
+            start, diagnostics["start"] = _start(state, ctx, values, mixing, noise, network=network)
         images, noise = descend(
             values, mixing, start, state.shape, weights=1 / noise, surroundings=None, rounds=(15, 10)
         )
@@ -52,6 +66,48 @@ def recovery_gradient(state: State, ctx: Context) -> tuple[State, dict[str, Any]
             if moved < 0.1:
                 break
     return _done(state, index, images, noise, diagnostics)
+
+
+def _start(
+    state: State, ctx: Context, values: Tensor, mixing: Mixing, noise: Tensor, *, network: bool
+) -> tuple[Tensor, str]:
+    """Where eq. (3) starts from, float32 (N + 1, P), and what that is in words."""
+    why = ""
+    if network:
+        try:
+            unmasker = Unmasker(state.shape, state.image_range, ctx.device)
+            return network_start(values, mixing, unmasker, noise), "recolouring network"
+        except NotApplicable as e:
+            why = f" ({e})"
+    generator = torch.Generator().manual_seed(ctx.seed % 2**31)
+    weight = 1 / (noise + 0.3 * noise.mean()) ** 2
+    return spectral_start(values, mixing, weight, state.shape, generator=generator), f"spectral{why}"
+
+
+def network_start(values: Tensor, mixing: Mixing, unmasker: Callable[[Tensor], Tensor], noise: Tensor) -> Tensor:
+    """Least squares on encodings unmasked one by one: float32 (N + 1, P).
+
+    The network knows an encoding's masks up to one sign for all; that sign is the one which agrees with what the
+    present images predict, in turn with the images, until none changes.
+
+    Args:
+        values: float32 (E, P) magnitudes.
+        unmasker: magnitudes -> expected signs (E, P) in [-1, 1].
+        noise: float32 (E,) variances.
+    """
+    signs = unmasker(values)
+    images = weighted(values, signs, mixing, noise).images
+    for _ in range(TURNS):
+        agree = torch.empty(len(values), device=values.device)
+        for i in range(0, len(values), 512):
+            rows = slice(i, min(i + 512, len(values)))
+            agree[rows] = (signs[rows].float() * values[rows] * mixing.forward(images, rows)).sum(1)
+        wrong = agree < 0
+        if not wrong.any():
+            break
+        signs[wrong] = -signs[wrong]
+        images = weighted(values, signs, mixing, noise).images
+    return images
 
 
 @stage("recovery", "gradient-zero")

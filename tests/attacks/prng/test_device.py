@@ -19,7 +19,7 @@ def test_label_filter(first: int) -> None:
     tolerance = tolerance * 30
     out = np.empty(4096, np.uint32)
     n = labelscan._filter(first, 4096, tries, wanted, low, high, tolerance, out)
-    seeds = device._seeds(first, 4096, "cpu")
+    seeds = device.seed_batch(first, 4096, "cpu")
     passed = torch.nonzero(device.label_filter(seeds, tries, wanted, low, high, tolerance))[:, 0].numpy()
     assert n > 20
     # float32 sums may round differently when fused: the last place decides at most one seed in a thousand
@@ -34,7 +34,7 @@ def test_mask_filter_and_scan() -> None:
     first = seed - 5000
     out, owner = np.empty(2000, np.uint32), np.empty(2000, np.int64)
     n = maskscan._filter(first, 8192, masks, wanted, out, owner)
-    passed = torch.nonzero(device.mask_filter(device._seeds(first, 8192, "cpu"), masks, wanted)).numpy()
+    passed = torch.nonzero(device.mask_filter(device.seed_batch(first, 8192, "cpu"), masks, wanted)).numpy()
     assert sorted(zip((first + passed[:, 0]).tolist(), passed[:, 1].tolist())) == sorted(
         zip(out[:n].tolist(), owner[:n].tolist())
     )

@@ -10,9 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ihaudit.attacks.prng import generators as g
 from ihaudit.attacks.prng import mt
 from ihaudit.attacks.prng.conventions import INTERLEAVED, NCHW, NHW, NHWC, PLAIN
+from ihaudit.attacks.prng.generators import KINDS, first_bits
+from tests.attacks.prng import draws
 
 SEEDS = (0, 1, 42, 123_456_789, 2**32 - 1)
 BY_ID = {c.id: c for c in PLAIN + INTERLEAVED}
@@ -105,44 +106,22 @@ def test_conventions_of_python() -> None:
     assert BY_ID["msb-2"].bits(words)[:999].tolist() == [int(source.random() >= 0.5) for _ in range(999)]
 
 
+@pytest.mark.parametrize("kind", KINDS, ids=lambda k: f"{KINDS[k].model}-{k}")
 @pytest.mark.parametrize("seed", SEEDS)
-def test_seed_sequence_and_pcg64(seed: int) -> None:
-    words = np.zeros(24, np.uint32)
-    g.seed_sequence(np.uint32(seed), words)
-    assert (words == np.random.SeedSequence(seed).generate_state(24)).all()
-    out = np.zeros(64, np.uint64)
-    g.pcg64(np.uint32(seed), out)
-    assert (out == np.random.default_rng(seed).bit_generator.random_raw(64)).all()
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_first_mask_bits_of_every_kind(seed: int) -> None:
+def test_first_mask_bits_of_every_kind(kind: int, seed: int) -> None:
     n = 777
-    python = random.Random(seed)
-    expected = {
-        0: np.random.default_rng(seed).integers(0, 2, n),
-        1: np.random.default_rng(seed).random(n) >= 0.5,
-        3: [python.getrandbits(1) for _ in range(n)],
-        5: np.random.RandomState([seed]).randint(0, 2, n),
-    }
-    python = random.Random(seed)
-    expected[4] = [python.random() >= 0.5 for _ in range(n)]
-    for kind, bits in expected.items():
-        assert (g.first_bits(seed, n, kind) == np.asarray(bits, np.uint8)).all(), g.KINDS[kind]
+    for bits in draws.drawn(kind, seed, n):
+        assert (first_bits(seed, n, kind) == bits).all(), KINDS[kind]
 
 
-def test_philox_against_the_published_vectors() -> None:
-    # Random123's known-answer tests for philox4x32-10
-    vectors = (
-        ((0,) * 6, (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
-        ((0xFFFFFFFF,) * 6, (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),
-        (
-            (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344, 0xA4093822, 0x299F31D0),
-            (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1),
-        ),
-    )
-    for inputs, outputs in vectors:
-        assert tuple(int(v) for v in g.philox(*(np.uint32(v) for v in inputs))) == outputs
+@pytest.mark.parametrize("kind", KINDS)
+def test_elements_within_the_first_outputs(kind: int) -> None:
+    k = KINDS[kind]
+    for outputs in (1, 7, 128):
+        n = k.within(outputs)
+        assert n is not None
+        assert k.places(np.array([n - 1]))[0] < outputs <= k.places(np.array([n]))[0]
+    assert k.within(None) is None
 
 
 @pytest.mark.parametrize("layout", [NHWC, NCHW, NHW])

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from ihaudit.attacks.prng import labelscan, maskscan, mt, seedless, seeds, seedscan
-from ihaudit.attacks.prng.conventions import INTERLEAVED, NCHW, NHW, NHWC, PLAIN, Convention, Layout
-from ihaudit.attacks.prng.generators import first_bits
+from ihaudit.attacks.prng import labelscan, maskscan, mt, seedless, seeds
+from ihaudit.attacks.prng.conventions import INTERLEAVED, NCHW, NHWC, PLAIN, Convention, Layout
 from ihaudit.attacks.prng.pairs import agreement, rank_pairs, smoothness, spanning_forest
 from ihaudit.attacks.prng.stream import Stream, unmask
 from tests.attacks.prng.helpers import mixtures
@@ -206,13 +205,3 @@ def test_mask_scan_at_a_far_offset(plain: np.ndarray) -> None:
     x = plain[:count] * signs(words, PLAIN[0], NCHW, count)
     targets = [maskscan.target_from_masks(x, PLAIN[0], layout, offset) for layout in (NHWC, NCHW)]
     assert maskscan.scan(targets, first=seed - 50_000, last=seed + 50_000) == [(seed, 1)]
-
-
-@pytest.mark.parametrize("kind", range(6))
-@pytest.mark.parametrize("layout", [NHWC, NCHW, NHW], ids=lambda v: v.id)
-def test_first_mask_scan(plain: np.ndarray, kind: int, layout: Layout) -> None:
-    bits = first_bits(1500, layout.size(SHAPE), kind)
-    x = plain[:1] * (2 * bits.astype(np.int8) - 1)[layout.index(SHAPE)]
-    target = seedscan.pair_target(x, layout)
-    assert seedscan.scan(target, kind, first=1000, last=3000) == [1500]
-    assert seedscan.scan(target, kind, first=2000, last=3000) == []

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ihaudit.attacks.prng.whitebox import examine, image_dependence, linear_complexity, reused, whitebox
+from ihaudit.attacks.prng.whitebox import examine, image_dependence, linear_complexity, repeated, reused, whitebox
+from ihaudit.checks import release_checks
+from ihaudit.release import Provenance, Release, Truth
 from tests.attacks.prng.helpers import mixtures
 
 SHAPE = (40, 32, 32, 3)
@@ -67,6 +69,33 @@ def test_reuse_within_and_across_runs(plain: np.ndarray) -> None:
     assert len(report.broken) == 1 and "share their mask" in report.broken[0]
     again = examine(secure(1), plain * secure(1), [secure(1)])
     assert any("another run" in s for s in again.broken)
+
+
+def test_exact_repeats_are_found_among_any_number(plain: np.ndarray) -> None:
+    masks = np.concatenate([secure(3)] * 2 + [-secure(3)])
+    assert repeated(masks) == [(i % 40, i) for i in range(40, 120)]
+    assert repeated(secure(3)) == [] and repeated(masks[..., :1, :1, :1]) == []
+
+
+def test_blocks_do_not_change_the_tests(plain: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = image_dependence(secure(6), plain * secure(6))
+    monkeypatch.setattr("ihaudit.attacks.prng.whitebox._BLOCK", 7)
+    parts = image_dependence(secure(6), plain * secure(6))
+    for name, value in whole.items():
+        np.testing.assert_allclose(value, parts[name], rtol=1e-9)
+
+
+def test_masks_that_come_again_in_another_run_are_found_by_an_audit(plain: np.ndarray) -> None:
+    encodings = (plain * secure(8)).astype(np.float32)
+    truth = Truth(plain, np.zeros(40, np.int64), Provenance(np.arange(40)[:, None], masks=secure(8)))
+
+    def again(seed: int) -> Release:
+        return Release(encodings, provenance=Provenance(np.arange(40)[:, None], masks=secure(seed)))
+
+    same = release_checks(Release(encodings), truth, lambda: again(8))[-1]
+    assert same.status == "broken" and "another run" in same.sentence
+    fresh = release_checks(Release(encodings), truth, lambda: again(9))[-1]
+    assert fresh.status == "no break found" and "or in another run" in fresh.sentence
 
 
 def test_masks_that_follow_the_image(plain: np.ndarray) -> None:
