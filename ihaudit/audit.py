@@ -28,7 +28,7 @@ from ihaudit.images import ImageSet
 from ihaudit.loader import locate, parse_sets
 from ihaudit.metrics.ssim import SETTINGS
 from ihaudit.nn.weights import digests
-from ihaudit.plan import Data, Item, choose_adversary, load_data, plan_items
+from ihaudit.plan import Data, Item, choose_adversary, load_data, plan_items, training_note
 from ihaudit.profiles import Profile, get_profile
 from ihaudit.progress import Reporter, span
 from ihaudit.release import Release, Truth
@@ -46,6 +46,7 @@ from ihaudit.results import (
 from ihaudit.sandbox import Limits, Replays, SchemeProcess
 from ihaudit.scheme import Claim, Knowledge
 from ihaudit.scoring import gallery_arrays
+from ihaudit.store import NETWORKS, FolderStore, training_options
 from ihaudit.verdict import GateOptions
 from ihaudit.view import make_view
 from ihaudit.worker import AttackRun, AttackWorker
@@ -71,6 +72,8 @@ class AuditOptions:
     scheme_timeout_s: float = 300.0
     scheme_memory_mb: int = 8192
     attack_timeout_s: float = 7200.0
+    train: bool = False
+    train_steps: int = 800
     gates: GateOptions = field(default_factory=GateOptions)
     out: Path | None = None
     formats: tuple[str, ...] = ("html", "pdf")
@@ -108,6 +111,8 @@ def run_audit(options: AuditOptions, reporter: Reporter) -> tuple[Path, Results]
         claims = list(scheme.card.claims)
         adversary = choose_adversary(options.knows, claims)
         items = plan_items(options, profile, adversary, claims)
+        if note := training_note(options.train, items):
+            reporter.note(note)
         with Replays(source, sets, scheme.card, n_public=len(public), limits=limits, hidden=_hidden(folder)) as replays:
             audit = _Audit(
                 options, profile, device, data, scheme, replays, claims, adversary, items, folder, reporter, started
@@ -182,6 +187,7 @@ class _Audit:
             "adversary": sorted(self.adversary),
             "attacks": o.attacks,
             "games": o.games,
+            "training steps": o.train_steps if o.train else None,
         }
 
     def _encode(self) -> tuple[Release, Truth]:
@@ -223,6 +229,8 @@ class _Audit:
             device=self.device,
             profile=self.profile.name,
             progress=self.reporter.update,
+            options=training_options(self.options, kept=names == ("controls",)),
+            store=FolderStore(self.folder / NETWORKS),
         )
 
     def _item(self, item: Item, release: Release, truth: Truth) -> list[Finding]:
@@ -304,7 +312,13 @@ class _Audit:
             name=card.name,
             profile=o.profile,
             seed=o.seed,
-            options={"gates": asdict(o.gates), "sets": list(o.sets), "attacks": o.attacks, "games": o.games},
+            options={
+                "gates": asdict(o.gates),
+                "sets": list(o.sets),
+                "attacks": o.attacks,
+                "games": o.games,
+                "training_steps": o.train_steps if o.train else None,
+            },
             scheme=SchemeCard(**card.as_dict(), log=self.scheme.log),
             release=self._release_card(release, truth),
             private=_image_card(self.data.private),

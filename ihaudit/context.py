@@ -6,9 +6,12 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from ihaudit.store import Store
 
 ProfileName = Literal["quick", "standard", "full"]
 Progress = Callable[[str, float | None], None]
@@ -29,6 +32,7 @@ class Context:
         progress: call with a short message and the finished fraction in [0, 1] (or None when unknown).
         checkpoints: a folder of its own where long work may keep parts to resume from, or None.
         options: further options given by the user for this item.
+        store: keeps what an attack made from run to run (`ihaudit.store`), or None.
     """
 
     seed: int
@@ -37,6 +41,7 @@ class Context:
     progress: Progress = _silent
     checkpoints: Path | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    store: Store | None = None
 
     def rng(self, *names: object) -> np.random.Generator:
         """A generator for one purpose: the same names give the same stream, other names an independent one."""

@@ -202,6 +202,14 @@ def plan_items(
     return items
 
 
+def training_note(train: bool, items: list[Item]) -> str:
+    """A line for whoever gave `--train` where no attack of the plan trains anything; else empty."""
+    running = [i for i in items if i.kind == "attack" and not i.reason]
+    if not train or any(getattr(registry.get("attack", i.id), "trains", False) for i in running):
+        return ""
+    return "--train changes nothing: no attack that trains networks is run; add --attack carlini or --profile standard"
+
+
 def _item(
     kind: str, spec: str, id_: str, cls: Any, adversaries: list[frozenset[Knowledge]], *, requested: bool
 ) -> Item:

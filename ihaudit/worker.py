@@ -27,6 +27,7 @@ from ihaudit.registry import get, load, suggest
 from ihaudit.release import FloatArray, IntArray, Release
 from ihaudit.replayer import Entry, Replayed, Replayer
 from ihaudit.results import Cost
+from ihaudit.store import RemoteStore, serve
 
 
 @dataclass(eq=False)
@@ -136,7 +137,7 @@ def _serve(conn: Connection, niceness: int) -> None:
                 view = replace(view, encoder=_RemoteEncoder(conn))
             if replays:
                 view = replace(view, replayer=_RemoteReplayer(conn))
-            output = configure(spec).run(view, replace(ctx, progress=progress))
+            output = configure(spec).run(view, replace(ctx, progress=progress, store=RemoteStore(conn)))
             reply = ("done", output)
         except NotApplicable as e:
             reply = ("not applicable", str(e))
@@ -217,7 +218,7 @@ class AttackWorker:
         if "code" not in view.knows:
             replayer = None
         bare = replace(view, encoder=None, replayer=None)
-        conn.send(("run", spec, bare, replace(ctx, progress=_quiet), replayer is not None))
+        conn.send(("run", spec, bare, replace(ctx, progress=_quiet, store=None), replayer is not None))
         while True:
             left = self.timeout_s - (time.monotonic() - start)
             spent = Cost(wall_s=time.monotonic() - start)
@@ -235,6 +236,8 @@ class AttackWorker:
                     progress(*payload)
             elif kind == "encode":
                 self._encode(conn, encoder, payload)
+            elif kind == "store":
+                conn.send(serve(ctx.store, payload))
             elif kind in ("entries", "replay"):
                 self._replay(conn, replayer, payload)
             else:

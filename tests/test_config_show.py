@@ -74,3 +74,24 @@ def test_unknown_command_is_suggested(capfd: pytest.CaptureFixture[str]) -> None
     got = show("rum")
     assert got.exit_code == 2
     assert "did you mean 'run'" in got.output + capfd.readouterr().err
+
+
+def test_training_is_known_to_files_environment_and_commands(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ihaudit import cli
+
+    assert [rows()[c, "train"]["value"] for c in ("run", "challenge")] == [False, False]
+    (elsewhere / "ihaudit.toml").write_text("train = true\n[run]\ntrain-steps = 40\n")
+    monkeypatch.setenv("IHAUDIT_TRAIN_STEPS", "50")
+    found = rows()
+    assert found["run", "train"]["value"] is True and found["challenge", "train"]["value"] is True
+    assert found["run", "train-steps"]["value"] == "50"
+    given = []
+    monkeypatch.setattr("ihaudit.cli.run.execute", lambda options, **_: given.append(options))
+    monkeypatch.setattr("sys.argv", ["ihaudit", "run", "identity", "-q"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert given[0].train is True and given[0].train_steps == 50
+    (elsewhere / "ihaudit.toml").write_text("train-step = 40\n")
+    with pytest.raises(SystemExit) as e:
+        cli.main()
+    assert e.value.code == 2

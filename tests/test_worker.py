@@ -16,6 +16,7 @@ from ihaudit.context import Context
 from ihaudit.errors import UsageError
 from ihaudit.release import Release
 from ihaudit.scheme import Knowledge
+from ihaudit.store import FolderStore
 from ihaudit.worker import AttackWorker, configure
 
 PLUGIN = '''
@@ -41,6 +42,10 @@ class Trick:
         if self.do == "oracle":
             r = view.encoder.encode(np.zeros((2, 4, 4, 3), np.float32), np.zeros(2, np.int64), seed=3)
             return AttackOutput(r.encodings)
+        if self.do == "keep":
+            ctx.store.write("a.json", b"kept")
+            names = ["a.json", "b.json", "../truth.json", "truth"]
+            return AttackOutput(view.encodings[:1], diagnostics={n: ctx.store.read(n) for n in names})
         if self.do == "look":
             import gc
             from ihaudit.release import Truth
@@ -129,6 +134,18 @@ def test_oracle_access_is_answered_by_the_auditor(worker: AttackWorker) -> None:
     assert np.all(run.output.images == 3)
     without = worker.run("test-trick:do=oracle", view, Context(seed=0))
     assert "no oracle" in without.not_applicable
+
+
+def test_what_an_attack_keeps_goes_to_the_auditors_store_and_nowhere_else(worker: AttackWorker, tmp_path: Path) -> None:
+    (tmp_path / "truth.json").write_bytes(b"secret")
+    store = FolderStore(tmp_path / "networks")
+    for _ in range(2):
+        run = worker.run("test-trick:do=keep", VIEW, Context(seed=0, store=store))
+        assert run.output is not None
+        assert run.output.diagnostics == {"a.json": b"kept", "b.json": None, "../truth.json": None, "truth": None}
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["a.json", "networks", "truth.json"]
+    without = worker.run("test-trick:do=keep", VIEW, Context(seed=0))
+    assert without.output is not None and without.output.diagnostics["a.json"] is None
 
 
 def test_unknown_names_are_suggested() -> None:

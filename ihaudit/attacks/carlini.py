@@ -10,6 +10,7 @@ import numpy as np
 from ihaudit.attacks.base import AttackOutput, Evidence, View, attack
 from ihaudit.attacks.phase import answer, prepare
 from ihaudit.attacks.stages.graph import edge_sample
+from ihaudit.attacks.stages.own_networks import own_networks
 from ihaudit.attacks.stages.state import State, as_images, run_stage, to_rows
 from ihaudit.context import Context
 from ihaudit.scheme import Knowledge
@@ -28,7 +29,8 @@ class Carlini:
     """Similarity network, cliques, membership network, min-cost flow, lambdas from labels, eq. (3), recolouring.
 
     Departures from the paper, each behind a stage that can be swapped: labels say which sets an encoding can belong
-    to; eq. (3) is given what makes it work (`recovery=gradient-zero` is the published way).
+    to; eq. (3) is given what makes it work (`recovery=gradient-zero` is the published way).  The networks ship for
+    32 x 32 x 3; with the option ``train`` the attack trains its own for other shapes.
     """
 
     similarity: str = "network"
@@ -44,6 +46,8 @@ class Carlini:
     reference: ClassVar[str] = "Carlini et al. 2021, section 4"
     needs: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.ENCODINGS})
     profiles: ClassVar[tuple[str, ...]] = ("standard", "full")
+    #: `--train` is for it
+    trains: ClassVar[bool] = True
 
     def run(self, view: View, ctx: Context) -> AttackOutput:
         """See `ihaudit.attacks.base.Attack`."""
@@ -62,13 +66,21 @@ class Carlini:
             state = run_stage(state, ctx, "recovery", self.recovery)
         return state, evidence
 
-    def assign(self, view: View, ctx: Context) -> tuple[State, Evidence]:
-        """Everything before recovery."""
-        state = prepare(view, ctx, absolute=True)
+    def group(self, state: State, ctx: Context) -> tuple[State, Evidence]:
+        """What the networks are for: similarity, grouping, membership."""
         state = run_stage(state, ctx, "similarity", self.similarity)
         state = run_stage(state, ctx, "grouping", self.grouping)
         evidence = evidence_of(state, ctx)
-        state = run_stage(state, ctx, "membership", self.membership)
+        return run_stage(state, ctx, "membership", self.membership), evidence
+
+    def assign(self, view: View, ctx: Context) -> tuple[State, Evidence]:
+        """Everything before recovery."""
+        state = prepare(view, ctx, absolute=True)
+        if "network" in (self.similarity, self.membership):
+            with own_networks(view, state, ctx) as inner:
+                state, evidence = self.group(state, inner)
+        else:
+            state, evidence = self.group(state, ctx)
         if self.assignment not in NEED_IMAGES:
             state = run_stage(state, ctx, "assignment", self.assignment)
         state = run_stage(state, ctx, "coefficients", self.coefficients)

@@ -27,6 +27,7 @@ class ChallengeOptions:
     attacks: tuple[str, ...] | None = None
     profile: str = "quick"
     public_set: str | None = None
+    similar: str | None = None
     scheme: str | None = None
     sets: tuple[str, ...] = ()
     n_public: int | None = None
@@ -36,6 +37,8 @@ class ChallengeOptions:
     seed: int = 0
     device: str = "auto"
     attack_timeout_s: float = 7200.0
+    train: bool = False
+    train_steps: int = 800
     formats: tuple[str, ...] = ("html", "pdf")
     samples: bool = True
     overwrite: bool = False

@@ -46,6 +46,7 @@ def challenge_results(
     options: ChallengeOptions,
     read: ReadRelease,
     public: ImageSet | None,
+    similar: ImageSet | None,
     items: list[Item],
     findings: list[Finding],
     by: str,
@@ -58,6 +59,7 @@ def challenge_results(
     knows: set[Knowledge] = set().union(*(i.knows for i in items)) | {Knowledge.ENCODINGS}
     knows |= {Knowledge.LABELS} if release.labels is not None else set()
     knows |= {Knowledge.PUBLIC_SET} if public is not None else set()
+    knows |= {Knowledge.DISTRIBUTION} if similar is not None else set()
     knows |= {Knowledge.CODE, Knowledge.ORACLE} if options.scheme is not None else set()
     name = options.encryption.parent.absolute().name or options.encryption.stem
     return Results(
@@ -73,6 +75,7 @@ def challenge_results(
             "sets": list(options.sets),
             "n_public": options.n_public,
             "attacks": options.attacks,
+            "training_steps": options.train_steps if options.train else None,
             "layout": read.layout.name,
             "notes": read.notes,
             "files": list(FILES) if by else [],
@@ -90,19 +93,24 @@ def challenge_results(
             image_range=list(release.image_range),
             sha256=read.sha256,
         ),
-        public=None
-        if public is None
-        else ImageCard(
-            name=public.name,
-            count=len(public),
-            shape=list(public.images.shape[1:]),
-            classes=len(np.unique(public.labels)),
-            sha256=public.sha256,
-        ),
+        public=_card(public),
+        similar=_card(similar),
         adversary=sorted(k.value for k in knows),
         findings=findings,
         gate=_gate(findings, by),
         environment=env,
+    )
+
+
+def _card(images: ImageSet | None) -> ImageCard | None:
+    if images is None:
+        return None
+    return ImageCard(
+        name=images.name,
+        count=len(images),
+        shape=list(images.images.shape[1:]),
+        classes=len(np.unique(images.labels)),
+        sha256=images.sha256,
     )
 
 

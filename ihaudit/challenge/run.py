@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ihaudit import environment, registry
 from ihaudit.attacks.base import View
@@ -21,12 +21,13 @@ from ihaudit.context import Context, derive_seed
 from ihaudit.errors import ImageError, UsageError
 from ihaudit.folder import output_folder
 from ihaudit.images import ImageSet, load
-from ihaudit.plan import Item, plan_items
+from ihaudit.plan import Item, plan_items, training_note
 from ihaudit.profiles import Profile, get_profile
 from ihaudit.progress import Reporter
 from ihaudit.report import pdf
 from ihaudit.results import Cost, Finding
 from ihaudit.scheme import Knowledge, implied
+from ihaudit.store import NETWORKS, FolderStore, training_options
 from ihaudit.view import described
 from ihaudit.worker import AttackWorker
 
@@ -47,7 +48,7 @@ def run_challenge(options: ChallengeOptions, reporter: Reporter) -> Outcome:
     folder = _folder(options)
     reporter.stage(f"read {options.encryption}", 1, 1)
     read = read_release(options.encryption, options.label, options.shape, options.image_range)
-    public = _public(options, read)
+    public, similar = (_images(options, read, role) for role in ("public", "similar"))
     hints = _hints(options, read)
     shape = " x ".join(map(str, read.layout.shape))
     reporter.done(f"{len(read.release.encodings):,} encodings of {shape}, {read.dtype}, as {read.layout.name}")
@@ -56,16 +57,25 @@ def run_challenge(options: ChallengeOptions, reporter: Reporter) -> Outcome:
     findings: list[Finding] = []
     answers: dict[str, Answer] = {}
     with AttackWorker(options.attack_timeout_s) as worker, opened(options, read, public, folder) as code:
-        items = _items(options, profile, read, public, code)
+        items = _items(options, profile, read, public, similar, code)
+        if note := training_note(options.train, items):
+            reporter.note(note)
         to_run = [i for i in items if not i.reason]
         for item in items:
             if item.reason:
                 findings.append(item.not_run())
                 continue
             reporter.stage(f"attack {item.spec}", 1 + to_run.index(item), len(to_run) + 1)
-            view = _view(read, item.knows, public, hints, code)
+            view = _view(read, item.knows, public, similar, hints, code)
             seed = derive_seed(options.seed, "attack", item.spec)
-            ctx = Context(seed=seed, device=device, profile=profile.name, progress=reporter.update)
+            ctx = Context(
+                seed=seed,
+                device=device,
+                profile=profile.name,
+                progress=reporter.update,
+                options=training_options(options),
+                store=FolderStore(folder / NETWORKS),
+            )
             encoder, replays = (code.scheme, code.replays) if code is not None else (None, None)
             run = worker.run(item.spec, view, ctx, encoder, reporter.update, replays)
             finding, answer = challenge_finding(item, run, read)
@@ -76,7 +86,10 @@ def run_challenge(options: ChallengeOptions, reporter: Reporter) -> Outcome:
     reporter.stage("write", len(to_run) + 1, len(to_run) + 1)
     by = max(answers, key=lambda k: answers[k].strength, default="")
     outcome = Outcome(
-        folder, challenge_results(options, read, public, items, findings, by, device, started), answers.get(by), by
+        folder,
+        challenge_results(options, read, public, similar, items, findings, by, device, started),
+        answers.get(by),
+        by,
     )
     outcome.results.cost = Cost(wall_s=time.perf_counter() - wall, cpu_s=sum(f.cost.cpu_s for f in findings))
     write(options, read, outcome)
@@ -98,15 +111,18 @@ def _folder(options: ChallengeOptions) -> Path:
     return folder
 
 
-def _public(options: ChallengeOptions, read: ReadRelease) -> ImageSet | None:
-    if options.public_set is None:
+def _images(options: ChallengeOptions, read: ReadRelease, role: Literal["public", "similar"]) -> ImageSet | None:
+    """The images of --public-set or --similar, of the release's shape."""
+    spec = options.public_set if role == "public" else options.similar
+    if spec is None:
         return None
     h, w, c = read.layout.shape
-    public = load(options.public_set, role="public", size=h)
-    if public.images.shape[1:] != (h, w, c):
-        size = " x ".join(map(str, public.images.shape[1:]))
-        raise ImageError(f"--public-set holds images of {size}, the release of {h} x {w} x {c}; give the very images")
-    return public
+    found = load(spec, role=role, size=h)
+    if found.images.shape[1:] != (h, w, c):
+        size = " x ".join(map(str, found.images.shape[1:]))
+        option, which = ("--public-set", "the very images") if role == "public" else ("--similar", "such images")
+        raise ImageError(f"{option} holds images of {size}, the release of {h} x {w} x {c}; give {which}")
+    return found
 
 
 def _hints(options: ChallengeOptions, read: ReadRelease) -> dict[str, Any]:
@@ -126,16 +142,28 @@ def _hints(options: ChallengeOptions, read: ReadRelease) -> dict[str, Any]:
 
 
 def _items(
-    options: ChallengeOptions, profile: Profile, read: ReadRelease, public: ImageSet | None, code: Code | None
+    options: ChallengeOptions,
+    profile: Profile,
+    read: ReadRelease,
+    public: ImageSet | None,
+    similar: ImageSet | None,
+    code: Code | None,
 ) -> list[Item]:
     """Attacks as `ihaudit run` plans them, for an adversary who has these files."""
     has = [Knowledge.ENCODINGS]
     has += [Knowledge.LABELS] if read.release.labels is not None else []
     has += [Knowledge.PUBLIC_SET] if public is not None else []
+    has += [Knowledge.DISTRIBUTION] if similar is not None else []
     has += [Knowledge.CODE] if code is not None else []
     plain = AuditOptions(scheme="", attacks=options.attacks, games=("none",), profile=options.profile)
     items = [i for i in plan_items(plain, profile, implied(has), []) if i.kind == "attack"]
-    lacks = {"labels": "label.npy", "public set": "--public-set", "code": "--scheme", "oracle": "--scheme"}
+    lacks = {
+        "labels": "label.npy",
+        "public set": "--public-set",
+        "distribution": "--similar",
+        "code": "--scheme",
+        "oracle": "--scheme",
+    }
     out = []
     for item in items:
         if item.reason.startswith("the claim's adversary lacks"):
@@ -147,14 +175,22 @@ def _items(
 
 
 def _view(
-    read: ReadRelease, knows: frozenset[Knowledge], public: ImageSet | None, hints: dict[str, Any], code: Code | None
+    read: ReadRelease,
+    knows: frozenset[Knowledge],
+    public: ImageSet | None,
+    similar: ImageSet | None,
+    hints: dict[str, Any],
+    code: Code | None,
 ) -> View:
     release = read.release
+    known = similar if Knowledge.DISTRIBUTION in knows else None
     return View(
         encodings=release.encodings,
         labels=release.labels if Knowledge.LABELS in knows else None,
         image_range=release.image_range,
         knows=knows,
+        similar=known.images if known is not None else None,
+        similar_labels=known.labels if known is not None else None,
         public_set=public.images if public is not None and Knowledge.PUBLIC_SET in knows else None,
         code=described(code.card) if code is not None and Knowledge.CODE in knows else None,
         hints=hints,

@@ -56,6 +56,16 @@ def command(
             show_default=False,
         ),
     ] = None,
+    similar: Annotated[
+        str | None,
+        typer.Option(
+            help="Images like the private ones, where some are known (.npz, folder, or CIFAR folder): attacks may "
+            "train on them and orient their answers by them.",
+            envvar="IHAUDIT_SIMILAR",
+            rich_help_panel=WHAT,
+            show_default=False,
+        ),
+    ] = None,
     scheme: Annotated[
         str | None,
         typer.Option(
@@ -131,6 +141,25 @@ def command(
             min=1.0, help="Seconds that one attack may take.", envvar="IHAUDIT_ATTACK_TIMEOUT", rich_help_panel=HOW
         ),
     ] = 7200.0,
+    train: Annotated[
+        bool,
+        typer.Option(
+            "--train",
+            help="Encodings of a shape that no networks ship for (not 32 x 32 x 3): let the attack carlini train its "
+            "own first, on the images that the adversary knows (--similar), and keep them in --out.",
+            envvar="IHAUDIT_TRAIN",
+            rich_help_panel=HOW,
+        ),
+    ] = False,
+    train_steps: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Steps of such a training; the default takes 10 to 20 minutes on two cores for 32 x 32 pixels.",
+            envvar="IHAUDIT_TRAIN_STEPS",
+            rich_help_panel=HOW,
+        ),
+    ] = 800,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -204,6 +233,7 @@ def command(
         attacks=tuple(attack) if attack else None,
         profile=profile,
         public_set=public_set,
+        similar=similar,
         scheme=scheme,
         sets=tuple(set_ or ()),
         n_public=n_public,
@@ -212,6 +242,8 @@ def command(
         seed=seed,
         device=device,
         attack_timeout_s=attack_timeout,
+        train=train,
+        train_steps=train_steps,
         formats=tuple(format_ or ("html", "pdf")),
         samples=not no_samples,
         overwrite=overwrite,

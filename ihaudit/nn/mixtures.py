@@ -25,6 +25,7 @@ class MixtureConfig:
         shift: chance that an image is shifted by up to 4 pixels.
         nothing_known: share of mixtures of which no part is known.
         wrong: chance that a known part holds an image that is not in the mixture.
+        image_range: what images are mixed on.
     """
 
     k: tuple[int, int] = (2, 8)
@@ -34,11 +35,12 @@ class MixtureConfig:
     shift: float = 0.25
     nothing_known: float = 0.5
     wrong: float = 0.2
+    image_range: tuple[float, float] = (-1.0, 1.0)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Signed mixtures (B, 3, H, W) float32 on [-1, 1], the known part of each (zeros for none), where that is none."""
+    """Signed mixtures (B, C, H, W) float32 in units of the images, the known part of each, where nothing is known."""
 
     mixture: Tensor
     known: Tensor
@@ -49,11 +51,11 @@ class Mixtures:
     """A sampler over two pools of images; every batch is a function of the generator alone."""
 
     def __init__(self, private: NDArray[np.uint8], public: NDArray[np.uint8], config: MixtureConfig) -> None:
-        """`private` and `public`: uint8 (N, H, W, 3)."""
+        """`private` and `public`: uint8 (N, H, W, C)."""
         self.config = config
         self.n_private = len(private)
         pool = np.concatenate([private, public]).transpose(0, 3, 1, 2)
-        self.side = (pool.shape[2], pool.shape[3])
+        self.channels, self.side = pool.shape[1], (pool.shape[2], pool.shape[3])
         self.pool = np.pad(pool, ((0, 0), (0, 0), (_PAD, _PAD), (_PAD, _PAD)), mode="reflect")
 
     def coefficients(self, rng: np.random.Generator, size: int) -> NDArray[np.float32]:
@@ -71,7 +73,7 @@ class Mixtures:
         return out.astype(np.float32)
 
     def _images(self, rng: np.random.Generator, index: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """(n, 3, H, W): mirrored half the time, some shifted."""
+        """(n, C, H, W): mirrored half the time, some shifted."""
         n = len(index)
         moved = rng.random(n) < self.config.shift
         top, left = (np.where(moved, rng.integers(0, 2 * _PAD + 1, n), _PAD) for _ in range(2))
@@ -79,7 +81,7 @@ class Mixtures:
         rows = top[:, None] + np.arange(self.side[0])
         columns = left[:, None] + np.arange(self.side[1])
         columns = np.where(mirrored[:, None], columns[:, ::-1], columns)
-        where = (index[:, None, None, None], np.arange(3)[None, :, None, None], rows[:, None, :, None])
+        where = (index[:, None, None, None], np.arange(self.channels)[None, :, None, None], rows[:, None, :, None])
         return self.pool[(*where, columns[:, None, None, :])]
 
     def draw(self, rng: np.random.Generator, size: int) -> Batch:
@@ -96,8 +98,11 @@ class Mixtures:
             rng.integers(0, self.n_private, private.shape),
             self.n_private + rng.integers(0, max(n_public, 1), private.shape) % max(n_public, 1),
         )
-        images = self._images(rng, index.reshape(-1)).reshape(size, high + 1, 3, *self.side)
+        images = self._images(rng, index.reshape(-1)).reshape(size, high + 1, self.channels, *self.side)
         x = torch.from_numpy(images).float().div_(127.5).sub_(1)
+        low, top = c.image_range
+        if (low, top) != (-1.0, 1.0):
+            x.mul_((top - low) / 2).add_((top + low) / 2)
         mixture = torch.einsum("bk,bkchw->bchw", torch.from_numpy(weights), x[:, :high])
 
         blind = rng.random(size) < c.nothing_known

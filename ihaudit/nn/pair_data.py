@@ -24,7 +24,8 @@ class ReleaseConfig:
         k: smallest and largest number of images in an encoding.
         private: numbers of labelled private images per encoding and their odds; 0 stands for all of them.
         max_lambda: range of the bound on coefficients |N(0, 1)| / sum.
-        plain: share of releases of images on [-1, 1]; others are normalised by a drawn mean and deviation.
+        image_range: what images are mixed on.
+        plain: share of releases of images on `image_range`; others are normalised by a drawn mean and deviation.
         moved: share of releases whose images are shifted by up to 4 pixels.
         unknown: share of releases whose labels tell no coefficients.
         same_class: chance that an encoding's second image has the class of the first.
@@ -35,6 +36,7 @@ class ReleaseConfig:
     k: tuple[int, int] = (2, 10)
     private: tuple[tuple[int, float], ...] = ((1, 0.1), (2, 0.7), (3, 0.06), (4, 0.04), (0, 0.1))
     max_lambda: tuple[float, float] = (0.5, 0.9)
+    image_range: tuple[float, float] = (-1.0, 1.0)
     plain: float = 0.6
     moved: float = 0.15
     unknown: float = 0.1
@@ -61,7 +63,7 @@ class PairBatch:
     """Encodings of images of one class.
 
     Attributes:
-        magnitude: float32 (B, 3, H, W), |encodings|.
+        magnitude: float32 (B, C, H, W), |encodings|.
         images: int64 (B, 2), the images of the class in each, -1 for none.
         facts: what labels would say of the slot.
     """
@@ -87,11 +89,10 @@ class Releases:
     """A sampler over labelled private-like images and public ones; every batch is a function of the generator alone."""
 
     def __init__(self, private: Uints, labels: NDArray[np.integer], public: Uints, config: ReleaseConfig) -> None:
-        """`private` uint8 (N, H, W, 3) with int (N,) classes; `public` uint8 (M, H, W, 3)."""
+        """`private` uint8 (N, H, W, C) with int (N,) classes; `public` uint8 (M, H, W, C)."""
         self.config = config
         self.n_private = len(private)
         self.pool = np.concatenate([private, public]).transpose(0, 3, 1, 2).copy()
-        self.side = (self.pool.shape[2], self.pool.shape[3])
         self.of_class = [np.nonzero(labels == c)[0] for c in np.unique(labels)]
         self.odds = np.array([len(c) for c in self.of_class], float) / len(labels)
 
@@ -128,8 +129,9 @@ class Releases:
         if not known:
             mass[:], share[:] = 0.4 / max(slots, 1), 0.6
         x = self._mix(rng, index, weights, moved)
-        scale, offset = 1.0, 0.0
-        if rng.random() >= c.plain:  # (image - mean) / deviation instead of [-1, 1]
+        low, high = c.image_range
+        scale, offset = (high - low) / 2, (high + low) / 2
+        if rng.random() >= c.plain:  # (image - mean) / deviation instead of a known range
             scale, offset = 0.5 / rng.uniform(0.2, 0.6), rng.uniform(-0.15, 0.15)
         x = np.abs(x * np.float32(scale) + np.float32(offset))
         facts = Facts(
@@ -140,8 +142,9 @@ class Releases:
     def _mix(
         self, rng: np.random.Generator, index: NDArray[np.int64], weights: NDArray[np.float32], moved: bool
     ) -> NDArray[np.float32]:
+        """Mixtures float32 (size, C, H, W) of images on [-1, 1]."""
         size, k = index.shape
-        x = np.zeros((size, 3, *self.side), np.float32)
+        x = np.zeros((size, *self.pool.shape[1:]), np.float32)
         flip = rng.random() < 0.5  # whole releases are mirrored: the network must not know left from right
         for j in range(k):
             part = self.pool[index[:, j]]
@@ -167,10 +170,10 @@ def _coefficients(rng: np.random.Generator, size: int, k: int, slots: int, bound
 
 def _shifted(rng: np.random.Generator, part: Uints) -> Uints:
     """Random crops of images padded by 4 black pixels."""
-    n, _, h, w = part.shape
-    padded = np.zeros((n, 3, h + 2 * _PAD, w + 2 * _PAD), np.uint8)
+    n, channels, h, w = part.shape
+    padded = np.zeros((n, channels, h + 2 * _PAD, w + 2 * _PAD), np.uint8)
     padded[:, :, _PAD:-_PAD, _PAD:-_PAD] = part
     top, left = rng.integers(0, 2 * _PAD + 1, (2, n, 1))
     rows, columns = top + np.arange(h)[None], left + np.arange(w)[None]
-    where: Any = (np.arange(n)[:, None, None, None], np.arange(3)[None, :, None, None])
+    where: Any = (np.arange(n)[:, None, None, None], np.arange(channels)[None, :, None, None])
     return padded[(*where, rows[:, None, :, None], columns[:, None, None, :])]

@@ -68,10 +68,22 @@ def draw_sets(sampler: Releases, rng: np.random.Generator, size: int, wrong: flo
 
 
 class MembershipTask:
-    """The membership head on a frozen encoder (see `ihaudit.nn.training.Task`)."""
+    """The membership head on a frozen encoder (see `ihaudit.nn.training.Task`).
 
-    def __init__(self, training: Releases, held_out: Releases, encoder: PairNet, config: MemberConfig) -> None:
+    `validated`: encodings in each release of a validation.
+    """
+
+    def __init__(
+        self,
+        training: Releases,
+        held_out: Releases,
+        encoder: PairNet,
+        config: MemberConfig,
+        *,
+        validated: int | None = None,
+    ) -> None:
         self.training, self.held_out, self.encoder, self.config = training, held_out, encoder, config
+        self.validated = validated or VALIDATED
         self.network = config.as_dict()
         self.extra: dict[str, Stateful] = {}
         self._held: list[tuple[SetBatch, Embedding]] = []
@@ -99,9 +111,9 @@ class MembershipTask:
     def validate(self, net: nn.Module, config: TrainConfig) -> dict[str, float]:
         """See `Task`."""
         if not self._held:
-            for i in range(max(1, config.validation // VALIDATED)):
+            for i in range(max(1, config.validation // self.validated)):
                 rng = np.random.default_rng([config.seed, 1, i])
-                batch = to_device(draw_sets(self.held_out, rng, VALIDATED), config.device)
+                batch = to_device(draw_sets(self.held_out, rng, self.validated), config.device)
                 self._held.append((batch, self.embed(batch, config)))
         parts = [figures(*set_logits(net, z, b)) for b, z in self._held]
         return {k: float(np.mean([p[k] for p in parts])) for k in parts[0]}

@@ -40,12 +40,22 @@ class SimilarityTask:
 
     Args:
         start: a state of the mask recovery network to begin from.
+        rest: the same for learned features and head.
+        validated: encodings in each release of a validation.
     """
 
     def __init__(
-        self, training: Releases, held_out: Releases, config: PairConfig, start: dict[str, Tensor] | None = None
+        self,
+        training: Releases,
+        held_out: Releases,
+        config: PairConfig,
+        start: dict[str, Tensor] | None = None,
+        *,
+        rest: dict[str, Tensor] | None = None,
+        validated: int = 256,
     ) -> None:
         self.training, self.held_out, self.config, self.start = training, held_out, config, start
+        self.rest, self.validated = rest, validated
         self.network = config.as_dict()
         self.extra: dict[str, Stateful] = {}
         self._held: list[PairBatch] = []
@@ -55,6 +65,8 @@ class SimilarityTask:
         net = PairNet(self.config)
         if self.start is not None:
             net.unmask.load_state_dict(self.start)
+        if self.rest is not None:
+            net.load_state_dict(self.rest, strict=False)
         net.whiten(self.training.draw(np.random.default_rng([0, 3]), 512).magnitude)
         return net
 
@@ -78,9 +90,8 @@ class SimilarityTask:
         """See `Task`."""
         if not self._held:
             rng = np.random.default_rng([config.seed, 1])
-            self._held = [
-                self.held_out.draw(rng, 256).to(config.device) for _ in range(max(1, config.validation // 256))
-            ]
+            rounds = max(1, config.validation // self.validated)
+            self._held = [self.held_out.draw(rng, self.validated).to(config.device) for _ in range(rounds)]
         parts = [figures(*upper(self.logits(net, b, config), b)) for b in self._held]
         return {k: float(np.mean([p[k] for p in parts])) for k in parts[0]}
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ihaudit.nn.pairs import Embedding, Facts
+from ihaudit.nn.pairs import SHAPE, Embedding, Facts
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ class _Block(nn.Module):
 
 class PairWrn(nn.Module):
     """Same interface as `ihaudit.nn.pairs.PairNet`: an embedding is the encoding itself."""
+
+    shape = SHAPE
 
     def __init__(self, config: WrnConfig | None = None) -> None:
         super().__init__()

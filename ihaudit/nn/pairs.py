@@ -5,8 +5,8 @@ encodings.  Here each encoding is embedded once: its mask is undone as far as th
 (`ihaudit.nn.recolour`, fine-tuned), which makes what two encodings have in common linear in each coefficient instead
 of quadratic, as it is in |m|^2.  Three views are taken of it: a block DCT of the recoloured mixture, a block DCT of the
 squares (free of any error in the signs), and learned features.  Two encodings are compared by inner products of each
-view over each block of 8 x 8 pixels and each band of frequencies; a small network turns those 256 numbers, and what
-the labels say of the coefficients, into log odds.
+view over each block of 8 x 8 pixels and each band of frequencies; a small network turns those numbers (256 for
+32 x 32 x 3), and what the labels say of the coefficients, into log odds.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ihaudit.nn.recolour import Recolour, RecolourConfig
+from ihaudit.nn.recolour import MIN_SIDE, MULTIPLE, Recolour, RecolourConfig, padded
 
-#: Shape (C, H, W) of the encodings that the networks are made for.
-SHAPE = (3, 32, 32)
+Shape = tuple[int, int, int]
+
+#: Shape (C, H, W) of the encodings that the shipped networks are made for.
+SHAPE: Shape = (3, 32, 32)
 _BLOCK, _EPS = 8, 1e-6
 #: Upper ends (horizontal + vertical index) of the DCT bands of a block.
 _BANDS = (1, 4, 14)
@@ -30,23 +32,42 @@ _BANDS = (1, 4, 14)
 
 @dataclass(frozen=True)
 class PairConfig:
-    """Sizes: of the mask recovery network, learned features (a multiple of `groups`), and the head."""
+    """Sizes: of the mask recovery network, learned features (a multiple of `groups`), the head, and the encodings.
+
+    Raises:
+        ValueError: `shape` (C, H, W) has other channels than the mask recovery network, or a side below 16.
+    """
 
     unmask: RecolourConfig = field(default_factory=RecolourConfig)
     learned: int = 32
     groups: int = 4
     hidden: int = 64
+    shape: Shape = SHAPE
+
+    def __post_init__(self) -> None:
+        if self.unmask.channels != self.shape[0] or min(self.shape[1:]) < MIN_SIDE:
+            raise ValueError(
+                f"no pair network for shape {self.shape}: it needs {self.unmask.channels} channels, as its mask "
+                f"recovery network has, and sides of at least {MIN_SIDE}"
+            )
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-able."""
-        return {"kind": "encoder", **asdict(self)}
+        """JSON-able; `shape` only where it is not the shipped one, so that older cards and checkpoints say the same."""
+        described = {"kind": "encoder", **asdict(self), "unmask": self.unmask.as_dict()}
+        if self.shape == SHAPE:
+            del described["shape"]
+        return described
 
     @staticmethod
     def of(described: dict[str, Any]) -> PairConfig:
         """From a card's ``network``."""
-        rest = {k: v for k, v in described.items() if k not in ("kind", "unmask")}
-        unmask: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in described["unmask"].items()}
+        rest = {k: _tuple(v) for k, v in described.items() if k not in ("kind", "unmask")}
+        unmask: dict[str, Any] = {k: _tuple(v) for k, v in described["unmask"].items()}
         return PairConfig(unmask=RecolourConfig(**unmask), **rest)
+
+
+def _tuple(v: Any) -> Any:
+    return tuple(v) if isinstance(v, list) else v
 
 
 @dataclass(frozen=True)
@@ -85,20 +106,29 @@ class PairNet(nn.Module):
         self.config = config or PairConfig()
         c = self.config
         self.unmask = Recolour(c.unmask)
-        a = c.unmask.widths[0]
+        a, channels = c.unmask.widths[0], c.shape[0]
         self.learn = nn.Sequential(
-            nn.Conv2d(a + 24, 64, 3, padding=1), nn.GroupNorm(8, 64), nn.SiLU(), nn.Conv2d(64, c.learned, 3, padding=1)
+            nn.Conv2d(a + 8 * channels, 64, 3, padding=1),
+            nn.GroupNorm(8, 64),
+            nn.SiLU(),
+            nn.Conv2d(64, c.learned, 3, padding=1),
         )
-        self.register_buffer("basis", _block_dct(), persistent=False)
-        bands = _bands()
+        self.register_buffer("basis", _block_dct(channels), persistent=False)
+        bands = _bands(channels)
         self.bands = [torch.nonzero(bands == b)[:, 0] for b in range(int(bands.max()) + 1)]
-        side = (SHAPE[1] // _BLOCK, SHAPE[2] // _BLOCK)
+        high, wide = (n + -n % MULTIPLE for n in c.shape[1:])
+        side = (high // _BLOCK, wide // _BLOCK)
         n_dct = len(bands)
         self.centre = nn.ParameterList([nn.Parameter(torch.zeros(1, n_dct, *side)) for _ in range(2)])
-        self.centre.append(nn.Parameter(torch.zeros(1, c.learned, SHAPE[1] // 2, SHAPE[2] // 2)))
+        self.centre.append(nn.Parameter(torch.zeros(1, c.learned, high // 2, wide // 2)))
         self.gain = nn.ParameterList([nn.Parameter(torch.zeros(n)) for n in (n_dct, n_dct, c.learned)])
         self.blocks = side[0] * side[1]
         self.head = PairHead(self.blocks * self.views, c.hidden)
+
+    @property
+    def shape(self) -> Shape:
+        """(C, H, W) of the encodings that it is made for."""
+        return self.config.shape
 
     @property
     def views(self) -> int:
@@ -106,7 +136,7 @@ class PairNet(nn.Module):
         return 2 * len(self.bands) + self.config.groups
 
     def _raw(self, magnitude: Tensor) -> list[Tensor]:
-        magnitude = magnitude.float()
+        magnitude = padded(magnitude.float())
         scale = magnitude.square().mean((1, 2, 3), keepdim=True).sqrt() + _EPS
         features = self.unmask.features(magnitude, torch.zeros_like(magnitude))
         relative = magnitude / scale
@@ -120,7 +150,7 @@ class PairNet(nn.Module):
 
     @torch.no_grad()
     def whiten(self, magnitude: Tensor) -> None:
-        """Sets centres and gains so that the embeddings of these encodings (n, 3, H, W) have mean 0, variance 1."""
+        """Sets centres and gains so that the embeddings of these encodings (n, C, H, W) have mean 0, variance 1."""
         parts = [self._raw(m) for m in magnitude.split(64)]
         for i, (centre, gain) in enumerate(zip(self.centre, self.gain)):
             x = torch.cat([p[i] for p in parts])
@@ -128,7 +158,7 @@ class PairNet(nn.Module):
             gain.copy_(-(x - centre).square().mean((0, 2, 3)).sqrt().clamp_min(1e-4).log())
 
     def embed(self, magnitude: Tensor) -> Embedding:
-        """(n, 3, 32, 32) |encodings| -> one (blocks, n, d) tensor per view and band, of unit mean square per view."""
+        """(n, C, H, W) |encodings| -> one (blocks, n, d) tensor per view and band, of unit mean square per view."""
         out: Embedding = []
         for i, x in enumerate(self._raw(magnitude)):
             z = (x - self.centre[i]) * self.gain[i].exp()[:, None, None]
@@ -175,7 +205,7 @@ def extras(a: Facts, b: Facts) -> Tensor:
 
 
 class PairHead(nn.Module):
-    """256 products of one pair -> log odds; the coefficients gate how much each product tells."""
+    """The products of one pair -> log odds; the coefficients gate how much each product tells."""
 
     def __init__(self, products: int, hidden: int) -> None:
         super().__init__()
@@ -202,20 +232,32 @@ class PairHead(nn.Module):
         return (self.last(F.silu(self.second(F.silu(hidden)))) + self.direct(hidden))[:, 0].float()
 
 
-def _block_dct() -> Tensor:
-    """Filters (192, 3, 8, 8): orthonormal DCT of opponent colours; colour-major, then rows, then columns."""
-    n = torch.arange(_BLOCK, dtype=torch.float64)
-    d = torch.cos(math.pi * (n[None] + 0.5) * n[:, None] / _BLOCK) * math.sqrt(2 / _BLOCK)
+def _block_dct(channels: int) -> Tensor:
+    """Filters (64 C, C, 8, 8): orthonormal DCT of decorrelated colours; colour-major, then rows, then columns."""
+    d = _dct(_BLOCK)
+    return torch.einsum("kc,uy,vx->kuvcyx", colour_axes(channels), d, d).reshape(-1, channels, _BLOCK, _BLOCK).float()
+
+
+def _dct(n: int) -> Tensor:
+    """Orthonormal DCT-II, float64 (n, n)."""
+    i = torch.arange(n, dtype=torch.float64)
+    d = torch.cos(math.pi * (i[None] + 0.5) * i[:, None] / n) * math.sqrt(2 / n)
     d[0] /= math.sqrt(2)
+    return d
+
+
+def colour_axes(channels: int) -> Tensor:
+    """Orthonormal float64 (C, C), the mean of all channels first: opponent colours for three, else a DCT over them."""
+    if channels != 3:
+        return _dct(channels)
     colours = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [1.0, -2.0, 1.0]], dtype=torch.float64)
-    colours /= colours.norm(dim=1, keepdim=True)
-    return torch.einsum("kc,uy,vx->kuvcyx", colours, d, d).reshape(-1, 3, _BLOCK, _BLOCK).float()
+    return colours / colours.norm(dim=1, keepdim=True)
 
 
-def _bands() -> Tensor:
-    """Band of each of the 192 filters: low, middle, high of grey, then of colour."""
+def _bands(channels: int) -> Tensor:
+    """Band of each of the 64 C filters: low, middle, high of grey, then of all colours together."""
     n = torch.arange(_BLOCK)
     order = (n[:, None] + n[None]).flatten()
     band = sum((order > top).long() for top in _BANDS[:-1])
     assert isinstance(band, Tensor)
-    return torch.cat([band, band + len(_BANDS), band + len(_BANDS)])
+    return torch.cat([band, *[band + len(_BANDS)] * (channels - 1)])

@@ -27,13 +27,21 @@ DEFAULTS = TrainConfig(steps=6500, every=250)
 class UnmaskTask:
     """The mask recovery network on mixtures (see `ihaudit.nn.training.Task`).
 
-    `gan` is the weight of the adversarial loss (Carlini et al.'s way), 0 for none.
+    Args:
+        gan: weight of the adversarial loss (Carlini et al.'s way), 0 for none.
+        start: a state to begin from.
     """
 
     def __init__(
-        self, training: Mixtures, held_out: Mixtures, shape: RecolourConfig | None = None, *, gan: float = 0.0
+        self,
+        training: Mixtures,
+        held_out: Mixtures,
+        shape: RecolourConfig | None = None,
+        *,
+        gan: float = 0.0,
+        start: dict[str, Tensor] | None = None,
     ) -> None:
-        self.training, self.held_out, self.gan = training, held_out, gan
+        self.training, self.held_out, self.gan, self.start = training, held_out, gan, start
         self.shape = shape or RecolourConfig()
         self.network = self.shape.as_dict()
         self.extra: dict[str, Stateful] = {}
@@ -41,14 +49,17 @@ class UnmaskTask:
 
     def build(self) -> nn.Module:
         """See `Task`."""
-        return Recolour(self.shape)
+        net = Recolour(self.shape)
+        if self.start is not None:
+            net.load_state_dict(self.start)
+        return net
 
     def draw(self, rng: np.random.Generator, config: TrainConfig) -> Batch:
         """See `Task`."""
-        return _to(self.training.draw(rng, config.batch), config.device)
+        return on_device(self.training.draw(rng, config.batch), config.device)
 
     def logits(self, net: nn.Module, batch: Batch, config: TrainConfig) -> Tensor:
-        """Sign logits (B, 3, H, W)."""
+        """Sign logits (B, C, H, W)."""
         with autocast(config):
             magnitude = batch.mixture.abs().contiguous(memory_format=torch.channels_last)
             return net(magnitude, batch.known.contiguous(memory_format=torch.channels_last)).float()
@@ -89,7 +100,7 @@ class UnmaskTask:
         if not self._held:
             rng = np.random.default_rng([config.seed, 1])
             self._held = [
-                _to(self.held_out.draw(rng, 64), config.device) for _ in range(max(1, config.validation // 64))
+                on_device(self.held_out.draw(rng, 64), config.device) for _ in range(max(1, config.validation // 64))
             ]
         logits = torch.cat([self.logits(net, b, config) for b in self._held])
         whole = Batch(*(torch.cat([getattr(b, f) for b in self._held]) for f in ("mixture", "known", "blind")))
@@ -103,7 +114,8 @@ class UnmaskTask:
         )
 
 
-def _to(batch: Batch, device: str) -> Batch:
+def on_device(batch: Batch, device: str) -> Batch:
+    """The same on a device."""
     return Batch(batch.mixture.to(device), batch.known.to(device), batch.blind.to(device))
 
 

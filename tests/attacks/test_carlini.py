@@ -199,7 +199,10 @@ def test_the_published_start_is_stretched():
     np.testing.assert_allclose(pixels.amax((1, 2, 3)), 1, atol=1e-5)
 
 
-def test_recolouring_wants_three_channels():
+def test_recolouring_leaves_other_channels_alone_and_says_so():
     _, state = recovered("gradient")
-    with pytest.raises(NotApplicable, match="1 channels"):
-        get_stage("restoration", "recolour73")(replace(state, shape=(1, 16, 48)), CTX)
+    state = replace(state, shape=(1, 16, 48))
+    done, diagnostics = get_stage("restoration", "recolour73")(state, CTX)
+    assert diagnostics["weights_for"] is None and "1 channel" in diagnostics["skipped"]
+    plain, _ = pixels_of(state, "gradient")
+    np.testing.assert_allclose(done.images, ((plain + 1) / 2).clamp(0, 1).numpy(), atol=1e-6)

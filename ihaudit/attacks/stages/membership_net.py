@@ -42,17 +42,18 @@ def membership_network(state: State, ctx: Context) -> tuple[State, dict[str, Any
 
     Options: ``membership_weights`` and ``similarity_weights``, files of `ihaudit train` to use instead of the shipped.
     """
-    require_shape(state)
+    own = ctx.options.get("similarity_weights")
+    encoder = load_similarity(Path(own) if own else None, ctx.device)
+    require_shape(state, encoder)
     assert state.grouping is not None
     seen = [r.diagnostics.get("augmentation") for r in state.records if r.name == "similarity"]
     if state.graph is not None and seen and seen[-1] not in (None, "none seen"):
         found, diagnostics = membership_mean(state, ctx)
         return found, diagnostics | {"scores_from": f"mean log odds: images are {seen[-1]}"}
-    own = ctx.options.get("similarity_weights")
-    encoder = load_similarity(Path(own) if own else None, ctx.device)
     path = ctx.options.get("membership_weights")
     head, trained_with = load_membership(Path(path) if path else None, ctx.device)
-    if not isinstance(encoder, PairNet) or (not own and not path and trained_with != shipped_encoder()):
+    fits = isinstance(encoder, PairNet) and head.config.products == encoder.head.first.in_features
+    if not fits or (not own and not path and trained_with != shipped_encoder()):
         raise NotApplicable("the membership weights were trained with other similarity weights than those in use")
     z = state.embedding
     if z is None:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ihaudit.attacks.base import NotApplicable, stage
+from ihaudit.attacks.base import stage
 from ihaudit.attacks.stages.orientation import orient
 from ihaudit.attacks.stages.state import State
 from ihaudit.context import Context
@@ -20,30 +20,28 @@ from ihaudit.context import Context
 def restoration_recolour73(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     """Repairs each pixel's colour by a 73-parameter network, fitted on attacks on releases of our own.
 
+    It maps red, green and blue; images of other channels are left as they are.
     Option: ``recolour_weights``, a file of `ihaudit train recolour` to use instead of the shipped one.
     """
     from ihaudit.nn.recolouring73 import load
 
     assert state.estimate is not None
-    if state.shape[0] != 3:
-        raise NotApplicable(
-            f"recolouring maps red, green and blue, these images have {state.shape[0]} channels; use restoration=none"
-        )
     recovery = next((r.variant for r in reversed(state.records) if r.name == "recovery"), "")
     found, flipped = pixels_of(state, recovery)
     path = ctx.options.get("recolour_weights")
-    nets = load(Path(path) if path else None, ctx.device)
-    # eq. (1) and means leave colours alone or spoil them in ways of their own: nothing was fitted, nothing is changed
-    known = recovery in nets
-    with torch.no_grad():
-        repaired = nets[recovery](found) if known else found
+    colour, known, repaired = state.shape[0] == 3, False, found
+    if colour:
+        nets = load(Path(path) if path else None, ctx.device)
+        # eq. (1) and means leave colours alone or spoil them in ways of their own: nothing was fitted for those
+        known = recovery in nets
+        with torch.no_grad():
+            repaired = nets[recovery](found) if known else found
     pictures = ((repaired + 1) / 2).clamp(0, 1).cpu().numpy().astype(np.float32)
-    moved = float((repaired - found.clamp(-1, 1)).abs().mean())
-    return replace(state, images=pictures), {
-        "negated": flipped,
-        "weights_for": recovery if known else None,
-        "moved": moved,
-    }
+    moved = float((repaired - found.clamp(-1, 1)).abs().mean()) if known else 0.0
+    diagnostics = {"negated": flipped, "weights_for": recovery if known else None, "moved": moved}
+    if not colour:
+        diagnostics["skipped"] = f"it maps red, green and blue; these images have {state.shape[0]} channel(s)"
+    return replace(state, images=pictures), diagnostics
 
 
 def pixels_of(state: State, recovery: str) -> tuple[Tensor, bool]:

@@ -26,7 +26,9 @@ from ihaudit.attacks.stages.state import State
 from ihaudit.context import Context
 from ihaudit.nn.pair_weights import load_similarity
 from ihaudit.nn.pair_wrn import PairWrn
-from ihaudit.nn.pairs import SHAPE, Embedding, Facts, PairNet
+from ihaudit.nn.pairs import Embedding, Facts, PairNet
+from ihaudit.nn.recolour import MIN_SIDE
+from ihaudit.nn.training import bf16_is_fast
 
 IntArray = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -41,13 +43,14 @@ MAX_SLOW_PAIRS = 200_000
 PROBE, SHARES = 400, (0.01, 0.03, 0.1, 0.3)
 
 
-def require_shape(state: State) -> None:
-    """`NotApplicable` where the networks were not trained for encodings of this shape."""
-    if state.shape != SHAPE:
-        c, h, w = state.shape
+def require_shape(state: State, net: PairNet | PairWrn) -> None:
+    """`NotApplicable` where the network was not trained for encodings of this shape."""
+    if state.shape != net.shape:
+        (a, b, k), (c, h, w) = net.shape, state.shape
+        remedy = "train networks for them with --train, or use" if min(h, w) >= MIN_SIDE else "use"
         raise NotApplicable(
-            f"the shipped networks were trained on 32 x 32 x 3 encodings, these are {h} x {w} x {c}; "
-            "use similarity=squares and assignment=likelihood"
+            f"the networks were trained on {b} x {k} x {a} encodings, these are {h} x {w} x {c}; "
+            f"{remedy} similarity=squares and assignment=likelihood"
         )
 
 
@@ -72,7 +75,7 @@ def embed(
     """float16 embedding of |values| (n, P), in blocks on all cores."""
 
     def one(rows: slice) -> Embedding:
-        x = values[rows].abs().view(-1, *SHAPE)
+        x = values[rows].abs().view(-1, *net.shape)
         x = (x.flip(3) if mirrored else x).contiguous(memory_format=torch.channels_last)
         half = x.device.type == "cuda" or bf16_is_fast()
         with torch.inference_mode(), torch.autocast(x.device.type, torch.bfloat16, enabled=half):
@@ -85,18 +88,6 @@ def embed(
     blocks = [slice(i, min(i + EMBED, len(values))) for i in range(0, len(values), EMBED)]
     parts = run_jobs(one, blocks, values.device)
     return [torch.cat([p[v] for p in parts], 1) for v in range(len(parts[0]))]
-
-
-def bf16_is_fast() -> bool:
-    """Does this processor multiply bfloat16 in hardware?  Without, mixed precision is several times slower."""
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and "avx512_bf16" in _cpu_flags()
-
-
-def _cpu_flags() -> str:
-    try:
-        return Path("/proc/cpuinfo").read_text(encoding="ascii", errors="ignore")[:8000]
-    except OSError:
-        return ""
 
 
 def part_of(z: Embedding, nodes: Tensor) -> Embedding:
@@ -159,9 +150,9 @@ def similarity_network(state: State, ctx: Context) -> tuple[State, dict[str, Any
 
     Options: ``similarity_weights``, a file of `ihaudit train similarity` to use instead of the shipped one.
     """
-    require_shape(state)
     path = ctx.options.get("similarity_weights")
     net = load_similarity(Path(path) if path else None, ctx.device)
+    require_shape(state, net)
     nodes = {c: _strongest(state.slots, *nodes_of(state.slots, c)) for c in range(state.slots.classes)}
     nodes = {c: n for c, n in nodes.items() if len(n[0]) > 1}
     pairs = sum(len(n[0]) * (len(n[0]) - 1) // 2 for n in nodes.values())

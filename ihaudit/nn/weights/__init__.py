@@ -78,7 +78,7 @@ def load(
         net.load_state_dict(
             {k: v.to(torch.float32) if v.is_floating_point() else v for k, v in load_file(path).items()}
         )
-    except (OSError, KeyError, TypeError, RuntimeError, SafetensorError) as e:
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as e:
         raise UsageError(f"{path} does not hold weights of the network that its card describes ({e})") from None
     return net.eval().to(device)
 

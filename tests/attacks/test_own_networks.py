@@ -1,0 +1,279 @@
+"""`--train`: what the attack trains on, what it keeps and uses again, when it refuses, and the whole way through."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ihaudit.attacks.base import NotApplicable, View
+from ihaudit.attacks.carlini import Carlini
+from ihaudit.attacks.phase import prepare
+from ihaudit.attacks.stages import own_networks
+from ihaudit.attacks.stages.labels import read_slots
+from ihaudit.attacks.stages.own_images import FEWEST, at_shape, merged, own_images
+from ihaudit.attacks.stages.own_networks import releases_like
+from ihaudit.context import Context
+from ihaudit.nn import retraining
+from ihaudit.nn.pair_data import ReleaseConfig
+from ihaudit.nn.pairs import SHAPE
+from ihaudit.nn.retraining import PARTS, Pool, Recipe, Retraining
+from ihaudit.results import StageRecord
+from ihaudit.store import FolderStore
+from tests.attacks.releases import instahide, photographs
+from tests.attacks.test_phase import view as view_of
+
+OPTIONS = {"train": True, "train_steps": 2, "audit_seed": 5}
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """One thread, and little measuring: tests are about what happens, not about how well."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    monkeypatch.setattr(retraining, "MEASURED", 1)
+    monkeypatch.setattr(retraining, "BATCH", 64)
+    yield
+    torch.set_num_threads(threads)
+
+
+def grey(x: np.ndarray) -> np.ndarray:
+    return x.mean(-1, keepdims=True).astype(np.float32)
+
+
+def release(size: int = 16, *, channels: int = 1, similar: int = FEWEST, **changes: object) -> View:
+    """A masked release of 8 photographs in grey or colour, and images like them."""
+    sample = instahide(n=8, epochs=8, k=3, size=size)
+    known, labels = photographs(similar, seed=77, size=size)
+    x = sample.encodings
+    if channels == 1:  # mixing is linear, so a mixture of grey images is the grey of the mixture; masked anew
+        clean = instahide(n=8, epochs=8, k=3, size=size, mask=False).encodings
+        mask = np.random.default_rng(0).integers(0, 2, (*clean.shape[:3], 1)) * 2 - 1
+        x, known = grey(clean) * mask, grey(known)
+    made = view_of(sample, encodings=x.astype(np.float32), similar=known, similar_labels=labels)
+    return replace(made, **changes)
+
+
+def noise(size: int) -> View:
+    return View(encodings=np.random.default_rng(0).normal(size=(4, size, size, 1)).astype(np.float32))
+
+
+def context(folder: Path | None = None, **options: object) -> Context:
+    store = FolderStore(folder) if folder else None
+    return Context(seed=3, options={**OPTIONS, **options}, store=store)
+
+
+def training(records: list[StageRecord]) -> StageRecord:
+    return next(r for r in records if r.name == "training")
+
+
+def trained(view: View, ctx: Context) -> StageRecord:
+    """The record of the training alone."""
+    state = prepare(view, ctx, absolute=True)
+    with own_networks.own_networks(view, state, ctx):
+        return training(state.records)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict, list[str]]:
+    """A folder that a whole attack left its networks in, the attack's answer, and its progress."""
+    folder, told = tmp_path_factory.mktemp("kept") / "networks", []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(retraining, "MEASURED", 1)
+        patch.setattr(retraining, "BATCH", 64)
+        ctx = replace(context(folder), progress=lambda text, share=None: told.append(text))
+        out = Carlini().run(release(), ctx)
+    return folder, {"out": out}, told
+
+
+def test_the_whole_attack_on_a_shape_without_shipped_networks(kept: tuple[Path, dict, list[str]]) -> None:
+    folder, answer, told = kept
+    out = answer["out"]
+    assert out.images.shape[1:] == (16, 16, 1) and np.isfinite(out.images).all()
+    names = [r.name for r in out.stages]
+    assert names[:4] == ["training", "similarity", "grouping", "membership"] and names[-1] == "restoration"
+    record = out.stages[0]
+    assert record.variant == "own" and record.seconds > 0
+    found = record.diagnostics
+    for name in ("pair_auc", "pair_accuracy", "membership_auc", "membership_accuracy", "signs"):
+        assert 0 <= found[f"held_out_{name}"] <= 1
+    assert found["similar_images"] == FEWEST and found["public_from"] == "embedded photographs, resized"
+    assert (
+        found["steps"] == {"unmask": 2, "similarity": 2, "membership": 1}
+        and found["reused"] == "none"
+        and set(found["weights"]) == set(PARTS)
+    )
+    assert json.dumps(found)
+    assert "1 channel" in out.stages[-1].diagnostics["skipped"] and out.stages[-1].diagnostics["moved"] == 0
+    assert {p.name for p in folder.iterdir()} == {f"{p}{s}" for p in PARTS for s in (".json", ".safetensors")}
+    assert any("training the similarity network, step 2 of 2" in line for line in told)
+
+
+def test_a_second_run_uses_what_was_kept_and_answers_the_same(kept: tuple[Path, dict, list[str]]) -> None:
+    folder, answer, _ = kept
+    again = Carlini().run(release(), context(folder))
+    assert training(again.stages).diagnostics["reused"] == "unmask, similarity, membership"
+    assert np.array_equal(again.images, answer["out"].images)
+
+
+@pytest.mark.parametrize("change", ["steps", "seed", "images", "shape", "damaged", "membership lost"])
+def test_what_was_kept_for_something_else_is_not_used(
+    kept: tuple[Path, dict, list[str]], tmp_path: Path, change: str
+) -> None:
+    for path in kept[0].iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    view, ctx = release(), context(tmp_path)
+    if change == "steps":
+        ctx = context(tmp_path, train_steps=1)
+    elif change == "seed":
+        ctx = context(tmp_path, audit_seed=6)
+    elif change == "images":
+        assert view.similar is not None
+        view = replace(view, similar=view.similar[:, ::-1])
+    elif change == "shape":
+        view = release(20)
+    elif change == "damaged":
+        (tmp_path / "unmask.safetensors").write_bytes(b"\0")
+    else:
+        (tmp_path / "membership.json").unlink()
+    found = trained(view, ctx).diagnostics
+    # a part trained again gives the same weights, so what was built on it still holds
+    wanted = {"damaged": "similarity, membership", "membership lost": "unmask, similarity"}.get(change, "none")
+    assert found["reused"] == wanted
+    if change in ("damaged", "membership lost"):
+        assert found["weights"] == training(kept[1]["out"].stages).diagnostics["weights"]
+
+
+def test_controls_use_what_the_audit_trained_and_train_nothing(
+    kept: tuple[Path, dict, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Retraining, "run", None)
+    view = release(image_range=(0.0, 1.0), similar_labels=None)
+    assert view.similar is not None
+    found = trained(replace(view, similar=view.similar[:9]), context(kept[0], train="kept")).diagnostics
+    assert found["reused"] == "unmask, similarity, membership"
+    for ctx in (context(tmp_path, train="kept"), context(kept[0], train="kept", audit_seed=6), context(train="kept")):
+        with pytest.raises(NotApplicable, match="no networks were trained for 16 x 16 x 1"):
+            trained(view, ctx)
+
+
+def test_the_shipped_shape_uses_the_shipped_networks_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Retraining, "run", None)
+    view = View(encodings=np.random.default_rng(0).normal(size=(4, 32, 32, 3)).astype(np.float32))
+    record = trained(view, context())
+    assert record.variant == "shipped" and "nothing was trained" in record.diagnostics["networks"]
+    assert prepare(view, context(), absolute=True).shape == SHAPE
+
+
+@pytest.mark.parametrize(
+    ("view", "message"),
+    [
+        (lambda: release(similar=12), rf"at least {FEWEST} images.*has 12; give more with --similar"),
+        (
+            lambda: replace(release(similar=12), similar=None),
+            "give some with --similar, and in an audit add --knows distribution",
+        ),
+        (lambda: noise(12), "12 x 12 x 1.*smallest side is 16"),
+        (lambda: noise(144), "144 x 144 x 1.*16,384 pixels are the most"),
+    ],
+)
+def test_what_cannot_be_trained_is_one_sentence_that_names_the_remedy(view, message: str) -> None:
+    with pytest.raises(NotApplicable, match=message) as e:
+        Carlini().run(view(), context())
+    assert str(e.value).count(". ") == 0
+
+
+@pytest.mark.parametrize(("channels", "image_range"), [(4, (-1.0, 1.0)), (1, (0.0, 1.0))])
+def test_other_channels_and_ranges_work_too(channels: int, image_range: tuple[float, float]) -> None:
+    rng = np.random.default_rng(0)
+    known = np.clip(photographs(FEWEST, seed=1, size=16)[0][..., :1] + rng.normal(size=channels) / 9, 0, 1)
+    low, high = image_range
+    x = low + (high - low) * known[rng.integers(0, 20, (40, 3))].mean(1)
+    x *= rng.integers(0, 2, x.shape) * 2 - 1
+    labels = np.full((40, 2), 0.3, np.float32)
+    view = View(x.astype(np.float32), labels, image_range, similar=known.astype(np.float32))
+    out = Carlini().run(view, context(train_steps=1))
+    assert out.images.shape[1:] == (16, 16, channels) and np.isfinite(out.images).all()
+    source = training(out.stages).diagnostics["public_from"]
+    assert source == ("the similar images themselves" if channels == 4 else "embedded photographs, resized")
+
+
+def test_without_train_the_reason_names_it() -> None:
+    with pytest.raises(NotApplicable, match=r"32 x 32 x 3 encodings, these are 16 x 16 x 1; .*--train"):
+        Carlini().run(release(), Context(seed=3))
+
+
+def test_nothing_is_trained_for_an_attack_without_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Retraining, "run", None)
+    out = Carlini("squares", "anneal", "none", restoration="none").run(release(), context())
+    assert "training" not in [r.name for r in out.stages]
+
+
+def test_the_same_seed_gives_the_same_weights_and_leaves_torchs_generator_alone(tmp_path: Path) -> None:
+    images, _ = photographs(60, size=16)
+    x = (grey(images) * 255).astype(np.uint8)
+    pool = Pool(x[:40], np.zeros(40, np.int64), x[40:])
+    recipe = Recipe((1, 16, 16), ReleaseConfig(k=(2, 3)), steps=2, seed=1)
+    found = []
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        torch.manual_seed(4)
+        before = torch.get_rng_state()
+        Retraining(recipe, (pool,) * 3, folder, {}, lambda *_: None).run("unmask")
+        assert torch.equal(torch.get_rng_state(), before)
+        found.append((folder / "unmask.safetensors").read_bytes())
+    assert found[0] == found[1]
+
+
+@given(st.integers(FEWEST, 400), st.integers(0, 50), st.integers(0, 99))
+@settings(max_examples=10, deadline=None)
+def test_images_to_train_on_and_to_measure_with_are_different_ones(n: int, m: int, seed: int) -> None:
+    similar = np.arange(n, dtype=np.float32)[:, None, None, None] / 500 * np.ones((1, 16, 16, 3), np.float32)
+    public = np.arange(m, dtype=np.float32)[:, None, None, None] / 60 * np.ones((1, 16, 16, 3), np.float32)
+    view = View(encodings=similar[:2], similar=similar, similar_labels=np.arange(n) % 3, public_set=public)
+    found = own_images(view, (3, 16, 16), seed)
+    parts = [found.train, found.validate, found.measure]
+    values = [set(p.similar[:, 0, 0, 0].tolist()) for p in parts]
+    assert sum(len(p.similar) for p in parts) == n and min(len(p.similar) for p in parts) >= 0.14 * n
+    assert len(set.union(*values)) == len(set(np.rint(similar[:, 0, 0, 0] * 255)))
+    assert all(len(p.public) for p in parts) and all(len(p.labels) == len(p.similar) for p in parts)
+    assert found.sources["public_from"] == ("the public set" if m else "embedded photographs, resized")
+    assert own_images(view, (3, 16, 16), seed).digests == found.digests
+
+
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=60), st.integers(1, 8))
+def test_small_classes_are_put_together(labels: list[int], fewest: int) -> None:
+    found = merged(np.array(labels), fewest)
+    count = np.unique(found, return_counts=True)[1]
+    assert len(found) == len(labels)
+    assert count.min() >= min(fewest, len(labels))
+
+
+@pytest.mark.parametrize(("have", "want"), [(3, 1), (1, 3), (3, 3), (1, 1)])
+def test_images_are_brought_to_the_release_s_shape(have: int, want: int) -> None:
+    x = np.full((2, 32, 32, have), 0.5, np.float32)
+    found = at_shape(x, (want, 28, 20))
+    assert found.shape == (2, 28, 20, want) and found.dtype == np.uint8
+    assert set(np.unique(found)) <= {127, 128}
+    with pytest.raises(NotApplicable, match="channels"):
+        at_shape(x, (2, 32, 32))
+
+
+def test_releases_to_train_on_resemble_the_one_to_attack() -> None:
+    soft = np.zeros((40, 4), np.float32)
+    soft[np.arange(40), np.arange(40) % 4] = 0.4
+    soft[np.arange(40), (np.arange(40) + 1) % 4] = 0.3
+    slots = read_slots(soft, 40)
+    share = 1 - soft.sum(1)
+    mixed = releases_like(slots, share, (-1.0, 1.0))
+    assert mixed.k == (3, 10) and mixed.private == ((2, 1.0),) and mixed.unknown == 0 and mixed.plain < 1
+    alone = releases_like(slots, np.zeros(40), (0.0, 1.0))
+    assert alone.k == (2, 2) and alone.image_range == (0.0, 1.0) and alone.plain == 1
+    blind = releases_like(read_slots(None, 40), np.full(40, 0.6), (-1.0, 1.0))
+    assert blind.unknown == 1 and blind.k[0] == 2 and blind.k[1] >= 10
