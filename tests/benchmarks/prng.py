@@ -202,7 +202,9 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="first release of the null control, to go on from")
     parser.add_argument("--data-seeds", type=int, nargs="+", default=[1], help="releases of the table of recoveries")
     parser.add_argument("--blind", action="store_true", help="recoveries without the public set only")
-    parser.add_argument("--held-out", action="store_true", help="recoveries: public images that no network was trained on")
+    parser.add_argument(
+        "--held-out", action="store_true", help="recoveries: public images that no network was trained on"
+    )
     options = parser.parse_args()
     console = Console(width=240)
     console.print(f"{cores()} cores")
