@@ -33,15 +33,20 @@ from tests.attacks.test_phase import view as view_of
 OPTIONS = {"train": True, "train_steps": 2, "audit_seed": 5}
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """One thread, and little measuring: tests are about what happens, not about how well."""
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    """Before `kept` trains: the same weights to the bit need the same number of threads."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    monkeypatch.setattr(retraining, "MEASURED", 1)
-    monkeypatch.setattr(retraining, "BATCH", 64)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Little measuring: tests are about what happens, not about how well."""
+    monkeypatch.setattr(retraining, "MEASURED", 1)
+    monkeypatch.setattr(retraining, "BATCH", 64)
 
 
 def grey(x: np.ndarray) -> np.ndarray:

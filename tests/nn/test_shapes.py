@@ -29,11 +29,6 @@ FILLED_FIRST = [
     *(-0.1432357, -0.2344856, -0.0825604, -0.2137172, -0.0096028, 0.0129937, -0.0232638),
 ]
 FILLED_SIGNS = [0.918773, -0.819324, 5.932322, 1.606495, -6.424222, 0.882471]
-SHIPPED = {
-    "e4eb9bf548a2fb6ebb0a82f45c3dada51edd9c64f8f900a00ae8ed8307a21daa": [
-        *(33.879921, -1.526516, 1.267667, -1.390099, -0.340505, 0.342694)
-    ]
-}
 UNMIX_SIGNS = [-1.076196, -0.125154, -1.977416, -1.522165, -1.403741, -1.970086]
 #: SHA-256 of names and shapes of all parameters
 KEYS = {"similarity": "0ec02abaeb4c7ed4", "mask recovery": "1fb1cec848899b81", "membership": "133abc8fe2e382fb"}
@@ -81,13 +76,6 @@ def test_the_shipped_shape_has_the_parameters_and_answers_it_had() -> None:
         for net, golden in ((filled(Recolour()), FILLED_SIGNS), (load_unmix(), UNMIX_SIGNS)):
             signs = net(x, torch.zeros_like(x))[1, :, 5, 7:9].flatten()
             np.testing.assert_allclose(signs, golden, rtol=1e-5, atol=1e-5)
-
-
-def test_the_shipped_similarity_weights_embed_as_before() -> None:
-    digest = weights.digests()["similarity.safetensors"]
-    if digest not in SHIPPED:
-        pytest.skip("other similarity weights ship by now; the test above covers their network")
-    np.testing.assert_allclose(odds(load_similarity())[0], SHIPPED[digest], rtol=1e-5, atol=1e-5)
 
 
 def test_descriptions_of_the_shipped_shape_are_those_of_older_cards_and_checkpoints() -> None:
