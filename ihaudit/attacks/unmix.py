@@ -26,7 +26,8 @@ class Unmix:
 
     A network guesses the sign mask of every encoding by itself; the mixtures are grouped by image together with their
     squares, and all images follow from one least squares.  What they predict is shown to the network, which then gets
-    nearly all signs right, and encodings are assigned again.
+    nearly all signs right, and encodings are assigned again.  At last public images that recur are unknowns beside the
+    private ones, and weights differ from place to place.
     """
 
     similarity: str = "unmasked"
@@ -34,7 +35,7 @@ class Unmix:
     coefficients: str = "labels"
     assignment: str = "signed"
     recovery: str = "unmask"
-    sharpening: str = "recurring"
+    sharpening: str = "local"
     restoration: str = "network"
 
     id: ClassVar[str] = "unmix"
@@ -49,7 +50,10 @@ class Unmix:
 
     def solve(self, view: View, ctx: Context) -> State:
         """Everything but the restoration."""
-        state = prepare(view, ctx, absolute=True)
+        return self.solve_state(prepare(view, ctx, absolute=True), ctx)
+
+    def solve_state(self, state: State, ctx: Context) -> State:
+        """Everything but the restoration, from a state of its own (`masks_known`: signs are given)."""
         state = run_stage(state, ctx, "similarity", self.similarity)
         state = run_stage(state, ctx, "grouping", self.grouping)
         state = run_stage(state, ctx, "coefficients", self.coefficients)

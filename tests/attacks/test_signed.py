@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ihaudit.attacks.base import NotApplicable
+from ihaudit.attacks.base import NotApplicable, View
+from ihaudit.attacks.phase import prepare
+from ihaudit.attacks.stages import sharpening, signed_stages
 from ihaudit.attacks.stages.em import Estimate
 from ihaudit.attacks.stages.evidence import standard_errors
 from ihaudit.attacks.stages.labels import Slots
@@ -19,12 +22,18 @@ from ihaudit.attacks.stages.pairing import TEMPER
 from ihaudit.attacks.stages.signed_grouping import Views, _View, anneal_signed
 from ihaudit.attacks.stages.signed_pairing import LinearWhitening, assign_signed
 from ihaudit.attacks.stages.signed_stages import turn_negated, weighted
+from ihaudit.attacks.stages.state import run_stage, to_pictures
 from ihaudit.attacks.stages.statistics import dct, low_frequencies
 from ihaudit.attacks.stages.unmasking import Unmasker
+from ihaudit.attacks.unmix import Unmix
+from ihaudit.context import Context
 from ihaudit.metrics.ssim import ssim_challenge
 from ihaudit.nn.confidence import FEATURES, Confidence
 from ihaudit.nn.restoring import similarity
 from tests.attacks.releases import instahide
+from tests.attacks.test_phase import correlation
+
+CTX = Context(seed=3)
 
 
 def planted(n: int, k: int, dims: int, noise: float, seed: int, *, signal: float = 1.0) -> tuple[Views, np.ndarray]:
@@ -172,10 +181,11 @@ def test_least_squares_and_its_standard_errors_are_those_of_the_definition():
 
 def test_negated_images_are_turned_back():
     rng = np.random.default_rng(0)
+    torch.manual_seed(0)
     e, n, p = 300, 6, 200
     members = torch.from_numpy(np.stack([rng.integers(0, n, e), rng.integers(-1, n, e)], 1))
     mixing = Mixing(members, torch.rand(e, 2) * 0.5, torch.rand(e) * 0.1, n)
-    truth = torch.randn(n + 1, p)
+    truth = torch.randn(n + 1, p) + 0.5  # a mean, so that negating the image and negating its contrast differ
     values = (mixing.dense @ truth + 0.2 * torch.randn(e, p)).abs()
     noise = torch.full((e,), 0.04)
     wrong = truth.clone()
@@ -240,3 +250,33 @@ def test_confidence_rises_with_its_score_and_is_a_similarity(seed):
     assert said.min() >= 0 and said.max() <= 1
     order = net.score(features).argsort()
     assert bool((said[order].diff() >= -1e-6).all())
+
+
+def test_known_masks_stay_as_they_are_and_need_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    sample = instahide(n=8, epochs=12, k=4, size=32, mask=False)
+    for module in (signed_stages, sharpening):
+        monkeypatch.setattr(module, "Unmasker", lambda *_: pytest.fail("masks are known"))
+    view = View(encodings=sample.encodings, labels=sample.labels, image_range=(-1.0, 1.0))
+    state = prepare(view, CTX, absolute=True)
+    signs = torch.from_numpy(np.sign(sample.encodings).transpose(0, 3, 1, 2).reshape(len(state.values), -1).copy())
+    state = Unmix().solve_state(replace(state, signs=signs, masks_known=True), replace(CTX, profile="standard"))
+    torch.testing.assert_close(state.signs.float(), signs)
+    assert state.confidence is not None and state.confidence.shape == (state.unknowns,)
+    images = to_pictures(state.estimate.images[:-1], state.shape, state.image_range)
+    assert correlation(images, sample.images) > 0.9
+
+
+def test_local_weights_improve_on_recurring_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    sample = instahide(n=12, epochs=30, k=4, size=32)
+    view = View(encodings=sample.encodings, labels=sample.labels, image_range=(-1.0, 1.0), hints={"n_private": 12})
+    before = Unmix(sharpening="none").solve(view, CTX)
+    found = {}
+    for name, profile in (("none", "quick"), ("recurring", "quick"), ("local", "quick"), ("local", "standard")):
+        after = run_stage(before, replace(CTX, profile=profile), "sharpening", name)
+        found[name, profile] = to_pictures(after.estimate.images[:-1], after.shape, after.image_range)
+    assert after.records[-1].diagnostics["recurring_public_images"] > 0 and after.confidence is None
+    score = {k: correlation(v, sample.images) for k, v in found.items()}
+    assert score["local", "standard"] > score["none", "quick"]
+    assert score["local", "quick"] > score["none", "quick"]
+    none = run_stage(replace(before, slots=replace(before.slots, informative=False)), CTX, "sharpening", "local")
+    assert "recurring_public_images" not in none.records[-1].diagnostics

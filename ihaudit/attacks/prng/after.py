@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from ihaudit.attacks.base import View
+from ihaudit.attacks.base import NotApplicable, View
 from ihaudit.attacks.prng.demix import Demixed, Whitener, demix
-from ihaudit.attacks.prng.exact import exact
+from ihaudit.attacks.prng.exact import EXPLAINED, exact
 from ihaudit.attacks.prng.local import refine
 from ihaudit.attacks.prng.public import Matcher, fit_public, sign_by_public, without_public
 from ihaudit.attacks.prng.shared import sharpen
 from ihaudit.attacks.prng.stream import Unmasked
 from ihaudit.context import Context
 from ihaudit.release import FloatArray
+
+#: encodings per image below which the learned prior restores images: above, it takes as much as it gives
+RESTORED = 30
 
 
 @dataclass(frozen=True)
@@ -130,8 +134,8 @@ def images_from(unmasked: Unmasked, view: View, ctx: Context, matcher: Matcher |
     if result is None or labels is None:
         return _singles(u, known, labels, view, ctx, matcher)
     rest = 1 - labels.sum(1).astype(np.float64)
-    variant, method, extra = "least-squares", "Ordinary least squares", ""
     if matcher is not None and float(rest.mean()) > 0.02:
+        method = "Ordinary least squares"
         result, fit = exact(u, labels, result, matcher, progress=ctx.progress)
         variant = "exact"
         extra = (
@@ -139,14 +143,7 @@ def images_from(unmasked: Unmasked, view: View, ctx: Context, matcher: Matcher |
             f"(median residual {float(np.median(result.noise)):.1e})"
         )
     else:
-        result = sharpen(result, u, labels, view.image_range)
-        if (pairs := result.diagnostics.get("pairs_sharing_a_public_image")) is not None:
-            variant, method = "generalised-least-squares", "Generalised least squares"
-            extra = f", given that {pairs:,} pairs of encodings were seen to share a public image"
-        result = refine(result, u, labels, view.image_range, ctx.progress)
-        if (recurring := result.diagnostics.get("recurring_public_images")) is not None:
-            variant, method = "local-least-squares", "Least squares with weights from place to place"
-            extra = f", beside {recurring:,} public images seen to recur" if recurring else ""
+        result, variant, method, extra = _blind(result, u, labels, view, ctx)
     members = np.full((len(known), result.members.shape[1]), -1, np.int64)
     members[known] = result.members
     coefficients = np.zeros(members.shape, np.float32)
@@ -160,6 +157,76 @@ def images_from(unmasked: Unmasked, view: View, ctx: Context, matcher: Matcher |
         coefficients=coefficients,
         confidence=result.confidence,
         diagnostics=result.diagnostics | {"median_noise": float(np.median(result.noise))},
+    )
+
+
+def _blind(
+    result: Demixed, u: NDArray[np.float32], labels: NDArray[np.floating], view: View, ctx: Context
+) -> tuple[Demixed, str, str, str]:
+    """Private images without the public set, from what `demix` found or better: the variant, method and what it used.
+
+    Whoever found fewer images gives way; where that is `_grouped`, the sum of expected SSIM decides.
+    """
+    grouped = None if float(np.median(result.noise)) < EXPLAINED else _grouped(u, labels, view, ctx)
+    if grouped is None or len(grouped.images) < len(result.images):
+        result = sharpen(result, u, labels, view.image_range)
+        result = refine(result, u, labels, view.image_range, ctx.progress)
+        if grouped is not None and (
+            result.confidence is None
+            or grouped.confidence is None
+            or result.confidence.sum() >= grouped.confidence.sum()
+        ):
+            grouped = None
+    if grouped is not None:
+        result, variant = grouped, "signed"
+        method, extra = "Grouping and least squares with weights from place to place", ""
+    elif "recurring_public_images" in result.diagnostics:
+        variant, method, extra = "local-least-squares", "Least squares with weights from place to place", ""
+    elif (pairs := result.diagnostics.get("pairs_sharing_a_public_image")) is not None:
+        variant, method = "generalised-least-squares", "Generalised least squares"
+        extra = f", given that {pairs:,} pairs of encodings were seen to share a public image"
+    else:
+        variant, method, extra = "least-squares", "Ordinary least squares", ""
+    if recurring := result.diagnostics.get("recurring_public_images"):
+        extra = f", beside {recurring:,} public images seen to recur"
+    return result, variant, method, extra
+
+
+def _grouped(u: NDArray[np.float32], labels: NDArray[np.floating], view: View, ctx: Context) -> Demixed | None:
+    """Private images by the stages of the attack `unmix`, with the masks known; None where they do not apply.
+
+    They group by squares and mixtures together, and judge an encoding by images that it had no part in: with few
+    encodings per image that finds more images than `demix`, and more of their encodings.
+    """
+    # stages import from this package
+    from ihaudit.attacks.phase import prepare
+    from ihaudit.attacks.stages.state import run_stage
+    from ihaudit.attacks.unmix import Unmix
+
+    masked = View(encodings=u, labels=labels, image_range=view.image_range, hints=view.hints)
+    try:
+        state = prepare(masked, ctx, absolute=True)
+        if not state.slots.informative:
+            return None
+        signs = torch.from_numpy(np.sign(u).astype(np.float16).transpose(0, 3, 1, 2).reshape(len(u), -1))
+        state = replace(state, signs=signs.to(state.values.device), masks_known=True)
+        solved = Unmix().solve_state(state, ctx)
+        state = run_stage(solved, ctx, "restoration", "network")
+    except NotApplicable:
+        return None
+    assert state.estimate is not None and state.grouping is not None
+    assert state.members is not None and state.coefficients is not None
+    assert state.images is not None
+    images = _scaled(state.images, view)
+    return Demixed(
+        images,
+        state.members,
+        state.coefficients,
+        np.sqrt(state.estimate.noise.cpu().numpy().astype(np.float64)),
+        np.zeros(len(images), np.int64),
+        {k: v for r in state.records if r.name in ("grouping", "sharpening") for k, v in r.diagnostics.items()},
+        # where the masks are certain, variances say more than the network that was taught by uncertain ones
+        state.confidence if solved.confidence is None else solved.confidence,
     )
 
 

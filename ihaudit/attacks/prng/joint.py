@@ -24,7 +24,7 @@ _BLOCK = 256  # coefficients solved together: bounds the memory of their N x N m
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """x float32 (N, P); v float32 (G, P); variance float32 (N, P) of x, with the coupling through v approximated."""
+    """x float32 (N, P); v float32 (G, P); variance float32 (N, P) of x, sharing a recurring image taken for nothing."""
 
     x: Floats
     v: Floats
@@ -106,13 +106,15 @@ def _block(
     unit = np.float32(1) / (1 / inside).mean(0)
     weight = unit / inside
     own = np.concatenate([prior * unit, unit / between]).astype(np.float32)
-    # with v known no better than `between`, an encoding's variance is the whole of it: that matrix of x is inverted
-    whole = np.ascontiguousarray(unit / (inside + squares @ between))
+    strength = squares.T @ weight + own[n:]
+    # the diagonal of the covariance's inverse, exact where no encoding holds two recurring images; never less than
+    # what would be left if each encoding had its recurring images for itself
+    whole = np.maximum(weight - weight**2 * (squares @ (1 / strength)), unit / (inside + squares @ between))
+    whole = np.ascontiguousarray(whole)
     normal = torch.from_numpy((products @ whole).reshape(n, n, -1)).permute(2, 0, 1).contiguous()
     diagonal = normal.diagonal(dim1=1, dim2=2)
     diagonal += torch.from_numpy(np.ascontiguousarray(own[:n].T)) + 1e-6 * diagonal.mean(1, keepdim=True)
     inverse = torch.linalg.inv(normal.double()).float()
-    strength = squares.T @ weight + own[n:]
 
     def precondition(r: Floats) -> Floats:
         out = np.empty_like(r)

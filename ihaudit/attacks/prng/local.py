@@ -10,7 +10,7 @@ range, which tells of errors that extend over whole images.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -34,12 +34,14 @@ Floats = NDArray[np.float32]
 _FEWEST = 5  # encodings per image: with fewer not even the pairing is right
 _MOST_PADDED = 1.35  # area over the picture's: what is mirrored into the rest is unlike photographs (48 pixels: a loss)
 _MOST_IMAGES, _MOST_COMPARED = 500, 20_000
+_MOST_VALUES = 100_000_000  # of all mixtures: a dozen arrays of that size are held, 400 MB each
 _ROUNDS = 3  # solutions, with variances estimated anew between them
 _LEAST_FIRST, _LEAST = 0.15, 0.1  # of an encoding's variance that recurring images cannot explain
 _LEAST_OF_BAND = 1e-3  # of a band's mean square: rounding is not modelled below it
 _ROWS = 256
 _TINY = 1e-9  # variance of a colour that no picture has
 _LOADINGS = (0.03, 1.5)
+_TOP_PRIOR = 1e-3  # of the prior's precision of mean colours
 _WALL = 100.0  # weight of a squared excess over the range: a standard deviation of 0.1
 
 
@@ -100,7 +102,9 @@ def local_least_squares(
     shares: csr_matrix,
     net: Scales,
     progress: Progress | None = None,
-) -> tuple[Solution, Frame]:
+    *,
+    paired: bool = True,
+) -> tuple[Solution, csr_matrix, Frame]:
     """Private images (and in the last row the mean public one) as columns of a frame.
 
     Args:
@@ -110,9 +114,10 @@ def local_least_squares(
         level: (E,) the public part of each.
         shares: (E, G) from `recurring.loadings`.
         net: predicts variances.
+        paired: nearly all encodings hold the images that they are said to hold.
 
     Returns:
-        Solution and the frame of its columns.
+        Solution, the loadings (E, G) of its recurring images, and the frame of its columns.
     """
     frame = Frame(u.shape[1:], net.config.levels)
     y = frame.columns(u)
@@ -125,6 +130,10 @@ def local_least_squares(
     start[:-1] -= centre
     prior = np.zeros_like(start)
     prior[:-1] = 1 / np.maximum((start[:-1] ** 2).mean(0), 1e-6)
+    if not paired:
+        # drawn to the average image, dark ones turn grey where wrong images make the residual of many encodings; their
+        # mean colours are then bounded by the range alone
+        prior[:, frame.top] *= _TOP_PRIOR
     squares = csr_matrix(shares.multiply(shares))
     scaled = csr_matrix(shares.multiply(scale))
     explained = np.asarray(squares.sum(1), np.float32).reshape(-1, 1)
@@ -160,7 +169,7 @@ def local_least_squares(
         between, inside = fresh, alone
     assert found is not None
     found.x[:-1] += centre
-    return found, frame
+    return found, scaled, frame
 
 
 def within_range(x: Floats, variance: Floats, frame: Frame, steps: int = 120) -> Floats:
@@ -180,34 +189,70 @@ def within_range(x: Floats, variance: Floats, frame: Frame, steps: int = 120) ->
     return (x + z * spread).astype(np.float32)
 
 
-def refine(
+@dataclass(frozen=True, eq=False)
+class Refined:
+    """Private images by local weights.
+
+    Attributes:
+        images: float32 (N, H, W, C) in the range of the mixtures.
+        variance: float32 (N,) the mean of each image's variances, in the same units.
+        confidence: float32 (N,) expected pinned SSIM.
+        facts: JSON-able.
+    """
+
+    images: Floats
+    variance: Floats
+    confidence: Floats
+    facts: dict[str, int]
+    _span: tuple[float, float]
+    _parts: tuple[csr_matrix, csr_matrix, Floats, Floats, Frame]
+
+    def predicted(self, rows: slice) -> Floats:
+        """float32 (n, H, W, C): what private images, recurring public images and the mean public one make of some
+        encodings, masks undone."""
+        mix, loadings, x, v, frame = self._parts
+        middle, half = _middle(self._span)
+        moved = np.float32(middle) * np.asarray(mix[rows].sum(1), np.float32).reshape(-1, 1, 1, 1)
+        both = (mix[rows] @ x + loadings[rows] @ v).astype(np.float32)
+        return (frame.images(both) * np.float32(half) + moved).astype(np.float32)
+
+
+def _middle(span: tuple[float, float]) -> tuple[float, float]:
+    return (span[0] + span[1]) / 2, (span[1] - span[0]) / 2
+
+
+def refined(
     result: Demixed,
     unmasked: FloatArray,
     labels: FloatArray,
     span: tuple[float, float] = (-1.0, 1.0),
     progress: Progress | None = None,
-) -> Demixed:
-    """The images of `shared.sharpen` solved again with local weights; as they are where that cannot be done.
+    *,
+    paired: bool = True,
+) -> Refined | None:
+    """The images of `shared.sharpen` solved again with local weights; None where that cannot be done.
 
     Args:
         result: pairing, coefficients and first images.
         unmasked: float32 (E, H, W, C), masks undone.
         labels: float (E, n_classes), coefficient-weighted one-hot.
         span: the range that images have in the mixtures.
+        paired: nearly all encodings hold the images that they are said to hold.
     """
     u = np.asarray(unmasked, np.float32)
     e, n = len(u), len(result.images)
     rest = 1 - np.asarray(labels, np.float64).sum(1)
     each = int((result.members >= 0).sum()) / max(n, 1)
     if float(rest.mean()) < 0.02 or each < _FEWEST or n > _MOST_IMAGES or u.shape[3] not in (1, 3):
-        return result
+        return None
     try:
         net = load_scales()
     except NotApplicable:
-        return result
-    if int(np.prod(Frame(u.shape[1:], net.config.levels).side)) > _MOST_PADDED * u.shape[1] * u.shape[2]:
-        return result
-    middle, half = (span[0] + span[1]) / 2, (span[1] - span[0]) / 2
+        return None
+    area = int(np.prod(Frame(u.shape[1:], net.config.levels).side))
+    if area > _MOST_PADDED * u.shape[1] * u.shape[2] or 3 * area * e > _MOST_VALUES:
+        return None
+    middle, half = _middle(span)
     c = np.column_stack([design(result.members, result.coefficients, n), rest])
     u = (u - np.float32(middle) * c.sum(1).astype(np.float32)[:, None, None, None]) / np.float32(half)
     images = ((result.images - middle) / half).reshape(n, -1).astype(np.float32)
@@ -219,18 +264,37 @@ def refine(
     if e <= _MOST_COMPARED:
         shares = loadings(embed(left.reshape(u.shape), Whitener(u - u.mean(0, keepdims=True))))
     first = np.concatenate([images, mean[None]]).reshape(n + 1, *u.shape[1:])
-    found, frame = local_least_squares(c, first, u, level, shares, net, progress)
+    found, scaled, frame = local_least_squares(c, first, u, level, shares, net, progress, paired=paired)
     x = within_range(found.x[:-1], found.variance[:-1], frame)
-    shaped = frame.images(x)
-    facts = {
-        "recurring_public_images": shares.shape[1],
-        "encodings_that_share": int((np.diff(shares.indptr) > 0).sum()),
-    }
+    return Refined(
+        (frame.images(x) * np.float32(half) + np.float32(middle)).astype(np.float32),
+        found.variance[:-1].mean(1) * np.float32(half**2),
+        _confidence(x, found.variance[:-1], frame),
+        {
+            "recurring_public_images": shares.shape[1],
+            "encodings_that_share": int((np.diff(shares.indptr) > 0).sum()),
+        },
+        span,
+        (csr_matrix(c, dtype=np.float32), scaled, np.concatenate([x, found.x[-1:]]), found.v, frame),
+    )
+
+
+def refine(
+    result: Demixed,
+    unmasked: FloatArray,
+    labels: FloatArray,
+    span: tuple[float, float] = (-1.0, 1.0),
+    progress: Progress | None = None,
+) -> Demixed:
+    """`result` with the images of `refined` (the same arguments); as it is where that cannot be done."""
+    found = refined(result, unmasked, labels, span, progress)
+    if found is None:
+        return result
     return replace(
         result,
-        images=(shaped * np.float32(half) + np.float32(middle)).astype(np.float32),
-        diagnostics=result.diagnostics | facts,
-        confidence=_confidence(x, found.variance[:-1], frame),
+        images=found.images,
+        diagnostics=result.diagnostics | found.facts,
+        confidence=found.confidence,
     )
 
 

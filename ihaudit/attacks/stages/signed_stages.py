@@ -35,10 +35,14 @@ _BATCH = 512
 
 @stage("similarity", "unmasked")
 def similarity_unmasked(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
-    """Whitened squares, and whitened mixtures as the mask recovery network unmasks them."""
-    if state.mask == "signed":
+    """Whitened squares, and whitened mixtures as the mask recovery network unmasks them, or as they are known."""
+    if state.masks_known:
+        assert state.signs is not None
+        signs = state.signs
+    elif state.mask == "signed":
         raise NotApplicable("the encodings carry no sign mask: attack least-squares needs no mask recovery")
-    signs = Unmasker(state.shape, state.image_range, ctx.device)(state.values)
+    else:
+        signs = Unmasker(state.shape, state.image_range, ctx.device)(state.values)
     mass = torch.from_numpy(state.slots.mass).to(state.values.device)
     keep = low_frequencies(state.shape).to(state.values.device)
     mixtures = torch.empty(len(signs), len(keep), device=signs.device)
@@ -73,6 +77,8 @@ def grouping_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
         n_private=state.n_private,
         progress=ctx.progress,
     )
+    if state.masks_known:
+        polarity = torch.ones_like(polarity)
     sizes = found.sizes
     diagnostics = {
         "images": int(sizes.per_class.sum()),
@@ -90,7 +96,8 @@ def grouping_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
 
 @stage("recovery", "unmask")
 def recovery_unmask(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
-    """Least squares on unmasked encodings, the network unmasking them again with the reconstructions known."""
+    """Least squares on unmasked encodings, the network unmasking them again with the reconstructions known; with
+    known masks on the mixtures themselves."""
     assert state.blind is not None and state.polarity is not None, "recovery=unmask needs similarity=unmasked"
     rows = state.decided()
     index = torch.from_numpy(rows).to(state.values.device)
@@ -102,14 +109,18 @@ def recovery_unmask(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
         estimate = weighted(values, signs, mixing, noise_start(values, mixing))
     else:
         estimate = Estimate(state.estimate.images, state.estimate.noise[index])
-    images, turned = turn_negated(values, mixing, estimate)
-    estimate = Estimate(images, estimate.noise)
-    unmasker = Unmasker(state.shape, state.image_range, ctx.device)
-    predicted = torch.empty_like(values, dtype=torch.float16)
-    for i in range(0, len(values), _BATCH):
-        part = slice(i, min(i + _BATCH, len(values)))
-        predicted[part] = mixing.forward(estimate.images, part).half()
-    signs = unmasker(values, predicted)
+    turned = 0
+    if state.masks_known:
+        signs = state.blind[index]
+    else:
+        images, turned = turn_negated(values, mixing, estimate)
+        estimate = Estimate(images, estimate.noise)
+        unmasker = Unmasker(state.shape, state.image_range, ctx.device)
+        predicted = torch.empty_like(values, dtype=torch.float16)
+        for i in range(0, len(values), _BATCH):
+            part = slice(i, min(i + _BATCH, len(values)))
+            predicted[part] = mixing.forward(estimate.images, part).half()
+        signs = unmasker(values, predicted)
     estimate = weighted(values, signs, mixing, estimate.noise)
     noise = torch.full((len(state.values),), float(estimate.noise.mean()), device=values.device)
     noise[index] = estimate.noise

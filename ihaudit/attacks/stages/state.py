@@ -49,6 +49,7 @@ class State:
         members: int64 (E, s), -1 where undecided; coefficients: float32 (E, s); certainty: float32 (E,).
         estimate: images in mixing units and noise variances of all E encodings.
         signs: expected signs float32 or float16 (E, P) of the last E-step, or None.
+        masks_known: `signs` are certain, as after a predicted generator: no stage estimates them.
         images: float32 (R, H, W, C) in [0, 1] once restored.
         confidence: float32 (R,) expected pinned SSIM of each image, or None.
         blind: float16 (E, P), expected signs by the mask recovery network with nothing known, or None.
@@ -79,6 +80,7 @@ class State:
     certainty: NDArray[np.float32] | None = None
     estimate: Estimate | None = None
     signs: Tensor | None = None
+    masks_known: bool = False
     images: NDArray[np.float32] | None = None
     confidence: NDArray[np.float32] | None = None
     blind: Tensor | None = None
