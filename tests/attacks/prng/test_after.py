@@ -1,0 +1,70 @@
+"""What becomes of known masks without the public set: who groups, and how well."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from ihaudit.attacks.base import View
+from ihaudit.attacks.prng import after
+from ihaudit.attacks.prng.after import images_from
+from ihaudit.attacks.prng.stream import Unmasked
+from ihaudit.context import Context
+from tests.attacks.releases import Sample, instahide
+from tests.attacks.test_phase import correlation
+
+
+def recovered(sample: Sample, lost: int = 0) -> after.Recovered:
+    """From a release whose masks are all known but the first `lost`."""
+    known = np.arange(len(sample.encodings)) >= lost
+    mixtures = sample.encodings * known[:, None, None, None].astype(np.float32)
+    unmasked = Unmasked(mixtures, known, np.arange(len(known)), [])
+    return images_from(unmasked, View(sample.encodings, sample.labels, (-1.0, 1.0)), Context(0))
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():  # type: ignore[no-untyped-def]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def test_few_encodings_are_grouped_by_the_stages_of_unmix(monkeypatch: pytest.MonkeyPatch) -> None:
+    sample = instahide(n=16, epochs=6, k=4, size=32, mask=False)
+    found = recovered(sample, lost=5)
+    assert found.variant == "signed" and found.images.dtype == np.float32
+    assert found.confidence is not None and len(found.confidence) == len(found.images)
+    assert found.members is not None and (found.members[:5] == -1).all() and found.members[5:].max() >= 12
+    monkeypatch.setattr(after, "_grouped", lambda *_: None)
+    alone = recovered(sample, lost=5)
+    assert alone.variant in ("local-least-squares", "generalised-least-squares", "least-squares")
+    assert correlation(found.images, sample.images) > correlation(alone.images, sample.images)
+
+
+def test_exact_systems_are_left_exact() -> None:
+    sample = instahide(n=8, epochs=20, k=2, size=32, mask=False)  # both images are private
+    found = recovered(sample)
+    assert found.variant == "least-squares"
+    assert correlation(found.images, sample.images) > 0.999
+
+
+def test_where_it_finds_fewer_images_the_expected_ssim_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    sample = instahide(n=12, epochs=20, k=4, size=32, mask=False)
+    whole = after._grouped(
+        sample.encodings, sample.labels, View(sample.encodings, sample.labels, (-1.0, 1.0)), Context(0)
+    )
+    assert whole is not None and whole.confidence is not None
+    for confidence, variant in ((100.0, "signed"), (-100.0, "local-least-squares")):
+        fewer = after.Demixed(
+            whole.images[:2],
+            np.minimum(whole.members, 1),
+            whole.coefficients,
+            whole.noise,
+            whole.classes[:2],
+            whole.diagnostics,
+            np.full(2, confidence, np.float32),
+        )
+        monkeypatch.setattr(after, "_grouped", lambda *_, fewer=fewer: fewer)
+        assert recovered(sample).variant == variant
