@@ -13,6 +13,7 @@ from ihaudit.attacks.base import NotApplicable, stage
 from ihaudit.attacks.stages import em, leastsq
 from ihaudit.attacks.stages.gradient import descend, descend_adam, restart, weights_of
 from ihaudit.attacks.stages.mixing import Mixing
+from ihaudit.attacks.stages.restarts import pixel_likelihood
 from ihaudit.attacks.stages.signed_stages import weighted
 from ihaudit.attacks.stages.spectral import resynchronise, spectral_start
 from ihaudit.attacks.stages.state import State
@@ -23,6 +24,8 @@ from ihaudit.context import Context
 ROUNDS = 3
 #: rounds in which encodings' global signs are settled at most
 TURNS = 8
+#: what a start by the network is called in diagnostics
+NETWORK = "recolouring network"
 
 
 @stage("recovery", "gradient")
@@ -51,21 +54,51 @@ def _gradient(state: State, ctx: Context, *, network: bool) -> tuple[State, dict
     else:
         noise = em.noise_start(values, mixing)
         if state.estimate is not None:
-            start, noise = state.estimate.images, state.estimate.noise[index]
+            images, noise, more = _descended(
+                state, ctx, values, mixing, em.Estimate(state.estimate.images, state.estimate.noise[index])
+            )
         else:
-            start, diagnostics["start"] = _start(state, ctx, values, mixing, noise, network=network)
-        images, noise = descend(
-            values, mixing, start, state.shape, weights=1 / noise, surroundings=None, rounds=(15, 10)
-        )
-        for step in range(ROUNDS):
-            images, diagnostics["values_turned"] = resynchronise(images, state.shape)
-            images, moved = restart(values, mixing, images, noise, state.shape)
-            images, noise = descend(values, mixing, images, state.shape, weights=weights_of(noise), rounds=(8, 8))
-            diagnostics["values_restarted"] = moved
-            ctx.progress("recovery", (step + 1) / ROUNDS)
-            if moved < 0.1:
-                break
+            images, noise, more = _from_start(state, ctx, values, mixing, noise, network=network)
+        diagnostics |= more
     return _done(state, index, images, noise, diagnostics)
+
+
+def _from_start(
+    state: State, ctx: Context, values: Tensor, mixing: Mixing, noise: Tensor, *, network: bool
+) -> tuple[Tensor, Tensor, dict[str, Any]]:
+    """Images, noise and diagnostics from nothing.
+
+    The network was taught by colour images; in grey ones its start can leave regions negated for good, so both starts
+    are tried there, and the likelier images kept, at a noise that is the same for both.
+    """
+    images, words = _start(state, ctx, values, mixing, noise, network=network)
+    found = [(*_descended(state, ctx, values, mixing, em.Estimate(images, noise)), words)]
+    if state.shape[0] == 1 and words == NETWORK:
+        images, words = _start(state, ctx, values, mixing, noise, network=False)
+        found.append((*_descended(state, ctx, values, mixing, em.Estimate(images, noise)), words))
+    level = torch.full_like(noise, float(sum(n.mean() for _, n, _, _ in found)) / len(found))
+    likely = [float(pixel_likelihood(values, mixing, em.Estimate(x, level)).mean()) for x, _, _, _ in found]
+    images, noise, diagnostics, words = found[max(range(len(found)), key=lambda i: likely[i])]
+    return images, noise, diagnostics | {"start": words}
+
+
+def _descended(
+    state: State, ctx: Context, values: Tensor, mixing: Mixing, start: em.Estimate
+) -> tuple[Tensor, Tensor, dict[str, Any]]:
+    """Images, noise and diagnostics after descent and restarts."""
+    diagnostics: dict[str, Any] = {}
+    images, noise = descend(
+        values, mixing, start.images, state.shape, weights=1 / start.noise, surroundings=None, rounds=(15, 10)
+    )
+    for step in range(ROUNDS):
+        images, diagnostics["values_turned"] = resynchronise(images, state.shape)
+        images, moved = restart(values, mixing, images, noise, state.shape)
+        images, noise = descend(values, mixing, images, state.shape, weights=weights_of(noise), rounds=(8, 8))
+        diagnostics["values_restarted"] = moved
+        ctx.progress("recovery", (step + 1) / ROUNDS)
+        if moved < 0.1:
+            break
+    return images, noise, diagnostics
 
 
 def _start(
@@ -76,7 +109,7 @@ def _start(
     if network:
         try:
             unmasker = Unmasker(state.shape, state.image_range, ctx.device)
-            return network_start(values, mixing, unmasker, noise), "recolouring network"
+            return network_start(values, mixing, unmasker, noise), NETWORK
         except NotApplicable as e:
             why = f" ({e})"
     generator = torch.Generator().manual_seed(ctx.seed % 2**31)
