@@ -58,7 +58,7 @@ class PhasePublic:
         if shape != given:
             size, other = (" x ".join(map(str, s)) for s in (given, shape))
             raise NotApplicable(f"public images of {size} were not mixed into encodings of {other}")
-        state = Unmix().solve(view, ctx) if self.start == "unmix" else self._retrieve(view, ctx)
+        state = Unmix(sharpening="recurring").solve(view, ctx) if self.start == "unmix" else self._retrieve(view, ctx)
         state = replace(state, public_set=view.public_set)
         state = run_stage(state, ctx, "public", self.public)
         state = run_stage(state, ctx, "restoration", self.restoration)
