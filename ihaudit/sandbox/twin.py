@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit.attacks.prng._jit import cores
+from ihaudit.environment import cores
 from ihaudit.errors import IhauditError, NotApplicable, SchemeError
 from ihaudit.loader import SchemeSource
 from ihaudit.replayer import Entry, Replayed, is_seed
