@@ -19,7 +19,10 @@ TRAINERS: dict[str, tuple[str, str]] = {
         "ihaudit.nn.pair_training:train_similarity",
         "tells whether two encodings share an image; attack carlini",
     ),
-    "scales": ("ihaudit.nn.scaling:train_scales", "predicts how strong public images are, place by place; attack prng"),
+    "scales": (
+        "ihaudit.nn.scaling:train_scales",
+        "predicts how strong public images are, place by place; attacks prng, unmix",
+    ),
     "confidence": ("ihaudit.nn.calibrating:train_confidence", "calibrates the confidence of restored images"),
     "restorer": ("ihaudit.nn.restoring:train_restorer", "restores reconstructions, with confidence; attack unmix"),
     "unmix": ("ihaudit.nn.predicted:train_unmix", "recovers sign masks, given reconstructions; attack unmix"),
