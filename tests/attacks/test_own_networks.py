@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,16 +29,9 @@ from ihaudit.store import FolderStore
 from tests.attacks.releases import instahide, photographs
 from tests.attacks.test_phase import view as view_of
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 OPTIONS = {"train": True, "train_steps": 2, "audit_seed": 5}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Before `kept` trains: the same weights to the bit need the same number of threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(autouse=True)

@@ -10,12 +10,15 @@ import torch
 from numpy.typing import NDArray
 
 from ihaudit.attacks.base import NotApplicable, View
-from ihaudit.attacks.prng.demix import Demixed, Whitener, demix
+from ihaudit.attacks.phase import prepare
 from ihaudit.attacks.prng.exact import EXPLAINED, exact
-from ihaudit.attacks.prng.local import refine
 from ihaudit.attacks.prng.public import Matcher, fit_public, sign_by_public, without_public
-from ihaudit.attacks.prng.shared import sharpen
 from ihaudit.attacks.prng.stream import Unmasked
+from ihaudit.attacks.stages.state import run_stage
+from ihaudit.attacks.stages.unmasked.demix import Demixed, Whitener, demix
+from ihaudit.attacks.stages.unmasked.local import refine
+from ihaudit.attacks.stages.unmasked.shared import sharpen
+from ihaudit.attacks.unmix import Unmix
 from ihaudit.context import Context
 from ihaudit.release import FloatArray
 
@@ -198,11 +201,6 @@ def _grouped(u: NDArray[np.float32], labels: NDArray[np.floating], view: View, c
     They group by squares and mixtures together, and judge an encoding by images that it had no part in: with few
     encodings per image that finds more images than `demix`, and more of their encodings.
     """
-    # stages import from this package
-    from ihaudit.attacks.phase import prepare
-    from ihaudit.attacks.stages.state import run_stage
-    from ihaudit.attacks.unmix import Unmix
-
     masked = View(encodings=u, labels=labels, image_range=view.image_range, hints=view.hints)
     try:
         state = prepare(masked, ctx, absolute=True)

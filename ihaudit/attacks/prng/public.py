@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from ihaudit.attacks.prng.demix import Whitener
+from ihaudit.attacks.stages.unmasked.demix import Whitener
 from ihaudit.context import Progress
 from ihaudit.metrics.threads import one_thread
 from ihaudit.release import FloatArray

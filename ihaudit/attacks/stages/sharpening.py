@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 
 from ihaudit.attacks.base import NotApplicable, stage
-from ihaudit.attacks.prng.demix import Demixed, Whitener
-from ihaudit.attacks.prng.local import Refined, refined
-from ihaudit.attacks.prng.shared import correlation, generalised_least_squares
 from ihaudit.attacks.stages.em import Estimate
 from ihaudit.attacks.stages.signed_stages import weighted
 from ihaudit.attacks.stages.state import State
+from ihaudit.attacks.stages.unmasked.demix import Demixed, Whitener
+from ihaudit.attacks.stages.unmasked.local import Refined, refined
+from ihaudit.attacks.stages.unmasked.shared import correlation, generalised_least_squares
 from ihaudit.attacks.stages.unmasking import Unmasker
 from ihaudit.context import Context
 
@@ -39,7 +39,7 @@ def sharpening_none(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
 
 @stage("sharpening", "recurring")
 def sharpening_recurring(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
-    """Variances by the labels, and the covariance of public images that recur (`ihaudit.attacks.prng.shared`).
+    """Variances by the labels, and the covariance of public images that recur (`unmasked.shared`).
 
     Last, since variances by the labels do not guard against wrongly assigned encodings as residuals do: used in every
     round they lost an image (development seed 2, T = 50).
@@ -85,7 +85,7 @@ def sharpening_recurring(state: State, ctx: Context) -> tuple[State, dict[str, A
 @stage("sharpening", "local")
 def sharpening_local(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     """`recurring`, then weights from place to place with recurring public images as unknowns of their own
-    (`ihaudit.attacks.prng.local`); the network unmasks all encodings once more with both known, and so again.
+    (`unmasked.local`); the network unmasks all encodings once more with both known, and so again.
 
     In the profile `quick`, and where masks are known, once only.
     """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from ihaudit.attacks.base import View
 from ihaudit.attacks.prng import after
@@ -14,6 +13,8 @@ from ihaudit.context import Context
 from tests.attacks.releases import Sample, instahide
 from tests.attacks.test_phase import correlation
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 def recovered(sample: Sample, lost: int = 0) -> after.Recovered:
     """From a release whose masks are all known but the first `lost`."""
@@ -21,14 +22,6 @@ def recovered(sample: Sample, lost: int = 0) -> after.Recovered:
     mixtures = sample.encodings * known[:, None, None, None].astype(np.float32)
     unmasked = Unmasked(mixtures, known, np.arange(len(known)), [])
     return images_from(unmasked, View(sample.encodings, sample.labels, (-1.0, 1.0)), Context(0))
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():  # type: ignore[no-untyped-def]
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def test_few_encodings_are_grouped_by_the_stages_of_unmix(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 from ihaudit.attacks.base import NotApplicable, View
 from ihaudit.attacks.prng import Prng
 from ihaudit.attacks.prng.attack import scanned_tables
-from ihaudit.attacks.prng.demix import demix
+from ihaudit.attacks.stages.unmasked.demix import demix
 from ihaudit.context import Context
 from ihaudit.metrics import ssim
 from ihaudit.registry import get

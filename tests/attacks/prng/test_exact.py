@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ihaudit.attacks.prng.demix import Demixed
 from ihaudit.attacks.prng.exact import EXPLAINED, SPEAKERS, _distinct, _Solution, _System, _used, exact
 from ihaudit.attacks.prng.public import Matcher, PublicFit
+from ihaudit.attacks.stages.unmasked.demix import Demixed
 from tests.attacks.prng.helpers import natural
 
 N, T, PUBLIC = 12, 24, 150

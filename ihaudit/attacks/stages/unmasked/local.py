@@ -17,11 +17,11 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from ihaudit.attacks.prng.demix import Demixed, Whitener, design
-from ihaudit.attacks.prng.frame import Frame
-from ihaudit.attacks.prng.joint import Solution, solve
-from ihaudit.attacks.prng.recurring import embed, loadings
-from ihaudit.attacks.prng.shared import levels
+from ihaudit.attacks.stages.unmasked.demix import Demixed, Whitener, design
+from ihaudit.attacks.stages.unmasked.frame import Frame
+from ihaudit.attacks.stages.unmasked.joint import Solution, solve
+from ihaudit.attacks.stages.unmasked.recurring import embed, loadings
+from ihaudit.attacks.stages.unmasked.shared import levels
 from ihaudit.context import Progress
 from ihaudit.errors import NotApplicable
 from ihaudit.metrics.ssim import ssim

@@ -17,7 +17,7 @@ from scipy.fft import dctn, idctn
 from scipy.sparse import coo_matrix, csr_matrix, identity
 from scipy.sparse.linalg import ArpackNoConvergence, eigsh
 
-from ihaudit.attacks.prng.demix import Demixed, Whitener, design
+from ihaudit.attacks.stages.unmasked.demix import Demixed, Whitener, design
 from ihaudit.metrics.ssim import ssim
 from ihaudit.release import FloatArray
 

@@ -6,17 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from scipy.sparse import csr_matrix
 
-from ihaudit.attacks.prng import local
-from ihaudit.attacks.prng.demix import Demixed, Whitener, weighted_least_squares
-from ihaudit.attacks.prng.joint import outer, solve
-from ihaudit.attacks.prng.local import Frame, refine, within_range
-from ihaudit.attacks.prng.recurring import embed, groups, loadings, pairs
-from ihaudit.attacks.prng.shared import sharpen
+from ihaudit.attacks.stages.unmasked import local
+from ihaudit.attacks.stages.unmasked.demix import Demixed, Whitener, weighted_least_squares
+from ihaudit.attacks.stages.unmasked.joint import outer, solve
+from ihaudit.attacks.stages.unmasked.local import Frame, refine, within_range
+from ihaudit.attacks.stages.unmasked.recurring import embed, groups, loadings, pairs
+from ihaudit.attacks.stages.unmasked.shared import sharpen
 from ihaudit.errors import NotApplicable
 from tests.attacks.prng.helpers import natural
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 N, E, SIZE = 10, 300, 32
 
@@ -156,11 +157,3 @@ def test_what_cannot_be_refined_is_left_alone(recurring, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(local, "load_scales", missing)
     assert refine(first, u, c) is first
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():  # type: ignore[no-untyped-def]
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)

@@ -14,7 +14,7 @@ from scipy.fft import idctn
 from scipy.ndimage import gaussian_filter
 from scipy.sparse import csr_matrix
 
-from ihaudit.attacks.prng.demix import Whitener
+from ihaudit.attacks.stages.unmasked.demix import Whitener
 from ihaudit.release import FloatArray
 
 _STANDARD_ERRORS = 5.4  # of a correlation by chance: one false pair in 30 million
