@@ -7,6 +7,7 @@ that image must be, and those who are right agree.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,6 +27,9 @@ TWINS = 0.02
 OFTEN, SPREAD, FAINT = 0.15, 0.1, 1e-3
 #: Encodings that must speak for a change or an added image, refinements until it has settled, rounds of either at most.
 SPEAKERS, SETTLE, ROUNDS = 6, 4, 6
+#: Opinions on a missing image that are compared with each other at most, and how many times the distance of the nearest
+#: `SPEAKERS` others still counts as the same opinion.
+COMPARED, AROUND = 2000, 2.0
 
 
 @dataclass(eq=False)
@@ -115,11 +119,13 @@ class _System:
             s = self.refine(s, rows)
         return s
 
-    def missing(self, s: _Solution) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def missing(
+        self, s: _Solution, agree: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """For every class at most one image (n, P) that its unexplained encodings agree on, and the classes (n,).
 
         An encoding whose member of the class is wrong says what the right one is: its residual over the weight, plus
-        the wrong one.  The value in the middle is right if most of them have that member wrong.
+        the wrong one.  `agree` makes one image (P,) of what they say (n, P).
         """
         rows = s.unexplained
         c = design(s.members, s.weights, len(s.images)).astype(np.float32)
@@ -132,30 +138,53 @@ class _System:
                 mine = np.flatnonzero((member >= 0) & (s.classes[member] == k) & (weight > 0.05))
                 said.append(s.images[member[mine]] + left[mine] / weight[mine, None].astype(np.float32))
             every = np.concatenate(said)
-            if len(every) >= SPEAKERS:
-                images.append(np.median(every, axis=0).astype(np.float32))
+            if len(every) > SPEAKERS:
+                images.append(agree(every))
                 classes.append(int(k))
         return np.array(images, np.float32).reshape(-1, self.flat.shape[1]), np.array(classes, np.int64)
+
+    def added(self, s: _Solution, agree: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> _Solution | None:
+        """With what `missing` finds, settled; None where that explains hardly more encodings."""
+        rows = s.unexplained
+        images, classes = self.missing(s, agree)
+        if not len(images):
+            return None
+        more = replace(s, images=np.concatenate([s.images, images]), classes=np.append(s.classes, classes))
+        for _ in range(SETTLE):
+            more = self.settled(self.refine(more, rows))
+            rows = more.unexplained
+            if len(rows) < SPEAKERS:
+                break
+        return None if len(more.unexplained) > len(s.unexplained) - SPEAKERS else _used(more, len(s.images))
 
     def completed(self, s: _Solution) -> _Solution:
         """With missed images added as long as they explain more encodings than before."""
         for _ in range(ROUNDS):
-            rows = s.unexplained
-            if len(rows) < SPEAKERS:
+            if len(s.unexplained) < SPEAKERS:
                 break
-            images, classes = self.missing(s)
-            if not len(images):
+            # the middle is right if most of a class's encodings miss the same image; where grouping took two for one,
+            # half of them miss the other
+            more = self.added(s, _middle) or self.added(s, _densest)
+            if more is None:
                 break
-            more = replace(s, images=np.concatenate([s.images, images]), classes=np.append(s.classes, classes))
-            for _ in range(SETTLE):
-                more = self.settled(self.refine(more, rows))
-                rows = more.unexplained
-                if len(rows) < SPEAKERS:
-                    break
-            if len(more.unexplained) > len(s.unexplained) - SPEAKERS:
-                break
-            s = _used(more, len(s.images))
+            s = more
         return s
+
+
+def _middle(said: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The median (P,) of all rows (n, P)."""
+    return np.median(said, axis=0).astype(np.float32)
+
+
+def _densest(said: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The median (P,) of those rows (n, P) that lie around the one with the nearest `SPEAKERS` others."""
+    said = said[:COMPARED]
+    squares = (said.astype(np.float64) ** 2).sum(1)
+    apart = np.sqrt(np.maximum(squares[:, None] + squares - 2 * (said @ said.T), 0))
+    reach = np.partition(apart, SPEAKERS, axis=1)[:, SPEAKERS]
+    middle = int(reach.argmin())
+    near = apart[middle] <= AROUND * reach[middle]
+    return np.median(said[near], axis=0).astype(np.float32)
 
 
 def _used(s: _Solution, before: int) -> _Solution:
@@ -222,6 +251,7 @@ def exact(
             break
     found = len(s.images)
     s = _distinct(system.completed(system.settled(s)))
+    s = _kept(s, np.bincount(s.members[s.members >= 0], minlength=len(s.images)) > 0)  # an image in no encoding is none
     explained = s.noise <= EXPLAINED
     confidence = np.zeros(len(s.images))
     for slot in range(s.members.shape[1]):

@@ -7,7 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ihaudit.attacks.prng.exact import EXPLAINED, SPEAKERS, _distinct, _Solution, _System, _used, exact
+from ihaudit.attacks.prng.exact import (
+    EXPLAINED,
+    SPEAKERS,
+    _densest,
+    _distinct,
+    _middle,
+    _Solution,
+    _System,
+    _used,
+    exact,
+)
 from ihaudit.attacks.prng.public import Matcher, PublicFit
 from ihaudit.attacks.stages.unmasked.demix import Demixed
 from tests.attacks.prng.helpers import natural
@@ -126,3 +136,11 @@ def test_images_that_came_out_twice_are_one(made: Made) -> None:
     out = _distinct(replace(twin, members=members))
     assert len(out.images) == N and np.array_equal(out.members, s.members)
     np.testing.assert_array_equal(out.images, s.images)
+
+
+def test_of_two_missing_images_one_is_found_and_not_their_middle() -> None:
+    rng = np.random.default_rng(0)
+    two = rng.uniform(-1, 1, (2, 300)).astype(np.float32)
+    said = np.repeat(two, 12, 0) + 0.05 * rng.standard_normal((24, 300)).astype(np.float32)
+    apart = np.sqrt(((_densest(said) - two) ** 2).mean(1))
+    assert apart.min() < 0.05 < np.sqrt(((_middle(said) - two) ** 2).mean(1)).min()
