@@ -27,6 +27,8 @@ TWINS = 0.02
 OFTEN, SPREAD, FAINT = 0.15, 0.1, 1e-3
 #: Encodings that must speak for a change or an added image, refinements until it has settled, rounds of either at most.
 SPEAKERS, SETTLE, ROUNDS = 6, 4, 6
+#: Share of the median number of encodings below which an image is no image.
+RARE = 1 / 3
 #: Opinions on a missing image that are compared with each other at most, and how many times the distance of the nearest
 #: `SPEAKERS` others still counts as the same opinion.
 COMPARED, AROUND = 2000, 2.0
@@ -143,6 +145,17 @@ class _System:
                 classes.append(int(k))
         return np.array(images, np.float32).reshape(-1, self.flat.shape[1]), np.array(classes, np.int64)
 
+    def pruned(self, s: _Solution) -> _Solution:
+        """Without images that hardly any encoding holds, compared with the others: what is left of one that an added
+        image took the place of explains its last encoding whatever it is.  Those encodings choose again."""
+        count = np.bincount(s.members[s.members >= 0], minlength=len(s.images))
+        rare = count < max(1.0, RARE * float(np.median(count)))
+        if not rare.any() or rare.all():
+            return s
+        rows = np.flatnonzero((rare[s.members] & (s.members >= 0)).any(1))
+        s = _kept(s, ~rare)
+        return self.settled(self.refine(s, rows)) if len(rows) else s
+
     def added(self, s: _Solution, agree: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> _Solution | None:
         """With what `missing` finds, settled; None where that explains hardly more encodings."""
         rows = s.unexplained
@@ -251,7 +264,7 @@ def exact(
             break
     found = len(s.images)
     s = _distinct(system.completed(system.settled(s)))
-    s = _kept(s, np.bincount(s.members[s.members >= 0], minlength=len(s.images)) > 0)  # an image in no encoding is none
+    s = system.pruned(s)
     explained = s.noise <= EXPLAINED
     confidence = np.zeros(len(s.images))
     for slot in range(s.members.shape[1]):
