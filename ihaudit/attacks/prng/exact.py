@@ -29,6 +29,8 @@ OFTEN, SPREAD, FAINT = 0.15, 0.1, 1e-3
 SPEAKERS, SETTLE, ROUNDS = 6, 4, 6
 #: Share of the median number of encodings below which an image is no image.
 RARE = 1 / 3
+#: Share of encodings explained from which what is left over is known to be that.
+SETTLED = 0.9
 #: Opinions on a missing image that are compared with each other at most, and how many times the distance of the nearest
 #: `SPEAKERS` others still counts as the same opinion.
 COMPARED, AROUND = 2000, 2.0
@@ -140,14 +142,18 @@ class _System:
                 mine = np.flatnonzero((member >= 0) & (s.classes[member] == k) & (weight > 0.05))
                 said.append(s.images[member[mine]] + left[mine] / weight[mine, None].astype(np.float32))
             every = np.concatenate(said)
-            if len(every) > SPEAKERS:
+            if len(every) >= SPEAKERS:
                 images.append(agree(every))
                 classes.append(int(k))
         return np.array(images, np.float32).reshape(-1, self.flat.shape[1]), np.array(classes, np.int64)
 
     def pruned(self, s: _Solution) -> _Solution:
         """Without images that hardly any encoding holds, compared with the others: what is left of one that an added
-        image took the place of explains its last encoding whatever it is.  Those encodings choose again."""
+        image took the place of explains its last encoding whatever it is.  Those encodings choose again.
+
+        Only where most encodings are explained: elsewhere it is their members that are wrong, not the images."""
+        if float((s.noise <= EXPLAINED).mean()) < SETTLED:
+            return s
         count = np.bincount(s.members[s.members >= 0], minlength=len(s.images))
         rare = count < max(1.0, RARE * float(np.median(count)))
         if not rare.any() or rare.all():
@@ -194,7 +200,8 @@ def _densest(said: NDArray[np.float32]) -> NDArray[np.float32]:
     said = said[:COMPARED]
     squares = (said.astype(np.float64) ** 2).sum(1)
     apart = np.sqrt(np.maximum(squares[:, None] + squares - 2 * (said @ said.T), 0))
-    reach = np.partition(apart, SPEAKERS, axis=1)[:, SPEAKERS]
+    last = min(SPEAKERS, len(said) - 1)
+    reach = np.partition(apart, last, axis=1)[:, last]
     middle = int(reach.argmin())
     near = apart[middle] <= AROUND * reach[middle]
     return np.median(said[near], axis=0).astype(np.float32)
