@@ -46,7 +46,7 @@ def load(kind: str) -> dict[str, Any]:
     if kind not in _LOADED:
         _LOADED.add(kind)
         package = importlib.import_module(PACKAGES[kind])
-        for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+        for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
             importlib.import_module(module.name)
         if "plugins" not in _LOADED:
             _LOADED.add("plugins")

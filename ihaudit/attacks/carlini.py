@@ -7,12 +7,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from ihaudit.attacks.base import AttackOutput, Evidence, View, attack
+from ihaudit.attacks.numerics.graph import edge_sample
 from ihaudit.attacks.phase import answer, prepare
-from ihaudit.attacks.stages.graph import edge_sample
-from ihaudit.attacks.stages.own_networks import own_networks
+from ihaudit.attacks.stages.similarity.own_networks import own_networks
 from ihaudit.attacks.stages.state import State, as_images, run_stage, to_rows
-from ihaudit.context import Context
+from ihaudit.contracts.attack import AttackOutput, Evidence, View, attack
+from ihaudit.contracts.context import Context
 from ihaudit.scheme import Knowledge
 
 #: assignments that compare encodings with reconstructions, so recovery comes first and is repeated after them
@@ -50,7 +50,7 @@ class Carlini:
     trains: ClassVar[bool] = True
 
     def run(self, view: View, ctx: Context) -> AttackOutput:
-        """See `ihaudit.attacks.base.Attack`."""
+        """See `ihaudit.contracts.attack.Attack`."""
         state, evidence = self.recover(view, ctx)
         state = run_stage(state, ctx, "restoration", self.restoration)
         out = answer(state)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ihaudit.attacks.base import AttackOutput, View, attack
 from ihaudit.attacks.phase import answer, prepare
 from ihaudit.attacks.stages.singletons import singletons
 from ihaudit.attacks.stages.state import run_stage
-from ihaudit.context import Context
+from ihaudit.contracts.attack import AttackOutput, View, attack
+from ihaudit.contracts.context import Context
 from ihaudit.scheme import Knowledge
 
 
@@ -31,7 +31,7 @@ class ClusterMean:
     profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")
 
     def run(self, view: View, ctx: Context) -> AttackOutput:
-        """See `ihaudit.attacks.base.Attack`."""
+        """See `ihaudit.contracts.attack.Attack`."""
         state = prepare(view, ctx, absolute=False)
         signed = state.mask == "signed"
         if signed and (alone := singletons(state)) is not None:

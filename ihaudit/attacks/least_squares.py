@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ihaudit.attacks.base import AttackOutput, NotApplicable, View, attack
 from ihaudit.attacks.phase import answer, prepare
 from ihaudit.attacks.stages.singletons import singletons
 from ihaudit.attacks.stages.state import run_stage
-from ihaudit.context import Context
+from ihaudit.contracts.attack import AttackOutput, NotApplicable, View, attack
+from ihaudit.contracts.context import Context
 from ihaudit.scheme import Knowledge
 
 
@@ -32,7 +32,7 @@ class LeastSquares:
     profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")
 
     def run(self, view: View, ctx: Context) -> AttackOutput:
-        """See `ihaudit.attacks.base.Attack`."""
+        """See `ihaudit.contracts.attack.Attack`."""
         state = prepare(view, ctx, absolute=False)
         if state.mask == "masked" or (state.mask == "absolute" and state.image_range[0] < 0):
             raise NotApplicable("the signs of neighbouring pixels are independent: there is a sign mask, or no image")

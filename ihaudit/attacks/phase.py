@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ihaudit.attacks.base import AttackOutput, View, attack
-from ihaudit.attacks.stages.labels import read_slots
-from ihaudit.attacks.stages.masks import detect_mask
+from ihaudit.attacks.numerics.labels import read_slots
+from ihaudit.attacks.numerics.masks import detect_mask
 from ihaudit.attacks.stages.state import State, as_images, run_stage, to_rows
-from ihaudit.context import Context
+from ihaudit.contracts.attack import AttackOutput, View, attack
+from ihaudit.contracts.context import Context
 from ihaudit.scheme import Knowledge
 
 #: times that the assignment is re-estimated from the reconstructions, by profile
@@ -41,7 +41,7 @@ class Phase:
     profiles: ClassVar[tuple[str, ...]] = ("standard", "full")
 
     def run(self, view: View, ctx: Context) -> AttackOutput:
-        """See `ihaudit.attacks.base.Attack`."""
+        """See `ihaudit.contracts.attack.Attack`."""
         state = prepare(view, ctx, absolute=True)
         state = run_stage(state, ctx, "similarity", self.similarity)
         state = run_stage(state, ctx, "grouping", self.grouping)

@@ -8,11 +8,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from ihaudit.attacks.base import AttackOutput, NotApplicable, View, attack
 from ihaudit.attacks.phase import ROUNDS, answer, prepare
 from ihaudit.attacks.stages.state import State, as_images, run_stage
 from ihaudit.attacks.unmix import Unmix
-from ihaudit.context import Context
+from ihaudit.contracts.attack import AttackOutput, NotApplicable, View, attack
+from ihaudit.contracts.context import Context
 from ihaudit.scheme import Knowledge
 
 #: what comes before `public=identify`
@@ -51,7 +51,7 @@ class PhasePublic:
             raise ValueError(f"start must be {' or '.join(STARTS)}, not {self.start!r}")
 
     def run(self, view: View, ctx: Context) -> AttackOutput:
-        """See `ihaudit.attacks.base.Attack`."""
+        """See `ihaudit.contracts.attack.Attack`."""
         if view.public_set is None or len(view.public_set) < 2:
             raise NotApplicable("there are no public images to look for")
         shape, given = as_images(view).shape[1:], view.public_set.shape[1:]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ihaudit.attacks.base import AttackOutput, View, attack
 from ihaudit.attacks.phase import answer, prepare
 from ihaudit.attacks.stages.state import State, run_stage
-from ihaudit.context import Context
+from ihaudit.contracts.attack import AttackOutput, View, attack
+from ihaudit.contracts.context import Context
 from ihaudit.scheme import Knowledge
 
 #: times that the assignment is re-estimated from the reconstructions at most, by profile
@@ -45,7 +45,7 @@ class Unmix:
     profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")
 
     def run(self, view: View, ctx: Context) -> AttackOutput:
-        """See `ihaudit.attacks.base.Attack`."""
+        """See `ihaudit.contracts.attack.Attack`."""
         return answer(run_stage(self.solve(view, ctx), ctx, "restoration", self.restoration))
 
     def solve(self, view: View, ctx: Context) -> State:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit.attacks.base import AttackOutput
-from ihaudit.attacks.stages.masks import detect_mask
+from ihaudit.attacks.numerics.masks import detect_mask
 from ihaudit.challenge.release import ReadRelease
-from ihaudit.scoring_encodings import choose
+from ihaudit.contracts.attack import AttackOutput
+from ihaudit.scoring.encodings import choose
 
 BLOCK = 512
 #: Encodings per candidate below which a candidate is little more than a copy of its encoding, so that the two agree

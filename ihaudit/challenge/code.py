@@ -11,8 +11,8 @@ from ihaudit.challenge.options import ChallengeOptions
 from ihaudit.challenge.release import ReadRelease
 from ihaudit.errors import UsageError
 from ihaudit.images import ImageSet
-from ihaudit.loader import locate, parse_sets
 from ihaudit.sandbox import Card, Limits, Replays, SchemeProcess
+from ihaudit.sandbox.loader import locate, parse_sets
 
 
 @dataclass(frozen=True, eq=False)

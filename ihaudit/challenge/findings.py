@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from ihaudit.audit.plan import Item
+from ihaudit.audit.worker import AttackRun
 from ihaudit.challenge.answer import Answer, judge
 from ihaudit.challenge.options import NO_TRUTH
 from ihaudit.challenge.release import ReadRelease
-from ihaudit.plan import Item
 from ihaudit.results import Finding
 from ihaudit.stats import Estimate
-from ihaudit.worker import AttackRun
 
 #: Candidates kept in arrays.npz for the report, the most confident ones and the rest evenly.
 SHOWN = 200

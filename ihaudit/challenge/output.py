@@ -6,18 +6,19 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from ihaudit import environment, verdict
+from ihaudit import environment
+from ihaudit.audit.plan import Item
 from ihaudit.challenge.answer import decryption, recovered
 from ihaudit.challenge.npy import save_blocks
 from ihaudit.challenge.options import FILES, KIND, NO_TRUTH, ChallengeOptions, Outcome
 from ihaudit.challenge.release import ReadRelease
 from ihaudit.images import ImageSet
 from ihaudit.nn.weights import digests
-from ihaudit.plan import Item
 from ihaudit.report import render
 from ihaudit.results import Finding, Gate, ImageCard, ReleaseCard, Results, SchemeCard, read_results, write_results
 from ihaudit.scheme import Knowledge
-from ihaudit.verdict import GateOptions
+from ihaudit.verdict import decide as verdict
+from ihaudit.verdict.decide import GateOptions
 
 
 def _gate(findings: list[Finding], by: str) -> Gate:

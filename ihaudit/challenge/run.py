@@ -9,27 +9,27 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ihaudit import environment, registry
-from ihaudit.attacks.base import View
-from ihaudit.audit import AuditOptions
+from ihaudit.audit.folder import output_folder
+from ihaudit.audit.pipeline import AuditOptions
+from ihaudit.audit.plan import Item, plan_items, training_note
+from ihaudit.audit.profiles import Profile, get_profile
+from ihaudit.audit.progress import Reporter
+from ihaudit.audit.store import NETWORKS, FolderStore, training_options
+from ihaudit.audit.view import described
+from ihaudit.audit.worker import AttackWorker
 from ihaudit.challenge.answer import Answer
 from ihaudit.challenge.code import Code, opened
 from ihaudit.challenge.findings import challenge_finding
 from ihaudit.challenge.options import FILES, ChallengeOptions, Outcome
 from ihaudit.challenge.output import challenge_results, write
 from ihaudit.challenge.release import ReadRelease, read_release
-from ihaudit.context import Context, derive_seed
+from ihaudit.contracts.attack import View
+from ihaudit.contracts.context import Context, derive_seed
 from ihaudit.errors import ImageError, UsageError
-from ihaudit.folder import output_folder
 from ihaudit.images import ImageSet, load
-from ihaudit.plan import Item, plan_items, training_note
-from ihaudit.profiles import Profile, get_profile
-from ihaudit.progress import Reporter
 from ihaudit.report import pdf
 from ihaudit.results import Cost, Finding
 from ihaudit.scheme import Knowledge, implied
-from ihaudit.store import NETWORKS, FolderStore, training_options
-from ihaudit.view import described
-from ihaudit.worker import AttackWorker
 
 
 def run_challenge(options: ChallengeOptions, reporter: Reporter) -> Outcome:

@@ -83,7 +83,7 @@ def _options() -> dict[str, dict[str, type]]:
 
 def main() -> None:
     """Entry point: read the configuration file, then hand over to typer."""
-    from ihaudit import config
+    from ihaudit.audit import config
     from ihaudit.errors import IhauditError
 
     try:

@@ -52,7 +52,7 @@ def fail(message: str) -> None:
 @contextlib.contextmanager
 def reporter(quiet: bool) -> Iterator[Any]:
     """A progress display: rich on a terminal, plain lines elsewhere, nothing with ``--quiet``."""
-    from ihaudit import progress
+    from ihaudit.audit import progress
 
     if quiet:
         yield progress.Silent()

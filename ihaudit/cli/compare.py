@@ -22,8 +22,8 @@ def command(
     """
     import json
 
-    from ihaudit.compare import compare
     from ihaudit.results import read_results
+    from ihaudit.verdict.compare import compare
 
     rows, worse = compare(read_results(before), read_results(after), slack)
     if json_:

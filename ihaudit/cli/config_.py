@@ -37,7 +37,7 @@ def show(
     import json
     from pathlib import Path
 
-    from ihaudit import config
+    from ihaudit.audit import config
     from ihaudit.cli import _options
     from ihaudit.cli import app as root
     from ihaudit.errors import UsageError

@@ -7,7 +7,7 @@ import typer
 
 def command() -> None:
     """Check what audits need: torch, device, pango for PDF, memory, isolation. Exit code 2 when one is missing."""
-    from ihaudit.doctor import diagnose
+    from ihaudit.cli.diagnosis import diagnose
 
     ok = True
     for item in diagnose():

@@ -31,7 +31,7 @@ def command(
     Bounds that are not given are those of the run. Exit codes as for `ihaudit run`.
     """
     from ihaudit.results import read_arrays, read_results
-    from ihaudit.verdict import GateOptions, regate
+    from ihaudit.verdict.decide import GateOptions, regate
 
     read = read_results(results)
     stored = read.options.get("gates", {})

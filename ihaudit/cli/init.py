@@ -14,8 +14,8 @@ def command(
 ) -> None:
     """Write a commented scheme file to start from."""
     from ihaudit.errors import UsageError
-    from ihaudit.loader import starter_text
     from ihaudit.results import atomic_write
+    from ihaudit.sandbox.loader import starter_text
 
     if path.is_dir():
         path = path / "scheme.py"

@@ -42,7 +42,7 @@ def command(
 
 def _rows(kind: str) -> list[dict[str, Any]]:
     from ihaudit import registry
-    from ihaudit.loader import reference_names
+    from ihaudit.sandbox.loader import reference_names
 
     if kind == "schemes":
         return [_scheme_row(name) for name in reference_names()]

@@ -260,8 +260,8 @@ def command(
 
       ihaudit run scheme.py --private photos/ --public npz/patches.npz --max-ssim 0.3 --quantile 1.0
     """
-    from ihaudit.audit import AuditOptions
-    from ihaudit.verdict import GateOptions
+    from ihaudit.audit.pipeline import AuditOptions
+    from ihaudit.verdict.decide import GateOptions
 
     options = AuditOptions(
         scheme=scheme,
@@ -295,7 +295,7 @@ def command(
 
 def execute(options: Any, *, quiet: bool, exit_zero: bool) -> None:
     """Run an audit and end the process with its exit code."""
-    from ihaudit.audit import run_audit
+    from ihaudit.audit.pipeline import run_audit
     from ihaudit.cli._common import reporter
 
     with reporter(quiet) as report:

@@ -53,12 +53,12 @@ def command(
 
       ihaudit sweep scheme.py --grid noise=0.1,0.2,0.4 --attack phase --game none
     """
-    from ihaudit.audit import AuditOptions
+    from ihaudit.audit.pipeline import AuditOptions
+    from ihaudit.audit.sweep import exit_code, markdown, parse_grid, run_sweep
     from ihaudit.cli._common import reporter
     from ihaudit.cli.run import _shell_line
-    from ihaudit.loader import locate
-    from ihaudit.sweep import exit_code, markdown, parse_grid, run_sweep
-    from ihaudit.verdict import GateOptions
+    from ihaudit.sandbox.loader import locate
+    from ihaudit.verdict.decide import GateOptions
 
     points = parse_grid(grid or ())
     folder = out or Path("reports") / f"sweep-{locate(scheme).path.stem}"

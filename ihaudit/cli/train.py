@@ -10,23 +10,23 @@ import typer
 
 #: Name -> ("module:function" of its trainer, called with an `ihaudit.nn.training.Job`; what it is for).
 TRAINERS: dict[str, tuple[str, str]] = {
-    "recolour": ("ihaudit.nn.recolouring73:train_recolour", "repairs the colours of reconstructions; attack carlini"),
+    "recolour": ("ihaudit.training.recolour:train_recolour", "repairs the colours of reconstructions; attack carlini"),
     "membership": (
-        "ihaudit.nn.pair_member_training:train_membership",
+        "ihaudit.training.membership:train_membership",
         "tells whether an encoding belongs with four others; attack carlini",
     ),
     "similarity": (
-        "ihaudit.nn.pair_training:train_similarity",
+        "ihaudit.training.similarity:train_similarity",
         "tells whether two encodings share an image; attack carlini",
     ),
     "scales": (
-        "ihaudit.nn.scaling:train_scales",
+        "ihaudit.training.scales:train_scales",
         "predicts how strong public images are, place by place; attacks prng, unmix",
     ),
-    "confidence": ("ihaudit.nn.calibrating:train_confidence", "calibrates the confidence of restored images"),
-    "restorer": ("ihaudit.nn.restoring:train_restorer", "restores reconstructions, with confidence; attack unmix"),
-    "unmix": ("ihaudit.nn.predicted:train_unmix", "recovers sign masks, given reconstructions; attack unmix"),
-    "unmask": ("ihaudit.nn.unmask:train_unmask", "recovers sign masks; attack single"),
+    "confidence": ("ihaudit.training.confidence:train_confidence", "calibrates the confidence of restored images"),
+    "restorer": ("ihaudit.training.restorer:train_restorer", "restores reconstructions, with confidence; attack unmix"),
+    "unmix": ("ihaudit.training.unmix:train_unmix", "recovers sign masks, given reconstructions; attack unmix"),
+    "unmask": ("ihaudit.training.unmask:train_unmask", "recovers sign masks; attack single"),
 }
 
 

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from ihaudit.context import Context
-from ihaudit.games.base import GameSetting
+from ihaudit.contracts.context import Context
+from ihaudit.contracts.game import GameSetting
 from ihaudit.games.challenger import Challenger, Pools, Rows, same_label_partner, shared_seed, split
 from ihaudit.games.codes import FAMILIES, Components, components
 from ihaudit.games.filters import Bank

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit.context import Context, derive_seed
+from ihaudit.contracts.context import Context, derive_seed
+from ihaudit.contracts.game import GameSetting
 from ihaudit.errors import NotApplicable
-from ihaudit.games.base import GameSetting
 from ihaudit.games.outcome import fingerprint
 from ihaudit.release import FloatArray, IntArray, Release
 

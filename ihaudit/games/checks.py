@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihaudit import stats
-from ihaudit.context import Context
+from ihaudit.contracts.context import Context
+from ihaudit.contracts.game import GameSetting, game
 from ihaudit.errors import NotApplicable
-from ihaudit.games.base import GameSetting, game
 from ihaudit.games.challenger import CALL_MIN, CALL_ROWS, Challenger, split
 from ihaudit.games.filters import Bank
 from ihaudit.games.outcome import ALL, NEEDS, finding, metered, not_run, table

@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihaudit import stats
-from ihaudit.context import Context
+from ihaudit.contracts.context import Context
+from ihaudit.contracts.game import GameSetting, game
 from ihaudit.errors import NotApplicable
 from ihaudit.games.adversary import default_learner, training_rows
-from ihaudit.games.base import GameSetting, game
 from ihaudit.games.challenger import Challenger, Pools, pick_rows, split
 from ihaudit.games.codes import components
 from ihaudit.games.learners import Model

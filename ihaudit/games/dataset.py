@@ -21,24 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihaudit import stats
-from ihaudit.context import Context
+from ihaudit.contracts.context import Context
+from ihaudit.contracts.game import GameSetting, game
 from ihaudit.errors import NotApplicable
-from ihaudit.games.base import GameSetting, game
 from ihaudit.games.challenger import Challenger, split
 from ihaudit.games.codes import components
 from ihaudit.games.learners import Float32, Shrunk, features
-from ihaudit.games.outcome import (
-    DEFINITION,
-    DERIVED,
-    LATER,
-    NEEDS,
-    finding,
-    metered,
-    not_run,
-    self_test,
-    stored,
-    table,
-)
+from ihaudit.games.outcome import DEFINITION, DERIVED, LATER, NEEDS, finding, metered, not_run, self_test, stored, table
 from ihaudit.games.utility import utility_finding
 from ihaudit.release import IntArray
 from ihaudit.results import Finding

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihaudit import stats
-from ihaudit.context import Context
+from ihaudit.contracts.context import Context
+from ihaudit.contracts.game import GameSetting
 from ihaudit.errors import NotApplicable
 from ihaudit.games.adversary import Adversary, Trained
-from ihaudit.games.base import GameSetting
 from ihaudit.games.challenger import CALL_ROWS, Rows, draw_pairs, pick_rows
 from ihaudit.games.learners import RidgeLearner
 from ihaudit.games.outcome import DEFINITION, curve, finding, metered, not_run, percent, stored, table, word

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from scipy.stats import ks_2samp
 
 from ihaudit import stats
-from ihaudit.context import Context
+from ihaudit.contracts.context import Context
+from ihaudit.contracts.game import GameSetting, game
 from ihaudit.errors import NotApplicable
-from ihaudit.games.base import GameSetting, game
 from ihaudit.games.challenger import Challenger, pick_rows, split
 from ihaudit.games.outcome import DEFINITION, LATER, NEEDS, finding, metered, not_run, percent, stored, table, word
 from ihaudit.release import FloatArray

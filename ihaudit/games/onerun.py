@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihaudit import stats
-from ihaudit.context import Context
+from ihaudit.contracts.context import Context
+from ihaudit.contracts.game import GameSetting, game
 from ihaudit.errors import NotApplicable
 from ihaudit.games.adversary import Trained, trained
-from ihaudit.games.base import GameSetting, game
 from ihaudit.games.challenger import same_label_partner
 from ihaudit.games.outcome import ALL, BROKEN_ABOVE, DEFINITION, NEEDS, finding, metered, not_run, stored, table
 from ihaudit.results import Finding, Status

@@ -30,8 +30,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from ihaudit import stats
-from ihaudit.context import Context
-from ihaudit.games.base import GameSetting
+from ihaudit.contracts.context import Context
+from ihaudit.contracts.game import GameSetting
 from ihaudit.results import Cost, Finding, Kind, Status, atomic_write
 from ihaudit.scheme import Knowledge
 from ihaudit.stats import Estimate

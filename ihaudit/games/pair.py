@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from ihaudit import stats
-from ihaudit.context import Context
+from ihaudit.contracts.context import Context
+from ihaudit.contracts.game import GameSetting, game
 from ihaudit.errors import NotApplicable
 from ihaudit.games.adversary import Trained, trained
-from ihaudit.games.base import GameSetting, game
 from ihaudit.games.filters import Bank
 from ihaudit.games.instance import answer
 from ihaudit.games.outcome import (

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihaudit import stats
-from ihaudit.context import Context
+from ihaudit.contracts.context import Context
+from ihaudit.contracts.game import GameSetting, game
 from ihaudit.errors import NotApplicable
 from ihaudit.games.adversary import Adversary
-from ihaudit.games.base import GameSetting, game
 from ihaudit.games.challenger import Challenger, Rows, draw_pairs, split
 from ihaudit.games.instance import answer
 from ihaudit.games.learners import Float32, RidgeLearner

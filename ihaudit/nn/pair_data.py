@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ihaudit.nn.pairs import Facts
+from ihaudit.nn.similarity import Facts
 
 _PAD = 4
 Uints = NDArray[np.uint8]

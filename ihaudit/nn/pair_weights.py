@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import nn
 
-from ihaudit.nn.pair_members import MemberConfig, MemberHead
-from ihaudit.nn.pair_wrn import PairWrn, WrnConfig
-from ihaudit.nn.pairs import PairConfig, PairNet
+from ihaudit.nn.membership import MemberConfig, MemberHead
+from ihaudit.nn.similarity import PairConfig, PairNet
+from ihaudit.nn.similarity_wrn import PairWrn, WrnConfig
 from ihaudit.nn.weights import FOLDER, card, load
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ihaudit.nn.recolour import _Block
+from ihaudit.nn.unmask import _Block
 
 #: channels of `Restorer.forward`'s inputs after `_features`
 _INPUTS = 8

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ihaudit.nn.pairs import PairConfig, PairNet
-from ihaudit.nn.recolour import CHANNELS
+from ihaudit.nn.similarity import PairConfig, PairNet
+from ihaudit.nn.unmask import CHANNELS
 
 State = dict[str, Tensor]
 

@@ -1,193 +1,129 @@
-"""`ihaudit train unmask`: data, training, measurement, weights with their card."""
+"""The mask recovery network: |mixture| and what is known of it -> the sign of every value ("recolouring").
+
+Carlini et al. 2021, section 4.8.1, train a conditional GAN to undo InstaHide's sign mask.  This is a compact residual
+U-Net that predicts the log-odds of each sign instead, so that later stages know where it is sure.  It takes a second
+image beside |m|: the part of the mixture that is known already (the public images found so far, with their
+coefficients), zero at first.  One network therefore serves every round of "find a public image, subtract, recurse".
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from ihaudit.metrics.ssim import ssim
-from ihaudit.nn.losses import Critic, SignShare, critic_loss, sign_loss, sign_share, soft_mixture
-from ihaudit.nn.mixtures import Batch, MixtureConfig, Mixtures
-from ihaudit.nn.recolour import Recolour, RecolourConfig
-from ihaudit.nn.sources import Split, load_split
-from ihaudit.nn.training import Job, Stateful, TrainConfig, autocast, train
-from ihaudit.nn.weights import save_unmask
-
-#: Mixtures in a held-out measurement.
-_MEASURED = 512
-
-DEFAULTS = TrainConfig(steps=6500, every=250)
+#: Sides are padded to a multiple of this; smaller images than `MIN_SIDE` leave nothing for the coarsest level.
+MULTIPLE, MIN_SIDE = 8, 16
+_EPS = 1e-6
 
 
-class UnmaskTask:
-    """The mask recovery network on mixtures (see `ihaudit.nn.training.Task`).
+#: Channels of the networks that ship: colour.
+CHANNELS = 3
 
-    Args:
-        gan: weight of the adversarial loss (Carlini et al.'s way), 0 for none.
-        start: a state to begin from.
+
+@dataclass(frozen=True)
+class RecolourConfig:
+    """Widths of the three levels (1/2, 1/4, 1/8 of the resolution), residual blocks per level and direction, channels.
+
+    The size of the images is no part of it: the network is convolutional.
     """
 
-    def __init__(
-        self,
-        training: Mixtures,
-        held_out: Mixtures,
-        shape: RecolourConfig | None = None,
-        *,
-        gan: float = 0.0,
-        start: dict[str, Tensor] | None = None,
-    ) -> None:
-        self.training, self.held_out, self.gan, self.start = training, held_out, gan, start
-        self.shape = shape or RecolourConfig()
-        self.network = self.shape.as_dict()
-        self.extra: dict[str, Stateful] = {}
-        self._held: list[Batch] = []
+    widths: tuple[int, int, int] = (48, 96, 128)
+    blocks: int = 2
+    groups: int = 8
+    channels: int = CHANNELS
 
-    def build(self) -> nn.Module:
-        """See `Task`."""
-        net = Recolour(self.shape)
-        if self.start is not None:
-            net.load_state_dict(self.start)
-        return net
-
-    def draw(self, rng: np.random.Generator, config: TrainConfig) -> Batch:
-        """See `Task`."""
-        return on_device(self.training.draw(rng, config.batch), config.device)
-
-    def logits(self, net: nn.Module, batch: Batch, config: TrainConfig) -> Tensor:
-        """Sign logits (B, C, H, W)."""
-        with autocast(config):
-            magnitude = batch.mixture.abs().contiguous(memory_format=torch.channels_last)
-            return net(magnitude, batch.known.contiguous(memory_format=torch.channels_last)).float()
-
-    def loss(self, net: nn.Module, batch: Batch, config: TrainConfig) -> Tensor:
-        """See `Task`."""
-        logits = self.logits(net, batch, config)
-        loss = sign_loss(logits, batch)
-        if self.gan:
-            critic, optimiser = self._critic(config)
-            magnitude = batch.mixture.abs()
-            optimiser.zero_grad()
-            critic_loss(critic, logits, batch).backward()
-            optimiser.step()
-            loss = loss - self.gan * critic(magnitude, soft_mixture(logits, magnitude)).mean()
-        return loss
-
-    def prepare_critic(self, config: TrainConfig) -> None:
-        """Makes the critic before a checkpoint is restored into it."""
-        generator_state = torch.get_rng_state()
-        torch.manual_seed(config.seed + 1)
-        critic = Critic().to(config.device)
-        torch.set_rng_state(generator_state)
-        self.extra = {
-            "critic": critic,
-            "critic_optimiser": torch.optim.AdamW(critic.parameters(), config.rate, betas=(0.5, 0.99)),
-        }
-
-    def _critic(self, config: TrainConfig) -> tuple[Critic, torch.optim.AdamW]:
-        if not self.extra:
-            self.prepare_critic(config)
-        critic, optimiser = self.extra["critic"], self.extra["critic_optimiser"]
-        assert isinstance(critic, Critic) and isinstance(optimiser, torch.optim.AdamW)
-        return critic, optimiser
-
-    def validate(self, net: nn.Module, config: TrainConfig) -> dict[str, float]:
-        """See `Task`."""
-        if not self._held:
-            rng = np.random.default_rng([config.seed, 1])
-            self._held = [
-                on_device(self.held_out.draw(rng, 64), config.device) for _ in range(max(1, config.validation // 64))
-            ]
-        logits = torch.cat([self.logits(net, b, config) for b in self._held])
-        whole = Batch(*(torch.cat([getattr(b, f) for b in self._held]) for f in ("mixture", "known", "blind")))
-        return {"loss": float(sign_loss(logits, whole)), **asdict(sign_share(logits, whole))}
-
-    def words(self, figures: Mapping[str, float]) -> str:
-        """See `Task`."""
-        return (
-            f"signs right (weighted by |m|) {figures['best']:.3f} up to global sign, {figures['guessed']:.3f} with it, "
-            f"{figures['known']:.3f} with a part known"
-        )
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able; `channels` only where they are not three, so that older cards and checkpoints say the same."""
+        described = asdict(self)
+        if self.channels == CHANNELS:
+            del described["channels"]
+        return described
 
 
-def on_device(batch: Batch, device: str) -> Batch:
-    """The same on a device."""
-    return Batch(batch.mixture.to(device), batch.known.to(device), batch.blind.to(device))
+class _Block(nn.Module):
+    """Pre-activation residual block; the second convolution starts at zero, so that depth costs nothing at first."""
+
+    def __init__(self, width: int, groups: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(groups, width)
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(F.silu(self.first(F.silu(self.norm(x)))))
 
 
-def train_unmask(job: Job) -> dict[str, Any]:
-    """Train the mask recovery network, measure it on held-out photographs, write weights and card.
+class Recolour(nn.Module):
+    """U-Net from ``(|m|, known part)`` to one sign logit per value.
 
-    Options: ``gan``, the weight of an adversarial loss.
-
-    Returns:
-        The facts on the card.
-
-    Raises:
-        ImageError: training images are missing.
+    The resolution is halved by moving 2x2 neighbourhoods into channels, which loses nothing and saves three quarters of
+    the work of full-resolution layers.
     """
-    config = job.start(DEFAULTS, "gan")
-    gan = float(job.options.get("gan", 0.0))
-    split, mixing = load_split(job.data), MixtureConfig()
-    job.log(
-        f"training on {len(split.train_private)} private-like and {len(split.train_public)} public-like images; "
-        f"{len(split.held_cifar)} and {len(split.held_patches)} held out"
-    )
-    task = UnmaskTask(
-        Mixtures(split.train_private, split.train_public, mixing),
-        Mixtures(split.held_cifar, split.held_patches, mixing),
-        gan=gan,
-    )
-    if gan:
-        task.prepare_critic(config)
-    net, record = train(task, config, job.checkpoint_path, job.log)
-    assert isinstance(net, Recolour)
-    facts = {
-        "trained_on": "cifar10_train20k (first 10,000), cifar100_train5k, imagenet_patches (4,295 patches, of "
-        "photographs none of which is held out); the split is ihaudit.nn.sources.load_split",
-        **job.facts(config, record),
-        "gan": gan,
-        "mixtures": asdict(mixing),
-        "held_out": held_out_figures(net, split, config.device),
-    }
-    save_unmask(net, job.out, facts)
-    return facts
+
+    def __init__(self, config: RecolourConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or RecolourConfig()
+        a, b, c = self.config.widths
+
+        def level(width: int) -> nn.Sequential:
+            return nn.Sequential(*[_Block(width, self.config.groups) for _ in range(self.config.blocks)])
+
+        self.stem = nn.Conv2d(4 * (3 * self.config.channels + 1), a, 3, padding=1)
+        self.down_a, self.to_b = level(a), nn.Conv2d(a, b, 2, 2)
+        self.down_b, self.to_c = level(b), nn.Conv2d(b, c, 2, 2)
+        self.middle = level(c)
+        self.from_c, self.up_b = nn.ConvTranspose2d(c, b, 2, 2), level(b)
+        self.from_b, self.up_a = nn.ConvTranspose2d(b, a, 2, 2), level(a)
+        self.head = nn.Conv2d(a, 4 * self.config.channels, 1)
+
+    def forward(self, magnitude: Tensor, known: Tensor) -> Tensor:
+        """Sign logits.
+
+        Args:
+            magnitude: (B, C, H, W), |m| for images that were mixed on [-1, 1]; H and W at least 16.  Sides that are no
+                multiples of 8 are padded inside, by reflection.
+            known: (B, C, H, W), the part of m that is known, signed; zeros where nothing is.
+
+        Returns:
+            (B, C, H, W) float32: log odds that the value is positive.  Where nothing is known the global sign is a
+            guess from the statistics of images.
+        """
+        h, w = magnitude.shape[2:]
+        return self.logits(self.features(padded(magnitude), padded(known)))[..., :h, :w]
+
+    def logits(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) float32 from what `features` returns."""
+        return F.pixel_shuffle(self.head(features), 2).float()
+
+    def features(self, magnitude: Tensor, known: Tensor) -> Tensor:
+        """(B, widths[0], H / 2, W / 2): the last layer before the logits, for networks built on this one.
+
+        H and W must be multiples of 8 here (see `padded`).
+        """
+        x = self.stem(F.pixel_unshuffle(_features(magnitude, known), 2))
+        x = a = self.down_a(x)
+        x = b = self.down_b(self.to_b(x))
+        x = self.middle(self.to_c(x))
+        x = self.up_b(b + self.from_c(x))
+        return self.up_a(a + self.from_b(x))
 
 
-def held_out_figures(net: Recolour, split: Split, device: str = "cpu") -> dict[str, dict[str, float]]:
-    """Sign bits right and SSIM of recoloured mixtures, k = 4, on images that were never trained on.
-
-    Returns:
-        {"cifar": ..., "photographs": ...} by what the public images are (the first image of each mixture is CIFAR):
-        ``signs`` (share right, weighted by |m|, up to the global sign), ``signs_with_global``, ``signs_part_known``,
-        and ``ssim`` (pinned) of the recoloured mixture.
-    """
-    out, half = {}, len(split.held_cifar) // 2
-    for name, pool in (("cifar", split.held_cifar), ("photographs", split.held_patches)):
-        config = replace(MixtureConfig(), k=(4, 4), loose=0.0, private_share=0.0, shift=0.0)
-        sampler = Mixtures(split.held_cifar[half:], pool[:half], config)
-        batch = sampler.draw(np.random.default_rng(11), _MEASURED)
-        logits = _logits(net, batch, device)
-        share: SignShare = sign_share(logits, batch)
-        recoloured = batch.mixture.abs() * torch.where(logits > 0, 1.0, -1.0)
-        shown, true = (((x + 1) / 2).clamp(0, 1).permute(0, 2, 3, 1).numpy() for x in (recoloured, batch.mixture))
-        blind = batch.blind.numpy()
-        out[name] = {
-            "signs": round(share.best, 4),
-            "signs_with_global": round(share.guessed, 4),
-            "signs_part_known": round(share.known, 4),
-            "ssim": round(float(ssim(shown[blind], true[blind]).mean()), 4),
-        }
-    return out
+def padded(x: Tensor) -> Tensor:
+    """(B, C, H, W) with sides that are multiples of 8, extended to the right and below by reflection."""
+    down, right = -x.shape[2] % MULTIPLE, -x.shape[3] % MULTIPLE
+    return F.pad(x, (0, right, 0, down), mode="reflect") if down or right else x
 
 
-@torch.inference_mode()
-def _logits(net: Recolour, batch: Batch, device: str) -> torch.Tensor:
-    parts = [
-        net(m.abs().to(device), k.to(device)).cpu() for m, k in zip(batch.mixture.split(128), batch.known.split(128))
-    ]
-    return torch.cat(parts)
+def _features(magnitude: Tensor, known: Tensor) -> Tensor:
+    """(B, 3 C + 1, H, W): |m|, log |m| (shows zero crossings), the known part, in units of the image RMS; that RMS."""
+    scale = magnitude.square().mean((1, 2, 3), keepdim=True).sqrt() + _EPS
+    relative = magnitude / scale
+    log = (relative + 0.01).log() * 0.5
+    plane = scale.log().expand(-1, 1, *magnitude.shape[2:])
+    return torch.cat([relative, log, known / scale, plane], 1)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ihaudit.errors import SchemeError
-from ihaudit.loader import SchemeSource
+from ihaudit.sandbox.loader import SchemeSource
 from ihaudit.scheme import Claim
 
 _MECHANISMS = (None, "gaussian")

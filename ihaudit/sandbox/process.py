@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 
 from ihaudit.errors import SchemeError, UsageError
-from ihaudit.loader import SchemeSource
 from ihaudit.release import FloatArray, IntArray, Release
 from ihaudit.sandbox import card, validate, wire
 from ihaudit.sandbox.limits import Limits
+from ihaudit.sandbox.loader import SchemeSource
 from ihaudit.sandbox.monitor import Log, Monitor, descendants
 from ihaudit.sandbox.worker import child_seed
 
@@ -42,7 +42,7 @@ class SchemeProcess:
     `attacks.base.Encoder`.
 
     Args:
-        source: which scheme, from `ihaudit.loader.locate`.
+        source: which scheme, from `ihaudit.sandbox.loader.locate`.
         parameters: texts as given with ``--set name=value``; converted and checked against the scheme's fields.
         public: float32 (M, H, W, C) in [0, 1], handed to every call of encode; None for none.
         limits: time, memory and output.

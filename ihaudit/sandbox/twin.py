@@ -1,7 +1,8 @@
 """`Replays`: runs a scheme's code again, in confined processes of their own, under seeds of the adversary's choice.
 
 Nothing of the audit's own randomness goes in: a twin is started without the parameters that were set and are called
-like a seed (`ihaudit.replayer.is_seed`), its public images are white, and it gets no seed but those that are tried.
+like a seed (`ihaudit.contracts.replayer.is_seed`), its public images are white, and it gets no seed but those that are
+tried.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ihaudit.contracts.replayer import Entry, Replayed, is_seed
 from ihaudit.environment import cores
 from ihaudit.errors import IhauditError, NotApplicable, SchemeError
-from ihaudit.loader import SchemeSource
-from ihaudit.replayer import Entry, Replayed, is_seed
 from ihaudit.sandbox import wire
 from ihaudit.sandbox.card import Card
 from ihaudit.sandbox.limits import Limits
+from ihaudit.sandbox.loader import SchemeSource
 from ihaudit.sandbox.process import SchemeProcess
 
 #: Values per message where runs are cut short, and where they are whole.
@@ -61,7 +62,7 @@ class Twin(SchemeProcess):
         rows: int,
         learn: bool,
     ) -> Replayed:
-        """One message; see `ihaudit.replayer.Replayer.replay`."""
+        """One message; see `ihaudit.contracts.replayer.Replayer.replay`."""
         self.start()
         self._n += 1
         request = {
@@ -106,7 +107,7 @@ def _checked(answer: dict[str, Any], fields: dict[str, Any], count: int, shape: 
 
 
 class Replays:
-    """Satisfies `ihaudit.replayer.Replayer`.  Use as a context manager; processes start at the first call.
+    """Satisfies `ihaudit.contracts.replayer.Replayer`.  Use as a context manager; processes start at the first call.
 
     Args:
         source, parameters: the scheme, and what was set of it; parameters called like a seed are left out.

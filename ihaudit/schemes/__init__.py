@@ -1,1 +1,1 @@
-"""Reference schemes, one file each, written as a user would write scheme.py; found by name by `ihaudit.loader`."""
+"""Reference schemes, one file each, written as a user would write scheme.py; found by name."""

@@ -8,21 +8,21 @@ import numpy as np
 import pytest
 import torch
 
-from ihaudit.attacks.base import AttackOutput, Evidence, NotApplicable, get_stage
 from ihaudit.attacks.carlini import Carlini
-from ihaudit.attacks.stages.em import Estimate
-from ihaudit.attacks.stages.recolouring import pixels_of
-from ihaudit.context import Context
+from ihaudit.attacks.numerics.em import Estimate
+from ihaudit.attacks.stages.restoration.recolour73 import pixels_of
+from ihaudit.audit.worker import configure
+from ihaudit.contracts.attack import AttackOutput, Evidence, NotApplicable, get_stage
+from ihaudit.contracts.context import Context
 from ihaudit.errors import UsageError
-from ihaudit.nn import recolouring73
 from ihaudit.nn.training import TrainConfig
 from ihaudit.nn.weights import FOLDER
 from ihaudit.registry import load
 from ihaudit.release import Provenance, Release, Truth
 from ihaudit.results import StageRecord
-from ihaudit.scoring import score_attack
-from ihaudit.scoring_encodings import evidence_quality
-from ihaudit.worker import configure
+from ihaudit.scoring.encodings import evidence_quality
+from ihaudit.scoring.reconstructions import score_attack
+from ihaudit.training import recolour as recolouring73
 from tests.attacks.releases import Sample, instahide
 from tests.attacks.test_gradient import stage_state
 from tests.attacks.test_phase import correlation, view

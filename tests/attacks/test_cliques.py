@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
-from ihaudit.attacks.base import NotApplicable, View
+from ihaudit.attacks.numerics import graph, squares_graph
+from ihaudit.attacks.numerics.labels import read_slots
 from ihaudit.attacks.phase import prepare
-from ihaudit.attacks.stages import cliques, graph, squares_graph
-from ihaudit.attacks.stages.labels import read_slots
+from ihaudit.attacks.stages.grouping import cliques
 from ihaudit.attacks.stages.state import State, run_stage
-from ihaudit.context import Context
+from ihaudit.contracts.attack import NotApplicable, View
+from ihaudit.contracts.context import Context
 from tests.attacks.releases import Sample, instahide
 
 

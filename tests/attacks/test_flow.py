@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
-from ihaudit.attacks.base import NotApplicable, get_stage
-from ihaudit.attacks.stages.assignment import cluster_scores
-from ihaudit.attacks.stages.flow import Capacity, balanced_targets, flow_graph, soft_slack, solve, solve_networkx
-from ihaudit.attacks.stages.group import Grouping
-from ihaudit.attacks.stages.labels import read_slots
-from ihaudit.attacks.stages.sizes import Sizes
+from ihaudit.attacks.numerics.flow import Capacity, balanced_targets, flow_graph, soft_slack, solve, solve_networkx
+from ihaudit.attacks.numerics.group import Grouping
+from ihaudit.attacks.numerics.labels import read_slots
+from ihaudit.attacks.numerics.sizes import Sizes
+from ihaudit.attacks.stages.assignment.flow import cluster_scores
 from ihaudit.attacks.stages.state import State
-from ihaudit.context import Context
+from ihaudit.contracts.attack import NotApplicable, get_stage
+from ihaudit.contracts.context import Context
 from tests.attacks.releases import Sample, instahide
 
 EXACT = np.zeros(0)

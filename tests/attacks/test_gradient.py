@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from ihaudit.attacks.base import NotApplicable, get_stage
-from ihaudit.attacks.stages.gradient import Adam, descend, descend_adam, objective, smaller_delta
-from ihaudit.attacks.stages.gradient_stages import network_start
-from ihaudit.attacks.stages.mixing import Mixing
-from ihaudit.attacks.stages.signed_stages import weighted
-from ihaudit.context import Context
+from ihaudit.attacks.numerics.gradient import Adam, descend, descend_adam, objective, smaller_delta
+from ihaudit.attacks.numerics.mixing import Mixing
+from ihaudit.attacks.stages.recovery.gradient import network_start
+from ihaudit.attacks.stages.recovery.unmask import weighted
+from ihaudit.contracts.attack import NotApplicable, get_stage
+from ihaudit.contracts.context import Context
 from tests.attacks.releases import instahide
 from tests.attacks.test_flow import grouped
 from tests.attacks.test_phase import correlation

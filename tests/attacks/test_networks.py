@@ -9,17 +9,18 @@ import pytest
 import torch
 from scipy.sparse import issparse
 
-from ihaudit.attacks.base import NotApplicable, View
+from ihaudit.attacks.numerics.graph import edge_sample, nodes_of
 from ihaudit.attacks.phase import prepare
-from ihaudit.attacks.stages import membership_net, similarity_net
-from ihaudit.attacks.stages.graph import edge_sample, nodes_of
+from ihaudit.attacks.stages.membership import network as membership_net
+from ihaudit.attacks.stages.similarity import network as similarity_net
 from ihaudit.attacks.stages.state import State, run_stage
-from ihaudit.context import Context
+from ihaudit.contracts.attack import NotApplicable, View
+from ihaudit.contracts.context import Context
 from ihaudit.nn import weights
-from ihaudit.nn.pair_training import auc
 from ihaudit.nn.pair_weights import load_similarity
-from ihaudit.nn.pair_wrn import PairWrn, WrnConfig
-from ihaudit.nn.pairs import PairNet
+from ihaudit.nn.similarity import PairNet
+from ihaudit.nn.similarity_wrn import PairWrn, WrnConfig
+from ihaudit.training.similarity import auc
 from tests.attacks.releases import Sample, instahide
 
 CTX = Context(seed=1)

@@ -12,20 +12,20 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ihaudit.attacks.base import NotApplicable, View
 from ihaudit.attacks.carlini import Carlini
+from ihaudit.attacks.numerics.labels import read_slots
 from ihaudit.attacks.phase import prepare
-from ihaudit.attacks.stages import own_networks
-from ihaudit.attacks.stages.labels import read_slots
-from ihaudit.attacks.stages.own_images import FEWEST, at_shape, merged, own_images
-from ihaudit.attacks.stages.own_networks import releases_like
-from ihaudit.context import Context
-from ihaudit.nn import retraining
+from ihaudit.attacks.stages.similarity import own_networks
+from ihaudit.attacks.stages.similarity.own_images import FEWEST, at_shape, merged, own_images
+from ihaudit.attacks.stages.similarity.own_networks import releases_like
+from ihaudit.audit.store import FolderStore
+from ihaudit.contracts.attack import NotApplicable, View
+from ihaudit.contracts.context import Context
 from ihaudit.nn.pair_data import ReleaseConfig
-from ihaudit.nn.pairs import SHAPE
-from ihaudit.nn.retraining import PARTS, Pool, Recipe, Retraining
+from ihaudit.nn.similarity import SHAPE
 from ihaudit.results import StageRecord
-from ihaudit.store import FolderStore
+from ihaudit.training import retraining
+from ihaudit.training.retraining import PARTS, Pool, Recipe, Retraining
 from tests.attacks.releases import instahide, photographs
 from tests.attacks.test_phase import view as view_of
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ihaudit.attacks.base import NotApplicable, View
 from ihaudit.attacks.cluster_mean import ClusterMean
 from ihaudit.attacks.least_squares import LeastSquares
 from ihaudit.attacks.phase import Phase
-from ihaudit.context import Context
+from ihaudit.contracts.attack import NotApplicable, View
+from ihaudit.contracts.context import Context
 from tests.attacks.releases import Sample, instahide, photographs
 from tests.data import load_images
 

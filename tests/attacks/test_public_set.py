@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import nnls as scipy_nnls
 
-from ihaudit.attacks.base import NotApplicable, View
+from ihaudit.attacks.numerics import public_fit
+from ihaudit.attacks.numerics.public_pairs import reassign
 from ihaudit.attacks.phase_public import PhasePublic
 from ihaudit.attacks.single.candidates import Candidates
 from ihaudit.attacks.single.spectrum import Basis
-from ihaudit.attacks.stages import public_fit
-from ihaudit.attacks.stages.public_pairs import reassign
-from ihaudit.context import Context
+from ihaudit.contracts.attack import NotApplicable, View
+from ihaudit.contracts.context import Context
 from ihaudit.metrics.ssim import ssim_challenge
 from ihaudit.scheme import Knowledge
 from tests.attacks.releases import photographs

@@ -11,25 +11,26 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ihaudit.attacks.base import NotApplicable, View
+from ihaudit.attacks.numerics.em import Estimate
+from ihaudit.attacks.numerics.labels import Slots
+from ihaudit.attacks.numerics.mixing import Mixing
+from ihaudit.attacks.numerics.pairing import TEMPER
+from ihaudit.attacks.numerics.signed_grouping import Views, _View, anneal_signed
+from ihaudit.attacks.numerics.signed_pairing import LinearWhitening, assign_signed
+from ihaudit.attacks.numerics.squares import dct, low_frequencies
+from ihaudit.attacks.numerics.standard_errors import standard_errors
+from ihaudit.attacks.numerics.unmasking import Unmasker
 from ihaudit.attacks.phase import prepare
-from ihaudit.attacks.stages import sharpening, signed_stages
-from ihaudit.attacks.stages.em import Estimate
-from ihaudit.attacks.stages.evidence import standard_errors
-from ihaudit.attacks.stages.labels import Slots
-from ihaudit.attacks.stages.mixing import Mixing
-from ihaudit.attacks.stages.pairing import TEMPER
-from ihaudit.attacks.stages.signed_grouping import Views, _View, anneal_signed
-from ihaudit.attacks.stages.signed_pairing import LinearWhitening, assign_signed
-from ihaudit.attacks.stages.signed_stages import turn_negated, weighted
+from ihaudit.attacks.stages.recovery import unmask as signed_stages
+from ihaudit.attacks.stages.recovery.unmask import turn_negated, weighted
+from ihaudit.attacks.stages.sharpening import local as sharpening
 from ihaudit.attacks.stages.state import run_stage, to_pictures
-from ihaudit.attacks.stages.statistics import dct, low_frequencies
-from ihaudit.attacks.stages.unmasking import Unmasker
 from ihaudit.attacks.unmix import Unmix
-from ihaudit.context import Context
+from ihaudit.contracts.attack import NotApplicable, View
+from ihaudit.contracts.context import Context
 from ihaudit.metrics.ssim import ssim_challenge
 from ihaudit.nn.confidence import FEATURES, Confidence
-from ihaudit.nn.restoring import similarity
+from ihaudit.training.restorer import similarity
 from tests.attacks.releases import instahide
 from tests.attacks.test_phase import correlation
 

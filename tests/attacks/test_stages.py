@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.fft import dctn
 
-from ihaudit.attacks.stages import (
+from ihaudit.attacks.numerics import (
     em,
     grouping,
     labels,
@@ -19,8 +19,8 @@ from ihaudit.attacks.stages import (
     restarts,
     sizes,
     spectral,
-    statistics,
 )
+from ihaudit.attacks.numerics import squares as statistics
 from tests.attacks.releases import instahide, photographs
 
 

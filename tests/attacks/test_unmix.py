@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ihaudit.attacks.base import NotApplicable, View
 from ihaudit.attacks.unmix import Unmix
-from ihaudit.context import Context
+from ihaudit.contracts.attack import NotApplicable, View
+from ihaudit.contracts.context import Context
 from tests.attacks.releases import Sample, instahide
 from tests.attacks.test_phase import correlation
 from tests.attacks.test_phase import view as plain_view

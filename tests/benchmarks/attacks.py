@@ -14,14 +14,14 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from ihaudit.attacks.base import AttackOutput, View
-from ihaudit.context import Context
+from ihaudit.audit.worker import configure, peak_memory_mb, reset_peak_memory
+from ihaudit.contracts.attack import AttackOutput, View
+from ihaudit.contracts.context import Context
 from ihaudit.metrics.matching import correlation
 from ihaudit.metrics.ssim import ssim, ssim_challenge
 from ihaudit.nn.sources import load_split
 from ihaudit.scheme import Knowledge
-from ihaudit.scoring_encodings import answers, challenge_scores
-from ihaudit.worker import configure, peak_memory_mb, reset_peak_memory
+from ihaudit.scoring.encodings import answers, challenge_scores
 from tests.attacks.releases import Sample
 from tests.data import DATA, load_images
 

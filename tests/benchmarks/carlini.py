@@ -18,23 +18,23 @@ from itertools import product
 import numpy as np
 import torch
 
-from ihaudit.attacks.base import NotApplicable, View, get_stage
-from ihaudit.attacks.stages.flow import Capacity, balanced_targets, soft_slack, solve, solve_networkx
-from ihaudit.attacks.stages.gradient import descend_adam
-from ihaudit.attacks.stages.group import Grouping
-from ihaudit.attacks.stages.labels import Slots
-from ihaudit.attacks.stages.recolouring import pixels_of
-from ihaudit.attacks.stages.sizes import Sizes
+from ihaudit.attacks.numerics.flow import Capacity, balanced_targets, soft_slack, solve, solve_networkx
+from ihaudit.attacks.numerics.gradient import descend_adam
+from ihaudit.attacks.numerics.group import Grouping
+from ihaudit.attacks.numerics.labels import Slots
+from ihaudit.attacks.numerics.sizes import Sizes
+from ihaudit.attacks.stages.restoration.recolour73 import pixels_of
 from ihaudit.attacks.stages.state import State
-from ihaudit.context import Context
+from ihaudit.audit.worker import configure
+from ihaudit.contracts.attack import NotApplicable, View, get_stage
+from ihaudit.contracts.context import Context
 from ihaudit.metrics.ssim import ssim_challenge
-from ihaudit.nn.recolouring73 import fit
 from ihaudit.nn.sources import load_split
 from ihaudit.nn.training import TrainConfig
 from ihaudit.release import Provenance, Release, Truth
 from ihaudit.results import StageRecord
-from ihaudit.scoring import score_attack
-from ihaudit.worker import configure
+from ihaudit.scoring.reconstructions import score_attack
+from ihaudit.training.recolour import fit
 from tests.attacks.releases import Sample
 from tests.benchmarks.attacks import reference
 from tests.data import DATA
@@ -120,7 +120,7 @@ def _recovery(seeds: list[int], variants: list[str], k: int, t: int) -> None:
 
 
 def _estimate(images: torch.Tensor):  # type: ignore[no-untyped-def]
-    from ihaudit.attacks.stages.em import Estimate
+    from ihaudit.attacks.numerics.em import Estimate
 
     return Estimate(torch.cat([images, torch.zeros_like(images[:1])]), torch.ones(1))
 

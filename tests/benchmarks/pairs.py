@@ -18,14 +18,14 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from ihaudit.attacks.base import View
+from ihaudit.attacks.numerics.graph import edge_sample
 from ihaudit.attacks.phase import prepare
-from ihaudit.attacks.stages.graph import edge_sample
 from ihaudit.attacks.stages.state import State, run_stage
-from ihaudit.context import Context
-from ihaudit.nn.pair_training import auc
+from ihaudit.contracts.attack import View
+from ihaudit.contracts.context import Context
 from ihaudit.nn.sources import load_split
 from ihaudit.nn.weights import card
+from ihaudit.training.similarity import auc
 from tests.benchmarks import attacks
 from tests.data import DATA, load_images
 

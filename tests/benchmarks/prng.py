@@ -19,16 +19,16 @@ from rich.console import Console
 from rich.table import Table
 from scipy.ndimage import zoom
 
-from ihaudit.attacks.base import View
 from ihaudit.attacks.prng import Prng, labelscan, lanes, maskscan, seedscan
 from ihaudit.attacks.prng._jit import cores
 from ihaudit.attacks.prng.conventions import NCHW, NHWC, PLAIN
 from ihaudit.attacks.prng.generators import KINDS
-from ihaudit.context import Context
+from ihaudit.contracts.attack import View
+from ihaudit.contracts.context import Context
 from ihaudit.nn.sources import load_split
 from ihaudit.release import Release, Truth
 from ihaudit.schemes.instahide import InstaHide, SecureDraws
-from ihaudit.scoring import score_attack
+from ihaudit.scoring.reconstructions import score_attack
 from tests.data import DATA, load_images
 
 

@@ -12,12 +12,12 @@ import time
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from ihaudit.attacks.base import View
-from ihaudit.context import Context
+from ihaudit.audit.worker import configure, peak_memory_mb, reset_peak_memory
+from ihaudit.contracts.attack import View
+from ihaudit.contracts.context import Context
 from ihaudit.metrics.matching import correlation
 from ihaudit.metrics.ssim import ssim, ssim_challenge
 from ihaudit.scheme import Knowledge
-from ihaudit.worker import configure, peak_memory_mb, reset_peak_memory
 from tests.benchmarks.attacks import reference
 from tests.data import load_images
 

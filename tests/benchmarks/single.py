@@ -13,15 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ihaudit.attacks.base import AttackOutput, View
 from ihaudit.attacks.single import RecolourAttack, SingleAttack
-from ihaudit.context import Context
+from ihaudit.audit.worker import peak_memory_mb, reset_peak_memory
+from ihaudit.contracts.attack import AttackOutput, View
+from ihaudit.contracts.context import Context
 from ihaudit.metrics.ssim import ssim
 from ihaudit.nn.sources import load_split
 from ihaudit.release import Release
 from ihaudit.scheme import Knowledge
 from ihaudit.schemes.instahide import InstaHide
-from ihaudit.worker import peak_memory_mb, reset_peak_memory
 from tests.data import DATA
 
 HEAD = (

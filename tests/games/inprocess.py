@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ihaudit.context import Context
-from ihaudit.games.base import GameSetting
+from ihaudit.contracts.context import Context
+from ihaudit.contracts.game import GameSetting
 from ihaudit.images.embedded import embedded
 from ihaudit.registry import get
 from ihaudit.release import Provenance, Release

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ihaudit.games.base import GameSetting
+from ihaudit.contracts.game import GameSetting
 from ihaudit.schemes.identity import Identity
 from ihaudit.schemes.instahide import InstaHide
 from ihaudit.schemes.mixup import MixUp

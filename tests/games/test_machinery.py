@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ihaudit.context import Context
+from ihaudit.contracts.context import Context
+from ihaudit.contracts.game import GameSetting
 from ihaudit.errors import NotApplicable
 from ihaudit.games import outcome
-from ihaudit.games.base import GameSetting
 from ihaudit.games.challenger import Challenger, draw_pairs, pick_rows, same_label_partner, split
 from ihaudit.games.codes import components
 from ihaudit.games.filters import Bank

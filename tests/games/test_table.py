@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ihaudit.games.base import GameSetting
+from ihaudit.contracts.game import GameSetting
 from ihaudit.schemes.constant import Constant
 from ihaudit.schemes.gaussian import Gaussian
 from ihaudit.schemes.identity import Identity
@@ -148,7 +148,7 @@ def test_membership_and_pairs() -> None:
 
 def test_random_hybrid_lemma() -> None:
     """Lemma: an adversary who plays a random step of the bridge has exactly its advantage divided by n (here n = 4)."""
-    from ihaudit.context import Context
+    from ihaudit.contracts.context import Context
     from ihaudit.games.challenger import Challenger, split
     from ihaudit.games.dataset import Chain, _agreement
     from ihaudit.games.learners import features

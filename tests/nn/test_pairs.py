@@ -16,15 +16,17 @@ from typer.testing import CliRunner
 
 from ihaudit.cli import train as cli
 from ihaudit.errors import UsageError
-from ihaudit.nn import pair_data, pair_member_training, pair_training, sources, weights
+from ihaudit.nn import pair_data, sources, weights
+from ihaudit.nn.membership import MemberConfig
 from ihaudit.nn.pair_data import ReleaseConfig, Releases
-from ihaudit.nn.pair_member_training import MembershipTask, draw_sets, set_logits
-from ihaudit.nn.pair_members import MemberConfig
-from ihaudit.nn.pair_training import SimilarityTask, WrnTask, auc, balanced_loss, chosen_pairs, pair_logits, upper
 from ihaudit.nn.pair_weights import load_membership, load_similarity
-from ihaudit.nn.pair_wrn import PairWrn, WrnConfig
-from ihaudit.nn.pairs import SHAPE, Facts, PairConfig, PairNet
+from ihaudit.nn.similarity import SHAPE, Facts, PairConfig, PairNet
+from ihaudit.nn.similarity_wrn import PairWrn, WrnConfig
 from ihaudit.nn.training import Job, TrainConfig, train
+from ihaudit.training import membership as pair_member_training
+from ihaudit.training import similarity as pair_training
+from ihaudit.training.membership import MembershipTask, draw_sets, set_logits
+from ihaudit.training.similarity import SimilarityTask, WrnTask, auc, balanced_loss, chosen_pairs, pair_logits, upper
 from tests.nn.test_recolour import SMALL, pool
 
 TINY = PairConfig(unmask=SMALL, learned=8, groups=4, hidden=16)

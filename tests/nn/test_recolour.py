@@ -15,7 +15,7 @@ from ihaudit.errors import UsageError
 from ihaudit.nn import weights
 from ihaudit.nn.losses import Critic, critic_loss, sign_loss, sign_share
 from ihaudit.nn.mixtures import Batch, MixtureConfig, Mixtures
-from ihaudit.nn.recolour import Recolour, RecolourConfig
+from ihaudit.nn.unmask import Recolour, RecolourConfig
 
 SMALL = RecolourConfig(widths=(8, 16, 16), blocks=1, groups=4)
 

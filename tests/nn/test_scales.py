@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from ihaudit.nn import scaling, weights
+from ihaudit.nn import weights
 from ihaudit.nn.scales import KINDS, Scales, colours, context, pyramid, unpyramid
-from ihaudit.nn.scaling import DEFAULTS, Pool, ScalesTask, information
 from ihaudit.nn.training import train
+from ihaudit.training import scales as scaling
+from ihaudit.training.scales import DEFAULTS, Pool, ScalesTask, information
 from tests.nn.test_recolour import pool
 
 

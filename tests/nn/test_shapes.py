@@ -15,11 +15,11 @@ from torch import nn
 from ihaudit.nn import transfer, weights
 from ihaudit.nn.mixtures import MixtureConfig, Mixtures
 from ihaudit.nn.pair_data import ReleaseConfig, Releases
-from ihaudit.nn.pair_training import balanced_loss, chosen_pairs
 from ihaudit.nn.pair_weights import load_membership, load_similarity
-from ihaudit.nn.pairs import SHAPE, Facts, PairConfig, PairNet, _block_dct, colour_axes
-from ihaudit.nn.recolour import Recolour, RecolourConfig, padded
+from ihaudit.nn.similarity import SHAPE, Facts, PairConfig, PairNet, _block_dct, colour_axes
+from ihaudit.nn.unmask import Recolour, RecolourConfig, padded
 from ihaudit.nn.weights import load_unmix
+from ihaudit.training.similarity import balanced_loss, chosen_pairs
 from tests.nn.test_recolour import SMALL
 
 #: what the networks of the shipped shape answered before there were others (see `golden`)

@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 
 from ihaudit.errors import UsageError
 from ihaudit.nn.mixtures import MixtureConfig, Mixtures
-from ihaudit.nn.recolour import RecolourConfig
 from ihaudit.nn.sources import load_split
 from ihaudit.nn.training import Job, TrainConfig, rate_at, train
-from ihaudit.nn.unmask import UnmaskTask
+from ihaudit.nn.unmask import RecolourConfig
+from ihaudit.training.unmask import UnmaskTask
 from tests.data import DATA
 from tests.nn.test_recolour import SMALL, pool
 
@@ -93,7 +93,8 @@ def test_the_command_trains_measures_and_writes_a_card(tmp_path: Path, monkeypat
     import typer
 
     from ihaudit.cli import train as cli
-    from ihaudit.nn import sources, unmask, weights
+    from ihaudit.nn import sources, weights
+    from ihaudit.training import unmask
 
     rng = np.random.default_rng(0)
     for name, n in (("cifar10_train20k", 40), ("cifar100_train5k", 4)):

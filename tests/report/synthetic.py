@@ -13,17 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit.results import (
-    ClaimResult,
-    Cost,
-    Environment,
-    Gate,
-    GateCheck,
-    ImageCard,
-    ReleaseCard,
-    Results,
-    SchemeCard,
-)
+from ihaudit.results import ClaimResult, Cost, Environment, Gate, GateCheck, ImageCard, ReleaseCard, Results, SchemeCard
 from ihaudit.stats import Estimate
 from tests.report.synthetic_findings import HOSTILE, attacks, games, others
 

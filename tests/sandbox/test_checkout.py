@@ -11,7 +11,7 @@ import ihaudit
 
 CODE = """
 from pathlib import Path
-from ihaudit.loader import locate
+from ihaudit.sandbox.loader import locate
 from ihaudit.sandbox import SchemeProcess
 with SchemeProcess(locate("identity"), {}, hidden=[Path("reports/demo"), Path("reports")]) as s:
     print(s.card.name)

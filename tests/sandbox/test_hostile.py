@@ -11,8 +11,8 @@ import psutil
 import pytest
 
 from ihaudit.errors import IhauditError, SchemeError
-from ihaudit.loader import locate
 from ihaudit.sandbox import Limits, SchemeProcess
+from ihaudit.sandbox.loader import locate
 from tests.sandbox.hostile import GOOD, HARMLESS, REFUSED, scheme
 
 LIMITS = Limits(time_s=2.5, memory_mb=512, output_bytes=64 << 20, processes=16)
@@ -161,7 +161,7 @@ def test_a_killed_auditor_leaves_nothing(tmp_path: Path, audit: Path) -> None:
     script = f"""
 import os, numpy as np
 from pathlib import Path
-from ihaudit.loader import locate
+from ihaudit.sandbox.loader import locate
 from ihaudit.sandbox import SchemeProcess
 p = SchemeProcess(locate({str(tmp_path / "scheme.py")!r}), scratch=Path({str(tmp_path / "scratch")!r}))
 p.encode(np.zeros((2, 8, 8, 3), np.float32), np.arange(2), seed=1)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from ihaudit.images import load
-from ihaudit.loader import locate
 from ihaudit.release import Release
 from ihaudit.sandbox import SchemeProcess, leaks
+from ihaudit.sandbox.loader import locate
 
 PRIVATE = load("embedded", role="private")
 IMAGES = PRIVATE.images[:60]

@@ -13,11 +13,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ihaudit.contracts.replayer import Entry, Replayed, is_seed
 from ihaudit.errors import NotApplicable, SchemeError
-from ihaudit.loader import locate
 from ihaudit.release import Release
-from ihaudit.replayer import Entry, Replayed, is_seed
 from ihaudit.sandbox import Replays, SchemeProcess
+from ihaudit.sandbox.loader import locate
 from ihaudit.sandbox.replay import Server
 from ihaudit.sandbox.taps import Enough, Taps
 from ihaudit.sandbox.twin import _checked

@@ -7,9 +7,9 @@ import pytest
 from scipy import stats
 
 from ihaudit.errors import SchemeError, UsageError
-from ihaudit.loader import locate, reference_names
 from ihaudit.release import Provenance, Release
 from ihaudit.sandbox import SchemeProcess
+from ihaudit.sandbox.loader import locate, reference_names
 from ihaudit.schemes.gaussian import Gaussian, delta_of, sigma_of
 
 RNG = np.random.default_rng(0)

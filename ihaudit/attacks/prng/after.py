@@ -9,17 +9,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ihaudit.attacks.base import NotApplicable, View
+from ihaudit.attacks.numerics.demix import Demixed, Whitener, demix
+from ihaudit.attacks.numerics.local_weights import refine
+from ihaudit.attacks.numerics.shared import sharpen
 from ihaudit.attacks.phase import prepare
 from ihaudit.attacks.prng.exact import EXPLAINED, exact
 from ihaudit.attacks.prng.public import Matcher, fit_public, sign_by_public, without_public
 from ihaudit.attacks.prng.stream import Unmasked
 from ihaudit.attacks.stages.state import run_stage
-from ihaudit.attacks.stages.unmasked.demix import Demixed, Whitener, demix
-from ihaudit.attacks.stages.unmasked.local import refine
-from ihaudit.attacks.stages.unmasked.shared import sharpen
 from ihaudit.attacks.unmix import Unmix
-from ihaudit.context import Context
+from ihaudit.contracts.attack import NotApplicable, View
+from ihaudit.contracts.context import Context
 from ihaudit.release import FloatArray
 
 #: encodings per image below which the learned prior restores images: above, it takes as much as it gives

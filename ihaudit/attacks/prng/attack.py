@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ihaudit.attacks.base import AttackOutput, NotApplicable, View, attack
 from ihaudit.attacks.prng import search
 from ihaudit.attacks.prng.after import Recovered, images_from, matcher_of, orient
 from ihaudit.attacks.prng.pairs import agreement
-from ihaudit.context import Context
+from ihaudit.contracts.attack import AttackOutput, NotApplicable, View, attack
+from ihaudit.contracts.context import Context
 from ihaudit.results import StageRecord
 from ihaudit.scheme import Knowledge
 
@@ -41,7 +41,7 @@ class Prng:
     control: ClassVar[bool] = False  # the controls have no masks to predict
 
     def run(self, view: View, ctx: Context) -> AttackOutput:
-        """See `ihaudit.attacks.base.Attack`.  ``broke`` is True only when predicted masks explain the release."""
+        """See `ihaudit.contracts.attack.Attack`.  ``broke`` is True only when predicted masks explain the release."""
         x = np.asarray(view.encodings)
         if x.ndim != 4 or min(x.shape[1:3]) < 8:
             raise NotApplicable(

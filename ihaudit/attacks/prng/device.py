@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from ihaudit.attacks.prng import labelscan, maskscan
-from ihaudit.context import Progress
+from ihaudit.contracts.context import Progress
 
 BATCH = 1 << 20
 

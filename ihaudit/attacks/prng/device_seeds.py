@@ -15,7 +15,7 @@ from ihaudit.attacks.prng import lanes, seedscan
 from ihaudit.attacks.prng.device import seed_batch, shift, signed, temper
 from ihaudit.attacks.prng.generators import KINDS
 from ihaudit.attacks.prng.mt import init_genrand
-from ihaudit.context import Progress
+from ihaudit.contracts.context import Progress
 
 BATCH = 1 << 20
 _SMALL_BATCH = 1 << 18  # a Mersenne Twister keeps 624 words per seed, 650 MB

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ihaudit.attacks.numerics.demix import Demixed, design, pick, weighted_least_squares
 from ihaudit.attacks.prng.public import Matcher, PublicFit, fit_public
-from ihaudit.attacks.stages.unmasked.demix import Demixed, design, pick, weighted_least_squares
-from ihaudit.context import Progress
+from ihaudit.contracts.context import Progress
 from ihaudit.release import FloatArray
 
 #: Residual standard deviation up to which an encoding counts as explained; fainter public images leave less.

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihaudit.attacks.prng._jit import kernel, parallel
-from ihaudit.context import Progress
+from ihaudit.contracts.context import Progress
 
 LANES = 256  # seeds stepped side by side: 16 vectors of 512 bits
 CHUNK = 1 << 21

@@ -17,7 +17,7 @@ from ihaudit.attacks.prng._jit import kernel, parallel
 from ihaudit.attacks.prng.conventions import Convention, Layout
 from ihaudit.attacks.prng.gf2 import unpack
 from ihaudit.attacks.prng.pairs import rank_pairs
-from ihaudit.context import Progress
+from ihaudit.contracts.context import Progress
 from ihaudit.release import FloatArray
 
 FILTER = 8  # parities per seed in the first pass: one seed in 256 survives

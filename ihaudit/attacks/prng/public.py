@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from ihaudit.attacks.stages.unmasked.demix import Whitener
-from ihaudit.context import Progress
+from ihaudit.attacks.numerics.demix import Whitener
+from ihaudit.contracts.context import Progress
 from ihaudit.metrics.threads import one_thread
 from ihaudit.release import FloatArray
 

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit.attacks.base import NotApplicable, View
 from ihaudit.attacks.prng.pairs import rank_pairs, smoothness
 from ihaudit.attacks.prng.state import Found
 from ihaudit.attacks.prng.stream import Unmasked
-from ihaudit.context import Context
+from ihaudit.contracts.attack import NotApplicable, View
+from ihaudit.contracts.context import Context
+from ihaudit.contracts.replayer import Entry, Replayer
 from ihaudit.release import FloatArray
-from ihaudit.replayer import Entry, Replayer
 from ihaudit.results import StageRecord
 
 #: Pairs of the first encoding that are compared, and how many may disagree: by chance one seed in 2^49 passes.

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from ihaudit.attacks.base import View
 from ihaudit.attacks.prng import device, device_seeds, labelscan, maskscan, mt, seedscan
 from ihaudit.attacks.prng.conventions import PLAIN, Layout
 from ihaudit.attacks.prng.generators import KINDS, first_bits
 from ihaudit.attacks.prng.stream import Stream, Unmasked, unmask
-from ihaudit.context import Context
+from ihaudit.contracts.attack import View
+from ihaudit.contracts.context import Context
 from ihaudit.release import FloatArray
 
 Range = tuple[int, int, str]  # first, last + 1, in words

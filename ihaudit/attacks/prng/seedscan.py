@@ -19,7 +19,7 @@ from ihaudit.attacks.prng._jit import kernel, parallel
 from ihaudit.attacks.prng.conventions import Layout
 from ihaudit.attacks.prng.generators import KINDS, first_bits
 from ihaudit.attacks.prng.pairs import rank_pairs, spanning_forest
-from ihaudit.context import Progress
+from ihaudit.contracts.context import Progress
 from ihaudit.release import FloatArray
 
 CHUNK = 1 << 18

@@ -13,7 +13,7 @@ from ihaudit.attacks.prng.conventions import NCHW, NHW, NHWC, PLAIN, Convention,
 from ihaudit.attacks.prng.pairs import rank_pairs
 from ihaudit.attacks.prng.seeds import Origin, origin
 from ihaudit.attacks.prng.stream import Stream, Unmasked, unmask
-from ihaudit.context import Context
+from ihaudit.contracts.context import Context
 from ihaudit.release import FloatArray
 from ihaudit.results import StageRecord
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ihaudit.attacks.base import AttackOutput, Context, View, attack
+from ihaudit.contracts.attack import AttackOutput, Context, View, attack
 from ihaudit.errors import UsageError
 from ihaudit.registry import suggest
 from ihaudit.scheme import Knowledge
@@ -40,7 +40,7 @@ class RecolourAttack:
     control: ClassVar[bool] = False
 
     def run(self, view: View, ctx: Context) -> AttackOutput:
-        """See `ihaudit.attacks.base.Attack`."""
+        """See `ihaudit.contracts.attack.Attack`."""
         from ihaudit.attacks.single.run import recolour
 
         return recolour(self, view, ctx)
@@ -83,7 +83,7 @@ class SingleAttack:
         object.__setattr__(self, "k", k)
 
     def run(self, view: View, ctx: Context) -> AttackOutput:
-        """See `ihaudit.attacks.base.Attack`."""
+        """See `ihaudit.contracts.attack.Attack`."""
         from ihaudit.attacks.single.run import single
 
         return single(self, view, ctx)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ihaudit.nn.recolour import MULTIPLE, Recolour
+from ihaudit.nn.unmask import MULTIPLE, Recolour
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit.attacks.base import View
+from ihaudit.contracts.attack import View
 from ihaudit.errors import NotApplicable
-from ihaudit.nn.recolour import MIN_SIDE
+from ihaudit.nn.unmask import MIN_SIDE
 from ihaudit.release import FloatArray
 
 #: Neighbouring values of photographs share their sign in well over nine of ten cases, under a uniform mask in half.

@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ihaudit.attacks.base import AttackOutput, Context, View
 from ihaudit.attacks.single.calibrate import calibrate
 from ihaudit.attacks.single.candidates import Candidates
 from ihaudit.attacks.single.match import MatchConfig, Matcher, Matches
@@ -20,6 +19,7 @@ from ihaudit.attacks.single.posterior import Recolourer
 from ihaudit.attacks.single.prepare import Units, magnitudes
 from ihaudit.attacks.single.published import match_by_ssim
 from ihaudit.attacks.single.spectrum import Basis
+from ihaudit.contracts.attack import AttackOutput, Context, View
 from ihaudit.errors import NotApplicable
 from ihaudit.nn.weights import digests, load_unmask
 from ihaudit.release import FloatArray

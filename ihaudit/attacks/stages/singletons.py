@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ihaudit.attacks.stages.em import Estimate
-from ihaudit.attacks.stages.group import Grouping
-from ihaudit.attacks.stages.sizes import Sizes
+from ihaudit.attacks.numerics.em import Estimate
+from ihaudit.attacks.numerics.group import Grouping
+from ihaudit.attacks.numerics.sizes import Sizes
 from ihaudit.attacks.stages.state import State, to_pictures
 from ihaudit.results import StageRecord
 

@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
-from ihaudit.attacks.base import NotApplicable, View, get_stage
-from ihaudit.attacks.stages.em import Estimate
-from ihaudit.attacks.stages.graph import ClassGraph
-from ihaudit.attacks.stages.group import Grouping
-from ihaudit.attacks.stages.labels import Slots
-from ihaudit.attacks.stages.masks import MaskKind
-from ihaudit.attacks.stages.mixing import Mixing
-from ihaudit.context import Context
+from ihaudit.attacks.numerics.em import Estimate
+from ihaudit.attacks.numerics.graph import ClassGraph
+from ihaudit.attacks.numerics.group import Grouping
+from ihaudit.attacks.numerics.labels import Slots
+from ihaudit.attacks.numerics.masks import MaskKind
+from ihaudit.attacks.numerics.mixing import Mixing
+from ihaudit.contracts.attack import NotApplicable, View, get_stage
+from ihaudit.contracts.context import Context
 from ihaudit.results import StageRecord
 
 Shape = tuple[int, int, int]
@@ -59,7 +59,7 @@ class State:
         public_set: float32 (M, H, W, C) in [0, 1] the public images, where the adversary has them;
         public_members: int64 (E, K) which of them were found in each encoding, -1 for none; public_coefficients:
             float32 (E, K) their weights.
-        graph: per class, the log odds that two slots hold one image (`ihaudit.attacks.stages.graph`).
+        graph: per class, the log odds that two slots hold one image (`ihaudit.attacks.numerics.graph`).
         embedding: float16 tensors (blocks, E, d) of the similarity network, where it ran.
         cliques: int64 (R, n), encodings of a clique of each set, -1 beyond its end, where grouping found cliques.
         scores: float32 (E, R): log odds that encoding e belongs to set r (ids as in `grouping`), -inf where the labels

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from ihaudit.nn.confidence import Confidence
-    from ihaudit.nn.recolour import Recolour
     from ihaudit.nn.restorer import Restorer
     from ihaudit.nn.scales import Scales
+    from ihaudit.nn.unmask import Recolour
 
 M = TypeVar("M", bound="nn.Module")
 
@@ -99,14 +99,14 @@ def save(net: nn.Module, network: dict[str, Any], path: Path, facts: dict[str, A
 
 def load_unmask(path: Path | None = None, device: str = "cpu") -> Recolour:
     """The mask recovery network; see `load`."""
-    from ihaudit.nn.recolour import Recolour, RecolourConfig
+    from ihaudit.nn.unmask import Recolour, RecolourConfig
 
     return load("unmask", lambda n: Recolour(RecolourConfig(**n)), path=path, device=device, what="mask recovery")
 
 
 def load_unmix(path: Path | None = None, device: str = "cpu") -> Recolour:
     """The mask recovery network trained on predictions; see `load`."""
-    from ihaudit.nn.recolour import Recolour, RecolourConfig
+    from ihaudit.nn.unmask import Recolour, RecolourConfig
 
     return load("unmix", lambda n: Recolour(RecolourConfig(**n)), path=path, device=device, what="mask recovery")
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ihaudit.attacks.base import View
 from ihaudit.attacks.prng import after
 from ihaudit.attacks.prng.after import images_from
 from ihaudit.attacks.prng.stream import Unmasked
-from ihaudit.context import Context
+from ihaudit.contracts.attack import View
+from ihaudit.contracts.context import Context
 from tests.attacks.releases import Sample, instahide
 from tests.attacks.test_phase import correlation
 

@@ -7,11 +7,11 @@ import json
 import numpy as np
 import pytest
 
-from ihaudit.attacks.base import NotApplicable, View
+from ihaudit.attacks.numerics.demix import demix
 from ihaudit.attacks.prng import Prng
 from ihaudit.attacks.prng.attack import scanned_tables
-from ihaudit.attacks.stages.unmasked.demix import demix
-from ihaudit.context import Context
+from ihaudit.contracts.attack import NotApplicable, View
+from ihaudit.contracts.context import Context
 from ihaudit.metrics import ssim
 from ihaudit.registry import get
 from ihaudit.report.details import tables as report_tables

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ihaudit.attacks.numerics.demix import Demixed
 from ihaudit.attacks.prng.exact import (
     EXPLAINED,
     SPEAKERS,
@@ -19,7 +20,6 @@ from ihaudit.attacks.prng.exact import (
     exact,
 )
 from ihaudit.attacks.prng.public import Matcher, PublicFit
-from ihaudit.attacks.stages.unmasked.demix import Demixed
 from tests.attacks.prng.helpers import natural
 
 N, T, PUBLIC = 12, 24, 150

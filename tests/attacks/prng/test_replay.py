@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ihaudit.attacks.base import NotApplicable, View
 from ihaudit.attacks.prng import Prng
 from ihaudit.attacks.prng.replay import FAVOURITES, dates, find_by_replay, ranges_for
-from ihaudit.context import Context
-from ihaudit.replayer import Entry, Replayed
+from ihaudit.audit.view import described
+from ihaudit.contracts.attack import NotApplicable, View
+from ihaudit.contracts.context import Context
+from ihaudit.contracts.replayer import Entry, Replayed
 from ihaudit.scheme import Knowledge
-from ihaudit.view import described
 from tests.attacks.prng.helpers import mixtures
 
 SHAPE = (16, 32, 32, 3)

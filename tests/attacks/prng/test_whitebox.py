@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ihaudit.attacks.prng.whitebox import examine, image_dependence, linear_complexity, repeated, reused, whitebox
-from ihaudit.checks import release_checks
+from ihaudit.audit.checks import release_checks
 from ihaudit.release import Provenance, Release, Truth
 from tests.attacks.prng.helpers import mixtures
 

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from ihaudit.attacks.base import AttackOutput, View
 from ihaudit.attacks.single import RecolourAttack, SingleAttack, run
-from ihaudit.context import Context
+from ihaudit.audit.worker import configure
+from ihaudit.contracts.attack import AttackOutput, View
+from ihaudit.contracts.context import Context
 from ihaudit.errors import NotApplicable, UsageError
 from ihaudit.metrics.ssim import ssim
 from ihaudit.registry import load
 from ihaudit.release import Release
 from ihaudit.scheme import Knowledge
 from ihaudit.schemes.instahide import InstaHide
-from ihaudit.worker import configure
 from tests.attacks.single.photographs import crops
 
 N, M, K = 8, 250, 3

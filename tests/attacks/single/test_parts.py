@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from ihaudit.attacks.base import View
 from ihaudit.attacks.single import candidates as module
 from ihaudit.attacks.single.candidates import Candidates, Filter, Response
 from ihaudit.attacks.single.fit import fit_coefficients
@@ -14,8 +13,9 @@ from ihaudit.attacks.single.posterior import Recolourer
 from ihaudit.attacks.single.prepare import magnitudes, sign_coherence, units
 from ihaudit.attacks.single.published import match_by_ssim
 from ihaudit.attacks.single.spectrum import Basis
+from ihaudit.contracts.attack import View
 from ihaudit.errors import NotApplicable
-from ihaudit.nn.recolour import Recolour
+from ihaudit.nn.unmask import Recolour
 from tests.attacks.single.photographs import crops
 from tests.nn.test_recolour import SMALL
 

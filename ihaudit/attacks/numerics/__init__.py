@@ -1,0 +1,1 @@
+"""What attacks compute: no State, Context or registry."""

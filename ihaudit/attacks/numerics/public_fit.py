@@ -1,0 +1,226 @@
+"""Which known public images are in each encoding, and how much of each: matched filters, then joint fits.
+
+Carlini et al. 2021, 4.8.1, subtract the most similar public image with a guessed weight and recurse; appendix B solves
+the exact system once masks are known.  Here the masks are expected values from the private images known so far
+(`ihaudit.attacks.numerics.em`), so that what a mixture leaves beside them is searched at once for all its public
+images.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ihaudit.attacks.numerics.parallel import run_jobs
+from ihaudit.attacks.single.candidates import Candidates, Filter, Response
+
+#: Public images per encoding at most, and fresh candidates looked at per search.
+LIMIT, FRESH = 12, 12
+#: Smallest weight that is told from rounding.
+LEAST = 0.003
+#: Rows of one search, and of one joint fit (their candidates' images are held at once).
+SEARCH, FIT = 512, 64
+#: Public images of one block of a search, and bytes up to which the whole index is kept between searches.
+BLOCK, KEPT_BYTES = 4096, 512 * 2**20
+
+
+@dataclass(eq=False)
+class Found:
+    """Public images found so far.
+
+    Attributes:
+        index: int64 (E, LIMIT), -1 for none.
+        weight: float32 (E, LIMIT), 0 for none.
+    """
+
+    index: Tensor
+    weight: Tensor
+
+    @classmethod
+    def none(cls, encodings: int) -> Found:
+        """Nothing found yet."""
+        return cls(torch.full((encodings, LIMIT), -1, dtype=torch.int64), torch.zeros(encodings, LIMIT))
+
+    def part(self, candidates: Candidates, rows: Tensor) -> Tensor:
+        """float32 (n, P): the weighted public images of some rows, each less the mean public image."""
+        index, weight = self.index[rows], self.weight[rows]
+        some = (index >= 0).any(1)
+        mean = candidates.mean.flatten()
+        out = torch.zeros(len(rows), len(mean))
+        if not bool(some.any()):
+            return out
+        used, where = torch.unique(index[some].clamp_min(0), return_inverse=True)
+        images = candidates.images(used).flatten(1) - mean
+        for slot in range(LIMIT):
+            picked = weight[some, slot]
+            if not bool(picked.any()):
+                break
+            out[some] += picked[:, None] * images[where[:, slot]]
+        return out
+
+
+def threshold(public: int) -> float:
+    """Least score, in standard deviations, of a public image: above the largest of all by chance."""
+    return math.sqrt(2 * math.log(max(2, public))) + 1.2
+
+
+def measure_response(residual: Tensor, candidates: Candidates) -> Response:
+    """How residuals (B, P) in the basis are spread over it; a true image is taken to survive wholly."""
+    power = residual.square().mean(0).clamp_min(1e-12)
+    return Response(torch.ones_like(power), power, torch.ones(len(candidates)))
+
+
+class Index:
+    """The public set in the coordinates that tell most, for searching: block by block, kept where there is room.
+
+    Noise of wrong signs is white and images are not, so a third of the coordinates hold nearly all of what a matched
+    filter can use; the joint fit looks at all of them.
+    """
+
+    def __init__(self, candidates: Candidates, response: Response) -> None:
+        self.candidates = candidates
+        sample = torch.arange(len(candidates))[:: max(1, len(candidates) // 2000)]
+        gain = candidates.in_basis(sample).square().mean(0) / response.power
+        self.used = gain.topk(max(1, len(gain) // 3)).indices.sort().values
+        #: share of a filter's squared signal-to-noise ratio that these coordinates hold
+        self.share = float(gain[self.used].sum() / gain.sum())
+        self._kept: list[Tensor] | None = None
+        if len(candidates) * len(self.used) * 4 <= KEPT_BYTES:
+            self._kept = list(self._blocks())
+
+    def _blocks(self) -> Iterator[Tensor]:
+        count = len(self.candidates)
+        for i in range(0, count, BLOCK):
+            yield self.candidates.in_basis(torch.arange(i, min(i + BLOCK, count)))[:, self.used]
+
+    def search(self, left: Tensor, known: Tensor, response: Response) -> Tensor:
+        """int64 (B, FRESH): the public images that stand out most in what is left of each row, -1 where none does.
+
+        Args:
+            left: float32 (B, P) in the basis: what nothing known explains.
+            known: int64 (B, n) public images that are not sought, -1 for none.
+            response: power of `left`.
+        """
+        least = threshold(len(self.candidates)) - 2.0  # the joint fit decides; here only strangers are kept out
+        rows = [slice(i, min(i + SEARCH, len(left))) for i in range(0, len(left), SEARCH)]
+        filters = [Filter(left[r], response, self.candidates.basis.bands) for r in rows]
+        bands = self.candidates.basis.bands[self.used]
+        power = response.power[self.used]
+        best = [(torch.full((len(left[r]), 0), 0.0), torch.zeros((len(left[r]), 0), dtype=torch.int64)) for r in rows]
+        start = 0
+        for block in self._kept if self._kept is not None else self._blocks():
+            energy = (block.square() / power) @ bands
+
+            def part(at: int, block: Tensor = block, energy: Tensor = energy, start: int = start) -> None:
+                f = filters[at]
+                score = (f.filter[:, self.used] @ block.T) * f.norms(energy)
+                row, column = torch.nonzero(
+                    (known[rows[at]] >= start) & (known[rows[at]] < start + len(block)), as_tuple=True
+                )
+                score[row, known[rows[at]][row, column] - start] = -torch.inf
+                top, where = score.topk(min(FRESH, len(block)), dim=1)
+                value = torch.cat([best[at][0], top], 1)
+                index = torch.cat([best[at][1], where + start], 1)
+                value, order = value.topk(min(FRESH, value.shape[1]), dim=1)
+                best[at] = value, index.gather(1, order)
+
+            run_jobs(part, range(len(rows)))
+            start += len(block)
+        return torch.cat([torch.where(value > least, index, torch.full_like(index, -1)) for value, index in best])
+
+
+def joint_fit(
+    residual: Tensor, pool: Tensor, candidates: Candidates, response: Response, left: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Weights of all candidates of a row at once, by non-negative least squares in the whitened space.
+
+    Args:
+        residual: float32 (B, P) in the basis: what the private images leave, centred.
+        pool: int64 (B, n) candidates, -1 for none, each at most once.
+        response: power of what is left.
+        left: (B, P) what is left of each row as known so far; sets the noise of its bands.
+
+    Returns:
+        int64 (B, LIMIT) and float32 (B, LIMIT), the largest weights first, those within the noise taken out.
+    """
+    least = threshold(len(candidates))
+
+    def part(i: int) -> tuple[Tensor, Tensor]:
+        rows = slice(i, min(i + FIT, len(pool)))
+        return _fit(residual[rows], pool[rows], candidates, response, left[rows], least)
+
+    parts = run_jobs(part, list(range(0, len(pool), FIT)), residual.device)
+    return torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts])
+
+
+def _fit(
+    residual: Tensor, pool: Tensor, candidates: Candidates, response: Response, left: Tensor, least: float
+) -> tuple[Tensor, Tensor]:
+    used = pool >= 0
+    distinct, where = torch.unique(pool.clamp_min(0), return_inverse=True)
+    images = candidates.in_basis(distinct)[where] * used[..., None]
+    whiten = Filter(left, response, candidates.basis.bands).weight().sqrt()
+    x = images * whiten[:, None]
+    y = residual * whiten
+    gram = torch.bmm(x, x.transpose(1, 2)).double()
+    dots = torch.bmm(x, y[..., None])[..., 0].double()
+    energy = (y.double() ** 2).sum(1)
+    keep = used
+    for _ in range(3):
+        weight = nnls(gram, dots, keep)
+        rest = (energy - 2 * (weight * dots).sum(1) + torch.einsum("bi,bij,bj->b", weight, gram, weight)).clamp_min(0)
+        spread = (rest / y.shape[1]).sqrt()[:, None] / gram.diagonal(dim1=1, dim2=2).clamp_min(1e-12).sqrt()
+        fewer = keep & (weight > (least * spread).clamp_min(LEAST))
+        if bool((fewer == keep).all()):
+            break
+        keep = fewer
+    order = torch.where(keep, weight, -torch.ones_like(weight)).argsort(1, descending=True)[:, :LIMIT]
+    kept, chosen, value = (t.gather(1, order) for t in (keep, pool, weight))
+    index = torch.where(kept, chosen, -torch.ones_like(chosen))
+    amount = torch.where(kept, value, torch.zeros_like(value)).float()
+    missing = LIMIT - index.shape[1]
+    if missing > 0:
+        index = torch.nn.functional.pad(index, (0, missing), value=-1)
+        amount = torch.nn.functional.pad(amount, (0, missing))
+    return index, amount
+
+
+def nnls(gram: Tensor, dots: Tensor, allowed: Tensor, *, sweeps: int = 100) -> Tensor:
+    """Non-negative least squares of many small problems at once, by coordinate descent.
+
+    Args:
+        gram: float64 (B, n, n); dots: float64 (B, n).
+        allowed: bool (B, n); the others stay 0.
+
+    Returns:
+        float64 (B, n).
+    """
+    weight = torch.zeros_like(dots)
+    diagonal = gram.diagonal(dim1=1, dim2=2)
+    step = torch.where(allowed & (diagonal > 0), 1 / diagonal.clamp_min(1e-300), torch.zeros_like(diagonal))
+    gradient = dots.clone()  # dots - gram @ weight
+    for _ in range(sweeps):
+        moved = 0.0
+        for j in range(dots.shape[1]):
+            new = (weight[:, j] + gradient[:, j] * step[:, j]).clamp_min(0)
+            delta = new - weight[:, j]
+            weight[:, j] = new
+            gradient -= delta[:, None] * gram[:, :, j]
+            moved = max(moved, float(delta.abs().max()))
+        if moved < 1e-7:
+            break
+    return weight
+
+
+def merge(known: Tensor, fresh: Tensor) -> Tensor:
+    """int64 (B, a + b) candidates without repeats, -1 for none."""
+    both = torch.cat([known, fresh], 1)
+    ordered, at = both.sort(1)
+    repeat = torch.zeros_like(ordered, dtype=torch.bool)
+    repeat[:, 1:] = (ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)
+    clean = torch.where(repeat, -torch.ones_like(ordered), ordered)
+    return torch.zeros_like(both).scatter_(1, at, clean)

@@ -1,0 +1,88 @@
+"""How many private images there are: per class, from the label counts, a hint, or by comparing groupings.
+
+If a scheme uses every image m times, each class fills a multiple of m slots, so m divides the greatest common divisor
+of the classes' slot counts; which divisor is decided by the leave-one-out score of trial groupings.  Where the counts
+share no divisor, m is searched on a geometric grid by the same score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ihaudit.attacks.numerics.labels import Slots, multiplicities
+
+
+@dataclass(frozen=True, eq=False)
+class Sizes:
+    """Images per class int64 (classes,), the slots per image assumed, whether sizes are exactly equal, and why."""
+
+    per_class: NDArray[np.int64]
+    multiplicity: float
+    exact: bool
+    source: str
+
+
+#: trial(class, K, exact) -> leave-one-out score in nats
+Trial = Callable[[int, int, bool], float]
+
+
+#: a further cluster must bring this share of what the present ones bring on average.  A true image that was merged with
+#: another brings as much as any; splitting one image in two brings a few per cent, from fitting noise
+WORTH = 0.3
+
+
+def infer_sizes(slots: Slots, trial: Trial, *, n_private: int | None = None, most: int | None = None) -> Sizes:
+    """Images per class.  `n_private` is a publicly stated number of images, `most` the largest number tried."""
+    totals = slots.totals()
+    if most is None:
+        most = max(1000, int(totals.sum()) // 20)  # fewer than twenty slots per image are not worth the trials
+    if n_private is not None and n_private > 0:
+        m = totals.sum() / n_private
+        per_class = _round_to_sum(totals / m, n_private)
+        exact = bool(np.all(totals == per_class * round(m)))
+        return Sizes(per_class, float(m), exact, "stated number of private images")
+    divisors = [m for m in multiplicities(slots) if totals.sum() / m <= most]
+    probes = _probe_classes(totals)
+    if len(divisors) == 1:
+        return Sizes(totals // divisors[0], float(divisors[0]), True, "common divisor of the label counts")
+    exact = len(divisors) > 1
+    grid = [float(m) for m in divisors[:12]] if exact else _grid(totals, most)
+    best = grid[0]
+    best_score = best_clusters = 0.0
+    for m in grid:
+        counts = {c: max(1, round(totals[c] / m)) for c in probes}
+        clusters = float(sum(counts.values()))
+        score = sum(trial(c, k, exact) for c, k in counts.items())
+        if best_clusters == 0 or score - best_score > WORTH * best_score / best_clusters * (clusters - best_clusters):
+            # a score below zero explains nothing, and must not make the next one look better than it is
+            best, best_score, best_clusters = m, max(score, 0.0), clusters
+    per_class = np.where(totals > 0, np.maximum(1, np.round(totals / best)), 0).astype(np.int64)
+    source = "divisor of the label counts with the best grouping" if exact else "best grouping"
+    return Sizes(per_class, best, exact, source)
+
+
+def _probe_classes(totals: NDArray[np.int64]) -> list[int]:
+    """A few classes of moderate size to try sizes on: enough evidence, little work."""
+    order = [int(c) for c in np.argsort(totals) if totals[c] > 0]
+    return order[:3]
+
+
+def _grid(totals: NDArray[np.int64], most: int) -> list[float]:
+    largest = max(8.0, float(totals[totals > 0].min()) / 2) if np.any(totals > 0) else 8.0
+    grid = [largest / 1.25**i for i in range(24)]
+    return [m for m in grid if m >= 4 and totals.sum() / m <= most] or [max(4.0, totals.sum() / most)]
+
+
+def _round_to_sum(values: NDArray[np.float64], total: int) -> NDArray[np.int64]:
+    """Largest-remainder rounding: integers near `values` that sum to `total`, at least 1 where positive."""
+    base = np.floor(values).astype(np.int64)
+    base = np.where((values > 0) & (base == 0), 1, base)
+    rest = total - int(base.sum())
+    order = np.argsort(-(values - np.floor(values)), kind="stable")
+    for c in order[: max(rest, 0)]:
+        base[c] += 1
+    return base

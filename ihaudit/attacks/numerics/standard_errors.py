@@ -1,0 +1,37 @@
+"""How sure a least-squares reconstruction is: standard errors from its encodings' noise and undecided signs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from ihaudit.attacks.numerics.em import Estimate, summed
+from ihaudit.attacks.numerics.mixing import Mixing
+
+_BATCH = 512
+
+
+def standard_errors(values: Tensor, signs: Tensor, mixing: Mixing, estimate: Estimate) -> tuple[Tensor, Tensor]:
+    """Standard errors of the reconstructions, in mixing units.
+
+    Args:
+        values: float32 (E, P) magnitudes; signs: (E, P) expected signs.
+        mixing: the linear part.
+        estimate: images (N + 1, P) and noise variances (E,).
+
+    Returns:
+        error: float32 (N,) by the information of all encodings (the square root of the diagonal of the inverse normal
+        matrix); doubt: float32 (N, P) what the undecided signs alone contribute at each value.
+    """
+    weights = 1 / estimate.noise
+    covariance = torch.linalg.inv(mixing.normal(weights)).diagonal()[:-1].clamp_min(1e-10)
+    squared = replace(mixing, coefficients=mixing.coefficients**2, share=mixing.share**2)
+
+    def part(rows: slice) -> Tensor:
+        undecided = values[rows] ** 2 * (1 - signs[rows].float() ** 2).clamp_min(0)
+        return squared.adjoint(undecided, rows, weights[rows] ** 2)
+
+    doubt = summed(part, len(mixing), _BATCH, values.device)[:-1].clamp_min(0).sqrt() * covariance[:, None]
+    return covariance.sqrt(), doubt

@@ -1,0 +1,97 @@
+"""Expected unmasked encodings from the mask recovery network, blind or given a prediction.
+
+A photograph's magnitudes betray most of its signs: values change sign where |m| passes through zero.  What the network
+makes of one encoding is a signed mixture, wrong in a tenth of its weight and known up to one global sign; mixtures of
+photographs can then be compared and solved for linearly, where squares lose the faint members.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ihaudit.attacks.numerics.parallel import run_jobs
+from ihaudit.contracts.attack import NotApplicable
+from ihaudit.nn.unmask import MIN_SIDE, MULTIPLE, Recolour
+from ihaudit.nn.weights import load_unmix
+
+Shape = tuple[int, int, int]
+
+#: how far the middle of the range of mixed images may lie from zero, in units of its larger end: the network saw 0
+OFF_CENTRE = 0.4
+
+
+class Unmasker:
+    """The network for one release.
+
+    Raises:
+        NotApplicable: encodings of a shape or range that the network was not trained for.
+    """
+
+    def __init__(self, shape: Shape, image_range: tuple[float, float], device: torch.device | str) -> None:
+        """`shape`: (C, H, W); `image_range`: of the images as mixed."""
+        c, h, w = shape
+        low, high = image_range
+        if c not in (1, 3):
+            raise NotApplicable(f"mask recovery needs grey or colour images, not {c} channels; see --attack phase")
+        if min(h, w) < MIN_SIDE:
+            raise NotApplicable(
+                f"mask recovery needs images of at least {MIN_SIDE} pixels, not {h}x{w}; see --attack phase"
+            )
+        if low >= 0 or high <= 0:
+            raise NotApplicable(
+                f"images were mixed on [{low:g}, {high:g}], where all values have one sign: no mask hides them"
+            )
+        if abs(low + high) / 2 > OFF_CENTRE * max(-low, high):
+            raise NotApplicable(
+                f"the mask recovery network was trained on ranges around 0, not on [{low:g}, {high:g}]; "
+                "see --attack phase"
+            )
+        self.shape = shape
+        self.device = torch.device(device)
+        self.net: Recolour = load_unmix(device=str(device))
+        self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        # where the processor lacks bf16, emulating it is slower than float32
+        self.bf16 = self.device.type != "cpu" or _cpu_has_bf16()
+        self.batch = 64 if self.device.type == "cpu" else 1024
+
+    def __call__(self, magnitude: Tensor, known: Tensor | None = None) -> Tensor:
+        """Expected signs E[sign m | |m|, known], float16 (n, P) in [-1, 1].
+
+        Args:
+            magnitude: (n, P) |m|, P = C*H*W.
+            known: (n, P) the prediction of m by reconstructions; None where nothing is known, and the global sign is
+                then a guess.
+        """
+        out = torch.empty(magnitude.shape, dtype=torch.float16, device=magnitude.device)
+        rows = [slice(i, i + self.batch) for i in range(0, len(magnitude), self.batch)]
+
+        def one(part: slice) -> None:
+            out[part] = self._expect(magnitude[part], None if known is None else known[part])
+
+        run_jobs(one, rows, magnitude.device)
+        return out
+
+    @torch.inference_mode()
+    def _expect(self, magnitude: Tensor, known: Tensor | None) -> Tensor:
+        c, h, w = self.shape
+        y = magnitude.float().view(-1, c, h, w)
+        part = torch.zeros_like(y) if known is None else known.float().view(-1, c, h, w)
+        down, right = -h % MULTIPLE, -w % MULTIPLE
+        pad = (0, right, 0, down)
+        wide, told = (F.pad(v, pad, mode="reflect").expand(-1, 3, -1, -1) if c == 1 or down or right else v
+                      for v in (y, part))  # fmt: skip
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            logits = self.net(
+                wide.contiguous(memory_format=torch.channels_last), told.contiguous(memory_format=torch.channels_last)
+            ).float()
+        logits = logits[..., :h, :w]
+        if c == 1:
+            logits = logits.mean(1, keepdim=True)
+        return torch.tanh(logits / 2).reshape(len(y), -1).half()
+
+
+def _cpu_has_bf16() -> bool:
+    check = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool(check is not None and check())

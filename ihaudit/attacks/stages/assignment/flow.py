@@ -1,0 +1,134 @@
+"""The stage `assignment=flow`: scores of encodings against sets in, members out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import issparse
+
+from ihaudit.attacks.numerics.flow import Capacity, balanced_targets, soft_slack, solve
+from ihaudit.attacks.numerics.leastsq import linear_features
+from ihaudit.attacks.numerics.squares import square_features
+from ihaudit.attacks.stages.state import State
+from ihaudit.contracts.attack import stage
+from ihaudit.contracts.context import Context
+
+
+@stage("membership", "none")
+def membership_none(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
+    """No second similarity: the assignment compares encodings with the sets' means."""
+    return replace(state, scores=None), {}
+
+
+@stage("assignment", "flow")
+def assignment_flow(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
+    """Every encoding into as many sets as it has places, every set its number of encodings, at the best total score.
+
+    Needs `grouping`; uses `scores` where a membership stage has left them, else the fit to the sets' mean squares.
+    """
+    assert state.grouping is not None and state.members is not None
+    slots, sizes = state.slots, state.grouping.sizes
+    # no labels: every encoding may join every set, as in the paper
+    scores = cluster_scores(state) if state.scores is None else state.scores
+    members = np.full(slots.label.shape, -1, dtype=np.int64)
+    certainty = np.ones(len(members), dtype=np.float32)
+    gained, rounds, off = 0.0, 0, []
+    for c, ids in enumerate(state.grouping.of_class):
+        places = (slots.label == c).sum(1).astype(np.int64)
+        rows = np.nonzero(places)[0]
+        if len(ids) == 0 or len(rows) == 0:
+            continue
+        gain = _block(scores, rows, ids)
+        supply = np.minimum(places[rows], np.isfinite(gain).sum(1))
+        target = balanced_targets(int(supply.sum()), len(ids))
+        slack = np.zeros(0) if sizes.exact else soft_slack(float(target.mean()))
+        found = solve(gain, supply, Capacity(target.astype(float), slack))
+        chosen = found.chosen
+        value = gain - found.price[None]
+        for i, e in enumerate(rows):
+            at = np.nonzero(chosen[i])[0]
+            at = at[np.argsort(-gain[i, at], kind="stable")]
+            members[e, np.nonzero(slots.label[e] == c)[0][: len(at)]] = ids[at]
+            certainty[e] = min(certainty[e], _certainty(value[i], at))
+        gained += float(gain[chosen].sum())
+        rounds = max(rounds, found.rounds)
+        off.append(np.abs(chosen.sum(0) - target))
+        ctx.progress("assignment", (c + 1) / slots.classes)
+    certainty[(members < 0).all(1)] = 0
+    before = state.members
+    diagnostics = {
+        "scores_from": "squares" if state.scores is None else "membership",
+        "capacities": "exact" if sizes.exact else "soft",
+        "encodings_per_set": sizes.multiplicity,
+        "furthest_from_capacity": int(max((o.max() for o in off), default=0)),
+        "score": gained,
+        "rounds": rounds,
+        "mean_certainty": float(certainty.mean()),
+        "changed": float((np.sort(before, 1) != np.sort(members, 1)).any(1).mean()),
+    }
+    return replace(state, members=members, certainty=certainty, signs=None), diagnostics
+
+
+def _block(scores: Any, rows: NDArray[np.int64], ids: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Dense float64 (rows, ids); what a sparse matrix does not hold is -inf."""
+    if not issparse(scores):
+        return np.asarray(scores)[np.ix_(rows, ids)].astype(np.float64)
+    part = scores[rows][:, ids].tocoo()
+    out = np.full(part.shape, -np.inf)
+    out[part.row, part.col] = part.data
+    return out
+
+
+def _certainty(value: NDArray[np.float64], chosen: NDArray[np.int64]) -> float:
+    """The least probability of a chosen set against all that were not, at the prices of the sets."""
+    if len(chosen) == 0:
+        return 0.0
+    rest = np.delete(value, chosen)
+    rest = rest[np.isfinite(rest)]
+    if len(rest) == 0:
+        return 1.0
+    against = float(np.logaddexp.reduce(rest))
+    return float(1 / (1 + np.exp(min(against - float(value[chosen].min()), 50.0))))
+
+
+def cluster_scores(state: State) -> NDArray[np.float32]:
+    """float32 (E, R): log odds that an encoding holds a set's image, by the fit to the set's mean squares.
+
+    Model and leave-one-out as in `grouping.anneal`: f_i = lam_i^2 mu_r + noise / sqrt(w_i), against no such image.
+    Sets that the labels forbid are -inf.
+    """
+    assert state.grouping is not None and state.members is not None
+    linear = state.mask == "signed"
+    device = state.values.device
+    mass = torch.from_numpy(state.slots.mass).to(device)
+    features, weight = state.features, state.weight
+    if features is None or weight is None:
+        features, weight = (linear_features if linear else square_features)(state.values, mass, state.shape)
+    scale = mass if linear else mass**2
+    members = torch.from_numpy(state.members).to(device)
+    inside = members >= 0
+    e, n = len(members), state.unknowns
+    vote = torch.zeros(e, n, device=device)
+    vote.scatter_add_(1, members.clamp_min(0), torch.where(inside, scale, torch.zeros_like(scale)))
+    alpha = vote * weight[:, None]
+    alpha = alpha / ((alpha * vote).sum(0) + 1e-6)
+    means = alpha.T @ features
+    dots = features @ means.T
+    norms = (means**2).sum(1)
+    leverage = (alpha * vote).clamp_max(0.9)
+    left_out = (dots - alpha * (features**2).sum(1, keepdim=True)) / (1 - leverage)
+    out = torch.full((e, n), -torch.inf, device=device)
+    for c, ids in enumerate(state.grouping.of_class):
+        held = torch.from_numpy(state.slots.label == c).to(device)
+        rows = held.any(1).nonzero()[:, 0]
+        if len(ids) == 0 or len(rows) == 0:
+            continue
+        own = (scale * held).amax(1)[rows, None]
+        columns = torch.from_numpy(ids).to(device)
+        fit = own * left_out[rows][:, columns] - own**2 * norms[columns] / 2
+        out[rows[:, None], columns[None]] = weight[rows, None] * fit
+    return out.cpu().numpy()

@@ -1,1 +1,0 @@
-"""From mixtures whose masks are undone, by a predicted generator or by a network, to private images."""

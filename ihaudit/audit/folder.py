@@ -1,0 +1,85 @@
+"""Where an audit writes, so that no run overwrites another's results unasked."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ihaudit.errors import UsageError
+
+if TYPE_CHECKING:
+    from ihaudit.audit.pipeline import AuditOptions
+
+
+def output_folder(options: AuditOptions, name: str) -> tuple[Path, bool]:
+    """The folder to write to, and whether it already holds a complete audit that --resume asks to go on with.
+
+    Without --out it is reports/<name>, or reports/<name>-2, -3, ... where that one is taken.
+
+    Raises:
+        UsageError: --out holds results, or a stopped audit, and neither --overwrite nor --resume was given.
+    """
+    if options.resume and options.overwrite:
+        raise UsageError("--resume and --overwrite contradict each other; give one of them")
+    if options.out is None:
+        found = _free(Path("reports") / _slug(name), options)
+        _writable(found[0])
+        return found
+    out = options.out
+    _writable(out)
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out} is a file; name a folder")
+    complete, begun = (out / "results.json").exists(), (out / ".work" / "plan.json").exists()
+    if options.resume:
+        if begun:
+            return out, False
+        if complete:
+            return out, True
+        raise UsageError(f"there is nothing to resume in {out}; leave --resume away to start")
+    if not options.overwrite:
+        if begun:
+            raise UsageError(f"{out} holds a stopped audit; go on with --resume, or start afresh with --overwrite")
+        if complete:
+            raise UsageError(f"{out} holds results already; name another --out, or replace them with --overwrite")
+    return out, False
+
+
+def _writable(folder: Path) -> None:
+    """Refuse, before anything costly runs, a folder that cannot be written."""
+    there = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
+    if not there.is_dir() and there != folder.absolute():
+        raise UsageError(f"{there} is a file, so {folder} cannot be made; name another folder with --out")
+    if there.is_dir() and not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(f"{there} cannot be written; name another folder with --out")
+    try:
+        if there.is_dir():
+            with tempfile.TemporaryFile(dir=there):
+                pass
+    except OSError as e:
+        raise UsageError(f"{there} cannot be written ({e.strerror}); name another folder with --out") from None
+
+
+def _free(base: Path, options: AuditOptions) -> tuple[Path, bool]:
+    def candidates() -> list[Path]:
+        return [base] + [base.with_name(f"{base.name}-{i}") for i in range(2, 10_000)]
+
+    if options.overwrite:
+        return base, False
+    if options.resume:
+        begun = [p for p in base.parent.glob(f"{base.name}*") if (p / ".work" / "plan.json").exists()]
+        if begun:
+            return max(begun, key=lambda p: (p / ".work" / "plan.json").stat().st_mtime), False
+        if (base / "results.json").exists():
+            return base, True
+        raise UsageError(f"there is nothing to resume in {base}; leave --resume away to start")
+    for path in candidates():
+        if not path.exists() or not any(path.iterdir()):
+            return path, False
+    raise UsageError(f"{base} and thousands of its successors exist; name a folder with --out")
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "audit"

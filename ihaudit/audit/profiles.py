@@ -1,0 +1,39 @@
+"""Cost presets: what an audit does by default, and how many private images it encodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from ihaudit.contracts.context import ProfileName
+from ihaudit.errors import UsageError
+from ihaudit.registry import suggest
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One preset.
+
+    Attributes:
+        name: ``quick`` (pull request: under 3 minutes on 2 CPU cores), ``standard`` (under 20), ``full``.
+        n_private: private images encoded unless --n-private says otherwise (fewer where the source holds fewer).
+        n_control: private images of each control's release.
+    """
+
+    name: ProfileName
+    n_private: int
+    n_control: int
+
+
+PROFILES = {
+    "quick": Profile("quick", n_private=100, n_control=20),
+    "standard": Profile("standard", n_private=100, n_control=40),
+    "full": Profile("full", n_private=100, n_control=60),
+}
+
+
+def get_profile(name: str) -> Profile:
+    """The preset called `name`, or a `UsageError`."""
+    if name not in PROFILES:
+        raise UsageError(f"there is no profile {name!r}{suggest(name, PROFILES)}")
+    return PROFILES[cast(ProfileName, name)]

@@ -1,0 +1,110 @@
+"""What an attack keeps from run to run, without a path into the audit's folder.
+
+The worker that runs attacks must not be able to read the audit's files: the truth lies among them.  An attack that made
+something costly (networks trained for a shape) hands it over by name, and may ask for it back in a later run; the
+auditor keeps it in one folder of its own and answers for that folder only.
+"""
+
+from __future__ import annotations
+
+import re
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ihaudit.results import atomic_write
+
+if TYPE_CHECKING:
+    from ihaudit.audit.pipeline import AuditOptions
+    from ihaudit.challenge.options import ChallengeOptions
+
+#: The folder, in that of the audit's results, where networks that an attack trained for itself are kept.
+NETWORKS = "networks"
+#: What a name may look like: no separators, so that it cannot lead out of the folder.
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*\.(json|safetensors)")
+
+
+class Store(Protocol):
+    """Named bytes that outlive an attack."""
+
+    def read(self, name: str) -> bytes | None:
+        """What `write` kept under this name, or None."""
+
+    def write(self, name: str, data: bytes) -> None:
+        """Keep it; what cannot be kept (a full disk) is lost without an error, since it only saves time."""
+
+
+class FolderStore:
+    """Files in one folder, which is made when something is kept."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def read(self, name: str) -> bytes | None:
+        """See `Store`."""
+        try:
+            return (self.folder / _checked(name)).read_bytes()
+        except OSError:
+            return None
+
+    def write(self, name: str, data: bytes) -> None:
+        """See `Store`."""
+        path = self.folder / _checked(name)
+        try:
+            atomic_write(path, data)
+        except OSError:
+            return
+
+
+class RemoteStore:
+    """The auditor's store as seen from inside the worker."""
+
+    def __init__(self, conn: Connection) -> None:
+        self._conn = conn
+
+    def read(self, name: str) -> bytes | None:
+        """See `Store`."""
+        self._conn.send(("store", (name, None)))
+        found: bytes | None = self._conn.recv()
+        return found
+
+    def write(self, name: str, data: bytes) -> None:
+        """See `Store`."""
+        self._conn.send(("store", (name, data)))
+        self._conn.recv()
+
+
+def serve(store: Store | None, request: Any) -> bytes | None:
+    """The auditor's answer to one ("store", (name, data or None)) message of a worker; None for what is not there."""
+    try:
+        name, data = request
+        if store is None:
+            return None
+        if data is None:
+            return store.read(name)
+        store.write(name, data)
+    except (TypeError, ValueError):
+        pass
+    return None
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            f"{name!r} cannot be kept: a name is lower-case letters, digits, _ and -, then .json or .safetensors"
+        )
+    return name
+
+
+def training_options(options: AuditOptions | ChallengeOptions, *, kept: bool = False) -> dict[str, Any]:
+    """What `--train` and `--train-steps` say to attacks (`own_networks`), as context options.
+
+    `kept`: networks are used where some are kept, and none are trained.
+    """
+    if not options.train:
+        return {}
+    return {
+        "train": "kept" if kept else True,
+        "train_steps": options.train_steps,
+        "audit_seed": options.seed,
+    }

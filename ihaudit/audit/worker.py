@@ -1,0 +1,301 @@
+"""Runs attacks in a process of their own, which is never given the truth.
+
+The worker receives the `View` and nothing else of the audit: no truth, no output folder.  What an attack knows is what
+its arguments hold, so "the truth is not reachable" is a property of the process, not a convention.  A crash, a memory
+fault or a time-out ends the worker and becomes the reason of one finding; the audit goes on with a fresh worker.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import resource
+import signal
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from typing import Any
+
+from ihaudit.audit.store import RemoteStore, serve
+from ihaudit.contracts.attack import AttackOutput, Encoder, View, get_stage, parse_spec
+from ihaudit.contracts.context import Context, Progress
+from ihaudit.contracts.replayer import Entry, Replayed, Replayer
+from ihaudit.errors import IhauditError, NotApplicable, UsageError
+from ihaudit.registry import get, load, suggest
+from ihaudit.release import FloatArray, IntArray, Release
+from ihaudit.results import Cost
+
+
+@dataclass(eq=False)
+class AttackRun:
+    """What came back from the worker: an output, or the reason why there is none."""
+
+    output: AttackOutput | None
+    cost: Cost
+    not_applicable: str = ""
+    failure: str = ""
+    trace: str = ""
+
+
+class _RemoteEncoder:
+    """Chosen-plaintext access from inside the worker: the sandbox stays with the auditor, only encodings come back."""
+
+    def __init__(self, conn: Connection) -> None:
+        self._conn = conn
+
+    def encode(self, images: FloatArray, labels: IntArray, *, seed: int) -> Release:
+        return self.encode_many([(images, labels, seed)])[0]
+
+    def encode_many(self, calls: list[tuple[FloatArray, IntArray, int]]) -> list[Release]:
+        self._conn.send(("encode", calls))
+        kind, payload = self._conn.recv()
+        if kind == "error":
+            raise NotApplicable(f"the scheme could not encode chosen images: {payload}")
+        return payload
+
+
+class _RemoteReplayer:
+    """Running the scheme's code again from inside the worker: the sandbox stays with the auditor."""
+
+    def __init__(self, conn: Connection) -> None:
+        self._conn = conn
+
+    def _ask(self, *message: Any) -> Any:
+        self._conn.send(message)
+        kind, payload = self._conn.recv()
+        if kind == "error":
+            raise NotApplicable(payload)
+        return payload
+
+    def entries(self) -> list[Entry]:
+        return self._ask("entries", None)
+
+    def replay(self, entry: Entry, values: Sequence[int], **how: Any) -> Replayed:
+        return self._ask("replay", (entry, list(values), how))
+
+
+def configure(spec: str) -> Any:
+    """The attack object of ``id:stage=variant,...``; unknown ids, stages and variants are `UsageError`s."""
+    id_, options = parse_spec(spec)
+    cls = get("attack", id_)
+    known = [f for f in getattr(cls, "__dataclass_fields__", {})]
+    for key in options:
+        if key not in known:
+            raise UsageError(f"attack {id_!r} has no stage {key!r}{suggest(key, known)}")
+        if any(k.startswith(f"{key}=") for k in load("stage")):
+            get_stage(key, options[key])
+    try:
+        return cls(**options)
+    except (TypeError, ValueError) as e:
+        raise UsageError(f"attack {spec!r} cannot be configured: {e}") from None
+
+
+def reset_peak_memory() -> None:
+    """Forget this process's peak resident memory (Linux); elsewhere the peak of the whole process is reported."""
+    with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as f:
+        f.write("5")
+
+
+def peak_memory_mb() -> float:
+    """Peak resident memory of this process in MB since `reset_peak_memory`."""
+    with contextlib.suppress(OSError), open("/proc/self/status") as f:
+        for line in f:
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _serve(conn: Connection, niceness: int) -> None:
+    """The worker's loop: one ("run", spec, view, ctx, replays) at a time until the pipe closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the auditor's to handle; it then ends this process
+    os.chdir(tempfile.gettempdir())
+    if niceness:
+        os.nice(niceness)
+    while True:
+        try:
+            message = conn.recv()
+        except (EOFError, OSError):
+            return
+        _, spec, view, ctx, replays = message
+        last = [0.0]
+
+        def progress(text: str, fraction: float | None = None, last: list[float] = last) -> None:
+            now = time.monotonic()
+            if now - last[0] > 0.1 or fraction in (0.0, 1.0):
+                last[0] = now
+                conn.send(("progress", (text, fraction)))
+
+        reset_peak_memory()
+        wall, cpu = time.perf_counter(), time.process_time()
+        reply: tuple[str, Any]
+        try:
+            if "oracle" in view.knows:
+                view = replace(view, encoder=_RemoteEncoder(conn))
+            if replays:
+                view = replace(view, replayer=_RemoteReplayer(conn))
+            output = configure(spec).run(view, replace(ctx, progress=progress, store=RemoteStore(conn)))
+            reply = ("done", output)
+        except NotApplicable as e:
+            reply = ("not applicable", str(e))
+        except IhauditError as e:
+            reply = ("failed", (str(e), ""))
+        except MemoryError:
+            reply = ("failed", ("it ran out of memory", ""))
+        except Exception as e:
+            reply = ("failed", (f"{type(e).__name__}: {e}", traceback.format_exc()))
+        cost = Cost(
+            wall_s=time.perf_counter() - wall, cpu_s=time.process_time() - cpu, gpu_s=0.0, peak_mb=peak_memory_mb()
+        )
+        if ctx.device == "cuda":
+            cost.gpu_s = cost.wall_s
+        conn.send((reply[0], (reply[1], cost)))
+
+
+class AttackWorker:
+    """A process that runs attacks one after the other; restarted when it dies.
+
+    Use as a context manager.  ``timeout_s`` bounds each attack's wall time.
+    """
+
+    def __init__(self, timeout_s: float = 3600.0, niceness: int = 0) -> None:
+        self.timeout_s = timeout_s
+        self._niceness = niceness
+        self._ctx = multiprocessing.get_context("spawn")
+        self._process: Any = None
+        self._conn: Connection | None = None
+
+    def __enter__(self) -> AttackWorker:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _start(self) -> Connection:
+        if self._process is not None and self._process.is_alive() and self._conn is not None:
+            return self._conn
+        self.close()
+        ours, theirs = self._ctx.Pipe()
+        self._process = self._ctx.Process(target=_serve, args=(theirs, self._niceness), daemon=True)
+        with _without_main():
+            self._process.start()
+        theirs.close()
+        self._conn = ours
+        return ours
+
+    def close(self) -> None:
+        """End the worker, whatever it is doing."""
+        if self._conn is not None:
+            self._conn.close()
+            self._conn = None
+        if self._process is not None:
+            if self._process.is_alive():
+                self._process.terminate()
+                self._process.join(2)
+                if self._process.is_alive():
+                    self._process.kill()
+                    self._process.join()
+            self._process = None
+
+    def run(
+        self,
+        spec: str,
+        view: View,
+        ctx: Context,
+        encoder: Encoder | None = None,
+        progress: Callable[[str, float | None], None] | Progress | None = None,
+        replayer: Replayer | None = None,
+    ) -> AttackRun:
+        """Run one attack.  Never raises for what the attack does; the reason is in the `AttackRun`.
+
+        The worker gets `replayer` only where the view's adversary has the code.
+        """
+        conn = self._start()
+        start = time.monotonic()
+        if "code" not in view.knows:
+            replayer = None
+        bare = replace(view, encoder=None, replayer=None)
+        conn.send(("run", spec, bare, replace(ctx, progress=_quiet, store=None), replayer is not None))
+        while True:
+            left = self.timeout_s - (time.monotonic() - start)
+            spent = Cost(wall_s=time.monotonic() - start)
+            try:
+                if left <= 0 or not conn.poll(left):
+                    self.close()
+                    return AttackRun(None, spent, failure=f"it did not finish within {self.timeout_s:.0f} s")
+                kind, payload = conn.recv()
+            except (EOFError, OSError):
+                code = self._exit_code()
+                self.close()
+                return AttackRun(None, spent, failure=f"its process died ({code}), probably out of memory")
+            if kind == "progress":
+                if progress is not None:
+                    progress(*payload)
+            elif kind == "encode":
+                self._encode(conn, encoder, payload)
+            elif kind == "store":
+                conn.send(serve(ctx.store, payload))
+            elif kind in ("entries", "replay"):
+                self._replay(conn, replayer, payload)
+            else:
+                value, cost = payload
+                if kind == "done":
+                    return AttackRun(value, cost)
+                if kind == "not applicable":
+                    return AttackRun(None, cost, not_applicable=value)
+                return AttackRun(None, cost, failure=value[0], trace=value[1])
+
+    def _exit_code(self) -> str:
+        self._process.join(5)
+        code = self._process.exitcode
+        return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+
+    @staticmethod
+    def _encode(conn: Connection, encoder: Encoder | None, calls: list) -> None:
+        if encoder is None:
+            conn.send(("error", "the adversary has no oracle"))
+            return
+        try:
+            conn.send(("ok", encoder.encode_many(calls)))
+        except IhauditError as e:
+            conn.send(("error", str(e)))
+
+    @staticmethod
+    def _replay(conn: Connection, replayer: Replayer | None, payload: Any) -> None:
+        if replayer is None:
+            conn.send(("error", "the adversary does not have the code"))
+            return
+        try:
+            if payload is None:
+                conn.send(("ok", replayer.entries()))
+            else:
+                entry, values, how = payload
+                conn.send(("ok", replayer.replay(entry, values, **how)))
+        except IhauditError as e:
+            conn.send(("error", str(e)))
+
+
+def _quiet(message: str, fraction: float | None = None) -> None:
+    """A picklable progress callback that does nothing."""
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Keep spawn from importing the parent's ``__main__`` in the worker: it may be a user's script without a guard."""
+    import sys
+
+    main = sys.modules["__main__"]
+    saved_file, saved_spec = getattr(main, "__file__", None), getattr(main, "__spec__", None)
+    had_file = hasattr(main, "__file__")
+    try:
+        if had_file:
+            del main.__file__
+        main.__spec__ = None
+        yield
+    finally:
+        if had_file:
+            main.__file__ = saved_file
+        main.__spec__ = saved_spec

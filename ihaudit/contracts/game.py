@@ -1,0 +1,65 @@
+"""What a game is given and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from ihaudit.contracts.attack import Encoder
+from ihaudit.contracts.context import Context
+from ihaudit.registry import register
+from ihaudit.release import FloatArray, IntArray
+from ihaudit.results import Finding
+from ihaudit.scheme import Knowledge
+
+__all__ = ["Context", "Encoder", "Game", "GameSetting", "game"]
+
+
+@dataclass(frozen=True, eq=False)
+class GameSetting:
+    """The challenger's side of every game.
+
+    Attributes:
+        encoder: the scheme, in its sandbox; every call has fresh randomness derived from the seed handed to it.
+        images: float32 (S, H, W, C) in [0, 1], the population D that adversaries draw from and train on
+            (none of them is in the audited release).
+        labels: int64 (S,) classes.
+        n_classes: number of classes.
+        key: ``fresh`` or ``dataset`` as the scheme declares.
+        decomposable: as the scheme declares (checked by a game's checks).
+        mechanism: ``gaussian`` or None.
+        parameters: the scheme's parameters (code knowledge).
+        learner: the scheme's own learner (see `ihaudit.games.learners`), or None for the default.
+    """
+
+    encoder: Encoder
+    images: FloatArray
+    labels: IntArray
+    n_classes: int
+    key: str = "fresh"
+    decomposable: bool = True
+    mechanism: str | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
+    learner: Any = None
+
+
+class Game(Protocol):
+    """A game is a frozen dataclass with class attributes ``id``, ``title``, ``reference``, ``needs``, ``profiles``."""
+
+    id: str
+    title: str
+    reference: str
+    needs: frozenset[Knowledge]
+    profiles: tuple[str, ...]
+
+    def run(self, setting: GameSetting, ctx: Context) -> list[Finding]:
+        """Play the game; the first finding is the game's own, further ones are utility or checks from the same run."""
+
+
+T = TypeVar("T")
+
+
+def game(id_: str) -> Callable[[T], T]:
+    """Register a game class under `id_`."""
+    return register("game", id_)

@@ -1,0 +1,1 @@
+"""What `ihaudit train NAME` runs, one file per name."""

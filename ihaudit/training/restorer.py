@@ -1,0 +1,323 @@
+"""`ihaudit train restorer`: reconstructions of our own releases, the restorer's training on them, and its card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ihaudit.attacks.numerics.em import Estimate, noise_start
+from ihaudit.attacks.numerics.mixing import Mixing
+from ihaudit.attacks.numerics.standard_errors import standard_errors
+from ihaudit.attacks.numerics.unmasking import Unmasker
+from ihaudit.attacks.stages.recovery.unmask import weighted
+from ihaudit.metrics.ssim import ssim, ssim_challenge
+from ihaudit.nn.restorer import Restorer, RestorerConfig
+from ihaudit.nn.sources import load_split
+from ihaudit.nn.training import Job, Stateful, TrainConfig, autocast, train
+from ihaudit.nn.weights import save
+
+DEFAULTS = TrainConfig(steps=3000, every=250, batch=64, rate=1e-3, cool_down=0.6)
+SHAPE = (3, 32, 32)
+
+
+@dataclass(frozen=True)
+class ReleaseConfig:
+    """Releases that are simulated for training.
+
+    Attributes:
+        count: releases; images: private images in each.
+        epochs: fewest and most encodings per image and slot (geometric); k: fewest and most images per mixture.
+        misplaced: chance per epoch count of a slot to be assigned to another image: ``misplaced / epochs ** 0.7`` at
+            lam = 0.15, falling with lam, as the attack's own mistakes do.
+        merged: share of images into whose encodings a second image's are mixed.
+        masked: share of releases whose masks are unknown (the others are as after a predicted generator).
+    """
+
+    count: int = 120
+    images: int = 100
+    epochs: tuple[int, int] = (4, 60)
+    k: tuple[int, int] = (3, 9)
+    misplaced: float = 1.3
+    merged: float = 0.04
+    masked: float = 0.9
+
+
+@dataclass(frozen=True)
+class Samples:
+    """truth, estimate, doubt: float16 (n, 3, 32, 32) on [-1, 1]; error float32 (n,)."""
+
+    truth: NDArray[np.float16]
+    estimate: NDArray[np.float16]
+    doubt: NDArray[np.float16]
+    error: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+
+def simulate(
+    rng: np.random.Generator,
+    private: NDArray[np.uint8],
+    public: NDArray[np.uint8],
+    config: ReleaseConfig,
+    unmasker: Unmasker,
+) -> Samples:
+    """One release and what least squares makes of it from a partly wrong pairing; uint8 (N, 32, 32, 3) pools."""
+    n = config.images
+    truth = private[rng.choice(len(private), n, replace=False)]
+    fewest, most = np.log(config.epochs)
+    epochs = round(float(np.exp(rng.uniform(fewest, most))))
+    k = int(rng.integers(config.k[0], config.k[1] + 1))
+    slots = 2 if k > 2 else 1
+    members = np.concatenate([np.stack([rng.permutation(n) for _ in range(slots)], 1) for _ in range(epochs)])
+    e = len(members)
+    lam = np.empty((e, k), np.float32)
+    todo = np.arange(e)
+    while len(todo):
+        draw = np.abs(rng.standard_normal((len(todo), k)))
+        draw /= draw.sum(1, keepdims=True)
+        fine = (draw.max(1) <= max(0.65, 1.1 / k)) & (draw[:, :slots].sum(1) >= 0.3)
+        lam[todo[fine]] = draw[fine]
+        todo = todo[~fine]
+    images = torch.from_numpy(truth.transpose(0, 3, 1, 2).reshape(n, -1)).float().div_(127.5).sub_(1)
+    x = torch.zeros(e, images.shape[1])
+    for j in range(slots):
+        x += torch.from_numpy(lam[:, j, None]) * images[torch.from_numpy(members[:, j])]
+    for j in range(slots, k):
+        chosen = public[rng.integers(0, len(public), e)].transpose(0, 3, 1, 2).reshape(e, -1)
+        x += torch.from_numpy(lam[:, j, None]) * torch.from_numpy(chosen).float().div_(127.5).sub_(1)
+    wrong = rng.random((e, slots)) < config.misplaced / epochs**0.7 * np.exp(-(lam[:, :slots] - 0.15) / 0.1)
+    placed = np.where(wrong, rng.integers(0, n, (e, slots)), members)
+    for image in np.nonzero(rng.random(n) < config.merged)[0]:
+        other = int(rng.integers(0, n))
+        swap = (members == other) & (rng.random(members.shape) < 0.5)
+        placed = np.where(swap, image, placed)
+    mixing = Mixing(
+        torch.from_numpy(placed),
+        torch.from_numpy(lam[:, :slots].copy()),
+        torch.from_numpy(1 - lam[:, :slots].sum(1)),
+        n,
+    )
+    magnitude = x.abs()
+    signs = torch.sign(x)
+    estimate = weighted(magnitude, signs, mixing, noise_start(magnitude, mixing))
+    if rng.random() < config.masked:
+        # a first estimate from blind signs would cost a second pass of the network; the true one with noise does
+        jitter = torch.from_numpy(rng.standard_normal(estimate.images.shape).astype(np.float32))
+        start = Estimate(estimate.images + 0.03 * jitter, estimate.noise)
+        signs = unmasker(magnitude, mixing.forward(start.images, slice(0, e)))
+        estimate = weighted(magnitude, signs, mixing, estimate.noise)
+    error, doubt = standard_errors(magnitude, signs, mixing, estimate)
+
+    def stored(v: Tensor) -> NDArray[np.float16]:
+        return v.reshape(n, *SHAPE).half().numpy()
+
+    return Samples(stored(images), stored(estimate.images[:-1]), stored(doubt), error.numpy())
+
+
+def join(parts: list[Samples]) -> Samples:
+    """All samples in one."""
+    return Samples(*(np.concatenate([getattr(p, f) for p in parts]) for f in ("truth", "estimate", "doubt", "error")))
+
+
+@dataclass(frozen=True)
+class Batch:
+    truth: Tensor
+    estimate: Tensor
+    doubt: Tensor
+    error: Tensor
+
+
+class RestorerTask:
+    """See `ihaudit.nn.training.Task`."""
+
+    def __init__(self, training: Samples, held_out: Samples, shape: RestorerConfig | None = None) -> None:
+        self.training, self.held_out = training, held_out
+        self.shape = shape or RestorerConfig()
+        self.network = self.shape.as_dict()
+        self.extra: dict[str, Stateful] = {}
+
+    def build(self) -> nn.Module:
+        """See `Task`."""
+        return Restorer(self.shape)
+
+    def draw(self, rng: np.random.Generator, config: TrainConfig) -> Batch:
+        """Random samples, mirrored, turned and with their colours permuted: errors have no preferred direction."""
+        index = rng.integers(0, len(self.training), config.batch)
+        parts = [torch.from_numpy(getattr(self.training, f)[index]).float() for f in ("truth", "estimate", "doubt")]
+        if rng.random() < 0.5:
+            parts = [p.flip(3) for p in parts]
+        if rng.random() < 0.3:
+            parts = [p.flip(2) for p in parts]
+        if rng.random() < 0.3:
+            parts = [p.transpose(2, 3) for p in parts]
+        if rng.random() < 0.3:
+            order = torch.from_numpy(rng.permutation(3))
+            parts = [p[:, order] for p in parts]
+        return _batch(parts, torch.from_numpy(self.training.error[index]), config.device)
+
+    def loss(self, net: nn.Module, batch: Batch, config: TrainConfig) -> Tensor:
+        """Squared error in units of the standard error, SSIM in both conventions, and the error of the quality."""
+        with autocast(config):
+            image, quality = net(*_inputs(batch))
+        shown = image.clamp(-1.2, 1.2)
+        relative = ((shown - batch.truth) ** 2).mean((1, 2, 3)) / (batch.error**2 + 1e-4)
+        strict = similarity(shown, batch.truth, 2.0)
+        mild = similarity((shown + 1) / 2, (batch.truth + 1) / 2, 1.0)
+        # the quality is judged on what is shown, without pulling the image towards what is easy to judge
+        judged = F.binary_cross_entropy_with_logits(quality, mild.detach().clamp(0, 1))
+        return (relative.clamp_max(4) + (1 - strict) + (1 - mild)).mean() + 0.2 * judged
+
+    def validate(self, net: nn.Module, config: TrainConfig) -> dict[str, float]:
+        """See `Task`."""
+        losses, scores = [], []
+        for i in range(0, len(self.held_out), 128):
+            part = slice(i, i + 128)
+            parts = [torch.from_numpy(getattr(self.held_out, f)[part]).float() for f in ("truth", "estimate", "doubt")]
+            batch = _batch(parts, torch.from_numpy(self.held_out.error[part]), config.device)
+            losses.append(float(self.loss(net, batch, config)))
+            with autocast(config):
+                image, quality = net(*_inputs(batch))
+            mild = similarity((image.clamp(-1, 1) + 1) / 2, (batch.truth + 1) / 2, 1.0)
+            scores.append(
+                [
+                    float(similarity(image.clamp(-1, 1), batch.truth, 2.0).mean()),
+                    float(similarity(batch.estimate.clamp(-1, 1), batch.truth, 2.0).mean()),
+                    float((torch.sigmoid(quality) - mild).abs().mean()),
+                ]
+            )
+        after, before, off = np.mean(scores, 0)
+        return {
+            "loss": float(np.mean(losses)),
+            "after": float(after),
+            "before": float(before),
+            "quality_off": float(off),
+        }
+
+    def words(self, figures: Mapping[str, float]) -> str:
+        """See `Task`."""
+        return (
+            f"SSIM (challenge, windows) {figures['before']:.4f} before, {figures['after']:.4f} after; "
+            f"quality off by {figures['quality_off']:.3f}"
+        )
+
+
+def similarity(a: Tensor, b: Tensor, data_range: float, *, window: int = 7) -> Tensor:
+    """Differentiable SSIM float32 (B,) with a uniform window, as `ssim_challenge` computes it, of (B, C, H, W)."""
+    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
+    count = window**2
+
+    def mean(v: Tensor) -> Tensor:
+        return F.avg_pool2d(v, window, 1)
+
+    ma, mb = mean(a), mean(b)
+    unbiased = count / (count - 1)
+    va, vb = unbiased * (mean(a * a) - ma**2), unbiased * (mean(b * b) - mb**2)
+    cov = unbiased * (mean(a * b) - ma * mb)
+    value = (2 * ma * mb + c1) * (2 * cov + c2) / ((ma**2 + mb**2 + c1) * (va + vb + c2))
+    return value.mean((1, 2, 3))
+
+
+def _inputs(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    form = torch.channels_last
+    return batch.estimate.contiguous(memory_format=form), batch.doubt.contiguous(memory_format=form), batch.error
+
+
+def _batch(parts: list[Tensor], error: Tensor, device: str) -> Batch:
+    truth, estimate, doubt = (p.to(device) for p in parts)
+    return Batch(truth, estimate, doubt, error.to(device))
+
+
+def _samples(path: Path, make: Any, log: Any) -> Samples:
+    """Cached samples, so that a resumed training does not simulate again."""
+    if path.exists():
+        with np.load(path) as z:
+            return Samples(z["truth"], z["estimate"], z["doubt"], z["error"])
+    found = make()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part.npz")
+    np.savez(part, **{f: getattr(found, f) for f in ("truth", "estimate", "doubt", "error")})
+    part.replace(path)
+    log(f"{len(found)} reconstructions in {path}")
+    return found
+
+
+def train_restorer(job: Job) -> dict[str, Any]:
+    """Simulate releases, attack them, train the restorer on the results, measure it, write weights and card.
+
+    Raises:
+        ImageError: training images are missing.
+        NotApplicable: the weights of `unmix` are not shipped.
+    """
+    config, releases = job.start(DEFAULTS), ReleaseConfig()
+    split = load_split(job.data)
+    unmasker = Unmasker(SHAPE, (-1.0, 1.0), config.device)
+    pools = [split.train_private[:10_000], split.train_private[10_000:], split.train_public]
+    half = len(split.held_cifar) // 2
+
+    def many() -> Samples:
+        parts = []
+        for i in range(releases.count):
+            rng = np.random.default_rng([config.seed, 5, i])
+            pool = pools[int(rng.choice(3, p=[0.6, 0.25, 0.15]))]
+            parts.append(simulate(rng, pool, split.train_public, releases, unmasker))
+            if i % 10 == 9:
+                job.log(f"release {i + 1}/{releases.count}")
+        return join(parts)
+
+    def few() -> Samples:
+        public = split.held_patches[: len(split.held_patches) // 2]
+        rngs = [np.random.default_rng([config.seed, 6, i]) for i in range(8)]
+        return join([simulate(r, split.held_cifar[:half], public, releases, unmasker) for r in rngs])
+
+    stem = job.checkpoint_path
+    training = _samples(stem.with_suffix(".training.npz"), many, job.log)
+    held = _samples(stem.with_suffix(".held.npz"), few, job.log)
+    task = RestorerTask(training, held)
+    net, record = train(task, config, job.checkpoint_path, job.log)
+    assert isinstance(net, Restorer)
+    facts = {
+        "trained_on": "reconstructions of releases of cifar10_train20k (first 10,000), cifar100_train5k and "
+        "imagenet_patches (4,295 patches, of photographs none of which is held out)",
+        "license_note": "weights trained on images whose terms are research use",
+        **job.facts(config, record),
+        "releases": asdict(releases),
+        "held_out": held_out_figures(net, split.held_cifar[half:], split.held_patches, unmasker, config.device),
+    }
+    save(net, net.config.as_dict(), job.out, facts)
+    return facts
+
+
+@torch.no_grad()
+def held_out_figures(
+    net: Restorer, private: NDArray[np.uint8], public: NDArray[np.uint8], unmasker: Unmasker, device: str
+) -> dict[str, dict[str, float]]:
+    """Mean SSIM in both conventions before and after, from the true pairing with mistakes, by epochs, k = 6."""
+    out = {}
+    second = public[len(public) // 2 :]
+    for epochs in (10, 20, 50):
+        config = ReleaseConfig(epochs=(epochs, epochs), k=(6, 6), masked=1.0)
+        s = simulate(np.random.default_rng([7, epochs]), private, second, config, unmasker)
+        image, quality = net(*(torch.from_numpy(v).float().to(device) for v in (s.estimate, s.doubt, s.error)))
+        truth, before, after = (_shown(torch.as_tensor(v).float().cpu()) for v in (s.truth, s.estimate, image))
+        pinned = ssim(after, truth)
+        out[f"T={epochs}"] = {
+            "challenge_before": round(float(ssim_challenge(before, truth).mean()), 4),
+            "challenge_after": round(float(ssim_challenge(after, truth).mean()), 4),
+            "ssim_before": round(float(ssim(before, truth).mean()), 4),
+            "ssim_after": round(float(pinned.mean()), 4),
+            "quality_off": round(float(np.abs(torch.sigmoid(quality).cpu().numpy() - pinned).mean()), 4),
+        }
+    return out
+
+
+def _shown(x: Tensor) -> NDArray[np.float32]:
+    return ((x.clamp(-1, 1) + 1) / 2).permute(0, 2, 3, 1).contiguous().numpy()

@@ -1,0 +1,143 @@
+"""`ihaudit train unmix`: mask recovery where the private part of a mixture is known from an attack's reconstructions.
+
+The network of `unmask`, trained further on what the attack `unmix` meets: releases of two or more private and several
+public images, and a known part that is the *prediction* of the private images, with the errors of reconstructions (a
+faint average of other photographs, sometimes an image that does not belong there).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from ihaudit.nn.mixtures import Batch, MixtureConfig, Mixtures
+from ihaudit.nn.sources import load_split
+from ihaudit.nn.training import Job, TrainConfig, train
+from ihaudit.nn.unmask import Recolour
+from ihaudit.nn.weights import load_unmask, save_unmask
+from ihaudit.training.unmask import UnmaskTask, held_out_figures
+
+#: the rate is lower than that of `unmask`, from whose weights this training starts
+DEFAULTS = TrainConfig(steps=5000, every=250, rate=6e-4, cool_down=0.7)
+
+
+@dataclass(frozen=True)
+class PredictedConfig:
+    """What releases and predictions look like.
+
+    Attributes:
+        mixtures: coefficients and pools; `private_share` is the share of releases made of private images alone, and
+            `nothing_known` and `shift` mean what they mean there.
+        private: chances that a mixture holds 1, 2 or 3 private images.
+        error: smallest and largest RMS of a reconstruction's error on [-1, 1]; its logarithm is uniform.
+        fields: photographs that are averaged to an error, which so gets their spectrum.
+        misplaced: chance that a predicted image does not belong to the mixture.
+        missing: chance that a predicted image is left out.
+    """
+
+    mixtures: MixtureConfig = field(
+        default_factory=lambda: MixtureConfig(k=(3, 10), private_share=0.2, nothing_known=0.45)
+    )
+    private: tuple[float, float, float] = (0.15, 0.75, 0.1)
+    error: tuple[float, float] = (0.02, 0.35)
+    fields: int = 4
+    misplaced: float = 0.08
+    missing: float = 0.05
+
+
+class Predicted(Mixtures):
+    """A sampler of mixtures and predictions; every batch is a function of the generator alone."""
+
+    def __init__(self, private: NDArray[np.uint8], public: NDArray[np.uint8], config: PredictedConfig) -> None:
+        """`private` and `public`: uint8 (N, H, W, 3)."""
+        super().__init__(private, public, config.mixtures)
+        self.predicted = config
+        self.mean = float(self.pool.mean() / 127.5 - 1)
+
+    def _some(self, rng: np.random.Generator, private: NDArray[np.bool_]) -> torch.Tensor:
+        """float32 (*private.shape, 3, H, W) on [-1, 1]: random images of either pool."""
+        n_public = len(self.pool) - self.n_private
+        index = np.where(
+            private,
+            rng.integers(0, self.n_private, private.shape),
+            self.n_private + rng.integers(0, n_public, private.shape),
+        )
+        images = self._images(rng, index.reshape(-1)).reshape(*private.shape, 3, *self.side)
+        return torch.from_numpy(images).float().div_(127.5).sub_(1)
+
+    def draw(self, rng: np.random.Generator, size: int) -> Batch:
+        """One batch of `size` mixtures."""
+        c = self.predicted
+        weights = self.coefficients(rng, size)
+        high = weights.shape[1]
+        slots = len(c.private)
+        held = 1 + rng.choice(slots, size, p=c.private)
+        private = (np.arange(high)[None] < held[:, None]) | (rng.random((size, 1)) < c.mixtures.private_share)
+        x = self._some(rng, private)
+        mixture = torch.einsum("bk,bkchw->bchw", torch.from_numpy(weights), x)
+        # reconstructions of the private images, with errors of photographs' spectrum
+        error = self._some(rng, np.zeros((size, slots * c.fields), bool)).view(size, slots, c.fields, *x.shape[2:])
+        mixed = torch.from_numpy(rng.standard_normal((size, slots, c.fields, 1, 1, 1)).astype(np.float32))
+        error = (error * mixed).sum(2)
+        error = error / error.square().mean((2, 3, 4), keepdim=True).sqrt().clamp_min(1e-3)
+        low, high = np.log(c.error)
+        rms = np.exp(rng.uniform(low, high, size))[:, None, None, None, None].astype(np.float32)
+        shown = x[:, :slots].clone()
+        wrong = torch.from_numpy(rng.random((size, slots)) < c.misplaced)
+        strange = self._some(rng, np.ones((size, slots), bool))
+        shown[wrong] = strange[wrong]
+        shown = shown + torch.from_numpy(rms) * error
+        used = (np.arange(slots)[None] < held[:, None]) & (rng.random((size, slots)) >= c.missing)
+        guess = weights[:, :slots] * used * (1 + 0.02 * rng.standard_normal((size, slots)))
+        part = torch.einsum("bk,bkchw->bchw", torch.from_numpy(guess.astype(np.float32)), shown)
+        rest = 1 - (weights * (np.arange(high)[None] < held[:, None])).sum(1)
+        part += torch.from_numpy(rest.astype(np.float32))[:, None, None, None] * self.mean
+        blind = rng.random(size) < c.mixtures.nothing_known
+        part[torch.from_numpy(blind)] = 0
+        return Batch(mixture, part, torch.from_numpy(blind))
+
+
+class UnmixTask(UnmaskTask):
+    """Training that goes on from the weights of `unmask`."""
+
+    def build(self) -> nn.Module:
+        """See `ihaudit.nn.training.Task`."""
+        start = load_unmask()
+        net = Recolour(start.config)
+        net.load_state_dict(start.state_dict())
+        return net
+
+
+def train_unmix(job: Job) -> dict[str, Any]:
+    """Train the network of the attack `unmix`, measure it on held-out photographs, write weights and card.
+
+    Raises:
+        ImageError: training images are missing.
+        NotApplicable: the weights of `unmask`, from which it starts, are not shipped.
+    """
+    config = job.start(DEFAULTS)
+    split, how = load_split(job.data), PredictedConfig()
+    half = len(split.held_cifar) // 2
+    task = UnmixTask(
+        Predicted(split.train_private, split.train_public, how),
+        Predicted(split.held_cifar[:half], split.held_patches[: len(split.held_patches) // 2], how),
+        load_unmask().config,
+    )
+    net, record = train(task, config, job.checkpoint_path, job.log)
+    assert isinstance(net, Recolour)
+    facts = {
+        "trained_on": "cifar10_train20k (first 10,000), cifar100_train5k, imagenet_patches (4,295 patches, of "
+        "photographs none of which is held out); the split is ihaudit.nn.sources.load_split",
+        "license_note": "weights trained on images whose terms are research use",
+        "start": "the shipped weights of unmask",
+        **job.facts(config, record),
+        "predictions": asdict(how),
+        "held_out": held_out_figures(net, split, config.device),
+    }
+    save_unmask(net, job.out, facts)
+    return facts

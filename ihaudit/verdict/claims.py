@@ -1,0 +1,82 @@
+"""Each claim of a scheme beside its measurement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ihaudit.results import ClaimResult, Finding
+from ihaudit.scheme import Claim, Knowledge
+from ihaudit.stats import Estimate
+from ihaudit.verdict.evidence import Evidence
+from ihaudit.verdict.gates import advantages, low_end, value_of
+
+
+def judge_claim(
+    claim: Claim,
+    attacks: Sequence[Finding],
+    games: Sequence[Finding],
+    evidence: Mapping[str, Evidence],
+    findings: Sequence[Finding],
+) -> ClaimResult:
+    result = ClaimResult(
+        text=claim.sentence(),
+        quantity=claim.quantity,
+        bound=claim.bound,
+        quantile=claim.quantile,
+        adversary=sorted(k.value for k in claim.adversary),
+        target=claim.target,
+        delta=claim.delta,
+        status="inconclusive",
+    )
+    kind = "attack" if claim.quantity in ("ssim", "reid") else "game"
+    able = [f for f in (attacks if kind == "attack" else games) if _bears_on(f, claim)]
+    rows: list[tuple[bool, Estimate, str]] = []
+    if claim.quantity == "ssim":
+        for f in able:
+            e = evidence[f.id].quantile(claim.quantile)
+            if e is not None and e.value is not None:
+                above = low_end(e) > claim.bound and evidence[f.id].above_chance(claim.bound, len(able))
+                rows.append((above, e, f.id))
+    elif claim.quantity == "reid":
+        found = [(f.metrics.get("reid_above_chance"), f.id) for f in able]
+        rows = [(low_end(e) > claim.bound, e, id_) for e, id_ in found if e is not None and e.value is not None]
+    elif claim.quantity == "advantage":
+        rows = advantages(able, claim.bound)
+    else:
+        # A lower bound at a larger delta refutes the claim at its own; at a smaller one it says nothing.
+        for f in able:
+            e = f.metrics.get("epsilon")
+            about = f.details.get("epsilon")
+            delta = about.get("delta") if isinstance(about, dict) else None
+            if e is not None and e.value is not None and (delta or 0.0) >= claim.delta - 1e-15:
+                low = e.low if e.low is not None else e.value
+                rows.append((low > claim.bound, e, f.id))
+    if not rows:
+        left_out = [f for f in findings if f.kind == kind and f.status in ("not run", "inconclusive")]
+        why = f"; for instance {left_out[0].id}: {left_out[0].reason}" if left_out else ""
+        result.reason = f"no {kind} that this adversary can run measured it{why}"
+        return result
+    refuted, result.measured, result.by = max(rows, key=lambda r: (r[0], low_end(r[1]), value_of(r[1])))
+    result.status = "refuted" if refuted else "not refuted"
+    if not refuted and value_of(result.measured) > claim.bound:
+        result.reason = (
+            "the measured value lies above the bound, but its interval does not, or guessing reaches as much"
+        )
+    return result
+
+
+def _bears_on(finding: Finding, claim: Claim) -> bool:
+    """Whether the claim's adversary could run it, and the claim is about it."""
+    if not {Knowledge(k) for k in finding.needs} <= claim.adversary:
+        return False
+    return claim.target is None or claim.target in (finding.id, finding.id.partition(":")[0])
+
+
+def doubted(result: ClaimResult, null_broke: list[str], doubts: list[str]) -> ClaimResult:
+    """A claim's verdict where controls failed: no refutation over a loud null, no survival of attacks that break
+    nothing."""
+    if result.status == "refuted" and null_broke:
+        return result.model_copy(update={"status": "inconclusive", "reason": null_broke[0]})
+    if result.status == "not refuted" and doubts:
+        return result.model_copy(update={"status": "inconclusive", "reason": doubts[0]})
+    return result

@@ -1,0 +1,202 @@
+"""Claims, gates, exit codes: one statistic drives the printed word, the report and the exit code.
+
+Which figure decides
+    *Gate on SSIM*: the sample quantile itself.  It is a fact about the images that were audited ("more than 10 % of
+    them were recovered above the bound"), not an estimate; its interval says what to expect of other images.  It
+    counts only where it is above chance (`ihaudit.verdict.evidence`), so that images which look alike, a constant or
+    noise raise no alarm.
+    *Gates on re-identification and advantage*: the lower end of the 95 % interval.  These have a chance level, and
+    trial noise straddles it: a scheme whose true advantage equals the bound misses its gate in at most 1 of 40 audits.
+    *Claims*: the lower end of the interval (for "no image", the best image itself), and above chance.
+The strongest attack decides.  Taking the maximum over attacks is a selection too: it is what an adversary reaches who
+tries all of them and can tell which worked.  The tests of chance are corrected for it; the gate is strict on purpose.
+Several games are corrected by Holm's method, so that one scheme at the bound is not failed by one of many games.
+
+Exit codes, in this order
+    3 a null control came out broken: then "broken" means nothing
+    1 a gate missed or a claim refuted: a break that was shown stands, even if a positive control survived
+    3 a positive control survived or none ran, something asked for did not run or failed, nothing was measured, or a
+      claim could not be tested although attacks and games were not restricted by the user
+    0 otherwise
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from numpy.typing import NDArray
+
+from ihaudit.results import ClaimResult, Finding, Gate, GateCheck, Results
+from ihaudit.scheme import Claim, Knowledge
+from ihaudit.verdict.claims import doubted, judge_claim
+from ihaudit.verdict.evidence import Arrays, gather
+from ihaudit.verdict.gates import (
+    GateOptions,
+    advantage_check,
+    attack_status,
+    copies_check,
+    reid_check,
+    secret_check,
+    ssim_check,
+)
+from ihaudit.verdict.reliability import NO_CONTROLS, control_doubts, control_finding
+
+__all__ = ["GateOptions", "attack_status", "control_finding", "decide", "regate"]
+
+
+def decide(
+    findings: Sequence[Finding],
+    claims: Sequence[Claim],
+    gates: GateOptions,
+    adversary: frozenset[Knowledge] | None = None,
+    *,
+    arrays: Arrays | None = None,
+    controls_required: bool = True,
+) -> tuple[list[ClaimResult], Gate]:
+    """The verdict on every claim and the gate.
+
+    The status and the sentence of attack findings are set here too, from the same statistics (`attack_status`).
+
+    Args:
+        findings: all findings, with their arrays where they are at hand; controls and baselines among them.
+        claims: of the scheme.
+        gates: the bounds.
+        adversary: what the audit's adversary knew; only named in reasons.
+        arrays: arrays.npz, for findings that were read from results.json.
+        controls_required: whether an audit without any positive control is inconclusive (not for releases that come
+            without a scheme).
+
+    Returns:
+        One `ClaimResult` per claim, and the `Gate`.
+    """
+    evidence = gather(findings, arrays)
+    attacks = [f for f in findings if f.kind == "attack" and f.id in evidence and f.status != "inconclusive"]
+    for f in attacks:
+        f.status, f.sentence = attack_status(f, gates, evidence[f.id], len(attacks))
+    games = [f for f in findings if f.kind == "game" and f.status not in ("not run", "inconclusive")]
+    null_broke, doubts = control_doubts(findings, controls_required)
+    judged = [judge_claim(c, attacks, games, evidence, findings) for c in claims]
+    judged = [doubted(r, null_broke, doubts) for r in judged]
+    checks = [ssim_check(attacks, evidence, gates), reid_check(attacks, gates)]
+    if (secret := secret_check(attacks)) is not None:
+        checks.append(secret)
+    if (copies := copies_check(findings)) is not None:
+        checks.append(copies)
+    if gates.max_advantage is not None:
+        checks.append(advantage_check(games, gates.max_advantage))
+    return judged, _gate(findings, judged, checks, null_broke, doubts, games, gates)
+
+
+def regate(results: Results, options: GateOptions, arrays: Mapping[str, NDArray] | None = None) -> Results:
+    """Decide again from stored results with other bounds; runs nothing and changes nothing in `results`.
+
+    Args:
+        results: as read.
+        options: the bounds.
+        arrays: arrays.npz by name; without it only the stored quantiles (0.5, 0.9, 1) can be gated.
+
+    Returns:
+        A copy with new statuses, claims, gate and ``options["gates"]``.
+    """
+    new = results.model_copy(deep=True)
+    claims = [
+        Claim(c.quantity, c.bound, tuple(c.adversary), quantile=c.quantile, target=c.target, delta=c.delta, text=c.text)
+        for c in results.claims
+    ]
+    # A release without a scheme is audited without controls; then their absence was no reason the first time.
+    required = bool(results.of_kind("control")) or NO_CONTROLS in results.gate.reasons
+    adversary = frozenset(Knowledge(k) for k in results.adversary)
+    judged, gate = decide(new.findings, claims, options, adversary, arrays=arrays, controls_required=required)
+    new.claims, new.gate = judged, gate
+    new.options["gates"] = asdict(options)
+    return new
+
+
+def _gate(
+    findings: Sequence[Finding],
+    claims: Sequence[ClaimResult],
+    checks: list[GateCheck],
+    null_broke: list[str],
+    doubts: list[str],
+    games: Sequence[Finding],
+    gates: GateOptions,
+) -> Gate:
+    missed = [c for c in checks if c.met is False]
+    refuted = [c for c in claims if c.status == "refuted"]
+    restricted = any(f.requested for f in findings)
+    open_ = [f"{c.statistic}: {_why_open(findings, c)}" for c in checks if c.met is None]
+    open_ += [
+        f"{f.id} was asked for and is {f.status}: {f.reason}"
+        for f in findings
+        if f.requested and f.kind in ("attack", "game") and f.status in ("not run", "inconclusive")
+    ]
+    open_ += [
+        f"{f.id}: {f.reason}"
+        for f in findings
+        if not f.requested and f.kind in ("attack", "game") and f.status == "inconclusive"
+    ]
+    if not restricted:
+        open_ += [f"claim not tested: {c.text}: {c.reason}" for c in claims if c.status == "inconclusive"]
+    # The check that decided: the first that was missed, else the first that could be decided; SSIM is the first.
+    worst = max(reversed(checks), key=lambda c: (c.met is False, c.met is not None))
+    worst = next(
+        c for c in checks if (c.met is False, c.met is not None) == (worst.met is False, worst.met is not None)
+    )
+    gate = Gate(
+        status="met",
+        exit_code=0,
+        statistic=worst.statistic,
+        bound=worst.bound,
+        measured=worst.measured,
+        by=worst.by,
+        checks=checks,
+        reasons=null_broke + doubts + list(dict.fromkeys(open_)),
+    )
+    figure = f"{worst.statistic}: {worst.measured} against a bound of {worst.bound:g}"
+    by = f" ({worst.by})" if worst.by else ""
+    if null_broke and (missed or refuted):
+        gate.status, gate.exit_code = "inconclusive", 3
+        gate.sentence = (
+            f"Inconclusive: a break was measured, but a null control came out broken as well; {null_broke[0]}."
+        )
+    elif missed:
+        gate.status, gate.exit_code = "missed", 1
+        gate.sentence = f"Gate missed: {figure}{by}."
+    elif refuted:
+        first = refuted[0]
+        gate.status, gate.exit_code = "missed", 1
+        gate.statistic, gate.bound, gate.measured, gate.by = (
+            f"claim: {first.text}",
+            first.bound,
+            first.measured,
+            first.by,
+        )
+        gate.sentence = (
+            f"Claim refuted: {first.text}; measured {first.measured} ({first.by}). The gate's bounds are met."
+        )
+    elif gate.reasons:
+        gate.status, gate.exit_code = "inconclusive", 3
+        gate.sentence = f"Inconclusive: {gate.reasons[0]}."
+    else:
+        gate.sentence = (
+            f"Gate met: no break found by what was tried; {figure}{by}. This proves nothing about other attacks."
+        )
+    if refuted and missed and gate.exit_code == 1:
+        gate.sentence += f" {len(refuted)} of {len(claims)} claims refuted."
+    if gates.max_advantage is None and gate.exit_code == 0 and (loud := [f.id for f in games if f.status == "broken"]):
+        gate.sentence += f" Games do not gate unless --max-advantage is given; broken: {', '.join(loud)}."
+    gate.sentence = gate.sentence.replace("..", ".")
+    return gate
+
+
+def _why_open(findings: Sequence[Finding], check: GateCheck) -> str:
+    kind = "game" if check.name == "advantage" else "attack"
+    ran = [f for f in findings if f.kind == kind and f.status != "not run"]
+    if not ran:
+        return f"no {kind} ran"
+    if check.name == "ssim" and any("ssim" in f.metrics for f in ran):
+        return "needs the scores per image in arrays.npz, which is missing (0.5, 0.9 and 1 can be gated without it)"
+    if check.name == "reid":
+        return "no attack's reconstructions could be compared with the private images"
+    return f"no {kind} measured it"

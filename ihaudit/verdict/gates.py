@@ -1,0 +1,200 @@
+"""The bounds of the gate, and each gated statistic against its bound (which decides: `ihaudit.verdict.decide`)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ihaudit.errors import UsageError
+from ihaudit.results import Finding, GateCheck, Status
+from ihaudit.stats import Estimate, holm
+from ihaudit.verdict.evidence import ALPHA, Evidence, gather
+
+
+@dataclass(frozen=True)
+class GateOptions:
+    """Bounds of the gate.
+
+    Attributes:
+        max_ssim: in [-1, 1], on the `quantile` of pinned SSIM over private images, of the strongest attack.
+        quantile: in (0, 1]; 1 means the best image.
+        max_reid: in [0, 1], on re-identification accuracy above chance.
+        max_advantage: in [0, 1], on every game's pre-declared advantage; None: games do not gate.
+
+    Raises:
+        UsageError: a value out of its range.
+    """
+
+    max_ssim: float = 0.5
+    quantile: float = 0.9
+    max_reid: float = 0.05
+    max_advantage: float | None = None
+
+    def __post_init__(self) -> None:
+        ranges = {"max_ssim": (-1, 1), "quantile": (0, 1), "max_reid": (0, 1), "max_advantage": (0, 1)}
+        for name, (low, high) in ranges.items():
+            x = getattr(self, name)
+            if x is None and name == "max_advantage":
+                continue
+            if x is None or not math.isfinite(x) or not low <= x <= high or (name == "quantile" and x == 0):
+                option = "--" + name.replace("_", "-")
+                left = "(" if name == "quantile" else "["
+                raise UsageError(f"{option} must be a number in {left}{low}, {high}], not {x!r}")
+
+
+def attack_status(
+    finding: Finding, gates: GateOptions | None = None, evidence: Evidence | None = None, attacks: int = 1
+) -> tuple[Status, str]:
+    """When a single attack is ``broken``: exactly when it alone would make the gate miss.
+
+    Args:
+        finding: an attack's finding with the metrics and arrays of `ihaudit.scoring.reconstructions`.
+        gates: the bounds; the defaults where None.
+        evidence: of the finding; gathered from it alone (without baselines) where None.
+        attacks: how many attacks were tried, for the correction of the tests of chance.
+
+    Returns:
+        The status (``broken``, ``no break found``, or ``inconclusive`` where nothing was measured) and a sentence.
+    """
+    gates = gates or GateOptions()
+    evidence = evidence or gather([finding], None)[finding.id]
+    if finding.details.get("broke") is True:
+        return "broken", str(
+            finding.details.get("saw") or "A secret of the scheme was recovered from the release alone."
+        )
+    value = evidence.quantile(gates.quantile)
+    reid, above = finding.metrics.get("reid"), finding.metrics.get("reid_above_chance")
+    if (
+        (value is None or value.value is None)
+        and finding.details.get("broke") is False
+        and "ssim" not in finding.metrics
+    ):
+        return "no break found", str(finding.details.get("saw") or "The secret that it looks for was not recovered.")
+    if value is None or value.value is None:
+        return "inconclusive", "Reconstructions could not be scored, so nothing follows."
+    by_ssim = value.value > gates.max_ssim and evidence.above_chance(gates.max_ssim, attacks)
+    by_reid = low_end(above) > gates.max_reid
+    share = evidence.share_above(gates.max_ssim)
+    parts = []
+    if share is not None:
+        parts.append(f"{share:.0%} of {value.n} private images scored SSIM above {gates.max_ssim:g}")
+    parts.append(f"the {quantile_name(gates.quantile)} of SSIM is {value.value:.2f} (bound {gates.max_ssim:g})")
+    chance = finding.metrics.get("ssim_chance")
+    mean = finding.metrics.get("ssim")
+    if chance and chance.value is not None and mean and mean.value is not None:
+        parts.append(f"mean SSIM {mean.value:.2f}, and {chance.value:.2f} on images that were not encoded")
+    if value.value > gates.max_ssim and not by_ssim:
+        parts.append("guessing reaches as much on these images, so SSIM alone is not counted as a recovery")
+    if reid and reid.value is not None:
+        guess = finding.metrics.get("reid_chance")
+        by_chance = f" (by chance {guess.value:.1%})" if guess and guess.value is not None else ""
+        parts.append(f"{reid.value:.0%} were re-identified{by_chance}")
+    text = "; ".join(parts)
+    return ("broken" if by_ssim or by_reid else "no break found"), text[0].upper() + text[1:] + "."
+
+
+def quantile_name(q: float) -> str:
+    return "maximum" if q >= 1 else "median" if q == 0.5 else f"{q * 100:g} % quantile"
+
+
+def low_end(e: Estimate | None) -> float:
+    return -math.inf if e is None or e.low is None else e.low
+
+
+def value_of(e: Estimate | None) -> float:
+    return -math.inf if e is None or e.value is None else e.value
+
+
+def secret_check(attacks: Sequence[Finding]) -> GateCheck | None:
+    """Missed where an attack recovered a secret of the scheme, which shows without images; None where none did."""
+    broke = [f.id for f in attacks if f.details.get("broke") is True]
+    if not broke:
+        return None
+    return GateCheck(
+        name="secret",
+        statistic="a secret of the scheme (its masks or its generator's state) was recovered",
+        measured=Estimate(1.0, n=1),
+        bound=0.0,
+        met=False,
+        by=broke[0],
+    )
+
+
+def copies_check(findings: Sequence[Finding]) -> GateCheck | None:
+    """Missed where a released field repeats private images themselves, which no attack is needed for; else None."""
+    broke = [f for f in findings if f.kind == "check" and f.id == "plain-copies" and f.status == "broken"]
+    if not broke:
+        return None
+    fields = len(broke[0].details.get("table", {}).get("rows", [])) or 1
+    return GateCheck(
+        name="copies",
+        statistic="released fields that repeat private images themselves",
+        measured=Estimate(float(fields), n=fields),
+        bound=0.0,
+        met=False,
+        by=broke[0].id,
+    )
+
+
+def ssim_check(attacks: Sequence[Finding], evidence: Mapping[str, Evidence], gates: GateOptions) -> GateCheck:
+    check = GateCheck(
+        name="ssim",
+        statistic=f"{quantile_name(gates.quantile)} of SSIM over private images, strongest attack",
+        bound=gates.max_ssim,
+    )
+    rows = []
+    for f in attacks:
+        e = evidence[f.id]
+        measured = e.quantile(gates.quantile)
+        if measured is not None and measured.value is not None:
+            counts = measured.value > gates.max_ssim and e.above_chance(gates.max_ssim, len(attacks))
+            rows.append((counts, measured.value, f.id, measured))
+    if not rows:
+        return check
+    # An attack that is above chance comes before one that scores higher by guessing.
+    missed, value, check.by, check.measured = max(rows, key=lambda r: (r[0], r[1]))
+    check.met = not missed
+    if not missed and value > gates.max_ssim:
+        check.statistic += ", no more than guessing reaches on these images"
+    return check
+
+
+def reid_check(attacks: Sequence[Finding], gates: GateOptions) -> GateCheck:
+    check = GateCheck(name="reid", statistic="re-identification above chance, strongest attack", bound=gates.max_reid)
+    rows = [(f.metrics["reid_above_chance"], f.id) for f in attacks if "reid_above_chance" in f.metrics]
+    rows = [r for r in rows if r[0].value is not None and r[0].low is not None]
+    if not rows:
+        return check
+    check.measured, check.by = max(rows, key=lambda r: low_end(r[0]))
+    check.met = not low_end(check.measured) > gates.max_reid
+    return check
+
+
+def advantage_check(games: Sequence[Finding], bound: float) -> GateCheck:
+    check = GateCheck(
+        name="advantage", statistic="advantage of the pre-declared statistic, strongest game", bound=bound
+    )
+    rows = advantages(games, bound)
+    if rows:
+        missed, check.measured, check.by = rows[0]
+        check.met = not missed
+    return check
+
+
+def advantages(games: Sequence[Finding], bound: float) -> list[tuple[bool, Estimate, str]]:
+    """(above the bound after Holm's correction, advantage, id) of every game, the strongest evidence first."""
+    from scipy.special import ndtr
+
+    rows: list[tuple[Estimate, str]] = []
+    for f in games:
+        name = f.primary if f.primary in f.metrics and "advantage" in str(f.primary) else "advantage"
+        e = f.metrics.get(name)
+        if e is not None and e.value is not None and e.low is not None:
+            rows.append((e, f.id))
+    # A 95 % interval's lower end lies 1.96 standard errors below the value; exact intervals are wider, so p errs
+    # upward.
+    p = [float(ndtr(-1.96 * (value_of(e) - bound) / max(1e-12, value_of(e) - low_end(e)))) for e, _ in rows]
+    adjusted = holm(p)
+    out = [(bool(low_end(e) > bound and q <= ALPHA), e, id_) for (e, id_), q in zip(rows, adjusted, strict=True)]
+    return sorted(out, key=lambda r: (r[0], low_end(r[1])), reverse=True)

@@ -1,0 +1,60 @@
+"""Stages on disk: what is kept comes back equal, what is damaged counts as not kept, other plans are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ihaudit.audit.checkpoint import Checkpoints, pack_release, unpack_release
+from ihaudit.errors import UsageError
+from ihaudit.release import Provenance, Release
+from ihaudit.results import Finding
+from ihaudit.stats import Estimate
+
+
+def test_findings_come_back_with_arrays(tmp_path: Path) -> None:
+    kept = Checkpoints(tmp_path)
+    finding = Finding(id="a", kind="attack", title="t", status="broken", metrics={"ssim": Estimate(0.5, 0.4, 0.6, 7)})
+    finding.arrays["ssim"] = np.arange(3.0)
+    other = Finding(id="b", kind="game", title="t", status="not run", reason="because")
+    kept.save_findings("attack-a:recovery=em", [finding, other])
+    back = kept.load_findings("attack-a:recovery=em")
+    assert back is not None
+    assert [f.model_dump() for f in back] == [finding.model_dump(), other.model_dump()]
+    np.testing.assert_array_equal(back[0].arrays["ssim"], finding.arrays["ssim"])
+    assert kept.load_findings("attack-b") is None
+
+
+def test_a_damaged_stage_counts_as_none(tmp_path: Path) -> None:
+    kept = Checkpoints(tmp_path)
+    kept.save_arrays("x", {"a": np.zeros(1000)})
+    path = tmp_path / ".work" / "x.npz"
+    path.write_bytes(path.read_bytes()[:200])
+    assert kept.load_arrays("x") is None
+
+
+def test_release_round_trip() -> None:
+    provenance = Provenance(sources=np.array([[0, 1]]), coefficients=np.array([[0.5, 0.5]], np.float32))
+    release = Release(
+        np.ones((1, 2, 2, 3), np.float32), np.ones((1, 2), np.float32), (-1.0, 1.0), {"z": np.arange(3)}, provenance
+    )
+    back = unpack_release(*pack_release(release, 1.5))
+    assert back.image_range == (-1.0, 1.0)
+    assert back.provenance is not None
+    np.testing.assert_array_equal(back.provenance.sources, provenance.sources)
+    np.testing.assert_array_equal(back.extra["z"], release.extra["z"])
+    assert unpack_release(*pack_release(Release(np.ones((1, 2))), 0.0)).provenance is None
+
+
+def test_resuming_another_plan_is_refused_by_name(tmp_path: Path) -> None:
+    kept = Checkpoints(tmp_path)
+    kept.begin({"seed": 1, "profile": "quick", "attacks": None}, resume=False)
+    kept.save_arrays("x", {})
+    kept.begin({"seed": 1, "profile": "quick", "attacks": None}, resume=True)
+    assert kept.load_arrays("x") is not None
+    with pytest.raises(UsageError, match="seed was 1 and is now 2"):
+        kept.begin({"seed": 2, "profile": "quick", "attacks": None}, resume=True)
+    kept.begin({"seed": 2, "profile": "quick", "attacks": None}, resume=False)
+    assert kept.load_arrays("x") is None

@@ -1,0 +1,315 @@
+"""Scoring: right for what was recovered, deaf to what was not, whatever an attack or a scheme does to look better or
+worse."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from skimage.metrics import structural_similarity
+
+from ihaudit.contracts.attack import AttackOutput
+from ihaudit.contracts.context import Context
+from ihaudit.metrics import l2, ssim
+from ihaudit.release import Provenance, Release, Truth
+from ihaudit.results import StageRecord
+from ihaudit.scoring.encodings import answers, challenge_scores, sample_encodings
+from ihaudit.scoring.reconstructions import gallery_arrays, score_attack
+from tests.pictures import lookalikes, pictures
+
+N = 60
+X = pictures(2 * N)
+PRIVATE, DECOYS = X[:N], X[N:]
+
+
+def mixed(epochs: int = 4, seed: int = 0):
+    """A mixup-like release of pairs with full provenance, and the attack output that knows it all."""
+    rng = np.random.default_rng(seed)
+    sources = np.concatenate([np.stack([rng.permutation(N), rng.permutation(N)], 1) for _ in range(epochs)])
+    lam = rng.uniform(0.55, 0.8, len(sources))
+    coefficients = np.stack([lam, 1 - lam], 1)
+    encodings = np.einsum("es,eshwc->ehwc", coefficients, PRIVATE[sources]).astype(np.float32)
+    masks = rng.choice(np.array([-1, 1], np.int8), encodings.shape)
+    mixture = 2 * encodings - 1
+    provenance = Provenance(sources, coefficients, masks)
+    release = Release(mixture * masks, None, (-1.0, 1.0))
+    return release, Truth(PRIVATE, np.zeros(N, np.int64), provenance), mixture
+
+
+RELEASE, TRUTH, MIXTURE = mixed()
+BARE = Truth(PRIVATE, np.zeros(N, np.int64))
+
+
+def score(images, truth=BARE, **fields):
+    return score_attack(AttackOutput(np.asarray(images), **fields), truth, RELEASE, decoys=DECOYS)
+
+
+def consistent(scored):
+    for name, e in scored.metrics.items():
+        if e.value is not None and e.low is not None and e.high is not None:
+            assert e.low <= e.value + 1e-12, name
+            assert e.value <= e.high + 1e-12, name
+
+
+@pytest.mark.parametrize("truth", [BARE, TRUTH], ids=["assignment", "provenance"])
+def test_the_images_themselves_score_one_in_any_order(truth):
+    order = np.random.default_rng(0).permutation(N)
+    where = np.argsort(order)
+    members = where[TRUTH.provenance.sources] if truth is TRUTH else None
+    s = score(PRIVATE[order], truth, members=members, coefficients=TRUTH.provenance.coefficients)
+    consistent(s)
+    for name in ("ssim", "ssim_median", "ssim_q90", "ssim_best", "ssim_worst", "ssim_challenge", "reid"):
+        assert s.metrics[name].value == pytest.approx(1), name
+    assert s.metrics["l2"].value == 0
+    assert s.details["pairing"] == ("provenance" if truth is TRUTH else "assignment")
+    assert np.array_equal(s.arrays["candidate"], where)
+    assert s.arrays["reconstruction"].dtype == np.uint8
+    assert np.abs(s.arrays["reconstruction"] / 255 - PRIVATE).max() <= 0.5 / 255 + 1e-6
+
+
+def test_figures_are_those_of_scikit_image():
+    guess = np.clip(0.7 * PRIVATE + 0.3 * DECOYS, 0, 1)
+    s = score(guess)
+    pinned = [
+        structural_similarity(
+            a, b, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1, channel_axis=-1
+        )
+        for a, b in zip(guess.astype(float), PRIVATE.astype(float))
+    ]
+    assert s.arrays["ssim"] == pytest.approx(pinned, abs=1e-6)
+    assert s.metrics["ssim"].value == pytest.approx(np.mean(pinned))
+    assert s.metrics["l2"].value == pytest.approx(l2(guess, PRIVATE).mean())
+
+
+@pytest.mark.parametrize("make", [pictures, lookalikes])
+@pytest.mark.parametrize("factor", [1, 50])
+def test_noise_gains_nothing_by_quantity(make, factor):
+    x = make(2 * N)
+    truth = Truth(x[:N], np.zeros(N, np.int64))
+    noise = np.random.default_rng(1).random((factor * N, 32, 32, 3)).astype(np.float32)
+    s = score_attack(AttackOutput(noise), truth, RELEASE, decoys=x[N:])
+    assert s.details["candidates_scored"] == N
+    assert abs(s.metrics["ssim_q90"].value - s.metrics["ssim_q90_chance"].value) < 0.03
+    assert s.metrics["ssim_q90"].value < 0.15
+    assert s.metrics["reid_above_chance"].low < 0.05
+
+
+def test_other_pictures_gain_nothing_by_quantity():
+    once, often = score(pictures(N, 7)), score(pictures(50 * N, 7))
+    for name in ("ssim", "ssim_q90"):
+        assert often.metrics[name].value < once.metrics[name].value + 0.05
+        assert abs(often.metrics[name].value - often.metrics[name.replace("ssim", "ssim", 1) + "_chance"].value) < 0.1
+    assert often.metrics["reid_above_chance"].low < 0.05
+
+
+def test_of_too_many_candidates_the_attacks_own_choice_counts():
+    noise = np.random.default_rng(2).random((3 * N, 32, 32, 3)).astype(np.float32)
+    images = np.concatenate([noise, PRIVATE])
+    sure = np.r_[np.zeros(3 * N), np.ones(N)].astype(np.float32)
+    assert score(images, confidence=sure).metrics["ssim"].value == pytest.approx(1)
+    assert score(images, confidence=1 - sure).metrics["ssim"].value < 0.2
+    assert score(images).metrics["ssim"].value < 0.2
+
+
+def test_one_answer_per_encoding_is_not_scored_on_copies():
+    copies = np.tile(PRIVATE, (3, 1, 1, 1))
+    order = np.random.default_rng(3).permutation(3 * N)
+    assert score(copies[order]).metrics["ssim"].value == pytest.approx(1)
+
+
+def test_one_candidate_serves_one_image_but_a_baseline_serves_all():
+    mean = PRIVATE.mean(axis=0, keepdims=True)
+    s = score(mean)
+    assert s.details["matched"] == 1
+    # The others are scored on mid-grey.
+    grey = ssim(np.full_like(PRIVATE, 0.5), PRIVATE)
+    rest = np.arange(N) != np.flatnonzero(s.arrays["candidate"] == 0)[0]
+    assert s.arrays["ssim"][rest] == pytest.approx(grey[rest])
+    broad = score_attack(AttackOutput(mean), BARE, RELEASE, decoys=DECOYS, reuse=True)
+    assert broad.arrays["ssim"] == pytest.approx(ssim(np.repeat(mean, N, 0), PRIVATE), abs=1e-6)
+
+
+def test_negatives_and_contrast_are_not_fixed_by_the_truth():
+    assert score(1 - PRIVATE).metrics["ssim"].value < 0.3
+    assert score(0.5 + 0.2 * (PRIVATE - 0.5)).metrics["ssim"].value < 0.95
+
+
+def test_no_candidates_at_all():
+    s = score(np.zeros((0, 32, 32, 3)))
+    assert s.details["pairing"] == "none"
+    assert s.metrics["reid"].value == 0
+    assert s.metrics["ssim"].value == pytest.approx(ssim(np.full_like(PRIVATE, 0.5), PRIVATE).mean())
+
+
+def test_an_attack_on_a_secret_has_no_scores_of_images():
+    none = np.zeros((0, 32, 32, 3))
+    assert score(none, broke=False).metrics == {}
+    assert set(score(none, TRUTH, broke=True, unmasked=MIXTURE).metrics) == {
+        "unmask_sign_accuracy",
+        "unmask_ssim",
+        "unmask_psnr",
+    }
+    assert score(PRIVATE, broke=True).metrics["ssim"].value == pytest.approx(1)
+
+
+def test_broken_candidates_are_dropped_and_counted():
+    images = PRIVATE.copy()
+    images[3, 0, 0, 0] = np.nan
+    s = score(images + 0.0)
+    assert s.details["candidates_not_finite"] == 1
+    assert s.arrays["candidate"][3] == -1
+    assert s.metrics["ssim_median"].value == pytest.approx(1)
+    with pytest.raises(ValueError, match=r"\(16, 16, 3\).*\(32, 32, 3\)"):
+        score(np.zeros((4, 16, 16, 3)))
+    assert score(PRIVATE * 3 - 1).arrays["reconstruction"].max() == 255
+
+
+def test_a_false_provenance_does_not_hide_a_recovery():
+    wrong = np.random.default_rng(4).permutation(N)
+    lie = Provenance(wrong[TRUTH.provenance.sources], TRUTH.provenance.coefficients)
+    s = score(PRIVATE, Truth(PRIVATE, BARE.labels, lie), members=TRUTH.provenance.sources)
+    assert s.details["pairing"] == "assignment"
+    assert "stated provenance" in s.details["pairing_note"]
+    assert s.metrics["ssim"].value == pytest.approx(1)
+
+
+def test_provenance_pairs_noise_without_looking():
+    noise = np.random.default_rng(5).random((N, 32, 32, 3)).astype(np.float32)
+    s = score(noise, TRUTH, members=TRUTH.provenance.sources, coefficients=TRUTH.provenance.coefficients)
+    assert s.details["pairing"] == "provenance"
+    assert np.array_equal(s.arrays["candidate"], np.arange(N))
+    assert s.metrics["reid_chance"].value == pytest.approx(1 / (2 * N))
+
+
+def test_stage_quality():
+    p = TRUTH.provenance
+    records = [StageRecord(name="assignment", variant="x"), StageRecord(name="other", variant="y")]
+    full = score(PRIVATE, TRUTH, members=p.sources, coefficients=p.coefficients + 0.1)
+    twice = p.sources[:, 0] == p.sources[:, 1]  # mixed with itself: both errors add up
+    assert full.quality["assignment"] == {"assignment_accuracy": 1, "encodings_exact": 1, "purity": 1}
+    assert full.quality["coefficients"]["lambda_error"] == pytest.approx(
+        (0.1 * 2 * (~twice).sum() + 0.2 * 4 * twice.sum()) / (2 * (~twice).sum() + 4 * twice.sum())
+    )
+    done = full.stages(records)
+    assert done[0].quality["encodings_exact"] == 1
+    assert done[1].quality == {}
+    # Half of the second members wrong: three quarters of memberships found, half of the pairs right.
+    members = p.sources.copy()
+    members[::2, 1] = (members[::2, 1] + 1) % N
+    clash = members[::2, 1] == members[::2, 0]
+    members[::2, 1][clash] = -1
+    half = score(PRIVATE, TRUTH, members=members, coefficients=p.coefficients).quality["assignment"]
+    assert half["assignment_accuracy"] == pytest.approx(0.75, abs=0.02)
+    assert half["encodings_exact"] == pytest.approx(0.5, abs=0.02)
+    assert half["purity"] == pytest.approx(0.75, abs=0.02)
+
+
+def test_the_challenges_metrics_against_a_plain_loop():
+    rng = np.random.default_rng(6)
+    images = np.clip(0.8 * PRIVATE + 0.2 * DECOYS, 0, 1)
+    sources = TRUTH.provenance.sources[:40].copy()
+    sources[5, 1] = -1
+    sources[6] = -1
+    answer = np.where(rng.random(40) < 0.2, -1, sources[:, 0])
+    answer[5:7] = 3
+    got = challenge_scores(images, answer, PRIVATE, sources)
+    high, mean, low, square = [], [], [], []
+    for e in range(40):
+        held = [i for i in sources[e] if i >= 0]
+        if not held:
+            continue
+        guess = images[answer[e]] if answer[e] >= 0 else np.full((32, 32, 3), 0.5)
+        s = [
+            structural_similarity(2.0 * guess - 1, 2.0 * PRIVATE[i].astype(float) - 1, data_range=2, channel_axis=-1)
+            for i in held
+        ]
+        d = [np.mean((2.0 * guess - 2.0 * PRIVATE[i]) ** 2) for i in held]
+        high.append(max(s)), mean.append(np.mean(s)), low.append(min(d)), square.append(np.mean(d))
+    assert got["max_ssim"].value == pytest.approx(np.mean(high), abs=1e-6)
+    assert got["mean_ssim"].value == pytest.approx(np.mean(mean), abs=1e-6)
+    assert got["min_l2"].value == pytest.approx(np.mean(low), abs=1e-6)
+    assert got["mean_l2"].value == pytest.approx(np.mean(square), abs=1e-6)
+    assert got["max_ssim"].n == 39
+    nothing = challenge_scores(images, np.array([0]), PRIVATE, np.array([[-1, -1]]))
+    assert nothing["max_ssim"].value is None
+
+
+def test_an_attacks_answer_for_an_encoding():
+    members = np.array([[3, 1], [2, -1], [-1, -1]])
+    lam = np.array([[0.2, 0.6], [0.5, 0.9], [0.1, 0.1]])
+    images = np.zeros((4, 8, 8, 1))
+    assert answers(AttackOutput(images, members, lam)).tolist() == [1, 2, -1]
+    assert answers(AttackOutput(images, members, confidence=np.array([0, 0.1, 0.2, 0.9]))).tolist() == [3, 2, -1]
+    assert answers(AttackOutput(images, members)).tolist() == [3, 2, -1]
+
+
+def test_the_images_themselves_on_the_challenges_metrics():
+    p = TRUTH.provenance
+    s = score(PRIVATE, TRUTH, members=p.sources, coefficients=p.coefficients)
+    assert s.metrics["max_ssim"].value == pytest.approx(1)
+    assert s.metrics["min_l2"].value == 0
+    assert 0.4 < s.metrics["mean_ssim"].value < 0.7
+
+
+def test_unmasked_encodings():
+    right = score(PRIVATE, TRUTH, unmasked=MIXTURE).metrics
+    assert right["unmask_sign_accuracy"].value == pytest.approx(1)
+    assert right["unmask_ssim"].value == pytest.approx(1)
+    still = score(PRIVATE, TRUTH, unmasked=RELEASE.encodings).metrics
+    assert still["unmask_sign_accuracy"].value == pytest.approx(0.5, abs=0.02)
+    assert still["unmask_ssim"].value < 0.2
+    assert "unmask_ssim" not in score(PRIVATE, BARE, unmasked=MIXTURE).metrics
+
+
+def test_gallery():
+    out = gallery_arrays(RELEASE, TRUTH)
+    assert out["private/images"].shape == PRIVATE.shape
+    assert out["private/images"].dtype == np.uint8
+    index = out["release/index"]
+    p = TRUTH.provenance
+    for image in range(N):
+        held = p.sources == image
+        best = np.unravel_index(np.where(held, p.coefficients, -1).argmax(), held.shape)[0]
+        assert index[image] == best
+    assert np.array_equal(out["release/encodings"], RELEASE.encodings[index])
+    assert (gallery_arrays(RELEASE, BARE)["release/index"] == -1).all()
+    assert "release/encodings" not in gallery_arrays(Release(np.zeros((5, 7))), BARE)
+    assert sample_encodings(BARE, np.array([[2, 0], [1, -1]]), np.r_[0, 1, 2, np.full(N - 3, -1)])[:4].tolist() == [
+        0,
+        1,
+        0,
+        -1,
+    ]
+
+
+def test_same_seed_same_scores():
+    guess = np.clip(0.6 * PRIVATE + 0.4 * DECOYS, 0, 1)
+    a, b = (score_attack(AttackOutput(guess), BARE, RELEASE, decoys=DECOYS, context=Context(seed=5)) for _ in range(2))
+    assert a.metrics == b.metrics
+    assert all(np.array_equal(a.arrays[k], b.arrays[k], equal_nan=True) for k in a.arrays)
+
+
+def test_confidence_follows_its_candidate():
+    order = np.random.default_rng(0).permutation(N)
+    sure = np.linspace(0, 1, N).astype(np.float32)
+    s = score(PRIVATE[order], confidence=sure)
+    assert np.allclose(s.arrays["confidence"], sure[np.argsort(order)])
+
+
+def test_grey_images_and_no_decoys():
+    grey = PRIVATE.mean(axis=3, keepdims=True)
+    s = score_attack(AttackOutput(grey), Truth(grey, BARE.labels), RELEASE)
+    assert s.metrics["ssim"].value == pytest.approx(1)
+    assert "ssim_chance" not in s.metrics
+    assert s.metrics["reid"].value == 1
+
+
+def test_a_hundred_images_take_about_a_second():
+    x = pictures(200)
+    truth = Truth(x[:100], np.zeros(100, np.int64))
+    guess = AttackOutput(np.clip(x[:100] + 0.05, 0, 1))
+    score_attack(guess, truth, RELEASE, decoys=x[100:])
+    before = time.process_time()
+    score_attack(guess, truth, RELEASE, decoys=x[100:])
+    assert time.process_time() - before < 3

@@ -1,0 +1,435 @@
+"""The verdict: broken is broken, noise is not, and one statistic drives word, report and exit code."""
+
+from __future__ import annotations
+
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from ihaudit import stats
+from ihaudit.contracts.attack import AttackOutput
+from ihaudit.errors import UsageError
+from ihaudit.release import Release, Truth
+from ihaudit.results import Cost, Environment, Finding, Results, SchemeCard, read_arrays, read_results, write_results
+from ihaudit.scheme import Claim
+from ihaudit.scoring.reconstructions import score_attack
+from ihaudit.stats import Estimate
+from ihaudit.verdict.decide import GateOptions, attack_status, control_finding, decide, regate
+from tests.pictures import lookalikes, pictures
+
+N = 60
+RELEASE = Release(np.zeros((4, 3)))
+SETS = {"varied": pictures(3 * N), "alike": lookalikes(3 * N)}
+POSITIVE = Finding(
+    id="control:identity", kind="control", title="identity", status="broken", details={"must_break": True}
+)
+NULL = Finding(
+    id="control:noise", kind="control", title="noise", status="no break found", details={"must_break": False}
+)
+
+
+def scored(images: np.ndarray, x: np.ndarray, id_: str, kind: str = "attack") -> Finding:
+    s = score_attack(
+        AttackOutput(images), Truth(x[:N], np.zeros(N, int)), RELEASE, decoys=x[N : 2 * N], reuse=kind == "baseline"
+    )
+    return Finding(
+        id=id_, kind=kind, title=id_, status="measured", metrics=s.metrics, arrays=s.arrays, details=s.details
+    )
+
+
+def answer(what: str, x: np.ndarray) -> np.ndarray:
+    rng = np.random.default_rng(1)
+    noise = rng.random((N, *x.shape[1:])).astype(np.float32)
+    if what == "noise":
+        return noise
+    if what == "mean":
+        return np.repeat(x[2 * N :].mean(axis=0, keepdims=True), N, 0)
+    if what == "others":
+        return x[2 * N :]
+    share = {"all": 1.0, "a fifth": 0.2, "one": 1 / N}[what]
+    count = round(share * N)
+    return np.concatenate([x[:count], noise[count:]])
+
+
+_CACHE: dict[tuple[str, str], Finding] = {}
+
+
+def attack(what: str, images: str = "varied", id_: str = "a", **fields) -> Finding:
+    if (what, images) not in _CACHE:
+        _CACHE[what, images] = scored(answer(what, SETS[images]), SETS[images], "a")
+    return _CACHE[what, images].model_copy(deep=True, update={"id": id_, **fields})
+
+
+def baselines(images: str = "varied") -> list[Finding]:
+    x = SETS[images]
+    return [scored(x[2 * N :].mean(axis=0, keepdims=True), x, "mean-image", "baseline")]
+
+
+def game(value: float, n: int = 1000, id_: str = "g", **fields) -> Finding:
+    e = stats.advantage(round((1 + value) / 2 * n), n)
+    status = "broken" if e.low and e.low > 0 else "no break found"
+    data = {
+        "id": id_,
+        "kind": "game",
+        "title": id_,
+        "status": status,
+        "metrics": {"advantage": e},
+        "primary": "advantage",
+    }
+    return Finding(**{**data, **fields})
+
+
+def verdict(*findings: Finding, claims=(), gates=None, controls=(POSITIVE, NULL)):
+    all_ = [f.model_copy(deep=True) for f in (*findings, *controls)]
+    judged, gate = decide(all_, claims, gates or GateOptions())
+    return SimpleNamespace(claims=judged, gate=gate, findings={f.id: f for f in all_}, code=gate.exit_code)
+
+
+# -- attacks --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("images", SETS)
+@pytest.mark.parametrize(("what", "broken"), [("all", 1), ("a fifth", 1), ("noise", 0), ("mean", 0), ("others", 0)])
+def test_recoveries_are_broken_and_guesses_are_not(images, what, broken):
+    v = verdict(attack(what, images), *baselines(images))
+    assert v.code == broken
+    assert v.gate.status == ("missed" if broken else "met")
+    assert v.findings["a"].status == ("broken" if broken else "no break found")
+    assert v.gate.by == "a"
+
+
+def test_pictures_that_look_alike_score_high_and_it_is_said_that_this_is_no_recovery():
+    v = verdict(attack("others", "alike"), *baselines("alike"))
+    assert v.gate.measured.value > v.gate.bound
+    assert "no more than guessing reaches" in v.gate.statistic
+    assert "not counted as a recovery" in v.findings["a"].sentence
+
+
+def test_the_word_follows_the_bound():
+    x = SETS["varied"]
+    half = scored(np.clip(0.5 * x[:N] + 0.5 * x[2 * N :], 0, 1), x, "a")
+    value = half.metrics["ssim_q90"].value
+    for bound in (value - 0.02, value + 0.02):
+        v = verdict(half, gates=GateOptions(max_ssim=bound, max_reid=1.0))
+        assert v.code == (value > bound)
+        assert v.findings["a"].status == ("broken" if value > bound else "no break found")
+        assert attack_status(half.model_copy(deep=True), GateOptions(max_ssim=bound, max_reid=1.0))[0] == (
+            v.findings["a"].status
+        )
+
+
+def test_reidentification_gates_by_itself():
+    v = verdict(attack("all"), gates=GateOptions(max_ssim=1.0))
+    assert v.code == 1
+    assert "re-identification" in v.gate.statistic
+    assert verdict(attack("all"), gates=GateOptions(max_ssim=1.0, max_reid=1.0)).code == 0
+
+
+def test_quantile_is_the_users():
+    assert verdict(attack("a fifth"), gates=GateOptions(quantile=0.5, max_reid=1)).code == 0
+    assert verdict(attack("a fifth"), gates=GateOptions(quantile=0.85, max_reid=1)).code == 1
+    assert verdict(attack("one"), gates=GateOptions(quantile=0.9, max_reid=1)).code == 0
+    assert verdict(attack("one"), gates=GateOptions(quantile=1.0, max_reid=1)).code == 1
+    assert verdict(attack("noise"), gates=GateOptions(quantile=1.0, max_reid=1)).code == 0
+
+
+def test_the_strongest_attack_decides():
+    v = verdict(attack("noise", id_="weak"), attack("all", id_="strong"), attack("mean", id_="other"))
+    assert v.gate.by == "strong"
+    assert v.findings["weak"].status == "no break found"
+
+
+def test_a_recovered_secret_gates():
+    weak = attack("noise")
+    weak.details |= {"broke": True, "saw": "The generator's seed is 7."}
+    v = verdict(weak)
+    assert v.code == 1
+    assert v.findings["a"].status == "broken"
+    assert v.findings["a"].sentence == "The generator's seed is 7."
+    assert any(c.name == "secret" and c.met is False for c in v.gate.checks)
+
+
+def test_an_attack_on_a_secret_neither_gates_images_nor_spoils_a_control():
+    silent = Finding(
+        id="prng", kind="attack", title="p", status="measured", details={"broke": False, "saw": "No seed fits."}
+    )
+    v = verdict(attack("noise"), silent)
+    assert (v.code, v.gate.by) == (0, "a")
+    assert (v.findings["prng"].status, v.findings["prng"].sentence) == ("no break found", "No seed fits.")
+    assert verdict(silent).code == 3
+    part_of_control = silent.model_copy(update={"status": "no break found"})
+    assert control_finding("identity", True, [part_of_control]).status == "not run"
+    assert control_finding("noise", False, [part_of_control]).status == "no break found"
+
+
+def test_gain_over_the_best_baseline():
+    v = verdict(attack("all"), *baselines())
+    assert v.findings["a"].metrics["above_baseline"].value == pytest.approx(1)
+    assert v.findings["a"].details["best_baseline"] == "mean-image"
+    assert verdict(attack("noise"), *baselines()).findings["a"].metrics["above_baseline"].value < 0
+
+
+# -- games ----------------------------------------------------------------------------------------------------------
+
+
+def test_games_gate_only_when_asked():
+    v = verdict(attack("noise"), game(0.8))
+    assert v.code == 0
+    assert "--max-advantage" in v.gate.sentence
+    assert verdict(attack("noise"), game(0.8), gates=GateOptions(max_advantage=0.05)).code == 1
+    assert verdict(attack("noise"), game(0.01), gates=GateOptions(max_advantage=0.05)).code == 0
+
+
+def test_no_false_alarm_at_the_bound_however_many_games():
+    rng = np.random.default_rng(2)
+    gates, missed, p = GateOptions(max_advantage=0.1), 0, (1 + 0.1) / 2
+    quiet = attack("noise")
+    for _ in range(300):
+        games = [game(2 * rng.binomial(500, p) / 500 - 1, 500, f"g{i}") for i in range(4)]
+        missed += verdict(quiet, *games, gates=gates).code == 1
+    assert missed <= 0.025 * 300 + 3 * np.sqrt(300 * 0.025)
+    # And it is not deaf: three times the bound is always seen.
+    assert all(verdict(quiet, game(0.3 + d, 1000), gates=gates).code == 1 for d in (-0.03, 0, 0.03))
+
+
+def test_holm_spares_one_of_many_lucky_games():
+    # One game just above its bound: significant alone, not as one of eight.
+    lucky = game(0.115, 1000)
+    assert lucky.metrics["advantage"].low > 0.05
+    gates = GateOptions(max_advantage=0.05)
+    assert verdict(attack("noise"), lucky, gates=gates).code == 1
+    assert verdict(attack("noise"), lucky, *[game(0.0, id_=f"g{i}") for i in range(7)], gates=gates).code == 0
+
+
+# -- claims ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("claim", "what", "status"),
+    [
+        (Claim("ssim", 0.3), "all", "refuted"),
+        (Claim("ssim", 0.3), "one", "refuted"),
+        (Claim("ssim", 0.3, quantile=0.5), "one", "not refuted"),
+        (Claim("ssim", 0.3), "noise", "not refuted"),
+        (Claim("reid", 0.1), "all", "refuted"),
+        (Claim("reid", 0.1), "noise", "not refuted"),
+        (Claim("advantage", 0.05), "noise", "refuted"),
+        (Claim("advantage", 0.95), "noise", "not refuted"),
+        (Claim("advantage", 0.05, target="h"), "noise", "inconclusive"),
+        (Claim("advantage", 0.05, knows=()), "noise", "inconclusive"),
+        (Claim("epsilon", 2.0), "noise", "inconclusive"),
+    ],
+)
+def test_claims(claim, what, status):
+    v = verdict(attack(what), game(0.8, needs=["oracle"]), claims=[claim])
+    assert v.claims[0].status == status
+    if status == "refuted":
+        assert v.code == 1
+        assert v.claims[0].by
+    if status == "inconclusive":
+        assert v.code == 3
+        assert v.claims[0].reason
+
+
+def test_epsilon_claims_mind_delta():
+    def eps(low, delta):
+        return Finding(
+            id="e",
+            kind="game",
+            title="e",
+            status="no break found",
+            metrics={"epsilon": Estimate(low, low, None, 100)},
+            details={"epsilon": {"delta": delta}},
+        )
+
+    quiet = attack("noise")
+    assert verdict(quiet, eps(3.0, 0.0), claims=[Claim("epsilon", 2.0)]).claims[0].status == "refuted"
+    assert verdict(quiet, eps(1.0, 0.0), claims=[Claim("epsilon", 2.0)]).claims[0].status == "not refuted"
+    claim = Claim("epsilon", 2.0, delta=1e-5)
+    assert verdict(quiet, eps(3.0, 1e-5), claims=[claim]).claims[0].status == "refuted"
+    assert verdict(quiet, eps(3.0, 0.0), claims=[claim]).claims[0].status == "inconclusive"
+
+
+def test_a_refuted_claim_is_named_where_the_gate_alone_would_be_met():
+    v = verdict(attack("one"), claims=[Claim("ssim", 0.3, text="nothing comes back")])
+    assert (v.code, v.gate.status) == (1, "missed")
+    assert "nothing comes back" in v.gate.sentence
+
+
+# -- controls and what did not run ----------------------------------------------------------------------------------
+
+
+def part(status: str, kind: str = "attack") -> Finding:
+    return Finding(id=f"{kind}-{status}", kind=kind, title="t", status=status, reason="why")
+
+
+@pytest.mark.parametrize(
+    ("must_break", "parts", "status"),
+    [
+        (True, [part("broken"), part("no break found")], "broken"),
+        (True, [part("no break found")], "inconclusive"),
+        (True, [part("broken"), part("no break found", "game")], "inconclusive"),
+        (True, [part("broken"), part("broken", "game")], "broken"),
+        (True, [part("inconclusive")], "inconclusive"),
+        (True, [part("not run")], "not run"),
+        (True, [], "not run"),
+        (False, [part("no break found")], "no break found"),
+        (False, [part("no break found"), part("broken", "game")], "inconclusive"),
+        (False, [], "not run"),
+    ],
+)
+def test_controls(must_break, parts, status):
+    f = control_finding("some-scheme", must_break, parts)
+    assert (f.kind, f.status) == ("control", status)
+    assert f.sentence
+    assert bool(f.reason) == (status in ("inconclusive", "not run"))
+
+
+def test_controls_go_through_the_real_scoring():
+    strong, weak = attack("all", status="broken"), attack("noise", status="no break found")
+    assert control_finding("identity", True, [strong]).status == "broken"
+    survived = control_finding("identity", True, [weak])
+    broke = control_finding("noise", False, [strong])
+    quiet, loud = attack("noise"), attack("all")
+    # "No break found" by attacks that break nothing says nothing; a break that was shown stands.
+    assert verdict(quiet, controls=[survived, NULL]).code == 3
+    assert verdict(loud, controls=[survived, NULL]).code == 1
+    # "Broken" by attacks that break noise says nothing either.
+    assert verdict(loud, controls=[POSITIVE, broke]).code == 3
+    assert verdict(quiet, controls=[POSITIVE, broke]).code == 3
+    v = verdict(loud, claims=[Claim("ssim", 0.3)], controls=[POSITIVE, broke])
+    assert v.claims[0].status == "inconclusive"
+    assert verdict(quiet, claims=[Claim("ssim", 0.3)], controls=[survived]).claims[0].status == "inconclusive"
+
+
+def test_an_audit_without_controls_is_inconclusive_unless_there_is_no_scheme():
+    assert verdict(attack("noise"), controls=()).code == 3
+    assert verdict(attack("all"), controls=()).code == 1
+    assert decide([attack("noise")], [], GateOptions(), controls_required=False)[1].exit_code == 0
+
+
+@pytest.mark.parametrize("status", ["not run", "inconclusive"])
+def test_what_was_asked_for_and_did_not_run_is_inconclusive(status):
+    missing = Finding(id="m", kind="attack", title="m", status=status, reason="it needs an oracle", requested=True)
+    v = verdict(attack("noise"), missing)
+    assert v.code == 3
+    assert any("it needs an oracle" in r for r in v.gate.reasons)
+    assert verdict(attack("all"), missing).code == 1
+    left_out = missing.model_copy(update={"requested": False})
+    assert verdict(attack("noise"), left_out).code == (0 if status == "not run" else 3)
+
+
+def test_a_claim_that_a_restricted_audit_cannot_test_does_not_turn_it_red():
+    claim = Claim("advantage", 0.05)
+    assert verdict(attack("noise"), claims=[claim]).code == 3
+    v = verdict(attack("noise", requested=True), claims=[claim])
+    assert (v.code, v.claims[0].status) == (0, "inconclusive")
+
+
+def test_nothing_measured_is_inconclusive():
+    assert verdict().code == 3
+    crashed = Finding(id="c", kind="attack", title="c", status="inconclusive", reason="it failed")
+    assert verdict(crashed).code == 3
+    assert verdict(attack("noise"), gates=GateOptions(max_advantage=0.1)).code == 3
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"max_ssim": 1.5},
+        {"quantile": 0.0},
+        {"quantile": 1.2},
+        {"max_reid": -0.1},
+        {"max_advantage": float("nan")},
+        {"max_ssim": None},
+    ],
+)
+def test_bounds_out_of_range_name_the_option(bad):
+    with pytest.raises(UsageError, match="--" + next(iter(bad)).replace("_", "-")):
+        GateOptions(**bad)
+
+
+# -- deciding again -------------------------------------------------------------------------------------------------
+
+
+def stored(tmp_path, *findings, claims=(), gates=None):
+    v = verdict(*findings, claims=claims, gates=gates)
+    results = Results(
+        name="t",
+        profile="quick",
+        seed=0,
+        scheme=SchemeCard(name="t", source="t", sha256="0"),
+        adversary=["encodings"],
+        findings=list(v.findings.values()),
+        claims=v.claims,
+        gate=v.gate,
+        cost=Cost(),
+        environment=Environment(ihaudit="0", python="3", platform="x"),
+    )
+    arrays = {f"{f.id}/{k}": a for f in results.findings for k, a in f.arrays.items()}
+    write_results(tmp_path, results, arrays)
+    return read_results(tmp_path), read_arrays(tmp_path)
+
+
+def test_deciding_again_with_the_same_bounds_changes_nothing(tmp_path):
+    claims = [Claim("ssim", 0.3, quantile=0.9), Claim("advantage", 0.1, target="g"), Claim("reid", 0.1)]
+    read, arrays = stored(tmp_path, attack("a fifth"), game(0.3), *baselines(), claims=claims)
+    for known in (arrays, None):
+        again = regate(read, GateOptions(), known)
+        assert again.gate == read.gate
+        assert again.claims == read.claims
+        assert [f.status for f in again.findings] == [f.status for f in read.findings]
+        assert [f.sentence for f in again.findings] == [f.sentence for f in read.findings]
+
+
+def test_deciding_again_with_other_bounds(tmp_path):
+    read, arrays = stored(tmp_path, attack("a fifth"), *baselines())
+    assert read.gate.exit_code == 1
+    before = read.to_json()
+    lax = GateOptions(quantile=0.5, max_reid=1.0)
+    again = regate(read, lax, arrays)
+    assert again.gate.exit_code == 0
+    assert again.finding("a").status == "no break found"
+    assert again.options["gates"]["quantile"] == 0.5
+    assert read.to_json() == before
+    # Without arrays.npz the stored quantiles do; another one says what is missing.
+    assert regate(read, lax, None).gate.exit_code == 0
+    assert regate(read, GateOptions(max_ssim=1.0, max_reid=1.0), None).gate.exit_code == 0
+    odd = GateOptions(quantile=0.77, max_reid=1.0)
+    assert regate(read, odd, arrays).gate.exit_code == 0
+    blind = regate(read, odd, None)
+    assert blind.gate.exit_code == 3
+    assert any("arrays.npz" in r for r in blind.gate.reasons)
+
+
+def test_no_produced_sentence_promises_anything(tmp_path):
+    """Verdicts are in four words; "private" stands only before "image" (what was encoded), never as a verdict."""
+    texts = []
+    for what in ("all", "noise", "one", "others"):
+        for controls in ((POSITIVE, NULL), (), (control_finding("noise", False, [part("broken")]),)):
+            for claims in ((), [Claim("ssim", 0.3), Claim("advantage", 0.1)]):
+                v = verdict(attack(what), game(0.8), claims=claims, controls=controls)
+                texts += [v.gate.sentence, v.gate.statistic, *v.gate.reasons, v.gate.status]
+                texts += [f.sentence for f in v.findings.values()] + [f.reason for f in v.findings.values()]
+                texts += [f.status for f in v.findings.values()]
+                texts += [t for c in v.claims for t in (c.text, c.reason, c.status)]
+    assert len(texts) > 100
+    for text in texts:
+        rest = re.sub(r"private images?\b", "", text, flags=re.IGNORECASE)
+        assert not re.search(
+            r"\b(safe|safely|secure|private|pass(ed|es)?|succeeded|guaranteed)\b", rest, re.IGNORECASE
+        ), text
+        assert "  " not in text
+        assert ".." not in text
+
+
+def test_private_images_repeated_in_a_field_miss_the_gate() -> None:
+    found = Finding(id="plain-copies", kind="check", title="t", status="broken")
+    clean = Finding(id="plain-copies", kind="check", title="t", status="no break found")
+    for finding, met in ((found, False), (clean, True)):
+        _, gate = decide([finding], [], GateOptions(), controls_required=False)
+        copies = [c for c in gate.checks if c.name == "copies"]
+        assert [c.met for c in copies] == ([] if met else [False])
+        assert (gate.exit_code == 1) is (not met)
