@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint check clean install bench
+.PHONY: demo test test-all lint clean install bench
 
 install: $(STAMP)
 
@@ -24,12 +24,19 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+# Two workers: the files of tests are dealt out whole, so that what a module's fixtures made is made once.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
 test: lint
-	$(BIN)/python -m pytest
+	$(PYTEST) -m 'not slow'
+
+test-all: lint
+	$(PYTEST)
 
 bench: install
 	$(BIN)/python -m tests.benchmarks.attacks
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
+# One thread for each worker of pytest-xdist and for the processes that tests start; OpenMP reads this when torch loads.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from collections.abc import Iterator
 
 import pytest
