@@ -19,10 +19,14 @@ from rich.console import Console
 from rich.table import Table
 from scipy.ndimage import zoom
 
-from ihaudit.attacks.prng import Prng, labelscan, lanes, maskscan, seedscan
+from ihaudit.attacks.prng import Prng
 from ihaudit.attacks.prng._jit import cores
-from ihaudit.attacks.prng.conventions import NCHW, NHWC, PLAIN
-from ihaudit.attacks.prng.generators import KINDS
+from ihaudit.attacks.prng.generators import lanes
+from ihaudit.attacks.prng.generators.conventions import NCHW, NHWC, PLAIN
+from ihaudit.attacks.prng.generators.kinds import KINDS
+from ihaudit.attacks.prng.scans import first_mask as seedscan
+from ihaudit.attacks.prng.scans import labels as labelscan
+from ihaudit.attacks.prng.scans import masks as maskscan
 from ihaudit.contracts.attack import View
 from ihaudit.contracts.context import Context
 from ihaudit.nn.sources import load_split

@@ -13,9 +13,10 @@ from itertools import product
 
 import numpy as np
 
-from ihaudit.attacks.prng import lanes, seedscan
-from ihaudit.attacks.prng.conventions import NCHW, NHWC, Layout
-from ihaudit.attacks.prng.generators import KINDS
+from ihaudit.attacks.prng.generators import lanes
+from ihaudit.attacks.prng.generators.conventions import NCHW, NHWC, Layout
+from ihaudit.attacks.prng.generators.kinds import KINDS
+from ihaudit.attacks.prng.scans import first_mask as seedscan
 from ihaudit.schemes.instahide import InstaHide
 from tests.attacks.prng.draws import drawn
 from tests.benchmarks.prng import _resized, clock

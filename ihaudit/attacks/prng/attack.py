@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ihaudit.attacks.prng import search
-from ihaudit.attacks.prng.after import Recovered, images_from, matcher_of, orient
 from ihaudit.attacks.prng.pairs import agreement
+from ihaudit.attacks.prng.reconstruct import Recovered, images_from, matcher_of, orient
 from ihaudit.contracts.attack import AttackOutput, NotApplicable, View, attack
 from ihaudit.contracts.context import Context
 from ihaudit.results import StageRecord

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from typing import Any, Protocol
 
-from ihaudit.attacks.prng import mt, seeded
-from ihaudit.attacks.prng.generators import KINDS
-from ihaudit.attacks.prng.replay import find_by_replay
-from ihaudit.attacks.prng.state import SECURE, Found, from_state, layouts_for, solve_seedless
+from ihaudit.attacks.prng.generators import mt
+from ihaudit.attacks.prng.generators.kinds import KINDS
+from ihaudit.attacks.prng.scans import seeds as seeded
+from ihaudit.attacks.prng.scans.replay import find_by_replay
+from ihaudit.attacks.prng.seedless.solve import SECURE, Found, from_state, layouts_for, solve_seedless
 from ihaudit.attacks.prng.stream import Stream, Unmasked, unmask
 from ihaudit.contracts.attack import View
 from ihaudit.contracts.context import Context

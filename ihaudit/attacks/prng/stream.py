@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit.attacks.prng import mt
 from ihaudit.attacks.prng._jit import kernel
-from ihaudit.attacks.prng.conventions import Convention, Layout
+from ihaudit.attacks.prng.generators import mt
+from ihaudit.attacks.prng.generators.conventions import Convention, Layout
 from ihaudit.attacks.prng.pairs import rank_pairs, smoothness
 from ihaudit.release import FloatArray
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats as st
 
-from ihaudit.attacks.prng.poly import berlekamp_massey
+from ihaudit.attacks.prng.gf2.polynomials import berlekamp_massey
 from ihaudit.results import Cost, Finding
 from ihaudit.stats import Estimate
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ihaudit.attacks.prng import after
-from ihaudit.attacks.prng.after import images_from
+from ihaudit.attacks.prng import reconstruct as after
+from ihaudit.attacks.prng.reconstruct import images_from
 from ihaudit.attacks.prng.stream import Unmasked
 from ihaudit.contracts.attack import View
 from ihaudit.contracts.context import Context

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ihaudit.attacks.prng import gf2, mt, poly
+from ihaudit.attacks.prng.generators import mt
+from ihaudit.attacks.prng.gf2 import elimination as gf2
+from ihaudit.attacks.prng.gf2 import polynomials as poly
 
 
 def slow_rank(rows: np.ndarray) -> int:

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from ihaudit.attacks.prng import device, labelscan, maskscan, mt
-from ihaudit.attacks.prng.conventions import NHWC, PLAIN
+from ihaudit.attacks.prng.generators import mt
+from ihaudit.attacks.prng.generators.conventions import NHWC, PLAIN
+from ihaudit.attacks.prng.scans import labels as labelscan
+from ihaudit.attacks.prng.scans import masks as maskscan
+from ihaudit.attacks.prng.scans import torch_filters as device
 from tests.attacks.prng.helpers import mixtures
 from tests.attacks.prng.test_recovery import draw_labels, signs
 

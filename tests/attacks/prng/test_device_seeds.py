@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from ihaudit.attacks.prng import device_seeds, lanes, seedscan
-from ihaudit.attacks.prng.conventions import NCHW, NHWC
-from ihaudit.attacks.prng.device import seed_batch
-from ihaudit.attacks.prng.generators import KINDS
+from ihaudit.attacks.prng.generators import lanes
+from ihaudit.attacks.prng.generators.conventions import NCHW, NHWC
+from ihaudit.attacks.prng.generators.kinds import KINDS
+from ihaudit.attacks.prng.scans import first_mask as seedscan
+from ihaudit.attacks.prng.scans import torch_first_mask as device_seeds
+from ihaudit.attacks.prng.scans.torch_filters import seed_batch
 from tests.attacks.prng.test_seedscan import masked, targets_of
 
 

@@ -10,9 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ihaudit.attacks.prng import mt
-from ihaudit.attacks.prng.conventions import INTERLEAVED, NCHW, NHW, NHWC, PLAIN
-from ihaudit.attacks.prng.generators import KINDS, first_bits
+from ihaudit.attacks.prng.generators import mt
+from ihaudit.attacks.prng.generators.conventions import INTERLEAVED, NCHW, NHW, NHWC, PLAIN
+from ihaudit.attacks.prng.generators.kinds import KINDS, first_bits
 from tests.attacks.prng import draws
 
 SEEDS = (0, 1, 42, 123_456_789, 2**32 - 1)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ihaudit.attacks.prng import lanes, lanes64
-from ihaudit.attacks.prng.generators import KINDS
+from ihaudit.attacks.prng.generators import lanes, lanes64
+from ihaudit.attacks.prng.generators.kinds import KINDS
 from tests.attacks.prng.draws import drawn
 
 EDGES = (0, 1, 42, 2**31, 2**32 - 1)

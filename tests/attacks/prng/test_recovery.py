@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from ihaudit.attacks.prng import labelscan, maskscan, mt, seedless, seeds
-from ihaudit.attacks.prng.conventions import INTERLEAVED, NCHW, NHWC, PLAIN, Convention, Layout
+from ihaudit.attacks.prng.generators import mt
+from ihaudit.attacks.prng.generators.conventions import INTERLEAVED, NCHW, NHWC, PLAIN, Convention, Layout
 from ihaudit.attacks.prng.pairs import agreement, rank_pairs, smoothness, spanning_forest
+from ihaudit.attacks.prng.scans import labels as labelscan
+from ihaudit.attacks.prng.scans import masks as maskscan
+from ihaudit.attacks.prng.seedless import equations as seedless
+from ihaudit.attacks.prng.seedless import origin as seeds
 from ihaudit.attacks.prng.stream import Stream, unmask
 from tests.attacks.prng.helpers import mixtures
 

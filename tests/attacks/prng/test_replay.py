@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ihaudit.attacks.prng import Prng
-from ihaudit.attacks.prng.replay import FAVOURITES, dates, find_by_replay, ranges_for
+from ihaudit.attacks.prng.scans.replay import FAVOURITES, dates, find_by_replay, ranges_for
 from ihaudit.audit.view import described
 from ihaudit.contracts.attack import NotApplicable, View
 from ihaudit.contracts.context import Context

@@ -7,10 +7,12 @@ import os
 import numpy as np
 import pytest
 
-from ihaudit.attacks.prng import Prng, lanes, seedscan
-from ihaudit.attacks.prng.conventions import NCHW, NHW, NHWC, Layout
-from ihaudit.attacks.prng.generators import KINDS, first_bits
-from ihaudit.attacks.prng.seeded import by_first_mask, unmask_first
+from ihaudit.attacks.prng import Prng
+from ihaudit.attacks.prng.generators import lanes
+from ihaudit.attacks.prng.generators.conventions import NCHW, NHW, NHWC, Layout
+from ihaudit.attacks.prng.generators.kinds import KINDS, first_bits
+from ihaudit.attacks.prng.scans import first_mask as seedscan
+from ihaudit.attacks.prng.scans.seeds import by_first_mask, unmask_first
 from ihaudit.contracts.attack import View
 from ihaudit.contracts.context import Context
 from tests.attacks.prng.draws import drawn

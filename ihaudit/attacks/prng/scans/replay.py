@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihaudit.attacks.prng.pairs import rank_pairs, smoothness
-from ihaudit.attacks.prng.state import Found
+from ihaudit.attacks.prng.seedless.solve import Found
 from ihaudit.attacks.prng.stream import Unmasked
 from ihaudit.contracts.attack import NotApplicable, View
 from ihaudit.contracts.context import Context

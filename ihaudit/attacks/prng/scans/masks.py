@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit.attacks.prng import mt, poly
 from ihaudit.attacks.prng._jit import kernel, parallel
-from ihaudit.attacks.prng.conventions import Convention, Layout
-from ihaudit.attacks.prng.gf2 import unpack
+from ihaudit.attacks.prng.generators import mt
+from ihaudit.attacks.prng.generators.conventions import Convention, Layout
+from ihaudit.attacks.prng.gf2 import polynomials as poly
+from ihaudit.attacks.prng.gf2.elimination import unpack
 from ihaudit.attacks.prng.pairs import rank_pairs
 from ihaudit.contracts.context import Progress
 from ihaudit.release import FloatArray

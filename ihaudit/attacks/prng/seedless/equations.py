@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit.attacks.prng import gf2, mt, poly
 from ihaudit.attacks.prng._jit import kernel
-from ihaudit.attacks.prng.conventions import INTERLEAVED, PLAIN, Convention, Layout
-from ihaudit.attacks.prng.gf2 import U64
+from ihaudit.attacks.prng.generators import mt
+from ihaudit.attacks.prng.generators.conventions import INTERLEAVED, PLAIN, Convention, Layout
+from ihaudit.attacks.prng.gf2 import elimination as gf2
+from ihaudit.attacks.prng.gf2 import polynomials as poly
+from ihaudit.attacks.prng.gf2.elimination import U64
 from ihaudit.attacks.prng.pairs import Pairs, spanning_forest
 
 DEGREE = 19937

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit.attacks.prng import mt
-from ihaudit.attacks.prng.lanes64 import philox4x32_threads
+from ihaudit.attacks.prng.generators import mt
+from ihaudit.attacks.prng.generators.lanes64 import philox4x32_threads
 
 
 class Kind(NamedTuple):

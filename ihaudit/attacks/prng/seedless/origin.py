@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit.attacks.prng import mt
 from ihaudit.attacks.prng._jit import kernel
-from ihaudit.attacks.prng.conventions import Convention
+from ihaudit.attacks.prng.generators import mt
+from ihaudit.attacks.prng.generators.conventions import Convention
 
 _GENRAND, _ARRAY, _SEQUENCE = 1, 2, 3
 _BLOCK = 1 << 20

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihaudit.attacks.prng._jit import kernel
-from ihaudit.attacks.prng.gf2 import U64, pack, unpack
+from ihaudit.attacks.prng.gf2.elimination import U64, pack, unpack
 
 
 @kernel
@@ -289,7 +289,7 @@ def apply(q: U64, bits: NDArray[np.uint8], n: int) -> NDArray[np.uint8]:
 @cache
 def mersenne() -> Field:
     """The field of MT19937, its polynomial found by Berlekamp-Massey on output of the generator itself."""
-    from ihaudit.attacks.prng.mt import generate, init_genrand
+    from ihaudit.attacks.prng.generators.mt import generate, init_genrand
 
     words = generate(init_genrand(5489), 2 * 19937 + 64)
     length, connection = berlekamp_massey(words & np.uint32(1))

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ihaudit.attacks.prng import mt, seedless
-from ihaudit.attacks.prng.conventions import NCHW, NHW, NHWC, PLAIN, Convention, Layout
+from ihaudit.attacks.prng.generators import mt
+from ihaudit.attacks.prng.generators.conventions import NCHW, NHW, NHWC, PLAIN, Convention, Layout
 from ihaudit.attacks.prng.pairs import rank_pairs
-from ihaudit.attacks.prng.seeds import Origin, origin
+from ihaudit.attacks.prng.seedless import equations as seedless
+from ihaudit.attacks.prng.seedless.origin import Origin, origin
 from ihaudit.attacks.prng.stream import Stream, Unmasked, unmask
 from ihaudit.contracts.context import Context
 from ihaudit.release import FloatArray

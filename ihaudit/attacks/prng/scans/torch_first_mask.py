@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ihaudit.attacks.prng import lanes, seedscan
-from ihaudit.attacks.prng.device import seed_batch, shift, signed, temper
-from ihaudit.attacks.prng.generators import KINDS
-from ihaudit.attacks.prng.mt import init_genrand
+from ihaudit.attacks.prng.generators import lanes
+from ihaudit.attacks.prng.generators.kinds import KINDS
+from ihaudit.attacks.prng.generators.mt import init_genrand
+from ihaudit.attacks.prng.scans import first_mask as seedscan
+from ihaudit.attacks.prng.scans.torch_filters import seed_batch, shift, signed, temper
 from ihaudit.contracts.context import Progress
 
 BATCH = 1 << 20

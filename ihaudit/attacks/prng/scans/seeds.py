@@ -7,9 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ihaudit.attacks.prng import device, device_seeds, labelscan, maskscan, mt, seedscan
-from ihaudit.attacks.prng.conventions import PLAIN, Layout
-from ihaudit.attacks.prng.generators import KINDS, first_bits
+from ihaudit.attacks.prng.generators import mt
+from ihaudit.attacks.prng.generators.conventions import PLAIN, Layout
+from ihaudit.attacks.prng.generators.kinds import KINDS, first_bits
+from ihaudit.attacks.prng.scans import first_mask as seedscan
+from ihaudit.attacks.prng.scans import labels as labelscan
+from ihaudit.attacks.prng.scans import masks as maskscan
+from ihaudit.attacks.prng.scans import torch_filters as device
+from ihaudit.attacks.prng.scans import torch_first_mask as device_seeds
 from ihaudit.attacks.prng.stream import Stream, Unmasked, unmask
 from ihaudit.contracts.attack import View
 from ihaudit.contracts.context import Context

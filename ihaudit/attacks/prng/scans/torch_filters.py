@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ihaudit.attacks.prng import labelscan, maskscan
+from ihaudit.attacks.prng.scans import labels as labelscan
+from ihaudit.attacks.prng.scans import masks as maskscan
 from ihaudit.contracts.context import Progress
 
 BATCH = 1 << 20

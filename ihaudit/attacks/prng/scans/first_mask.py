@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit.attacks.prng import lanes
 from ihaudit.attacks.prng._jit import kernel, parallel
-from ihaudit.attacks.prng.conventions import Layout
-from ihaudit.attacks.prng.generators import KINDS, first_bits
+from ihaudit.attacks.prng.generators import lanes
+from ihaudit.attacks.prng.generators.conventions import Layout
+from ihaudit.attacks.prng.generators.kinds import KINDS, first_bits
 from ihaudit.attacks.prng.pairs import rank_pairs, spanning_forest
 from ihaudit.contracts.context import Progress
 from ihaudit.release import FloatArray

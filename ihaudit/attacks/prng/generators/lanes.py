@@ -11,9 +11,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit.attacks.prng import lanes64
 from ihaudit.attacks.prng._jit import kernel
-from ihaudit.attacks.prng.mt import init_genrand
+from ihaudit.attacks.prng.generators import lanes64
+from ihaudit.attacks.prng.generators.mt import init_genrand
 
 LANES = 256
 #: How many outputs of each generator can be had; None: any.  The others step from the seed, or end with one twist.
