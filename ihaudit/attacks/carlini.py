@@ -11,8 +11,9 @@ from ihaudit.attacks.numerics.graph import edge_sample
 from ihaudit.attacks.phase import answer, prepare
 from ihaudit.attacks.stages.similarity.own_networks import own_networks
 from ihaudit.attacks.stages.state import State, as_images, run_stage, to_rows
-from ihaudit.contracts.attack import AttackOutput, Evidence, View, attack
+from ihaudit.contracts.attack import AttackOutput, StageEvidence, attack
 from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
 from ihaudit.scheme import Knowledge
 
 #: assignments that compare encodings with reconstructions, so recovery comes first and is repeated after them
@@ -57,7 +58,7 @@ class Carlini:
         out.evidence = evidence
         return out
 
-    def recover(self, view: View, ctx: Context) -> tuple[State, Evidence]:
+    def recover(self, view: View, ctx: Context) -> tuple[State, StageEvidence]:
         """Everything before restoration, and what the scorer needs to judge the early stages."""
         state, evidence = self.assign(view, ctx)
         state = run_stage(state, ctx, "recovery", self.recovery)
@@ -66,14 +67,14 @@ class Carlini:
             state = run_stage(state, ctx, "recovery", self.recovery)
         return state, evidence
 
-    def group(self, state: State, ctx: Context) -> tuple[State, Evidence]:
+    def group(self, state: State, ctx: Context) -> tuple[State, StageEvidence]:
         """What the networks are for: similarity, grouping, membership."""
         state = run_stage(state, ctx, "similarity", self.similarity)
         state = run_stage(state, ctx, "grouping", self.grouping)
         evidence = evidence_of(state, ctx)
         return run_stage(state, ctx, "membership", self.membership), evidence
 
-    def assign(self, view: View, ctx: Context) -> tuple[State, Evidence]:
+    def assign(self, view: View, ctx: Context) -> tuple[State, StageEvidence]:
         """Everything before recovery."""
         state = prepare(view, ctx, absolute=True)
         if "network" in (self.similarity, self.membership):
@@ -92,7 +93,7 @@ class Carlini:
         return state, evidence
 
 
-def evidence_of(state: State, ctx: Context) -> Evidence:
+def evidence_of(state: State, ctx: Context) -> StageEvidence:
     """What similarity and grouping found: a bounded sample of pairs with their log odds, and the sets."""
     first = second = scores = None
     if state.graph is not None:
@@ -100,7 +101,7 @@ def evidence_of(state: State, ctx: Context) -> Evidence:
     sets = state.cliques
     if sets is None and state.members is not None:
         sets = _sets(state.members, state.unknowns)
-    return Evidence(first, second, scores, sets)
+    return StageEvidence(first, second, scores, sets)
 
 
 def _sets(members: np.ndarray, unknowns: int) -> np.ndarray:

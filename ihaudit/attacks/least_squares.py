@@ -8,8 +8,10 @@ from typing import ClassVar
 from ihaudit.attacks.phase import answer, prepare
 from ihaudit.attacks.stages.singletons import singletons
 from ihaudit.attacks.stages.state import run_stage
-from ihaudit.contracts.attack import AttackOutput, NotApplicable, View, attack
+from ihaudit.contracts.attack import AttackOutput, attack
 from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
+from ihaudit.errors import NotApplicable
 from ihaudit.scheme import Knowledge
 
 

@@ -10,8 +10,9 @@ import numpy as np
 from ihaudit.attacks.numerics.labels import read_slots
 from ihaudit.attacks.numerics.masks import detect_mask
 from ihaudit.attacks.stages.state import State, as_images, run_stage, to_rows
-from ihaudit.contracts.attack import AttackOutput, View, attack
+from ihaudit.contracts.attack import AttackOutput, attack
 from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
 from ihaudit.scheme import Knowledge
 
 #: times that the assignment is re-estimated from the reconstructions, by profile

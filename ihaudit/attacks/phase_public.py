@@ -4,19 +4,18 @@ system."""
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from ihaudit.attacks.phase import ROUNDS, answer, prepare
 from ihaudit.attacks.stages.state import State, as_images, run_stage
 from ihaudit.attacks.unmix import Unmix
-from ihaudit.contracts.attack import AttackOutput, NotApplicable, View, attack
+from ihaudit.contracts.attack import AttackOutput, attack
 from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
+from ihaudit.errors import NotApplicable
 from ihaudit.scheme import Knowledge
-
-#: what comes before `public=identify`
-STARTS = ("phase", "unmix")
 
 
 @attack("phase-public")
@@ -31,7 +30,7 @@ class PhasePublic:
             they need fewer encodings per image.
     """
 
-    start: str = "phase"
+    start: Literal["phase", "unmix"] = "phase"
     similarity: str = "squares"
     grouping: str = "anneal"
     coefficients: str = "labels"
@@ -45,10 +44,6 @@ class PhasePublic:
     reference: ClassVar[str] = "Carlini et al. 2021, sections 4.8.1 and B"
     needs: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.ENCODINGS, Knowledge.PUBLIC_SET})
     profiles: ClassVar[tuple[str, ...]] = ("standard", "full")
-
-    def __post_init__(self) -> None:
-        if self.start not in STARTS:
-            raise ValueError(f"start must be {' or '.join(STARTS)}, not {self.start!r}")
 
     def run(self, view: View, ctx: Context) -> AttackOutput:
         """See `ihaudit.contracts.attack.Attack`."""

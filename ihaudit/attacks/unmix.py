@@ -7,8 +7,9 @@ from typing import ClassVar
 
 from ihaudit.attacks.phase import answer, prepare
 from ihaudit.attacks.stages.state import State, run_stage
-from ihaudit.contracts.attack import AttackOutput, View, attack
+from ihaudit.contracts.attack import AttackOutput, attack
 from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
 from ihaudit.scheme import Knowledge
 
 #: times that the assignment is re-estimated from the reconstructions at most, by profile

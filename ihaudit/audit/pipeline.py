@@ -18,7 +18,7 @@ from ihaudit import environment, registry
 from ihaudit.audit import config
 from ihaudit.audit.checkpoint import Checkpoints, pack_release, unpack_release
 from ihaudit.audit.checks import release_checks
-from ihaudit.audit.controls import run_controls
+from ihaudit.audit.controlled import run_controls
 from ihaudit.audit.findings import attack_finding
 from ihaudit.audit.folder import output_folder
 from ihaudit.audit.plan import Data, Item, choose_adversary, load_data, plan_items, training_note

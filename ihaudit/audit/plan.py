@@ -11,8 +11,7 @@ import numpy as np
 
 from ihaudit import registry
 from ihaudit.audit.profiles import Profile
-from ihaudit.audit.worker import configure
-from ihaudit.contracts.attack import parse_spec
+from ihaudit.contracts.configure import configure, parse_spec
 from ihaudit.contracts.context import Context, derive_seed
 from ihaudit.contracts.game import GameSetting
 from ihaudit.errors import ImageError, NotApplicable, SchemeError, UsageError
@@ -180,7 +179,9 @@ def plan_items(
     """
     adversaries = [adversary] if options.knows or not claims else [c.adversary for c in claims]
     items: list[Item] = []
-    for kind, asked in (("attack", options.attacks), ("game", options.games)):
+    kinds: tuple[tuple[Literal["attack", "game"], tuple[str, ...] | None], ...]
+    kinds = (("attack", options.attacks), ("game", options.games))
+    for kind, asked in kinds:
         known = registry.load(kind)
         specs = [s for s in asked or () if s != "none"]
         for spec in specs:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
+from ihaudit.contracts.store import Store
 from ihaudit.results import atomic_write
 
 if TYPE_CHECKING:
@@ -22,16 +23,6 @@ if TYPE_CHECKING:
 NETWORKS = "networks"
 #: What a name may look like: no separators, so that it cannot lead out of the folder.
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*\.(json|safetensors)")
-
-
-class Store(Protocol):
-    """Named bytes that outlive an attack."""
-
-    def read(self, name: str) -> bytes | None:
-        """What `write` kept under this name, or None."""
-
-    def write(self, name: str, data: bytes) -> None:
-        """Keep it; what cannot be kept (a full disk) is lost without an error, since it only saves time."""
 
 
 class FolderStore:

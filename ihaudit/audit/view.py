@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ihaudit.contracts.attack import View
 from ihaudit.contracts.replayer import is_seed
+from ihaudit.contracts.view import View
 from ihaudit.release import Release
 from ihaudit.scheme import Knowledge
 

@@ -21,11 +21,13 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from ihaudit.audit.store import RemoteStore, serve
-from ihaudit.contracts.attack import AttackOutput, Encoder, View, get_stage, parse_spec
+from ihaudit.contracts.attack import AttackOutput
+from ihaudit.contracts.configure import configure
 from ihaudit.contracts.context import Context, Progress
+from ihaudit.contracts.encoder import Encoder
 from ihaudit.contracts.replayer import Entry, Replayed, Replayer
-from ihaudit.errors import IhauditError, NotApplicable, UsageError
-from ihaudit.registry import get, load, suggest
+from ihaudit.contracts.view import View
+from ihaudit.errors import IhauditError, NotApplicable
 from ihaudit.release import FloatArray, IntArray, Release
 from ihaudit.results import Cost
 
@@ -76,22 +78,6 @@ class _RemoteReplayer:
 
     def replay(self, entry: Entry, values: Sequence[int], **how: Any) -> Replayed:
         return self._ask("replay", (entry, list(values), how))
-
-
-def configure(spec: str) -> Any:
-    """The attack object of ``id:stage=variant,...``; unknown ids, stages and variants are `UsageError`s."""
-    id_, options = parse_spec(spec)
-    cls = get("attack", id_)
-    known = [f for f in getattr(cls, "__dataclass_fields__", {})]
-    for key in options:
-        if key not in known:
-            raise UsageError(f"attack {id_!r} has no stage {key!r}{suggest(key, known)}")
-        if any(k.startswith(f"{key}=") for k in load("stage")):
-            get_stage(key, options[key])
-    try:
-        return cls(**options)
-    except (TypeError, ValueError) as e:
-        raise UsageError(f"attack {spec!r} cannot be configured: {e}") from None
 
 
 def reset_peak_memory() -> None:

@@ -23,8 +23,8 @@ from ihaudit.challenge.findings import challenge_finding
 from ihaudit.challenge.options import FILES, ChallengeOptions, Outcome
 from ihaudit.challenge.output import challenge_results, write
 from ihaudit.challenge.release import ReadRelease, read_release
-from ihaudit.contracts.attack import View
 from ihaudit.contracts.context import Context, derive_seed
+from ihaudit.contracts.view import View
 from ihaudit.errors import ImageError, UsageError
 from ihaudit.images import ImageSet, load
 from ihaudit.report import pdf

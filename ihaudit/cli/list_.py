@@ -61,7 +61,7 @@ def _rows(kind: str) -> list[dict[str, Any]]:
             "reference": obj.reference,
             "profiles": list(obj.profiles),
         }
-        for id_, obj in registry.load(kind.removesuffix("s")).items()
+        for id_, obj in registry.load("attack" if kind == "attacks" else "game").items()
     ]
 
 

@@ -1,4 +1,4 @@
-"""What an attack sees and what it answers.
+"""What an attack is, what it answers, and the stages it is put together from.
 
 An attack gets a `View` (the release and what the declared adversary knows) and a `Context`; it never sees the truth
 and chooses nothing by it.  It runs in a process of its own that was never given the truth.
@@ -6,79 +6,22 @@ and chooses nothing by it.  It runs in a process of its own that was never given
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
-
-import numpy as np
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from ihaudit.contracts.context import Context
-from ihaudit.contracts.replayer import Replayer
-from ihaudit.errors import NotApplicable, UsageError
+from ihaudit.contracts.declared import declared
+from ihaudit.contracts.view import View
+from ihaudit.errors import UsageError
 from ihaudit.registry import load, register, suggest
-from ihaudit.release import FloatArray, IntArray, Release
+from ihaudit.release import FloatArray, IntArray
 from ihaudit.results import StageRecord
 from ihaudit.scheme import Knowledge
 
-__all__ = [
-    "Attack",
-    "AttackOutput",
-    "Context",
-    "Encoder",
-    "Evidence",
-    "NotApplicable",
-    "View",
-    "attack",
-    "parse_spec",
-    "stage",
-]
-
-
-class Encoder(Protocol):
-    """Encodes images of one's choice with fresh randomness (the sandbox, or an in-process scheme in tests)."""
-
-    def encode(self, images: FloatArray, labels: IntArray, *, seed: int) -> Release:
-        """float32 (N, H, W, C) in [0, 1] and int64 (N,) -> Release (with provenance when the scheme states it)."""
-
-    def encode_many(self, calls: list[tuple[FloatArray, IntArray, int]]) -> list[Release]:
-        """Independent calls (images, labels, seed), made one after the other with little overhead each."""
-
 
 @dataclass(frozen=True, eq=False)
-class View:
-    """What the adversary sees.
-
-    Attributes:
-        encodings: float (E, H, W, C) or (E, ...).
-        labels: float32 (E, n_classes) or None.
-        image_range: the range images had when mixed (a released convention).
-        extra: further released arrays.
-        knows: the adversary's knowledge; the fields below are None where it does not include them.
-        similar: float32 (S, H, W, C) in [0, 1], images like the private ones, none of them private (`distribution`).
-        similar_labels: int64 (S,) or None.
-        public_set: float32 (M, H, W, C) in [0, 1], the very public images (`public_set`).
-        code: {"name", "parameters"} of the scheme, without parameters called like a seed (`code`).
-        encoder: chosen-plaintext access with fresh randomness (`oracle`).
-        replayer: runs the scheme's code again under seeds of one's choice (`code`).
-        hints: facts that a challenge states publicly (e.g. {"n_private": 100}); usually empty.
-    """
-
-    encodings: FloatArray
-    labels: FloatArray | None = None
-    image_range: tuple[float, float] = (0.0, 1.0)
-    extra: Mapping[str, np.ndarray] = field(default_factory=dict)
-    knows: frozenset[Knowledge] = frozenset({Knowledge.ENCODINGS})
-    similar: FloatArray | None = None
-    similar_labels: IntArray | None = None
-    public_set: FloatArray | None = None
-    code: Mapping[str, Any] | None = None
-    encoder: Encoder | None = None
-    replayer: Replayer | None = None
-    hints: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, eq=False)
-class Evidence:
+class StageEvidence:
     """What the early stages of an attack found, for the scorer to judge them by provenance; each part may be None.
 
     Attributes:
@@ -120,21 +63,32 @@ class AttackOutput:
     stages: list[StageRecord] = field(default_factory=list)
     sentence: str = ""
     broke: bool | None = None
-    evidence: Evidence | None = None
+    evidence: StageEvidence | None = None
 
 
 class Attack(Protocol):
-    """An attack is a configured, printable object (a frozen dataclass whose fields are its stage variants).
+    """An attack is a configured, printable object: a frozen dataclass whose fields are its options.
 
-    Class attributes: ``id``, ``title`` (one line for `ihaudit list`), ``reference`` (paper, section), ``needs``
-    (frozenset of `Knowledge`), ``profiles`` (the profiles it runs in by default).
+    A field that is called like a stage holds the variant of that stage; other options are annotated ``bool``, ``int``,
+    ``float``, ``str`` or ``Literal[...]`` (see `ihaudit.contracts.configure`).
+
+    Class attributes:
+        id: as it is called on the command line.
+        title: one line for `ihaudit list`.
+        reference: paper and section.
+        needs: what the adversary must have; encodings go without saying.
+        profiles: the profiles that it runs in unless it is asked for.
+        control: it is run against the controls of every audit too; False where they have nothing for it to find.
+        trains: it trains networks of its own where ``--train`` is given.
     """
 
-    id: str
-    title: str
-    reference: str
-    needs: frozenset[Knowledge]
-    profiles: tuple[str, ...]
+    id: ClassVar[str]
+    title: ClassVar[str]
+    reference: ClassVar[str]
+    needs: ClassVar[frozenset[Knowledge]]
+    profiles: ClassVar[tuple[str, ...]]
+    control: ClassVar[bool] = True
+    trains: ClassVar[bool] = False
 
     def run(self, view: View, ctx: Context) -> AttackOutput:
         """Attack the release.
@@ -148,8 +102,8 @@ T = TypeVar("T")
 
 
 def attack(id_: str) -> Callable[[T], T]:
-    """Register an attack class under `id_`."""
-    return register("attack", id_)
+    """Register an attack class under `id_`; what `Attack` gives a default for may be left out."""
+    return declared("attack", id_, Attack)
 
 
 def stage(name: str, variant: str) -> Callable[[T], T]:
@@ -165,19 +119,3 @@ def get_stage(name: str, variant: str) -> Any:
         return items[key]
     variants = [k.split("=", 1)[1] for k in items if k.startswith(name + "=")]
     raise UsageError(f"stage {name!r} has no variant {variant!r}{suggest(variant, variants)}")
-
-
-def parse_spec(spec: str) -> tuple[str, dict[str, str]]:
-    """Split ``id:stage=variant,stage=variant`` into id and options.
-
-    >>> parse_spec("carlini:recovery=em,grouping=cliques")
-    ('carlini', {'recovery': 'em', 'grouping': 'cliques'})
-    """
-    id_, _, rest = spec.partition(":")
-    options: dict[str, str] = {}
-    for part in filter(None, rest.split(",")):
-        key, eq, value = part.partition("=")
-        if not eq or not key or not value:
-            raise UsageError(f"{spec!r} is not of the form attack:stage=variant,...; {part!r} lacks a value")
-        options[key.strip()] = value.strip()
-    return id_.strip(), options

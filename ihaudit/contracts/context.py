@@ -6,12 +6,11 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from ihaudit.audit.store import Store
+from ihaudit.contracts.store import Store
 
 ProfileName = Literal["quick", "standard", "full"]
 Progress = Callable[[str, float | None], None]
@@ -32,7 +31,7 @@ class Context:
         progress: call with a short message and the finished fraction in [0, 1] (or None when unknown).
         checkpoints: a folder of its own where long work may keep parts to resume from, or None.
         options: further options given by the user for this item.
-        store: keeps what an attack made from run to run (`ihaudit.audit.store`), or None.
+        store: keeps what an attack made from run to run, or None.
     """
 
     seed: int

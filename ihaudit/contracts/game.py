@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
-from ihaudit.contracts.attack import Encoder
 from ihaudit.contracts.context import Context
-from ihaudit.registry import register
+from ihaudit.contracts.declared import declared
+from ihaudit.contracts.encoder import Encoder
 from ihaudit.release import FloatArray, IntArray
 from ihaudit.results import Finding
 from ihaudit.scheme import Knowledge
-
-__all__ = ["Context", "Encoder", "Game", "GameSetting", "game"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,13 +43,20 @@ class GameSetting:
 
 
 class Game(Protocol):
-    """A game is a frozen dataclass with class attributes ``id``, ``title``, ``reference``, ``needs``, ``profiles``."""
+    """A game is a frozen dataclass that is made without arguments.
 
-    id: str
-    title: str
-    reference: str
-    needs: frozenset[Knowledge]
-    profiles: tuple[str, ...]
+    Class attributes:
+        id, title, reference, needs, profiles: as of `ihaudit.contracts.attack.Attack`.
+        control: it is played against the controls of every audit too, at a reduced budget
+            (``ctx.options["control"]``); costly, so that it is False unless a game says otherwise.
+    """
+
+    id: ClassVar[str]
+    title: ClassVar[str]
+    reference: ClassVar[str]
+    needs: ClassVar[frozenset[Knowledge]]
+    profiles: ClassVar[tuple[str, ...]]
+    control: ClassVar[bool] = False
 
     def run(self, setting: GameSetting, ctx: Context) -> list[Finding]:
         """Play the game; the first finding is the game's own, further ones are utility or checks from the same run."""
@@ -61,5 +66,5 @@ T = TypeVar("T")
 
 
 def game(id_: str) -> Callable[[T], T]:
-    """Register a game class under `id_`."""
-    return register("game", id_)
+    """Register a game class under `id_`; what `Game` gives a default for may be left out."""
+    return declared("game", id_, Game)

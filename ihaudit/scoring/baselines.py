@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit.contracts.attack import AttackOutput, View
+from ihaudit.contracts.attack import AttackOutput
 from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
 from ihaudit.metrics.matching import correlation
 from ihaudit.metrics.threads import one_thread
 from ihaudit.scheme import Knowledge

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 from scipy.stats import rankdata
 
-from ihaudit.contracts.attack import AttackOutput, Evidence
+from ihaudit.contracts.attack import AttackOutput, StageEvidence
 from ihaudit.metrics import intervals
 from ihaudit.metrics.errors import l2, psnr
 from ihaudit.metrics.ssim import ssim, ssim_challenge
@@ -182,7 +182,7 @@ def stage_quality(
     return quality
 
 
-def evidence_quality(evidence: Evidence, provenance: Provenance) -> dict[str, dict[str, float | None]]:
+def evidence_quality(evidence: StageEvidence, provenance: Provenance) -> dict[str, dict[str, float | None]]:
     """How good similarity and grouping were, by provenance.
 
     Returns:

@@ -13,8 +13,8 @@ from scipy.optimize import isotonic_regression, linear_sum_assignment
 from ihaudit.attacks.stages.restoration.network import restored
 from ihaudit.attacks.stages.state import State, to_pictures
 from ihaudit.attacks.unmix import Unmix
-from ihaudit.contracts.attack import View
 from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
 from ihaudit.metrics.matching import correlation
 from ihaudit.metrics.ssim import ssim
 from ihaudit.nn.confidence import FEATURES, KNOTS, Confidence

@@ -125,8 +125,8 @@ def _attacked(
 
     from ihaudit.attacks.stages.restoration.recolour73 import pixels_of
     from ihaudit.attacks.stages.state import run_stage
-    from ihaudit.contracts.attack import View
     from ihaudit.contracts.context import Context
+    from ihaudit.contracts.view import View
     from ihaudit.metrics.matching import votes
     from ihaudit.schemes.instahide import InstaHide
 

@@ -11,10 +11,10 @@ import torch
 from ihaudit.attacks.carlini import Carlini
 from ihaudit.attacks.numerics.em import Estimate
 from ihaudit.attacks.stages.restoration.recolour73 import pixels_of
-from ihaudit.audit.worker import configure
-from ihaudit.contracts.attack import AttackOutput, Evidence, NotApplicable, get_stage
+from ihaudit.contracts.attack import AttackOutput, StageEvidence, get_stage
+from ihaudit.contracts.configure import configure
 from ihaudit.contracts.context import Context
-from ihaudit.errors import UsageError
+from ihaudit.errors import NotApplicable, UsageError
 from ihaudit.nn.training import TrainConfig
 from ihaudit.nn.weights import FOLDER
 from ihaudit.registry import load
@@ -133,7 +133,7 @@ def test_evidence_is_judged_as_defined():
     similarity = np.round(rng.normal(size=200), 1).astype(np.float32)  # ties
     sets = rng.integers(-1, 30, (6, 7))
     sets[5] = -1
-    quality = evidence_quality(Evidence(first, second, similarity, sets), Provenance(sources))
+    quality = evidence_quality(StageEvidence(first, second, similarity, sets), Provenance(sources))
     share = np.array([bool((set(sources[a]) & set(sources[b])) - {-1}) for a, b in zip(first, second, strict=True)])
     won = [(x > y) + (x == y) / 2 for x in similarity[share] for y in similarity[~share]]
     assert quality["similarity"]["pair_auc"] == pytest.approx(np.mean(won))
@@ -148,9 +148,9 @@ def test_evidence_is_judged_as_defined():
 
 def test_evidence_that_shows_nothing_is_left_out():
     one = np.zeros(3, np.int64)
-    alike = Evidence(one, one, np.ones(3, np.float32))
+    alike = StageEvidence(one, one, np.ones(3, np.float32))
     assert evidence_quality(alike, Provenance(np.array([[0, 1]]))) == {}
-    assert evidence_quality(Evidence(), Provenance(np.array([[0, 1]]))) == {}
+    assert evidence_quality(StageEvidence(), Provenance(np.array([[0, 1]]))) == {}
 
 
 def test_the_network_has_73_parameters_and_learns_a_colour_curve():

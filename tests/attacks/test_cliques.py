@@ -17,8 +17,9 @@ from ihaudit.attacks.numerics.labels import read_slots
 from ihaudit.attacks.phase import prepare
 from ihaudit.attacks.stages.grouping import cliques
 from ihaudit.attacks.stages.state import State, run_stage
-from ihaudit.contracts.attack import NotApplicable, View
 from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
+from ihaudit.errors import NotApplicable
 from tests.attacks.releases import Sample, instahide
 
 

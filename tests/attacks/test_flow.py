@@ -19,8 +19,9 @@ from ihaudit.attacks.numerics.labels import read_slots
 from ihaudit.attacks.numerics.sizes import Sizes
 from ihaudit.attacks.stages.assignment.flow import cluster_scores
 from ihaudit.attacks.stages.state import State
-from ihaudit.contracts.attack import NotApplicable, get_stage
+from ihaudit.contracts.attack import get_stage
 from ihaudit.contracts.context import Context
+from ihaudit.errors import NotApplicable
 from tests.attacks.releases import Sample, instahide
 
 EXACT = np.zeros(0)

@@ -12,8 +12,9 @@ from ihaudit.attacks.numerics.gradient import Adam, descend, descend_adam, objec
 from ihaudit.attacks.numerics.mixing import Mixing
 from ihaudit.attacks.stages.recovery.gradient import network_start
 from ihaudit.attacks.stages.recovery.unmask import weighted
-from ihaudit.contracts.attack import NotApplicable, get_stage
+from ihaudit.contracts.attack import get_stage
 from ihaudit.contracts.context import Context
+from ihaudit.errors import NotApplicable
 from tests.attacks.releases import instahide
 from tests.attacks.test_flow import grouped
 from tests.attacks.test_phase import correlation

@@ -14,8 +14,9 @@ from ihaudit.attacks.phase import prepare
 from ihaudit.attacks.stages.membership import network as membership_net
 from ihaudit.attacks.stages.similarity import network as similarity_net
 from ihaudit.attacks.stages.state import State, run_stage
-from ihaudit.contracts.attack import NotApplicable, View
 from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
+from ihaudit.errors import NotApplicable
 from ihaudit.nn import weights
 from ihaudit.nn.pair_weights import load_similarity
 from ihaudit.nn.similarity import PairNet

@@ -19,8 +19,9 @@ from ihaudit.attacks.stages.similarity import own_networks
 from ihaudit.attacks.stages.similarity.own_images import FEWEST, at_shape, merged, own_images
 from ihaudit.attacks.stages.similarity.own_networks import releases_like
 from ihaudit.audit.store import FolderStore
-from ihaudit.contracts.attack import NotApplicable, View
 from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
+from ihaudit.errors import NotApplicable
 from ihaudit.nn.pair_data import ReleaseConfig
 from ihaudit.nn.similarity import SHAPE
 from ihaudit.results import StageRecord

@@ -8,8 +8,9 @@ import pytest
 from ihaudit.attacks.cluster_mean import ClusterMean
 from ihaudit.attacks.least_squares import LeastSquares
 from ihaudit.attacks.phase import Phase
-from ihaudit.contracts.attack import NotApplicable, View
 from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
+from ihaudit.errors import NotApplicable
 from tests.attacks.releases import Sample, instahide, photographs
 from tests.data import load_images
 

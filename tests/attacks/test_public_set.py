@@ -16,8 +16,9 @@ from ihaudit.attacks.numerics.public_pairs import reassign
 from ihaudit.attacks.phase_public import PhasePublic
 from ihaudit.attacks.single.candidates import Candidates
 from ihaudit.attacks.single.spectrum import Basis
-from ihaudit.contracts.attack import NotApplicable, View
 from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
+from ihaudit.errors import NotApplicable
 from ihaudit.metrics.ssim import ssim_challenge
 from ihaudit.scheme import Knowledge
 from tests.attacks.releases import photographs

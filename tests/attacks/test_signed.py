@@ -26,8 +26,9 @@ from ihaudit.attacks.stages.recovery.unmask import turn_negated, weighted
 from ihaudit.attacks.stages.sharpening import local as sharpening
 from ihaudit.attacks.stages.state import run_stage, to_pictures
 from ihaudit.attacks.unmix import Unmix
-from ihaudit.contracts.attack import NotApplicable, View
 from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
+from ihaudit.errors import NotApplicable
 from ihaudit.metrics.ssim import ssim_challenge
 from ihaudit.nn.confidence import FEATURES, Confidence
 from ihaudit.training.restorer import similarity

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from ihaudit.attacks.unmix import Unmix
-from ihaudit.contracts.attack import NotApplicable, View
 from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
+from ihaudit.errors import NotApplicable
 from tests.attacks.releases import Sample, instahide
 from tests.attacks.test_phase import correlation
 from tests.attacks.test_phase import view as plain_view

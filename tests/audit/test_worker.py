@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 
 from ihaudit.audit.store import FolderStore
-from ihaudit.audit.worker import AttackWorker, configure
-from ihaudit.contracts.attack import View
+from ihaudit.audit.worker import AttackWorker
 from ihaudit.contracts.context import Context
-from ihaudit.errors import UsageError
+from ihaudit.contracts.view import View
 from ihaudit.release import Release
 from ihaudit.scheme import Knowledge
 
@@ -23,7 +22,8 @@ PLUGIN = '''
 import os, time
 from dataclasses import dataclass
 import numpy as np
-from ihaudit.contracts.attack import AttackOutput, NotApplicable, attack
+from ihaudit.contracts.attack import attack, AttackOutput
+from ihaudit.errors import NotApplicable
 from ihaudit.scheme import Knowledge
 
 @attack("test-trick")
@@ -146,8 +146,3 @@ def test_what_an_attack_keeps_goes_to_the_auditors_store_and_nowhere_else(worker
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["a.json", "networks", "truth.json"]
     without = worker.run("test-trick:do=keep", VIEW, Context(seed=0))
     assert without.output is not None and without.output.diagnostics["a.json"] is None
-
-
-def test_unknown_names_are_suggested() -> None:
-    with pytest.raises(UsageError, match="no attack called"):
-        configure("no-such-attack")

@@ -14,9 +14,11 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from ihaudit.audit.worker import configure, peak_memory_mb, reset_peak_memory
-from ihaudit.contracts.attack import AttackOutput, View
+from ihaudit.audit.worker import peak_memory_mb, reset_peak_memory
+from ihaudit.contracts.attack import AttackOutput
+from ihaudit.contracts.configure import configure
 from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
 from ihaudit.metrics.matching import correlation
 from ihaudit.metrics.ssim import ssim, ssim_challenge
 from ihaudit.nn.sources import load_split

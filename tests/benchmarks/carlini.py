@@ -25,9 +25,11 @@ from ihaudit.attacks.numerics.labels import Slots
 from ihaudit.attacks.numerics.sizes import Sizes
 from ihaudit.attacks.stages.restoration.recolour73 import pixels_of
 from ihaudit.attacks.stages.state import State
-from ihaudit.audit.worker import configure
-from ihaudit.contracts.attack import NotApplicable, View, get_stage
+from ihaudit.contracts.attack import get_stage
+from ihaudit.contracts.configure import configure
 from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
+from ihaudit.errors import NotApplicable
 from ihaudit.metrics.ssim import ssim_challenge
 from ihaudit.nn.sources import load_split
 from ihaudit.nn.training import TrainConfig

@@ -21,8 +21,8 @@ from scipy.optimize import linear_sum_assignment
 from ihaudit.attacks.numerics.graph import edge_sample
 from ihaudit.attacks.phase import prepare
 from ihaudit.attacks.stages.state import State, run_stage
-from ihaudit.contracts.attack import View
 from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
 from ihaudit.nn.sources import load_split
 from ihaudit.nn.weights import card
 from ihaudit.training.similarity import auc

@@ -27,8 +27,8 @@ from ihaudit.attacks.prng.generators.kinds import KINDS
 from ihaudit.attacks.prng.scans import first_mask as seedscan
 from ihaudit.attacks.prng.scans import labels as labelscan
 from ihaudit.attacks.prng.scans import masks as maskscan
-from ihaudit.contracts.attack import View
 from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
 from ihaudit.nn.sources import load_split
 from ihaudit.release import Release, Truth
 from ihaudit.schemes.instahide import InstaHide, SecureDraws

@@ -12,9 +12,10 @@ import time
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from ihaudit.audit.worker import configure, peak_memory_mb, reset_peak_memory
-from ihaudit.contracts.attack import View
+from ihaudit.audit.worker import peak_memory_mb, reset_peak_memory
+from ihaudit.contracts.configure import configure
 from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
 from ihaudit.metrics.matching import correlation
 from ihaudit.metrics.ssim import ssim, ssim_challenge
 from ihaudit.scheme import Knowledge

@@ -15,8 +15,9 @@ import numpy as np
 
 from ihaudit.attacks.single import RecolourAttack, SingleAttack
 from ihaudit.audit.worker import peak_memory_mb, reset_peak_memory
-from ihaudit.contracts.attack import AttackOutput, View
+from ihaudit.contracts.attack import AttackOutput
 from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
 from ihaudit.metrics.ssim import ssim
 from ihaudit.nn.sources import load_split
 from ihaudit.release import Release

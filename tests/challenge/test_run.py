@@ -21,8 +21,9 @@ from ihaudit.challenge.layout import Layout, detect
 from ihaudit.challenge.npy import Mapped, mapped, save_blocks
 from ihaudit.challenge.release import ReadRelease, read_labels, read_release
 from ihaudit.cli import app
-from ihaudit.contracts.attack import AttackOutput, View
+from ihaudit.contracts.attack import AttackOutput
 from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
 from ihaudit.errors import ImageError, UsageError
 from ihaudit.results import Cost, read_arrays, read_results
 from ihaudit.scheme import Knowledge

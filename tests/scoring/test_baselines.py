@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ihaudit.contracts.attack import View
 from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
 from ihaudit.release import Release, Truth
 from ihaudit.scoring.baselines import BASELINES, baselines, mean_encoding, mean_image, nearest_public
 from ihaudit.scoring.reconstructions import score_attack

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ihaudit.attacks.numerics.parallel import run_jobs
-from ihaudit.contracts.attack import NotApplicable
+from ihaudit.errors import NotApplicable
 from ihaudit.nn.unmask import MIN_SIDE, MULTIPLE, Recolour
 from ihaudit.nn.weights import load_unmix
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from ihaudit.attacks.prng import search
 from ihaudit.attacks.prng.pairs import agreement
 from ihaudit.attacks.prng.reconstruct import Recovered, images_from, matcher_of, orient
-from ihaudit.contracts.attack import AttackOutput, NotApplicable, View, attack
+from ihaudit.contracts.attack import AttackOutput, attack
 from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
+from ihaudit.errors import NotApplicable
 from ihaudit.results import StageRecord
 from ihaudit.scheme import Knowledge
 
@@ -29,9 +31,9 @@ class Prng:
             SFC64: ``auto`` (in the profile `full`), ``never``, or ``always`` (in every profile; one to two CPU-hours).
     """
 
-    seedless: str = "yes"
-    human: str = "yes"
-    scans: str = "auto"
+    seedless: Literal["yes", "no"] = "yes"
+    human: Literal["yes", "no"] = "yes"
+    scans: Literal["auto", "never", "always"] = "auto"
 
     id: ClassVar[str] = "prng"
     title: ClassVar[str] = "Recovers the generator of the masks (state or seed) and undoes them"

@@ -18,8 +18,9 @@ from ihaudit.attacks.prng.public import Matcher, fit_public, sign_by_public, wit
 from ihaudit.attacks.prng.stream import Unmasked
 from ihaudit.attacks.stages.state import run_stage
 from ihaudit.attacks.unmix import Unmix
-from ihaudit.contracts.attack import NotApplicable, View
 from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
+from ihaudit.errors import NotApplicable
 from ihaudit.release import FloatArray
 
 #: encodings per image below which the learned prior restores images: above, it takes as much as it gives

@@ -11,8 +11,8 @@ from ihaudit.attacks.prng.scans import seeds as seeded
 from ihaudit.attacks.prng.scans.replay import find_by_replay
 from ihaudit.attacks.prng.seedless.solve import SECURE, Found, from_state, layouts_for, solve_seedless
 from ihaudit.attacks.prng.stream import Stream, Unmasked, unmask
-from ihaudit.contracts.attack import View
 from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
 from ihaudit.release import FloatArray
 from ihaudit.results import StageRecord
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit.contracts.attack import View
+from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
 from ihaudit.nn.unmask import MIN_SIDE
 from ihaudit.release import FloatArray

@@ -19,7 +19,9 @@ from ihaudit.attacks.single.posterior import Recolourer
 from ihaudit.attacks.single.prepare import Units, magnitudes
 from ihaudit.attacks.single.published import match_by_ssim
 from ihaudit.attacks.single.spectrum import Basis
-from ihaudit.contracts.attack import AttackOutput, Context, View
+from ihaudit.contracts.attack import AttackOutput
+from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
 from ihaudit.nn.weights import digests, load_unmask
 from ihaudit.release import FloatArray

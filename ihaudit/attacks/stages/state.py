@@ -23,8 +23,10 @@ from ihaudit.attacks.numerics.group import Grouping
 from ihaudit.attacks.numerics.labels import Slots
 from ihaudit.attacks.numerics.masks import MaskKind
 from ihaudit.attacks.numerics.mixing import Mixing
-from ihaudit.contracts.attack import NotApplicable, View, get_stage
+from ihaudit.contracts.attack import get_stage
 from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
+from ihaudit.errors import NotApplicable
 from ihaudit.results import StageRecord
 
 Shape = tuple[int, int, int]

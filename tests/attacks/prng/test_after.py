@@ -8,8 +8,8 @@ import pytest
 from ihaudit.attacks.prng import reconstruct as after
 from ihaudit.attacks.prng.reconstruct import images_from
 from ihaudit.attacks.prng.stream import Unmasked
-from ihaudit.contracts.attack import View
 from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
 from tests.attacks.releases import Sample, instahide
 from tests.attacks.test_phase import correlation
 

@@ -10,8 +10,9 @@ import pytest
 from ihaudit.attacks.numerics.demix import demix
 from ihaudit.attacks.prng import Prng
 from ihaudit.attacks.prng.attack import scanned_tables
-from ihaudit.contracts.attack import NotApplicable, View
 from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
+from ihaudit.errors import NotApplicable
 from ihaudit.metrics import ssim
 from ihaudit.registry import get
 from ihaudit.report.details import tables as report_tables

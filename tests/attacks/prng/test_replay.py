@@ -12,9 +12,10 @@ import pytest
 from ihaudit.attacks.prng import Prng
 from ihaudit.attacks.prng.scans.replay import FAVOURITES, dates, find_by_replay, ranges_for
 from ihaudit.audit.view import described
-from ihaudit.contracts.attack import NotApplicable, View
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.replayer import Entry, Replayed
+from ihaudit.contracts.view import View
+from ihaudit.errors import NotApplicable
 from ihaudit.scheme import Knowledge
 from tests.attacks.prng.helpers import mixtures
 

@@ -13,8 +13,8 @@ from ihaudit.attacks.prng.generators.conventions import NCHW, NHW, NHWC, Layout
 from ihaudit.attacks.prng.generators.kinds import KINDS, first_bits
 from ihaudit.attacks.prng.scans import first_mask as seedscan
 from ihaudit.attacks.prng.scans.seeds import by_first_mask, unmask_first
-from ihaudit.contracts.attack import View
 from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
 from tests.attacks.prng.draws import drawn
 from tests.attacks.prng.helpers import mixtures
 

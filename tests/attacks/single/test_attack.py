@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from ihaudit.attacks.single import RecolourAttack, SingleAttack, run
-from ihaudit.audit.worker import configure
-from ihaudit.contracts.attack import AttackOutput, View
+from ihaudit.contracts.attack import AttackOutput
+from ihaudit.contracts.configure import configure
 from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable, UsageError
 from ihaudit.metrics.ssim import ssim
 from ihaudit.registry import load

@@ -13,7 +13,7 @@ from ihaudit.attacks.single.posterior import Recolourer
 from ihaudit.attacks.single.prepare import magnitudes, sign_coherence, units
 from ihaudit.attacks.single.published import match_by_ssim
 from ihaudit.attacks.single.spectrum import Basis
-from ihaudit.contracts.attack import View
+from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
 from ihaudit.nn.unmask import Recolour
 from tests.attacks.single.photographs import crops

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from ihaudit.attacks.prng.pairs import rank_pairs, smoothness
 from ihaudit.attacks.prng.seedless.solve import Found
 from ihaudit.attacks.prng.stream import Unmasked
-from ihaudit.contracts.attack import NotApplicable, View
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.replayer import Entry, Replayer
+from ihaudit.contracts.view import View
+from ihaudit.errors import NotApplicable
 from ihaudit.release import FloatArray
 from ihaudit.results import StageRecord
 

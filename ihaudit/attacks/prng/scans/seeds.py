@@ -16,8 +16,8 @@ from ihaudit.attacks.prng.scans import masks as maskscan
 from ihaudit.attacks.prng.scans import torch_filters as device
 from ihaudit.attacks.prng.scans import torch_first_mask as device_seeds
 from ihaudit.attacks.prng.stream import Stream, Unmasked, unmask
-from ihaudit.contracts.attack import View
 from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
 from ihaudit.release import FloatArray
 
 Range = tuple[int, int, str]  # first, last + 1, in words

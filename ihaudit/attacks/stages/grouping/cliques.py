@@ -27,8 +27,9 @@ from ihaudit.attacks.numerics.parallel import run_jobs
 from ihaudit.attacks.numerics.sizes import Sizes, infer_sizes
 from ihaudit.attacks.numerics.squares_graph import squares_graph
 from ihaudit.attacks.stages.state import State
-from ihaudit.contracts.attack import NotApplicable, stage
+from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
+from ihaudit.errors import NotApplicable
 
 IntArray = NDArray[np.int64]
 Floats = NDArray[np.float32]

@@ -22,8 +22,9 @@ from ihaudit.attacks.numerics.parallel import run_jobs
 from ihaudit.attacks.stages.grouping.cliques import mean_affinity
 from ihaudit.attacks.stages.similarity.network import embed, facts_of, part_of, require_shape
 from ihaudit.attacks.stages.state import DENSE_SCORES, State
-from ihaudit.contracts.attack import NotApplicable, stage
+from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
+from ihaudit.errors import NotApplicable
 from ihaudit.nn.membership import EXEMPLARS, MemberHead
 from ihaudit.nn.pair_weights import load_membership, load_similarity
 from ihaudit.nn.similarity import Embedding, Facts, PairNet

@@ -27,8 +27,9 @@ from ihaudit.attacks.numerics.public_restarts import restart_values
 from ihaudit.attacks.single.candidates import Candidates
 from ihaudit.attacks.single.spectrum import Basis
 from ihaudit.attacks.stages.state import State, to_pictures
-from ihaudit.contracts.attack import NotApplicable, stage
+from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
+from ihaudit.errors import NotApplicable
 from ihaudit.release import FloatArray
 
 #: Rounds at most, by profile; every round costs one search over the public set for the encodings not yet explained.

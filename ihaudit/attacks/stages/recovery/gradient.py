@@ -17,8 +17,9 @@ from ihaudit.attacks.numerics.spectral import resynchronise, spectral_start
 from ihaudit.attacks.numerics.unmasking import Unmasker
 from ihaudit.attacks.stages.recovery.unmask import weighted
 from ihaudit.attacks.stages.state import State
-from ihaudit.contracts.attack import NotApplicable, stage
+from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
+from ihaudit.errors import NotApplicable
 
 #: rounds of resynchronisation and restarts at most
 ROUNDS = 3

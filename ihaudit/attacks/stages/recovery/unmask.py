@@ -16,8 +16,9 @@ from ihaudit.attacks.numerics.signed_pairing import assign_signed, fit_linear_wh
 from ihaudit.attacks.numerics.squares import dct, low_frequencies, regress_out, square_features
 from ihaudit.attacks.numerics.unmasking import Unmasker
 from ihaudit.attacks.stages.state import State, to_pictures
-from ihaudit.contracts.attack import NotApplicable, stage
+from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
+from ihaudit.errors import NotApplicable
 
 #: sets of encodings that are left out in turn when encodings are compared with reconstructions
 FOLDS = 4

@@ -14,8 +14,9 @@ from torch.nn import functional as F
 from ihaudit.attacks.numerics.em import Estimate
 from ihaudit.attacks.numerics.standard_errors import standard_errors
 from ihaudit.attacks.stages.state import State, to_pictures
-from ihaudit.contracts.attack import NotApplicable, stage
+from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
+from ihaudit.errors import NotApplicable
 from ihaudit.nn.restorer import Restorer
 from ihaudit.nn.unmask import MULTIPLE
 from ihaudit.nn.weights import load_confidence, load_restorer

@@ -16,8 +16,9 @@ from ihaudit.attacks.numerics.shared import correlation, generalised_least_squar
 from ihaudit.attacks.numerics.unmasking import Unmasker
 from ihaudit.attacks.stages.recovery.unmask import weighted
 from ihaudit.attacks.stages.state import State
-from ihaudit.contracts.attack import NotApplicable, stage
+from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
+from ihaudit.errors import NotApplicable
 
 #: encodings up to which all are compared with each other, and encodings per image from which their residuals tell
 #: which of them share a public image

@@ -22,8 +22,9 @@ from ihaudit.attacks.numerics.labels import Slots
 from ihaudit.attacks.numerics.parallel import run_jobs
 from ihaudit.attacks.numerics.squares_graph import sparse_graph
 from ihaudit.attacks.stages.state import State
-from ihaudit.contracts.attack import NotApplicable, stage
+from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
+from ihaudit.errors import NotApplicable
 from ihaudit.nn.pair_weights import load_similarity
 from ihaudit.nn.similarity import Embedding, Facts, PairNet
 from ihaudit.nn.similarity_wrn import PairWrn

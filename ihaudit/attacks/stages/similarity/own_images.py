@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit.contracts.attack import View
+from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
 from ihaudit.training.retraining import Pool
 

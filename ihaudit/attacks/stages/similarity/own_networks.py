@@ -25,8 +25,9 @@ import numpy as np
 from ihaudit.attacks.numerics.labels import Slots
 from ihaudit.attacks.stages.similarity.own_images import OwnImages, own_images
 from ihaudit.attacks.stages.state import State
-from ihaudit.contracts.attack import NotApplicable, View
 from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
+from ihaudit.errors import NotApplicable
 from ihaudit.nn.pair_data import ReleaseConfig
 from ihaudit.nn.similarity import SHAPE
 from ihaudit.nn.unmask import MIN_SIDE

@@ -29,14 +29,6 @@ from ihaudit.verdict.decide import GateOptions, control_finding
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: reference scheme, its parameters, and whether it must come out broken
-CONTROLS: tuple[tuple[str, dict[str, str], bool], ...] = (
-    ("identity", {}, True),
-    ("mixup", {"k": "2", "epochs": "8"}, True),
-    ("noise", {}, False),
-    ("constant", {}, False),
-)
-
 
 def run_controls(
     data: Data, profile: Profile, items: Sequence[Item], worker: AttackWorker, ctx: Context
@@ -47,24 +39,28 @@ def run_controls(
     """
     small = replace(data, private=data.private.subset(np.arange(min(len(data.private.images), profile.n_control))))
     findings = []
-    for index, (name, sets, must_break) in enumerate(CONTROLS):
-        ctx.progress(name, index / len(CONTROLS))
-        inner = replace(ctx.child(name), progress=_part(ctx, name, index))
-        with SchemeProcess(locate(name), sets, public=small.public.images[:200], limits=Limits()) as scheme:
+    controls = registry.load("control")
+    for index, (name, control) in enumerate(controls.items()):
+        done = index / len(controls)
+        ctx.progress(name, done)
+        inner = replace(ctx.child(name), progress=_part(ctx, name, done))
+        with SchemeProcess(
+            locate(control.scheme), dict(control.sets), public=small.public.images[:200], limits=Limits()
+        ) as scheme:
             parts = _attacks(small, items, worker, inner, scheme)
             parts += _games(small, items, inner, scheme)
         cost = Cost(wall_s=sum(p.cost.wall_s for p in parts), cpu_s=sum(p.cost.cpu_s for p in parts))
-        finding = control_finding(name, must_break, parts)
+        finding = control_finding(name, control.must_break, parts)
         finding.cost = cost
         findings.append(finding)
     return findings
 
 
-def _part(ctx: Context, name: str, index: int) -> Progress:
+def _part(ctx: Context, name: str, done: float) -> Progress:
     """Progress of one control as a part of all: what an attack or game calls done is done for its control only."""
 
     def progress(message: str, fraction: float | None = None) -> None:
-        ctx.progress(f"{name}: {message}", index / len(CONTROLS))
+        ctx.progress(f"{name}: {message}", done)
 
     return progress
 

@@ -1,0 +1,47 @@
+"""What the adversary sees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ihaudit.contracts.encoder import Encoder
+from ihaudit.contracts.replayer import Replayer
+from ihaudit.release import FloatArray, IntArray
+from ihaudit.scheme import Knowledge
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """The release and what the declared adversary knows; there is no way from it to the truth.
+
+    Attributes:
+        encodings: float (E, H, W, C) or (E, ...).
+        labels: float32 (E, n_classes) or None.
+        image_range: the range images had when mixed (a released convention).
+        extra: further released arrays.
+        knows: the adversary's knowledge; the fields below are None where it does not include them.
+        similar: float32 (S, H, W, C) in [0, 1], images like the private ones, none of them private (`distribution`).
+        similar_labels: int64 (S,) or None.
+        public_set: float32 (M, H, W, C) in [0, 1], the very public images (`public_set`).
+        code: {"name", "parameters"} of the scheme, without parameters called like a seed (`code`).
+        encoder: chosen-plaintext access with fresh randomness (`oracle`).
+        replayer: runs the scheme's code again under seeds of one's choice (`code`).
+        hints: facts that a challenge states publicly (e.g. {"n_private": 100}); usually empty.
+    """
+
+    encodings: FloatArray
+    labels: FloatArray | None = None
+    image_range: tuple[float, float] = (0.0, 1.0)
+    extra: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    knows: frozenset[Knowledge] = frozenset({Knowledge.ENCODINGS})
+    similar: FloatArray | None = None
+    similar_labels: IntArray | None = None
+    public_set: FloatArray | None = None
+    code: Mapping[str, Any] | None = None
+    encoder: Encoder | None = None
+    replayer: Replayer | None = None
+    hints: Mapping[str, Any] = field(default_factory=dict)
