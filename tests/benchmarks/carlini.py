@@ -18,7 +18,7 @@ from itertools import product
 import numpy as np
 import torch
 
-from ihaudit.attacks.numerics.flow import Capacity, balanced_targets, soft_slack, solve, solve_networkx
+from ihaudit.attacks.numerics.flow import Capacity, balanced_targets, soft_slack, solve
 from ihaudit.attacks.numerics.gradient import descend_adam
 from ihaudit.attacks.numerics.group import Grouping
 from ihaudit.attacks.numerics.labels import Slots
@@ -37,6 +37,7 @@ from ihaudit.release import Provenance, Release, Truth
 from ihaudit.results import StageRecord
 from ihaudit.scoring.reconstructions import score_attack
 from ihaudit.training.recolour import fit
+from tests.attacks.numerics.flow_network import solve_networkx
 from tests.attacks.releases import Sample
 from tests.benchmarks.attacks import reference
 from tests.data import DATA

@@ -257,16 +257,15 @@ def demix(unmasked: FloatArray, labels: FloatArray, *, whitener: Whitener | None
     z = whiten(u - mean)
     present = (y > 1e-6).sum(1)
     slots = int(np.quantile(present, 0.999, method="higher"))
-    code = ((y > 1e-6) * (1 << np.arange(y.shape[1], dtype=object))).sum(1)
+    code = np.unique(y > 1e-6, axis=0, return_inverse=True)[1].reshape(-1)
     clusters: list[tuple[int, NDArray[np.int64]]] = []
     for c in range(y.shape[1]):
         rows = np.flatnonzero((y[:, c] > 0.08) & (present == slots))
         if len(rows) < 2:
             continue
         rows = rows[:4000]
-        other = np.unique(np.array([int(v) for v in code[rows]], object).astype(str), return_inverse=True)[1]
         per_image = 2 if len(rows) < 40 else 3
-        clusters += [(c, rows[s]) for s in _grow(z[rows], y[rows, c], other, per_image)]
+        clusters += [(c, rows[s]) for s in _grow(z[rows], y[rows, c], code[rows], per_image)]
     if not clusters:
         return None
     classes = np.array([c for c, _ in clusters])

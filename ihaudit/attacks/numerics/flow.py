@@ -5,16 +5,14 @@ The paper's network: source -> every set (capacity 2T), set -> encoding (capacit
 its class, and the problem falls apart into one per class.  Where images are used about, not exactly, 2T times, the
 source's arcs are widened: use beyond or below the expected number is allowed at a growing cost.
 
-networkx states the graph (`flow_graph`) and solves small ones; its network simplex takes minutes where SciPy's HiGHS
-takes seconds (reports/measurements/carlini.md), so the attack solves the same problem as a linear programme, whose
-corners are integral because the constraint matrix is totally unimodular.
+It is solved as a linear programme by SciPy's HiGHS, whose corners are integral because the constraint matrix is totally
+unimodular; a network simplex (networkx) takes minutes where that takes seconds (reports/measurements/carlini.md).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
@@ -27,8 +25,6 @@ Ints = NDArray[np.int64]
 
 #: sets per encoding in the first linear programme; others enter when the prices say that they could help
 FIRST_EDGES = 12
-#: costs are rounded to this for networkx, whose simplex wants integers
-SCALE = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,53 +65,6 @@ def balanced_targets(total: int, sets: int) -> Ints:
     return base
 
 
-def flow_graph(gain: Floats, supply: Ints, capacity: Capacity) -> nx.DiGraph:
-    """The paper's graph with integer costs, as networkx takes it.
-
-    Args:
-        gain: float (E, R), what joining encoding e with set r is worth; -inf where it is forbidden.
-        supply: int (E,), sets per encoding (2).
-        capacity: of the sets.
-
-    Returns:
-        Nodes ``("encoding", e)`` (demand supply[e]), ``("set", r)`` and ``source``; edge attributes ``capacity`` and
-        ``weight`` (cost times `SCALE`).  Parallel slack arcs are nodes of their own, one unit each.
-    """
-    graph = nx.DiGraph()
-    graph.add_node("source", demand=-int(supply.sum()))
-    target = np.round(capacity.target).astype(int)
-    for e, places in enumerate(supply):
-        graph.add_node(("encoding", e), demand=int(places))
-    for r, units in enumerate(target):
-        # a unit that is missing below the target costs something, so each one that is there is rebated as much: the
-        # dearest first, which keeps costs rising along the arcs
-        rebates = [-float(c) for c in reversed(capacity.slack[: int(units)])]
-        first = rebates[0] if rebates else 0.0
-        graph.add_edge("source", ("set", r), capacity=int(units) - len(rebates), weight=round(first * SCALE))
-        beyond = [float(c) for c in capacity.slack]
-        for j, cost in enumerate(rebates + beyond):
-            last = bool(beyond) and j == len(rebates) + len(beyond) - 1
-            graph.add_edge("source", ("unit", r, j), capacity=len(supply) if last else 1, weight=round(cost * SCALE))
-            graph.add_edge(("unit", r, j), ("set", r), capacity=len(supply) if last else 1, weight=0)
-    for e, r in zip(*np.nonzero(np.isfinite(gain)), strict=True):
-        graph.add_edge(("set", int(r)), ("encoding", int(e)), capacity=1, weight=round(-float(gain[e, r]) * SCALE))
-    return graph
-
-
-def solve_networkx(gain: Floats, supply: Ints, capacity: Capacity) -> NDArray[np.bool_]:
-    """The optimum by networkx's network simplex, bool (E, R); for small problems.
-
-    Raises:
-        networkx.NetworkXUnfeasible: the capacities do not fit the supply.
-    """
-    _, flow = nx.network_simplex(flow_graph(gain, supply, capacity))
-    chosen = np.zeros(gain.shape, dtype=bool)
-    for r in range(gain.shape[1]):
-        for node, units in flow.get(("set", r), {}).items():
-            chosen[node[1], r] = units > 0
-    return chosen
-
-
 @dataclass(frozen=True, eq=False)
 class Flow:
     """chosen bool (E, R); price float (R,), what one more place in a set is worth; rounds of column generation."""
@@ -129,7 +78,9 @@ def solve(gain: Floats, supply: Ints, capacity: Capacity) -> Flow:
     """The optimum by HiGHS, with columns generated as the dual prices ask for them.
 
     Args:
-        gain, supply, capacity: as for `flow_graph`; encodings of supply 0 are left out.
+        gain: float (E, R), what joining encoding e with set r is worth; -inf where it is forbidden.
+        supply: int (E,), sets per encoding (2); encodings of supply 0 are left out.
+        capacity: of the sets.
 
     Raises:
         NotApplicable: the capacities do not fit the supply (soften them).

@@ -22,9 +22,9 @@ from ihaudit.attacks.numerics.frame import Frame
 from ihaudit.attacks.numerics.joint import Solution, solve
 from ihaudit.attacks.numerics.recurring import embed, loadings
 from ihaudit.attacks.numerics.shared import levels
+from ihaudit.attacks.numerics.standard_errors import expected_ssim
 from ihaudit.contracts.context import Progress
 from ihaudit.errors import NotApplicable
-from ihaudit.metrics.ssim import ssim
 from ihaudit.nn.scales import Scales
 from ihaudit.nn.weights import load_scales
 from ihaudit.release import FloatArray
@@ -299,12 +299,10 @@ def refine(
 
 
 def _confidence(x: Floats, variance: Floats, frame: Frame) -> Floats:
-    """float32 (n,): SSIM of images against four draws of what they may really be."""
-    rng = np.random.default_rng(0)
-    guess = (frame.images(x) / 2 + 0.5).clip(0, 1)
     spread = np.sqrt(variance)
-    total = np.zeros(len(x))
-    for _ in range(4):
+
+    def draw(rng: np.random.Generator) -> Floats:
         moved = frame.images((x + rng.standard_normal(x.shape) * spread).astype(np.float32))
-        total += ssim(guess, (moved / 2 + 0.5).clip(0, 1))
-    return (total / 4).astype(np.float32)
+        return (moved / 2 + 0.5).astype(np.float32)
+
+    return expected_ssim((frame.images(x) / 2 + 0.5).clip(0, 1), draw)

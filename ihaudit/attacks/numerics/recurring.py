@@ -8,6 +8,7 @@ encoding, which is a covariance that is positive definite by construction.
 
 from __future__ import annotations
 
+import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import idctn
@@ -72,30 +73,30 @@ def groups(count: int, first: Ints, second: Ints, value: NDArray[np.float64]) ->
     Returns:
         Member lists, ascending; an encoding can be in several.
     """
-    partners: list[dict[int, int]] = [{} for _ in range(count)]
-    for n, (i, j) in enumerate(zip(first.tolist(), second.tolist())):
-        partners[i][j] = partners[j][i] = n
-    owner = list(range(len(first)))  # of each pair: the number of its group
-    sets = [{i, j} for i, j in zip(first.tolist(), second.tolist())]
-    whose = [[n] for n in range(len(first))]
+    pairs = list(zip(first.tolist(), second.tolist()))
+    graph = nx.Graph()
+    graph.add_edges_from((i, j, {"group": n}) for n, (i, j) in enumerate(pairs))
+    near = dict(graph.adjacency())
+    members = [set(pair) for pair in pairs]
+    edges = [[graph.edges[pair]] for pair in pairs]
     for n in np.argsort(-value).tolist():
-        a, b = partners[first[n]], partners[second[n]]
-        for k in a.keys() & b.keys():
-            for other in (a[k], b[k]):
-                x, y = owner[n], owner[other]
+        i, j = pairs[n]
+        own = graph.edges[i, j]
+        for k in near[i].keys() & near[j].keys():  # the triangle i, j, k
+            for other in (near[i][k], near[j][k]):
+                x, y = own["group"], other["group"]
                 if x == y:
                     continue
-                x, y = (x, y) if len(whose[x]) >= len(whose[y]) else (y, x)
-                union = sets[x] | sets[y]
-                links = sum(len(partners[i].keys() & union) for i in union)
+                x, y = (x, y) if len(edges[x]) >= len(edges[y]) else (y, x)
+                union = members[x] | members[y]
+                links = sum(len(near[m].keys() & union) for m in union)
                 if links < _DENSITY * len(union) * (len(union) - 1):
                     continue
-                for pair in whose[y]:
-                    owner[pair] = x
-                whose[x] += whose[y]
-                sets[x] = union
-                whose[y] = []
-    return [np.array(sorted(s), np.int64) for s, w in zip(sets, whose) if w]
+                for edge in edges[y]:
+                    edge["group"] = x
+                edges[x] += edges[y]
+                members[x], edges[y] = union, []
+    return [np.array(sorted(m), np.int64) for m, e in zip(members, edges) if e]
 
 
 def _rank_one(products: NDArray[np.float64]) -> NDArray[np.float64]:

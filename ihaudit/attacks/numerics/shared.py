@@ -18,7 +18,7 @@ from scipy.sparse import coo_matrix, csr_matrix, identity
 from scipy.sparse.linalg import ArpackNoConvergence, eigsh
 
 from ihaudit.attacks.numerics.demix import Demixed, Whitener, design
-from ihaudit.metrics.ssim import ssim
+from ihaudit.attacks.numerics.standard_errors import expected_ssim
 from ihaudit.release import FloatArray
 
 _LEAST_CORRELATION = 0.1  # of two residuals; chance has a standard deviation of 1 / sqrt(values), 0.018 at 32x32x3
@@ -179,33 +179,29 @@ def sharpen(
         result,
         images=shaped,
         diagnostics=result.diagnostics | facts,
-        confidence=expected_ssim(shaped, scaled, variance[:-1], span),
+        confidence=_confidence(shaped, scaled, variance[:-1], span),
     )
 
 
-def expected_ssim(
+def _confidence(
     images: FloatArray, scaled: FloatArray, variance: NDArray[np.float64], span: tuple[float, float]
 ) -> NDArray[np.float32]:
-    """How alike an image and what it may really be are: SSIM against four draws from the error's distribution.
+    """Expected SSIM float32 (N,) of images (N, H, W, C) in `span`.
 
     The error of a least-squares image is a weighted sum of the encodings' noises, so it has their spectrum.
 
     Args:
-        images: float32 (N, H, W, C) in `span`.
         scaled: float32 (E, H, W, C) residuals over their levels.
         variance: (N,) error variance of each image in units of the squared level.
-        span: the range of the images.
-
-    Returns:
-        float32 (N,).
     """
     low, high = span
     spectrum = (dctn(scaled, axes=(1, 2), norm="ortho").astype(np.float64) ** 2).mean(0)
-    sd = np.sqrt(np.maximum(variance, 0)[:, None, None, None] * spectrum[None])
-    rng = np.random.default_rng(0)
-    guess = ((images - low) / (high - low)).clip(0, 1).astype(np.float32)
-    total = np.zeros(len(images))
-    for _ in range(4):
-        moved = images + idctn(rng.standard_normal(sd.shape) * sd, axes=(1, 2), norm="ortho")
-        total += ssim(guess, ((moved - low) / (high - low)).clip(0, 1).astype(np.float32))
-    return (total / 4).astype(np.float32)
+    deviation = np.sqrt(np.maximum(variance, 0)[:, None, None, None] * spectrum[None])
+
+    def unit(x: FloatArray) -> NDArray[np.float32]:
+        return ((x - low) / (high - low)).clip(0, 1).astype(np.float32)
+
+    def draw(rng: np.random.Generator) -> NDArray[np.float32]:
+        return unit(images + idctn(rng.standard_normal(deviation.shape) * deviation, axes=(1, 2), norm="ortho"))
+
+    return expected_ssim(unit(images), draw)

@@ -1,16 +1,21 @@
-"""How sure a least-squares reconstruction is: standard errors from its encodings' noise and undecided signs."""
+"""How sure a reconstruction is: standard errors from its encodings' noise and undecided signs, and expected SSIM."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ihaudit.attacks.numerics.em import Estimate, summed
 from ihaudit.attacks.numerics.mixing import Mixing
+from ihaudit.metrics.ssim import ssim
 
 _BATCH = 512
+_DRAWS = 4
 
 
 def standard_errors(values: Tensor, signs: Tensor, mixing: Mixing, estimate: Estimate) -> tuple[Tensor, Tensor]:
@@ -35,3 +40,22 @@ def standard_errors(values: Tensor, signs: Tensor, mixing: Mixing, estimate: Est
 
     doubt = summed(part, len(mixing), _BATCH, values.device)[:-1].clamp_min(0).sqrt() * covariance[:, None]
     return covariance.sqrt(), doubt
+
+
+def expected_ssim(
+    images: NDArray[np.float32], draw: Callable[[np.random.Generator], NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    """How alike images and what they may really be are: pinned SSIM against draws from their posterior.
+
+    Args:
+        images: float32 (N, H, W, C) in [0, 1].
+        draw: makes float32 (N, H, W, C) in the same units, clipped here, from a generator.
+
+    Returns:
+        float32 (N,).
+    """
+    rng = np.random.default_rng(0)
+    total = np.zeros(len(images))
+    for _ in range(_DRAWS):
+        total += ssim(images, draw(rng).clip(0, 1).astype(np.float32))
+    return (total / _DRAWS).astype(np.float32)

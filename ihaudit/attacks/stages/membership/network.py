@@ -17,9 +17,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from ihaudit.attacks.numerics.cliques import mean_affinity
 from ihaudit.attacks.numerics.graph import nodes_of
 from ihaudit.attacks.numerics.parallel import run_jobs
-from ihaudit.attacks.stages.grouping.cliques import mean_affinity
 from ihaudit.attacks.stages.similarity.network import embed, facts_of, part_of, require_shape
 from ihaudit.attacks.stages.state import DENSE_SCORES, State
 from ihaudit.contracts.attack import stage

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
-from ihaudit.attacks.numerics.flow import Capacity, balanced_targets, flow_graph, soft_slack, solve, solve_networkx
+from ihaudit.attacks.numerics.flow import Capacity, balanced_targets, soft_slack, solve
 from ihaudit.attacks.numerics.group import Grouping
 from ihaudit.attacks.numerics.labels import read_slots
 from ihaudit.attacks.numerics.sizes import Sizes
@@ -22,6 +22,7 @@ from ihaudit.attacks.stages.state import State
 from ihaudit.contracts.attack import get_stage
 from ihaudit.contracts.context import Context
 from ihaudit.errors import NotApplicable
+from tests.attacks.numerics.flow_network import flow_graph, solve_networkx
 from tests.attacks.releases import Sample, instahide
 
 EXACT = np.zeros(0)
