@@ -7,6 +7,7 @@ nearest right name, because a misspelt bound that is silently ignored is a gate 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +42,13 @@ def find(start: Path) -> tuple[Path, dict[str, Any]] | None:
     return None
 
 
-def as_default_map(path: Path, values: dict[str, Any], commands: dict[str, dict[str, type]]) -> dict[str, Any]:
+def as_default_map(path: Path, values: dict[str, Any], commands: Mapping[str, Collection[str]]) -> dict[str, Any]:
     """Turn a flat table (options of every command) with optional per-command tables into click's default map.
 
     Args:
         path: named in errors.
         values: the table, e.g. ``{"profile": "standard", "run": {"max-ssim": 0.4}}``; ``-`` and ``_`` are the same.
-        commands: option names (with underscores) of every command, each with its Python type.
+        commands: option names (with underscores) of every command.
 
     Raises:
         UsageError: an unknown key, or a value that is not of the option's kind.

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-from typing import Any
-
 import typer
 
 from ihaudit import __version__
@@ -75,21 +71,13 @@ for _name, _module in (
 app.add_typer(config_.app, name="config")
 
 
-def _options() -> dict[str, dict[str, type]]:
-    """Option names of every command, for checking a configuration file."""
-    group: Any = typer.main.get_command(app)
-    return {name: {p.name: type(p) for p in c.params if p.name != "help"} for name, c in group.commands.items()}
-
-
 def main() -> None:
     """Entry point: read the configuration file, then hand over to typer."""
-    from ihaudit.audit import config
     from ihaudit.errors import IhauditError
 
     try:
-        found = config.find(Path.cwd())
-        defaults = config.as_default_map(*found, _options()) if found else {}
+        _, values = config_.defaults(typer.main.get_command(app))
     except IhauditError as e:
-        print(f"ihaudit: error: {e}", file=sys.stderr)
+        _common.fail(str(e))
         raise SystemExit(e.exit_code) from None
-    app(default_map=defaults)
+    app(default_map=values)

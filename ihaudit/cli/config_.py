@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,7 +17,34 @@ def _group() -> None:
     """The configuration in effect (precedence: command line, environment, file, default)."""
 
 
+def defaults(group: Any) -> tuple[Path | None, dict[str, Any]]:
+    """The configuration file that holds here, and click's default map for the commands of `group` by what it says.
+
+    A file names options as the command line does: ``max-ssim`` or ``max_ssim``, ``no-samples``, ``format``.
+
+    Raises:
+        UsageError: unknown options.
+    """
+    from ihaudit.audit import config
+
+    found = config.find(Path.cwd())
+    if found is None:
+        return None, {}
+    names = {
+        command: {_flag(p).replace("-", "_"): p.name for p in c.params if p.name != "help"}
+        for command, c in group.commands.items()
+    }
+    values = config.as_default_map(*found, names)
+    return found[0], {c: {names[c][flag]: value for flag, value in of.items()} for c, of in values.items()}
+
+
+def _flag(parameter: Any) -> str:
+    """What the command line calls it: ``no-samples``."""
+    return str(max(parameter.opts, key=len)).lstrip("-")
+
+
 def show(
+    context: typer.Context,
     command: Annotated[
         str | None, typer.Argument(help="Only this command's options, e.g. run.", show_default=False)
     ] = None,
@@ -25,8 +53,8 @@ def show(
 ) -> None:
     """Print the effective value of every option, and where it comes from: default, a file, or the environment.
 
-    A file is the nearest ihaudit.toml, or [tool.ihaudit] in pyproject.toml, at or above this folder. What is given on
-    a command line comes before all of these and is not known here.
+    A file is the nearest ihaudit.toml, or the table tool.ihaudit in pyproject.toml, at or above this folder. What is
+    given on a command line comes before all of these and is not known here.
 
     Examples:
 
@@ -35,17 +63,12 @@ def show(
       IHAUDIT_PROFILE=full ihaudit config show --changed
     """
     import json
-    from pathlib import Path
 
-    from ihaudit.audit import config
-    from ihaudit.cli import _options
-    from ihaudit.cli import app as root
     from ihaudit.errors import UsageError
     from ihaudit.registry import suggest
 
-    found = config.find(Path.cwd())
-    defaults = config.as_default_map(*found, _options()) if found else {}
-    group: Any = typer.main.get_command(root)
+    group: Any = context.find_root().command
+    file, values = defaults(group)
     commands = {name: c for name, c in group.commands.items() if not hasattr(c, "commands")}
     if command is not None and command not in commands:
         raise UsageError(f"there is no command {command!r}{suggest(command, commands)}")
@@ -53,7 +76,7 @@ def show(
         (name, *row)
         for name, c in commands.items()
         if command in (None, name)
-        for row in effective(c, defaults.get(name, {}), str(found[0]) if found else "")
+        for row in effective(c, values.get(name, {}), str(file))
     ]
     if changed:
         rows = [r for r in rows if r[3] != "default"]
@@ -61,7 +84,7 @@ def show(
         keys = ("command", "option", "value", "source")
         typer.echo(json.dumps([dict(zip(keys, r)) for r in rows], indent=1, default=str))
         return
-    typer.echo(f"file: {found[0] if found else 'none (no ihaudit.toml, no [tool.ihaudit] in pyproject.toml)'}")
+    typer.echo(f"file: {file or 'none (no ihaudit.toml, no [tool.ihaudit] in pyproject.toml)'}")
     last = ""
     for name, option, value, source in rows:
         if name != last:
@@ -86,7 +109,7 @@ def effective(command: Any, defaults: dict[str, Any], file: str) -> list[tuple[s
             continue
         names = [p.envvar] if isinstance(p.envvar, str) else list(p.envvar or ())
         env = next((n for n in names if os.environ.get(n)), None)
-        option = max(p.opts, key=len).lstrip("-")
+        option = _flag(p)
         if env is not None:
             rows.append((option, os.environ[env], f"environment, {env}"))
         elif p.name in defaults:

@@ -7,22 +7,19 @@ from typing import Annotated
 
 import typer
 
+from ihaudit.cli import _options as o
+
 
 def command(
     results: Annotated[Path, typer.Argument(help="results.json, or the folder it lies in.")],
     max_ssim: Annotated[
-        float | None, typer.Option(min=0.0, max=1.0, help="Bound on the quantile of per-image SSIM [default: 0.5].")
+        float | None, o.bound("Bound on the quantile of per-image SSIM; default: as in the run.")
     ] = None,
-    quantile: Annotated[
-        float | None, typer.Option(min=0.0, max=1.0, help="Quantile over private images [default: 0.9].")
-    ] = None,
+    quantile: Annotated[float | None, o.bound("Quantile over private images; default: as in the run.")] = None,
     max_reid: Annotated[
-        float | None,
-        typer.Option(min=0.0, max=1.0, help="Bound on re-identification above chance [default: 0.05]."),
+        float | None, o.bound("Bound on re-identification above chance; default: as in the run.")
     ] = None,
-    max_advantage: Annotated[
-        float | None, typer.Option(min=0.0, max=1.0, help="Bound on every game's advantage [default: as in the run].")
-    ] = None,
+    max_advantage: Annotated[float | None, o.bound("Bound on every game's advantage; default: as in the run.")] = None,
     exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Return 0 for 1 and 3 (report only).")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the gate as JSON.")] = False,
 ) -> None:
@@ -30,13 +27,13 @@ def command(
 
     Bounds that are not given are those of the run. Exit codes as for `ihaudit run`.
     """
+    given = locals()
     from ihaudit.results import read_arrays, read_results
     from ihaudit.verdict.decide import GateOptions, regate
 
     read = read_results(results)
     stored = read.options.get("gates", {})
-    given = {"max_ssim": max_ssim, "quantile": quantile, "max_reid": max_reid, "max_advantage": max_advantage}
-    options = GateOptions(**{**stored, **{k: v for k, v in given.items() if v is not None}})
+    options = o.chosen(GateOptions, stored | {name: value for name, value in given.items() if value is not None})
     decided = regate(read, options, read_arrays(results))
     gate = decided.gate
     if json_:

@@ -1,0 +1,72 @@
+"""What every command's help and options have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any
+
+import pytest
+import typer
+from rich.text import Text
+
+from ihaudit.audit.pipeline import AuditOptions
+from ihaudit.challenge.options import ChallengeOptions
+from ihaudit.cli import app
+from ihaudit.cli._options import chosen
+from ihaudit.verdict.decide import GateOptions
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    group: Any = typer.main.get_command(app)
+    for name, command in group.commands.items():
+        for below, c in getattr(command, "commands", {"": command}).items():
+            yield f"{name} {below}".strip(), c
+
+
+ALL = dict(commands())
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_help_is_printed_as_it_is_written(name: str) -> None:
+    """rich takes [words] in brackets for markup and leaves them out."""
+    command = ALL[name]
+    for text in [command.help, *(p.help for p in command.params)]:
+        assert text, f"{name} lacks a help text"
+        assert Text.from_markup(text).plain == text
+
+
+def test_an_option_that_several_commands_share_says_the_same_in_each() -> None:
+    """Same flag and same variable: then the same sentence and the same default."""
+    seen: dict[tuple[str, str], tuple[Any, Any]] = {}
+    for name in ("run", "sweep", "challenge"):
+        for p in ALL[name].params:
+            key = max(p.opts, key=len), str(p.envvar)
+            if key[0] in ("--similar", "--scheme", "--set") or p.envvar is None:
+                continue
+            assert seen.setdefault(key, (p.help, p.default)) == (p.help, p.default), (name, key)
+    assert len(seen) > 20
+
+
+@pytest.mark.parametrize(("name", "kinds"), [("run", (AuditOptions, GateOptions)), ("challenge", (ChallengeOptions,))])
+def test_options_and_their_classes_agree_on_defaults(name: str, kinds: tuple[type, ...]) -> None:
+    required = {"scheme": "identity"} if name == "run" else {"encryption": "x.npy"}
+    given = {p.name: p.default for p in ALL[name].params if not p.required} | required
+    for kind in kinds:
+        built, bare = chosen(kind, given), kind(**(required if kind is not GateOptions else {}))
+        assert built == bare
+    known = {f.name for kind in kinds for f in fields(kind)}
+    assert {p.name for p in ALL[name].params} - known == {"exit_zero", "no_samples", "quiet", "help"} - (
+        set() if name == "run" else {"exit_zero"}
+    )
+
+
+def test_lists_become_tuples_and_what_is_not_given_keeps_its_default() -> None:
+    @dataclass(frozen=True)
+    class Options:
+        sets: tuple[str, ...] = ()
+        formats: tuple[str, ...] = ("html",)
+        seed: int = 3
+
+    got = chosen(Options, {"sets": ["a=1"], "formats": None, "other": 5}, seed=4)
+    assert got == Options(sets=("a=1",), seed=4)
