@@ -64,15 +64,7 @@ def command(
             envvar="IHAUDIT_SCHEME",
         ),
     ] = None,
-    sets: Annotated[
-        list[str] | None,
-        known(
-            "--set",
-            metavar="NAME=VALUE",
-            help="A parameter that --scheme was run with; repeatable.",
-            envvar="IHAUDIT_SET",
-        ),
-    ] = None,
+    sets: o.Sets = None,
     n_public: Annotated[
         int | None,
         known(

@@ -12,9 +12,9 @@ def command(
     results: Annotated[Path, typer.Argument(help="results.json, or the folder it lies in.")],
     format_: Annotated[
         list[str] | None,
-        typer.Option("--format", help="html, pdf, junit, sarif, markdown; repeatable [default: html, pdf]."),
+        typer.Option("--format", help="html, pdf, junit, sarif, markdown; repeatable. Default: html and pdf."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder to write to [default: where results.json lies].")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to write to; default: where results.json lies.")] = None,
     no_samples: Annotated[bool, typer.Option("--no-samples", help="Leave private images out.")] = False,
 ) -> None:
     """Render a report again from results.json and arrays.npz; needs neither the scheme nor a GPU."""

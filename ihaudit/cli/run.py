@@ -71,7 +71,7 @@ def command(
     max_advantage: Annotated[
         float | None,
         o.bound(
-            "Bound on the advantage (2 Pr[correct] - 1) of every game's pre-declared statistic; default: not gated.",
+            "Bound on the advantage (2 Pr(correct) - 1) of every game's pre-declared statistic; default: not gated.",
             "IHAUDIT_MAX_ADVANTAGE",
         ),
     ] = None,

@@ -42,7 +42,7 @@ def test_an_option_that_several_commands_share_says_the_same_in_each() -> None:
     for name in ("run", "sweep", "challenge"):
         for p in ALL[name].params:
             key = max(p.opts, key=len), str(p.envvar)
-            if key[0] in ("--similar", "--scheme", "--set") or p.envvar is None:
+            if key[0] in ("--similar", "--scheme") or p.envvar is None:
                 continue
             assert seen.setdefault(key, (p.help, p.default)) == (p.help, p.default), (name, key)
     assert len(seen) > 20
@@ -56,9 +56,7 @@ def test_options_and_their_classes_agree_on_defaults(name: str, kinds: tuple[typ
         built, bare = chosen(kind, given), kind(**(required if kind is not GateOptions else {}))
         assert built == bare
     known = {f.name for kind in kinds for f in fields(kind)}
-    assert {p.name for p in ALL[name].params} - known == {"exit_zero", "no_samples", "quiet", "help"} - (
-        set() if name == "run" else {"exit_zero"}
-    )
+    assert {p.name for p in ALL[name].params} - known <= {"exit_zero", "no_samples", "quiet"}
 
 
 def test_lists_become_tuples_and_what_is_not_given_keeps_its_default() -> None:
