@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from ihaudit.attacks.numerics.graph import edge_sample
+from ihaudit.attacks.own.networks import own_networks
 from ihaudit.attacks.phase import answer, prepare
-from ihaudit.attacks.stages.similarity.own_networks import own_networks
 from ihaudit.attacks.stages.state import State, as_images, run_stage, to_rows
 from ihaudit.contracts.attack import AttackOutput, StageEvidence, attack
 from ihaudit.contracts.context import Context

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ihaudit.attacks.phase import answer, prepare
-from ihaudit.attacks.stages.singletons import singletons
+from ihaudit.attacks.stages.grouping.copies import singletons
 from ihaudit.attacks.stages.state import run_stage
 from ihaudit.contracts.attack import AttackOutput, attack
 from ihaudit.contracts.context import Context

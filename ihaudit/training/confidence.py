@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression, linear_sum_assignment
 
-from ihaudit.attacks.stages.restoration.network import restored
+from ihaudit.attacks.stages.restoration.network import restored_state
 from ihaudit.attacks.stages.state import State, to_pictures
 from ihaudit.attacks.unmix import Unmix
 from ihaudit.contracts.context import Context
@@ -77,7 +77,7 @@ def release(
 def judge(view: View, private: NDArray[np.uint8], ctx: Context) -> Judged:
     """Attack a release and compare every candidate with the private image assigned to it, 0 where none is."""
     state: State = Unmix().solve(view, ctx)
-    features, images = restored(state, load_restorer(device=ctx.device))
+    features, images = restored_state(state, load_restorer(device=ctx.device))
     shown = to_pictures(images, state.shape, state.image_range)
     truth = private.astype(np.float32) / 255
     rows, columns = linear_sum_assignment(-correlation(shown, truth))

@@ -17,7 +17,7 @@ from ihaudit.attacks.numerics.em import Estimate, noise_start
 from ihaudit.attacks.numerics.mixing import Mixing
 from ihaudit.attacks.numerics.standard_errors import standard_errors
 from ihaudit.attacks.numerics.unmasking import Unmasker
-from ihaudit.attacks.stages.recovery.unmask import weighted
+from ihaudit.attacks.numerics.weighted import weighted
 from ihaudit.metrics.ssim import ssim, ssim_challenge
 from ihaudit.nn.restorer import Restorer, RestorerConfig
 from ihaudit.nn.sources import load_split

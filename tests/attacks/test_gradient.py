@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from ihaudit.attacks.numerics.equation3 import network_start
 from ihaudit.attacks.numerics.gradient import Adam, descend, descend_adam, objective, smaller_delta
 from ihaudit.attacks.numerics.mixing import Mixing
-from ihaudit.attacks.stages.recovery.gradient import network_start
-from ihaudit.attacks.stages.recovery.unmask import weighted
+from ihaudit.attacks.numerics.weighted import weighted
 from ihaudit.contracts.attack import get_stage
 from ihaudit.contracts.context import Context
 from ihaudit.errors import NotApplicable

@@ -9,6 +9,7 @@ import pytest
 import torch
 from scipy.sparse import issparse
 
+from ihaudit.attacks.numerics import pair_odds, set_scores
 from ihaudit.attacks.numerics.graph import edge_sample, nodes_of
 from ihaudit.attacks.phase import prepare
 from ihaudit.attacks.stages.membership import network as membership_net
@@ -96,7 +97,7 @@ def test_membership_scores_tell_members_from_others(sample: Sample, grouped: Sta
 
 def test_many_scores_become_sparse(grouped: State, monkeypatch: pytest.MonkeyPatch) -> None:
     dense = run_stage(grouped, CTX, "membership", "mean").scores
-    monkeypatch.setattr(membership_net, "DENSE_SCORES", 10)
+    monkeypatch.setattr(set_scores, "DENSE_SCORES", 10)
     sparse = run_stage(grouped, CTX, "membership", "mean").scores
     assert issparse(sparse) and isinstance(dense, np.ndarray)
     allowed = np.isfinite(dense)
@@ -164,10 +165,10 @@ def test_membership_weights_of_another_encoder_are_refused(grouped: State, monke
 def test_embeddings_in_blocks_equal_one_pass(sample: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
     net = load_similarity()
     assert isinstance(net, PairNet)
-    monkeypatch.setattr(similarity_net, "bf16_is_fast", lambda: False)
-    monkeypatch.setattr(similarity_net, "EMBED", 5)
+    monkeypatch.setattr(pair_odds, "bf16_is_fast", lambda: False)
+    monkeypatch.setattr(pair_odds, "EMBED", 5)
     rows = start(sample.encodings, sample).values[:12]
-    parts = similarity_net.embed(net, rows)
+    parts = pair_odds.embed(net, rows)
     with torch.inference_mode():
         whole = net.embed(rows.view(-1, 3, 32, 32))
     for a, b in zip(parts, whole, strict=True):

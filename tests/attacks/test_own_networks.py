@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from ihaudit.attacks.carlini import Carlini
 from ihaudit.attacks.numerics.labels import read_slots
+from ihaudit.attacks.own import networks as own_networks
+from ihaudit.attacks.own.images import FEWEST, at_shape, merged, own_images
+from ihaudit.attacks.own.networks import releases_like
 from ihaudit.attacks.phase import prepare
-from ihaudit.attacks.stages.similarity import own_networks
-from ihaudit.attacks.stages.similarity.own_images import FEWEST, at_shape, merged, own_images
-from ihaudit.attacks.stages.similarity.own_networks import releases_like
 from ihaudit.audit.store import FolderStore
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View

@@ -14,16 +14,18 @@ from hypothesis import strategies as st
 from ihaudit.attacks.numerics.em import Estimate
 from ihaudit.attacks.numerics.labels import Slots
 from ihaudit.attacks.numerics.mixing import Mixing
+from ihaudit.attacks.numerics.negated import turn_negated
 from ihaudit.attacks.numerics.pairing import TEMPER
 from ihaudit.attacks.numerics.signed_grouping import Views, _View, anneal_signed
 from ihaudit.attacks.numerics.signed_pairing import LinearWhitening, assign_signed
 from ihaudit.attacks.numerics.squares import dct, low_frequencies
 from ihaudit.attacks.numerics.standard_errors import standard_errors
 from ihaudit.attacks.numerics.unmasking import Unmasker
+from ihaudit.attacks.numerics.weighted import weighted
 from ihaudit.attacks.phase import prepare
-from ihaudit.attacks.stages.recovery import unmask as signed_stages
-from ihaudit.attacks.stages.recovery.unmask import turn_negated, weighted
-from ihaudit.attacks.stages.sharpening import local as sharpening
+from ihaudit.attacks.stages.recovery import unmask
+from ihaudit.attacks.stages.sharpening import local
+from ihaudit.attacks.stages.similarity import unmasked
 from ihaudit.attacks.stages.state import run_stage, to_pictures
 from ihaudit.attacks.unmix import Unmix
 from ihaudit.contracts.context import Context
@@ -256,7 +258,7 @@ def test_confidence_rises_with_its_score_and_is_a_similarity(seed):
 
 def test_known_masks_stay_as_they_are_and_need_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     sample = instahide(n=8, epochs=12, k=4, size=32, mask=False)
-    for module in (signed_stages, sharpening):
+    for module in (unmasked, unmask, local):
         monkeypatch.setattr(module, "Unmasker", lambda *_: pytest.fail("masks are known"))
     view = View(encodings=sample.encodings, labels=sample.labels, image_range=(-1.0, 1.0))
     state = prepare(view, CTX, absolute=True)

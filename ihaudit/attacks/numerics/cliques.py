@@ -16,12 +16,17 @@ import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2
 from scipy.sparse.csgraph import connected_components
 
 from ihaudit.attacks.numerics.graph import ClassGraph
-from ihaudit.attacks.numerics.labels import IntArray
+from ihaudit.attacks.numerics.group import Grouping
+from ihaudit.attacks.numerics.grouping import sinkhorn
+from ihaudit.attacks.numerics.labels import IntArray, Slots
+from ihaudit.attacks.numerics.parallel import run_jobs
+from ihaudit.attacks.numerics.sizes import Sizes, infer_sizes
 
 Floats = NDArray[np.float32]
 
@@ -171,3 +176,109 @@ def merged(found: Cliques, clusters: int) -> Cliques:
     return replace(
         found, sets=found.sets[keep], affinity=found.affinity[:, keep], cluster_sizes=found.cluster_sizes[keep]
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Cover:
+    """Cliques of all classes.
+
+    Attributes:
+        grouping: sets by id, and the members of every slot by affinity.
+        cliques: int64 (R, size), encodings of the clique of each set, -1 beyond its end.
+        size: of a clique.
+        spread, cohesion: mean of `Cliques.spread`; mean log odds inside sets less that of all nodes with all sets; None
+            where there is no set.
+    """
+
+    grouping: Grouping
+    cliques: IntArray
+    size: int
+    spread: float | None
+    cohesion: float | None
+
+
+def cover(graph: list[ClassGraph], slots: Slots, *, seed: int, n_private: int | None = None) -> Cover:
+    """As many cliques of each class as it has images, their number inferred unless `n_private` is stated."""
+    by_class = {g.label: g for g in graph}
+    grown: dict[int, IntArray] = {}
+
+    def sets_of(c: int, size: int) -> IntArray:
+        # greedy sets are nested, so the largest serves all sizes
+        if c not in grown or grown[c].shape[1] < size:
+            grown[c] = grow(by_class[c], starts_of(len(by_class[c])), size)
+        return grown[c]
+
+    def trial(c: int, k: int, exact: bool) -> float:
+        """How many of k sets are of different images: rises with k up to the number of images and no further."""
+        g = by_class.get(c)
+        if g is None or len(g) < 2 or k < 2:
+            return float(k)
+        size = min(clique_size(len(g) / k), len(g))
+        rng = np.random.default_rng([seed, c, k])
+        found = find_cliques(g, k, size, rng, sets_of(c, max(size, LARGEST // 2)), restarts=2)
+        return float(same_image(found).max() + 1)
+
+    sizes = infer_sizes(slots, trial, n_private=n_private)
+    size = clique_size(sizes.multiplicity)
+    jobs = [c for c in range(slots.classes) if sizes.per_class[c] and c in by_class and len(by_class[c])]
+
+    def find(c: int) -> Cliques:
+        g, k = by_class[c], int(sizes.per_class[c])
+        short = min(size, len(g))
+        before = grown[c] if c in grown and grown[c].shape[1] >= short else grow(g, starts_of(len(g)), short)
+        rng = np.random.default_rng([seed, c])
+        found = find_cliques(g, k, size, rng, before)
+        if same_image(found).max() + 1 == k:
+            return found
+        return merged(find_cliques(g, 2 * k, size, rng, before), k)
+
+    found = dict(zip(jobs, run_jobs(find, jobs)))
+    grouping, cliques = _gather(slots, by_class, found, sizes, size)
+    spread = [f.spread for f in found.values()]
+    return Cover(
+        grouping,
+        cliques,
+        size,
+        float(np.mean(spread)) if spread else None,
+        float(np.mean([_cohesion(f) for f in found.values()])) if found else None,
+    )
+
+
+def _cohesion(found: Cliques) -> float:
+    """Mean log odds inside the sets, less that of all nodes with all sets."""
+    own = [found.affinity[nodes, k].mean() for k, nodes in enumerate(found.sets)]
+    return float(np.mean(own) - found.affinity.mean())
+
+
+def _placed(affinity: Floats, exact: bool) -> IntArray:
+    """Set of every node: the nearest, sets being equally full where `exact`."""
+    if affinity.shape[1] == 1:
+        return np.zeros(len(affinity), np.int64)
+    spread = max(float(affinity.std()), 1e-6)
+    balanced = sinkhorn(torch.from_numpy(3 * affinity / spread), 1.0 if exact else 0.5, rounds=30)
+    return balanced.argmax(1).numpy()
+
+
+def _gather(
+    slots: Slots, by_class: dict[int, ClassGraph], found: dict[int, Cliques], sizes: Sizes, size: int
+) -> tuple[Grouping, IntArray]:
+    """Members of every slot by affinity, and the encodings of every clique int64 (R, size), -1 beyond its end."""
+    members = np.full(slots.label.shape, -1, dtype=np.int64)
+    cliques = np.full((int(sizes.per_class.sum()), size), -1, dtype=np.int64)
+    of_class: list[IntArray] = []
+    scores: list[float] = []
+    first = 0
+    for c in range(slots.classes):
+        k = int(sizes.per_class[c])
+        of_class.append(np.arange(first, first + k, dtype=np.int64))
+        if c in found:
+            g, f = by_class[c], found[c]
+            members[g.rows, g.columns] = first + _placed(f.affinity, sizes.exact)
+            both = slots.shared[g.rows]
+            if slots.count == 2 and both.any() and f.affinity.shape[1] > 1:  # one node, two images of the class
+                best = np.argsort(-f.affinity[both], axis=1, kind="stable")[:, :2]
+                members[g.rows[both]] = first + best
+            cliques[first : first + len(f.sets), : f.sets.shape[1]] = g.rows[f.sets]
+            scores.append(float(f.affinity[np.arange(len(g)), f.affinity.argmax(1)].sum()))
+        first += k
+    return Grouping(members, of_class, sizes, scores), cliques

@@ -28,6 +28,11 @@ class Estimate:
     images: Tensor
     noise: Tensor
 
+    @property
+    def residual_rms(self) -> float:
+        """Root of the mean variance."""
+        return float(self.noise.mean().sqrt())
+
 
 @dataclass(frozen=True)
 class Coupling:

@@ -38,6 +38,11 @@ class Slots:
         """Slots per encoding."""
         return int(self.label.shape[1])
 
+    @property
+    def share(self) -> FloatArray:
+        """float32 (E,), the weight that the labels leave to public images."""
+        return np.clip(1 - self.mass.sum(1), 0, None).astype(np.float32)
+
     def totals(self) -> IntArray:
         """int64 (classes,): how many slots each class fills, over all encodings."""
         used = self.label[self.label >= 0]

@@ -16,7 +16,7 @@ from ihaudit.attacks.numerics.parallel import run_jobs
 from ihaudit.attacks.numerics.restarts import blurred
 
 if TYPE_CHECKING:
-    from ihaudit.attacks.stages.public.identify import Problem
+    from ihaudit.attacks.numerics.public_problem import Problem
 
 #: Log-likelihood by which an alternative must be better.
 MARGIN = 3.0
@@ -35,7 +35,7 @@ def restart_values(problem: Problem) -> float:
     better = _whole_pixels(problem) > MARGIN
     problem.images = torch.where(better[None], -problem.images, problem.images)
     every = torch.arange(len(problem.noise))
-    for other in (-problem.images, blurred(problem.images, problem.state.shape, 1.0, 0.3)):
+    for other in (-problem.images, blurred(problem.images, problem.shape, 1.0, 0.3)):
         gain = _single_values(problem, other, every)
         problem.images = torch.where(gain > MARGIN, other, problem.images)
     _search_values(problem)
@@ -52,7 +52,7 @@ def _whole_pixels(problem: Problem) -> Tensor:
     """float32 (P,): what negating all private images at a pixel gains."""
 
     def part(rows: Tensor) -> Tensor:
-        y, tau2 = problem.state.values[rows], problem.noise[rows, None]
+        y, tau2 = problem.values[rows], problem.noise[rows, None]
         private, public = problem.private(rows), problem.public(rows)
         return (_fit(y, public - private, tau2) - _fit(y, public + private, tau2)).sum(0)
 
@@ -76,7 +76,7 @@ def _search_values(problem: Problem) -> None:
     rows = torch.nonzero(((problem.members >= 0) & stuck[problem.members.clamp_min(0)]).any(1) & ~explained)[:, 0]
     if len(rows) == 0:
         return
-    low, high = problem.state.image_range
+    low, high = problem.image_range
     values, best = problem.images, torch.full_like(problem.images, MARGIN)
     for level in torch.linspace(low, high, LEVELS).tolist():
         other = torch.where(stuck[:, None], torch.full_like(problem.images, level), problem.images)
@@ -90,7 +90,7 @@ def _single_values(problem: Problem, other: Tensor, rows: Tensor) -> Tensor:
     step = other - problem.images
 
     def part(rows: Tensor) -> Tensor:
-        y, tau2 = problem.state.values[rows], problem.noise[rows, None]
+        y, tau2 = problem.values[rows], problem.noise[rows, None]
         pred = problem.private(rows) + problem.public(rows)
         now = _fit(y, pred, tau2)
         gain = torch.zeros_like(step)

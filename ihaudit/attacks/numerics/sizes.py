@@ -28,8 +28,6 @@ class Sizes:
 
 #: trial(class, K, exact) -> leave-one-out score in nats
 Trial = Callable[[int, int, bool], float]
-
-
 #: a further cluster must bring this share of what the present ones bring on average.  A true image that was merged with
 #: another brings as much as any; splitting one image in two brings a few per cent, from fitting noise
 WORTH = 0.3

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -30,9 +30,6 @@ from ihaudit.errors import NotApplicable
 from ihaudit.results import StageRecord
 
 Shape = tuple[int, int, int]
-
-#: entries of `State.scores` up to which it is a dense array
-DENSE_SCORES = 50_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +62,7 @@ class State:
         embedding: float16 tensors (blocks, E, d) of the similarity network, where it ran.
         cliques: int64 (R, n), encodings of a clique of each set, -1 beyond its end, where grouping found cliques.
         scores: float32 (E, R): log odds that encoding e belongs to set r (ids as in `grouping`), -inf where the labels
-            forbid it; CSR of the same shape, absent where forbidden, for more than `DENSE_SCORES` entries.
+            forbid it; CSR of the same shape, absent where forbidden, for more than `set_scores.DENSE_SCORES` entries.
     """
 
     values: Tensor
@@ -104,17 +101,30 @@ class State:
         """Number of candidate images."""
         return int(self.grouping.sizes.per_class.sum()) if self.grouping is not None else 0
 
-    @property
-    def share(self) -> NDArray[np.float32]:
-        """float32 (E,), the weight that the labels leave to public images."""
-        return np.clip(1 - self.slots.mass.sum(1), 0, None).astype(np.float32)
-
     def decided(self) -> NDArray[np.int64]:
         """Rows whose members are all known; with at least one known member where that leaves too few."""
         assert self.members is not None
         known = self.members >= 0
         whole = (known | (self.slots.label < 0)).all(1) & known.any(1)
         return np.nonzero(whole if whole.mean() > 0.3 else known.any(1))[0]
+
+    def decided_part(self) -> tuple[Tensor, Tensor, Mixing]:
+        """The rows `decided`, int64 on the device, their values, and their mixing.
+
+        Raises:
+            NotApplicable: there are none.
+        """
+        rows = self.decided()
+        if len(rows) == 0:
+            raise NotApplicable("no encoding could be assigned to an image, so there is nothing to recover")
+        index = torch.from_numpy(rows).to(self.values.device)
+        return index, self.values if len(rows) == len(self.values) else self.values[index], self.mixing(rows)
+
+    def recovered(self, rows: Tensor, estimate: Estimate, signs: Tensor | None = None) -> State:
+        """With what was recovered from some encodings; the noise of the others is taken to be the mean."""
+        noise = torch.full((len(self.values),), float(estimate.noise.mean()), device=self.values.device)
+        noise[rows] = estimate.noise
+        return replace(self, estimate=Estimate(estimate.images, noise), signs=signs)
 
     def mixing(self, rows: NDArray[np.int64] | None = None) -> Mixing:
         """The known linear part, for some or all encodings."""
@@ -124,7 +134,7 @@ class State:
         return Mixing(
             torch.from_numpy(self.members[pick]).to(device),
             torch.from_numpy(self.coefficients[pick].astype(np.float32)).to(device),
-            torch.from_numpy(self.share[pick]).to(device),
+            torch.from_numpy(self.slots.share[pick]).to(device),
             self.unknowns,
         )
 

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
+from ihaudit.attacks.numerics.cluster_scores import cluster_scores
 from ihaudit.attacks.numerics.flow import Capacity, balanced_targets, soft_slack, solve
 from ihaudit.attacks.numerics.group import Grouping
 from ihaudit.attacks.numerics.labels import read_slots
 from ihaudit.attacks.numerics.sizes import Sizes
-from ihaudit.attacks.stages.assignment.flow import cluster_scores
 from ihaudit.attacks.stages.state import State
 from ihaudit.contracts.attack import get_stage
 from ihaudit.contracts.context import Context
@@ -198,8 +198,7 @@ def test_scores_from_squares_equal_a_plain_loop():
     state = grouped(sample, sample.members)
     features = torch.from_numpy(rng.normal(size=(len(sample.encodings), 7)).astype(np.float32))
     weight = torch.from_numpy(rng.uniform(0.5, 2, len(sample.encodings)).astype(np.float32))
-    state = replace(state, features=features, weight=weight)
-    ours = cluster_scores(state)
+    ours = cluster_scores(features, weight, state.slots, state.members, state.grouping.of_class, linear=False)
     f, w = features.numpy().astype(float), weight.numpy().astype(float)
     of = np.concatenate([np.full(len(ids), c) for c, ids in enumerate(state.grouping.of_class)])
     lam2 = state.slots.mass.astype(float) ** 2

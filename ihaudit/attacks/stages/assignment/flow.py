@@ -1,4 +1,4 @@
-"""The stage `assignment=flow`: scores of encodings against sets in, members out."""
+"""`assignment=flow`: scores of encodings against sets in, members out."""
 
 from __future__ import annotations
 
@@ -10,18 +10,13 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
+from ihaudit.attacks.numerics.cluster_scores import cluster_scores
 from ihaudit.attacks.numerics.flow import Capacity, balanced_targets, soft_slack, solve
 from ihaudit.attacks.numerics.leastsq import linear_features
 from ihaudit.attacks.numerics.squares import square_features
 from ihaudit.attacks.stages.state import State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
-
-
-@stage("membership", "none")
-def membership_none(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
-    """No second similarity: the assignment compares encodings with the sets' means."""
-    return replace(state, scores=None), {}
 
 
 @stage("assignment", "flow")
@@ -33,7 +28,7 @@ def assignment_flow(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     assert state.grouping is not None and state.members is not None
     slots, sizes = state.slots, state.grouping.sizes
     # no labels: every encoding may join every set, as in the paper
-    scores = cluster_scores(state) if state.scores is None else state.scores
+    scores = _by_squares(state) if state.scores is None else state.scores
     members = np.full(slots.label.shape, -1, dtype=np.int64)
     certainty = np.ones(len(members), dtype=np.float32)
     gained, rounds, off = 0.0, 0, []
@@ -73,6 +68,17 @@ def assignment_flow(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     return replace(state, members=members, certainty=certainty, signs=None), diagnostics
 
 
+def _by_squares(state: State) -> NDArray[np.float32]:
+    """`cluster_scores` of the state."""
+    assert state.grouping is not None and state.members is not None
+    linear = state.mask == "signed"
+    features, weight = state.features, state.weight
+    if features is None or weight is None:
+        mass = torch.from_numpy(state.slots.mass).to(state.values.device)
+        features, weight = (linear_features if linear else square_features)(state.values, mass, state.shape)
+    return cluster_scores(features, weight, state.slots, state.members, state.grouping.of_class, linear=linear)
+
+
 def _block(scores: Any, rows: NDArray[np.int64], ids: NDArray[np.int64]) -> NDArray[np.float64]:
     """Dense float64 (rows, ids); what a sparse matrix does not hold is -inf."""
     if not issparse(scores):
@@ -93,42 +99,3 @@ def _certainty(value: NDArray[np.float64], chosen: NDArray[np.int64]) -> float:
         return 1.0
     against = float(np.logaddexp.reduce(rest))
     return float(1 / (1 + np.exp(min(against - float(value[chosen].min()), 50.0))))
-
-
-def cluster_scores(state: State) -> NDArray[np.float32]:
-    """float32 (E, R): log odds that an encoding holds a set's image, by the fit to the set's mean squares.
-
-    Model and leave-one-out as in `grouping.anneal`: f_i = lam_i^2 mu_r + noise / sqrt(w_i), against no such image.
-    Sets that the labels forbid are -inf.
-    """
-    assert state.grouping is not None and state.members is not None
-    linear = state.mask == "signed"
-    device = state.values.device
-    mass = torch.from_numpy(state.slots.mass).to(device)
-    features, weight = state.features, state.weight
-    if features is None or weight is None:
-        features, weight = (linear_features if linear else square_features)(state.values, mass, state.shape)
-    scale = mass if linear else mass**2
-    members = torch.from_numpy(state.members).to(device)
-    inside = members >= 0
-    e, n = len(members), state.unknowns
-    vote = torch.zeros(e, n, device=device)
-    vote.scatter_add_(1, members.clamp_min(0), torch.where(inside, scale, torch.zeros_like(scale)))
-    alpha = vote * weight[:, None]
-    alpha = alpha / ((alpha * vote).sum(0) + 1e-6)
-    means = alpha.T @ features
-    dots = features @ means.T
-    norms = (means**2).sum(1)
-    leverage = (alpha * vote).clamp_max(0.9)
-    left_out = (dots - alpha * (features**2).sum(1, keepdim=True)) / (1 - leverage)
-    out = torch.full((e, n), -torch.inf, device=device)
-    for c, ids in enumerate(state.grouping.of_class):
-        held = torch.from_numpy(state.slots.label == c).to(device)
-        rows = held.any(1).nonzero()[:, 0]
-        if len(ids) == 0 or len(rows) == 0:
-            continue
-        own = (scale * held).amax(1)[rows, None]
-        columns = torch.from_numpy(ids).to(device)
-        fit = own * left_out[rows][:, columns] - own**2 * norms[columns] / 2
-        out[rows[:, None], columns[None]] = weight[rows, None] * fit
-    return out.cpu().numpy()

@@ -1,6 +1,6 @@
 """`--train`: networks of one's own for a release whose shape none are shipped for, trained before the attack begins.
 
-They are trained on the adversary's own images (`ihaudit.attacks.stages.similarity.own_images`) and kept in the
+They are trained on the adversary's own images (`ihaudit.attacks.own.images`) and kept in the
 auditor's store, so that the next run with the same shape, images, steps and seed begins where this one did.
 
 Options of the context: ``train`` (True: train where the shape asks for it; ``"kept"``: use what is kept for this shape
@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from ihaudit.attacks.numerics.labels import Slots
-from ihaudit.attacks.stages.similarity.own_images import OwnImages, own_images
+from ihaudit.attacks.own.images import OwnImages, own_images
 from ihaudit.attacks.stages.state import State
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
@@ -114,7 +114,7 @@ def _trained(view: View, state: State, ctx: Context, folder: Path) -> dict[str, 
     steps, seed = _asked(ctx)
     images = own_images(view, state.shape, seed)
     recipe = Recipe(
-        state.shape, releases_like(state.slots, state.share, state.image_range), steps, seed, device=ctx.device
+        state.shape, releases_like(state.slots, state.slots.share, state.image_range), steps, seed, device=ctx.device
     )
     key = _key(recipe, images)
     made = {"trained_on": _words(images), "made_for": key}

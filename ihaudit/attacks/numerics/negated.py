@@ -1,0 +1,61 @@
+"""Images that came out negated, found by the folded likelihood of their encodings' magnitudes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ihaudit.attacks.numerics.em import Estimate, summed
+from ihaudit.attacks.numerics.mixing import Mixing
+
+#: excess of votes, of all votes, that turns an image
+MAJORITY = 0.2
+_BATCH = 512
+
+
+def turn_negated(values: Tensor, mixing: Mixing, estimate: Estimate) -> tuple[Tensor, int]:
+    """Images with those turned that are more likely so, given the others, and their number.
+
+    Where the network guessed the global signs of most strong encodings of an image wrong, the image comes out negated,
+    though its encodings' other images do not; where encodings with both guesses met in one cluster, its mean may be
+    right and its contrast negated.  Both are local optima of everything that follows.  Magnitudes alone decide, by the
+    folded normal likelihood of each image's encodings with and without it turned: signs that were inferred from the
+    present image cannot.  Every encoding has one vote, weighted by lambda squared, since the likelihoods of wrongly
+    assigned ones are as large as they are meaningless.
+    """
+    images, turned = estimate.images.clone(), 0
+    for _ in range(2):
+        own = images[:-1]
+        others = torch.stack([-own, 2 * own.mean(1, keepdim=True) - own])
+
+        def gain(rows: slice, images: Tensor = images, others: Tensor = others) -> Tensor:
+            predicted = mixing.forward(images, rows)
+            level = estimate.noise[rows, None]
+            now = _folded(values[rows], predicted, level)
+            out = torch.zeros(len(others), mixing.unknowns, device=values.device)
+            for slot in range(mixing.members.shape[1]):
+                ids = mixing.members[rows, slot]
+                known = ids.clamp_min(0)
+                weight = mixing.coefficients[rows, slot, None] * (ids >= 0)[:, None]
+                for k, other in enumerate(others):
+                    change = _folded(values[rows], predicted + weight * (other[known] - images[known]), level) - now
+                    out[k].index_add_(0, known, torch.sign(change) * weight[:, 0] ** 2)
+            return out
+
+        best, which = summed(gain, len(mixing), _BATCH, values.device).max(0)
+        votes = torch.zeros_like(best)
+        for slot in range(mixing.members.shape[1]):
+            ids = mixing.members[:, slot]
+            votes.index_add_(0, ids.clamp_min(0), mixing.coefficients[:, slot] ** 2 * (ids >= 0))
+        better = torch.nonzero(best > MAJORITY * votes)[:, 0]
+        if not len(better):
+            break
+        images[better] = others[which[better], better]
+        turned += len(better)
+    return images, turned
+
+
+def _folded(y: Tensor, predicted: Tensor, level: Tensor) -> Tensor:
+    """Log-likelihood float32 (n,) of magnitudes given predictions, up to a constant."""
+    z = (y * predicted / level).abs()
+    return (z + torch.log1p(torch.exp(-2 * z)) - predicted**2 / (2 * level)).sum(1)

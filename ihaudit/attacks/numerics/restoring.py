@@ -1,0 +1,90 @@
+"""The learned image prior on least-squares images, and the features from which their SSIM is expected."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from ihaudit.attacks.numerics.em import Estimate
+from ihaudit.attacks.numerics.mixing import Mixing
+from ihaudit.attacks.numerics.standard_errors import standard_errors
+from ihaudit.errors import NotApplicable
+from ihaudit.nn.restorer import Restorer
+from ihaudit.nn.unmask import MULTIPLE
+
+Shape = tuple[int, int, int]
+_BATCH = 64
+
+
+@torch.no_grad()
+def restored(
+    net: Restorer,
+    values: Tensor,
+    signs: Tensor,
+    mixing: Mixing,
+    estimate: Estimate,
+    certainty: Tensor,
+    shape: Shape,
+    image_range: tuple[float, float],
+) -> tuple[Tensor, Tensor]:
+    """Features of confidence float32 (N, FEATURES) and restored images (N, P) in mixing units.
+
+    Args:
+        values: float32 (E, P) magnitudes; signs: float (E, P) expected signs.
+        certainty: float32 (N,), mean posterior of the encodings that hold each image (`mean_certainty`).
+        shape: (C, H, W).
+
+    Raises:
+        NotApplicable: images that are neither grey nor in colour, or too small.
+    """
+    c, h, w = shape
+    if c not in (1, 3) or min(h, w) < 2 * MULTIPLE:
+        raise NotApplicable(f"the restorer needs grey or colour images of at least 16 pixels, not {c}x{h}x{w}")
+    error, doubt = standard_errors(values, signs, mixing, estimate)
+    low, high = image_range
+    middle, half = (low + high) / 2, max((high - low) / 2, 1e-9)
+    error, doubt = error / half, doubt / half
+    scaled = (estimate.images[:-1] - middle) / half
+    images, quality = torch.empty_like(scaled), torch.empty(len(scaled), device=scaled.device)
+    for i in range(0, len(scaled), _BATCH):
+        part = slice(i, i + _BATCH)
+        images[part], quality[part] = _apply(net, scaled[part], doubt[part], error[part], shape)
+    share = doubt.square().mean(1).sqrt() / error.clamp_min(1e-6)
+    features = torch.stack([quality, error.clamp_min(1e-5).log(), certainty.to(error.device), share], 1)
+    return features, images * half + middle
+
+
+def _apply(net: Restorer, estimate: Tensor, doubt: Tensor, error: Tensor, shape: Shape) -> tuple[Tensor, Tensor]:
+    c, h, w = shape
+    pad = (0, -w % MULTIPLE, 0, -h % MULTIPLE)
+
+    def wide(v: Tensor) -> Tensor:
+        v = F.pad(v.view(-1, c, h, w), pad, mode="reflect")
+        return v.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
+
+    image, quality = net(wide(estimate), wide(doubt), error)
+    image = image[..., :h, :w]
+    if c == 1:
+        image = image.mean(1, keepdim=True)
+    return image.reshape(len(estimate), -1), quality
+
+
+def mean_certainty(
+    members: NDArray[np.int64], coefficients: NDArray[np.float32], certainty: NDArray[np.float32] | None, unknowns: int
+) -> Tensor:
+    """float32 (N,): mean posterior of the encodings that hold each image, weighted by lambda squared.
+
+    Args:
+        members: int64 (E, s), -1 where undecided; coefficients: float32 (E, s).
+        certainty: float32 (E,) posteriors, or None for certain ones.
+    """
+    sure = np.ones(len(members), np.float32) if certainty is None else certainty
+    present = members >= 0
+    weight = np.where(present, coefficients, 0) ** 2
+    ids = np.where(present, members, 0).ravel()
+    total = np.bincount(ids, weight.ravel(), minlength=unknowns)[:unknowns]
+    certain = np.bincount(ids, (weight * sure[:, None]).ravel(), minlength=unknowns)[:unknowns]
+    return torch.from_numpy((certain / np.maximum(total, 1e-9)).astype(np.float32))

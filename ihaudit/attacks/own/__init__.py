@@ -1,0 +1,1 @@
+"""Networks of the adversary's own, for releases that none are shipped for (`--train`)."""

@@ -1,0 +1,16 @@
+"""`membership=none`: no second similarity."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ihaudit.attacks.stages.state import State
+from ihaudit.contracts.attack import stage
+from ihaudit.contracts.context import Context
+
+
+@stage("membership", "none")
+def membership_none(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
+    """No second similarity: the assignment compares encodings with the sets' means."""
+    return replace(state, scores=None), {}
