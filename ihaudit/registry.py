@@ -27,7 +27,7 @@ PACKAGES: dict[Kind, str] = {
     "baseline": "ihaudit.scoring.baselines",
     "control": "ihaudit.audit.controls",
     "section": "ihaudit.report.sections",
-    "format": "ihaudit.report",
+    "format": "ihaudit.report.formats",
     "trainer": "ihaudit.training",
 }
 

@@ -34,7 +34,8 @@ from ihaudit.images import ImageSet
 from ihaudit.metrics.ssim import SETTINGS
 from ihaudit.nn.weights import digests
 from ihaudit.release import Release, Truth
-from ihaudit.report import pdf, render
+from ihaudit.report import render
+from ihaudit.report.formats import pdf
 from ihaudit.results import Cost, Finding, ImageCard, ReleaseCard, Results, SchemeCard, read_results, write_results
 from ihaudit.sandbox import Limits, Replays, SchemeProcess
 from ihaudit.sandbox.loader import locate, parse_sets

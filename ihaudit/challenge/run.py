@@ -27,7 +27,7 @@ from ihaudit.contracts.context import Context, derive_seed
 from ihaudit.contracts.view import View
 from ihaudit.errors import ImageError, UsageError
 from ihaudit.images import ImageSet, load
-from ihaudit.report import pdf
+from ihaudit.report.formats import pdf
 from ihaudit.results import Cost, Finding
 from ihaudit.scheme import Knowledge, implied
 

@@ -73,7 +73,7 @@ def _device() -> Item:
 
 
 def _pango() -> Item:
-    from ihaudit.report import pdf
+    from ihaudit.report.formats import pdf
 
     problem = pdf.check()
     return Item("pango (PDF)", "missing" if problem else "ok", problem or "loads", problem or "")

@@ -1,20 +1,22 @@
 """results.json -> HTML, PDF, JUnit, SARIF, Markdown.
 
-Everything is rendered from results.json and arrays.npz alone: no GPU, no scheme, no torch.  A format is one file here
-that registers a function with `ihaudit.report.base.report_format`.
+Everything is rendered from results.json and arrays.npz alone: no GPU, no scheme, no torch.  A format is one file in
+`formats`, a section of HTML and PDF one file in `sections` and its template.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 from numpy.typing import NDArray
 
-from ihaudit.report.base import Source, get_format
+from ihaudit import registry
+from ihaudit.contracts.format import Format, Source
 from ihaudit.results import Results, atomic_write
 
-__all__ = ["Source", "render"]
+__all__ = ["render"]
 
 
 def render(
@@ -38,10 +40,10 @@ def render(
         The files written, in the order of `formats`.
 
     Raises:
-        UsageError: an unknown format, or the PDF libraries are missing (see `ihaudit.report.pdf.check`).
+        UsageError: an unknown format, or the PDF libraries are missing (see `ihaudit.report.formats.pdf.check`).
     """
     source = Source(results, arrays, samples)
-    chosen = [get_format(f) for f in dict.fromkeys(formats)]
+    chosen = [cast(Format, registry.get("format", f)) for f in dict.fromkeys(formats)]
     written = []
     for format_ in chosen:
         path = Path(folder) / format_.filename

@@ -1,18 +1,13 @@
-"""Section 5, and the card that every finding has: its sentence, metrics, stages, tables, charts and notes."""
+"""The card that every finding has: its sentence, metrics, stages, tables, charts and notes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ihaudit.report import details, plots, words
-from ihaudit.report.summary import best_baseline
 from ihaudit.results import Finding, StageRecord
-from ihaudit.stats import Estimate
-
-if TYPE_CHECKING:
-    from ihaudit.report.base import Source
 
 
 @dataclass(frozen=True)
@@ -63,7 +58,6 @@ class Card:
     epsilon: details.Epsilon | None
     cost: str
     needs: list[str]
-    extra: dict[str, Any] = field(default_factory=dict)
 
 
 def metric_rows(finding: Finding) -> list[MetricRow]:
@@ -173,51 +167,3 @@ def _notes(finding: Finding) -> list[str]:
         else []
     )
     return own + details.sentences(finding, "notes")
-
-
-def ran(source: Source, kind: str) -> list[Finding]:
-    """Findings of a kind that ran, the broken ones first."""
-    order = {"broken": 0, "inconclusive": 1, "no break found": 2, "measured": 3}
-    found = [f for f in source.results.of_kind(kind) if f.status != "not run"]
-    return sorted(found, key=lambda f: order.get(f.status, 4))
-
-
-def attacks(source: Source) -> dict[str, Any]:
-    """Section 5."""
-    results, base = source.results, best_baseline(source.results)
-    level = base.metrics["ssim"].value if base else None
-    found = ran(source, "attack")
-    rows = []
-    for f in found:
-        ssim = f.metrics.get("ssim")
-        rows.append(
-            {
-                "finding": f,
-                "ssim": words.estimate(ssim) if ssim else "n/a",
-                "q90": words.estimate(f.metrics.get("ssim_q90")),
-                "reid": words.estimate(f.metrics.get("reid"), "%"),
-                "above": _above(f, ssim, level),
-                "cost": words.duration(f.cost.wall_s),
-            }
-        )
-    return {
-        "rows": rows,
-        "cards": [card(f) for f in found],
-        "baselines": [card(f) for f in results.of_kind("baseline") if f.status != "not run"],
-        "best_baseline": base,
-        "observations": [card(f) for f in ran(source, "observation")],
-    }
-
-
-def _above(finding: Finding, ssim: Estimate | None, level: float | None) -> str:
-    own = finding.metrics.get("above_baseline")
-    if own is not None:
-        return words.estimate(own, "%")
-    return words.scaled(above_baseline(ssim, level), "%")
-
-
-def above_baseline(ssim: Estimate | None, level: float | None) -> float | None:
-    """(attack - baseline) / (1 - baseline): which share of what a trivial guess leaves open the attack closed."""
-    if ssim is None or ssim.value is None or level is None or level >= 1:
-        return None
-    return (ssim.value - level) / (1 - level)

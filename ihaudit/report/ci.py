@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ihaudit.report import words
-from ihaudit.results import Finding, Results
+from ihaudit.results import Finding, GateCheck, Results
 
 Outcome = Literal["ok", "failure", "error", "skipped"]
 
@@ -34,6 +34,12 @@ def text_of(finding: Finding) -> str:
         m = words.metric(first[0])
         parts.append(f"{m.label}: {words.estimate(first[1], m.unit)}.")
     return " ".join(p for p in parts if p) or finding.status
+
+
+def check_text(results: Results, check: GateCheck) -> str:
+    """A gated statistic in one line."""
+    measured = f"{words.estimate(check.measured)}{words.by(results, check.by)}"
+    return f"{check.statistic}: {measured}; bound {words.number(check.bound)}"
 
 
 def _finding_case(finding: Finding, exit_code: int) -> Case:
@@ -72,15 +78,15 @@ def cases(results: Results) -> list[Case]:
         state: Outcome = "error" if check.met is None else "ok" if check.met else "failure"
         if state == "error" and gate.exit_code == 0:
             state = "skipped"
-        by = f" by {words.title_of(results, check.by)}" if check.by else ""
-        message = f"{check.statistic}: {words.estimate(check.measured)}{by}; bound {words.number(check.bound)}"
-        found.append(Case("gate", f"gate.{check.name}", check.statistic or check.name, state, message))
+        found.append(
+            Case("gate", f"gate.{check.name}", check.statistic or check.name, state, check_text(results, check))
+        )
     for i, claim in enumerate(results.claims, 1):
         state = {"refuted": "failure", "not refuted": "ok", "inconclusive": "error"}[claim.status]  # type: ignore[assignment]
         if state == "error" and gate.exit_code == 0:
             state = "skipped"
-        by = f" by {words.title_of(results, claim.by)}" if claim.by else ""
-        message = f"{claim.status}: {claim.text}; measured {words.estimate(claim.measured)}{by}. {claim.reason}".strip()
+        measured = f"{words.estimate(claim.measured)}{words.by(results, claim.by)}"
+        message = f"{claim.status}: {claim.text}; measured {measured}. {claim.reason}".strip()
         found.append(Case("claim", f"claim.{i}.{claim.quantity}", claim.text, state, message))
     verdicts = [f for f in results.findings if f.kind not in ("baseline", "utility")]
     return found + [_finding_case(f, gate.exit_code) for f in verdicts]

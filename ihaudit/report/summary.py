@@ -1,17 +1,26 @@
-"""Section 1: the verdict in one line, and a paragraph in plain language for a privacy reviewer."""
+"""The verdict in one line, and a paragraph in plain language for a privacy reviewer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ihaudit.contracts.format import Source
 from ihaudit.report import words
+from ihaudit.report.contents import place, report_kind
+from ihaudit.report.selection import (
+    answered,
+    best_baseline,
+    broken,
+    challenge_answer,
+    decided_by,
+    ran,
+    ssim_bound,
+    strongest_attack,
+    strongest_game,
+)
 from ihaudit.results import Finding, Results
-
-if TYPE_CHECKING:
-    from ihaudit.report.base import Source
 
 
 @dataclass(frozen=True)
@@ -25,49 +34,18 @@ class Verdict:
     but: list[str]
 
 
-def tried(results: Results, kind: str) -> list[Finding]:
-    """Findings of `kind` that ran."""
-    return [f for f in results.of_kind(kind) if f.status != "not run"]
-
-
-def strongest_attack(results: Results) -> Finding | None:
-    """The attack that the gate on SSIM names, else the one with the highest SSIM; None where no attack was scored."""
-    named = next((c.by for c in results.gate.checks if c.name == "ssim"), None)
-    by = results.finding(named) if named else None
-    if by is not None and answered(by) and by.kind == "attack" and "ssim" in by.metrics:
-        return by
-    scored = [f for f in tried(results, "attack") if "ssim" in f.metrics and f.metrics["ssim"].value is not None]
-    scored = [f for f in scored if answered(f)] or scored
-
-    def key(f: Finding) -> float:
-        e = f.metrics.get("ssim_q90") or f.metrics["ssim"]
-        return e.value if e.value is not None else -1.0
-
-    return max(scored, key=key, default=None)
-
-
-def answered(attack: Finding) -> bool:
-    """Whether an attack answered with any picture that stands for a private image; others are scored on grey."""
-    return attack.details.get("matched") != 0
-
-
-def best_baseline(results: Results) -> Finding | None:
-    """The trivial guess with the highest mean SSIM."""
-    scored = [f for f in results.of_kind("baseline") if "ssim" in f.metrics and f.metrics["ssim"].value is not None]
-    return max(scored, key=lambda f: f.metrics["ssim"].value or 0.0, default=None)
-
-
 def line(results: Results) -> str:
     """Gate statistic, value with interval, bound, number of images or trials, worst attack, preset."""
     gate = results.gate
-    if any(c.name == "secret" and c.statistic == gate.statistic for c in gate.checks):
+    about = decided_by(results)
+    if about == "secret":
         return (
             f"{words.sentence(gate.statistic)[:-1]} · by: {words.title_of(results, gate.by)} · preset {results.profile}"
         )
     if gate.measured is None or gate.measured.value is None:
         text = words.sentence(gate.sentence or gate.statistic or "nothing was decided")
         return f"{text} Preset {results.profile}."
-    unit = _unit(results)
+    unit = words.gate_unit(about)
     parts = [f"{gate.statistic}: {words.estimate(gate.measured, unit)}"]
     if gate.bound is not None:
         parts.append(f"bound {words.scaled(gate.bound, unit)}")
@@ -83,15 +61,11 @@ def line(results: Results) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _unit(results: Results) -> str:
-    """Re-identification is gated as a rate above chance; SSIM and advantages are plain numbers."""
-    low = results.gate.statistic.lower()
-    return "pp" if "identif" in low or "reid" in low else ""
-
-
-def build(source: Source) -> Verdict:
-    """The verdict of an audit."""
+def verdict(source: Source) -> Verdict:
+    """The verdict of an audit, or what came out of an attack on a release without its scheme."""
     results = source.results
+    if report_kind(results) == "challenge":
+        return _challenge_verdict(results)
     word = words.verdict_word(results)
     sentences = [_what_was_done(results)]
     attack = strongest_attack(results)
@@ -109,17 +83,8 @@ def ungated(results: Results, word: str) -> list[str]:
     """What came out broken although the verdict does not say so, because no gate rests on it."""
     if word == "broken":
         return []
-    kinds = ("attack", "game", "check", "observation")
-    return [
-        f"{f.title}: {words.sentence(f.sentence or 'broken')}" for f in results.of_kind(*kinds) if f.status == "broken"
-    ]
-
-
-def strongest_game(results: Results) -> Finding | None:
-    """The game with the highest lower bound on its advantage, of those that are about an advantage; or None."""
-    games = [f for f in tried(results, "game") if "advantage" in f.metrics and f.metrics["advantage"].low is not None]
-    games = [f for f in games if f.primary in (None, "advantage")] or games
-    return max(games, key=lambda f: f.metrics["advantage"].low or 0.0, default=None)
+    found = broken(results, "attack", "game", "check", "observation")
+    return [f"{f.title}: {words.sentence(f.sentence or 'broken')}" for f in found]
 
 
 def _what_was_done(results: Results) -> str:
@@ -132,11 +97,10 @@ def _what_was_done(results: Results) -> str:
     if release:
         text += f" and published {words.plural(release.encodings[0], 'encoding')}"
         text += " with labels" if release.labels else ""
-    know = [words.KNOWLEDGE[k][0].lower() for k in results.adversary if k in words.KNOWLEDGE]
-    attacks, games = len(tried(results, "attack")), len(tried(results, "game"))
+    attacks, games = len(ran(results, "attack")), len(ran(results, "game"))
     what = f"{words.plural(attacks, 'attack') if attacks else 'no attack'} and "
     what += words.plural(games, "game") if games else "no game"
-    return f"{text}. From this, {what} tried to learn about the images, knowing: {words.listing(know)}."
+    return f"{text}. From this, {what} tried to learn about the images, knowing: {words.known(results)}."
 
 
 def _size(shape: list[int]) -> str:
@@ -171,14 +135,6 @@ def _attack_sentence(source: Source, attack: Finding) -> str:
     return text + "."
 
 
-def ssim_bound(results: Results) -> float | None:
-    """The bound on SSIM that was gated, or None."""
-    if results.gate.bound is not None and "ssim" in results.gate.statistic.lower():
-        return results.gate.bound
-    checks = [c.bound for c in results.gate.checks if "ssim" in f"{c.name} {c.statistic}".lower()]
-    return checks[0] if checks else None
-
-
 def _meaning(results: Results, word: str, attack: Finding | None, game: Finding | None) -> list[str]:
     if word == "inconclusive":
         return [
@@ -188,26 +144,67 @@ def _meaning(results: Results, word: str, attack: Finding | None, game: Finding 
     if word == "no break found" and ungated(results, word):
         return [
             "No gate was crossed, but that is not the whole story: what stands below came out broken, and no gate "
-            "rests on it "
-            "(games gate with --max-advantage)."
+            "rests on it (games gate with --max-advantage)."
         ]
     if word == "no break found":
         left_out = len([f for f in results.findings if f.status == "not run"])
-        more = f", {words.plural(left_out, 'item')} did not run (section 8)" if left_out else ""
+        more = f", {words.plural(left_out, 'item')} did not run ({place(results, 'notrun')})" if left_out else ""
         return [
             "Nothing that was tried crossed its bound. This is no evidence that the images are protected: it is worth "
-            f"as much as the attacks that ran{more}, and better ones may exist (section 9)."
+            f"as much as the attacks that ran{more}, and better ones may exist ({place(results, 'limits')})."
         ]
     if attack is not None and attack.status == "broken":
         return [
             "Whoever holds these encodings should be assumed to hold pictures of the private images, at least as good "
-            "as "
-            "those shown in section 6. Later attacks can only be better."
+            f"as those shown in {place(results, 'gallery')}. Later attacks can only be better."
         ]
     if game is not None and game.status == "broken":
         return [
             "No attack here rebuilt the pictures up to the bound, but the encodings do tell an adversary about the "
-            "images "
-            "they were made from; what must not be learnt about them can be learnt with the stated probability."
+            "images they were made from; what must not be learnt about them can be learnt with the stated probability."
         ]
-    return ["At least one bound was crossed; the table in section 2 names it."]
+    return [f"At least one bound was crossed; the table in {place(results, 'claims')} names it."]
+
+
+def _challenge_verdict(r: Results) -> Verdict:
+    """What an attack answered to a release that came without its scheme; no score, for lack of a truth."""
+    answer = challenge_answer(r)
+    count = r.release.encodings[0] if r.release else 0
+    sentences = [
+        f"{words.plural(count, 'encoding')} were attacked without the scheme that made them and without the private "
+        f"images, knowing: {words.known(r)}."
+    ]
+    if answer is None:
+        sentences.append("No attack could answer; the section “What did not run” and the attacks’ cards say why.")
+    else:
+        sentences.append(
+            f"{answer.title} answered with {words.plural(int(answer.details.get('images', 0)), 'image')}. "
+            + _confidence_sentence(answer)
+        )
+        left = int(answer.details.get("encodings_without_image", 0))
+        if left:
+            sentences.append(
+                f"For {words.plural(left, 'encoding')} no image was found; decryption.npy holds the mean image there."
+            )
+    line = "There is no truth to compare with: nothing here was scored, and no gate was decided"
+    word = words.verdict_word(r)
+    if word == "broken":
+        line = "A secret of the scheme was recovered from the release alone, which shows without the private images"
+    sentences.append(
+        "The private images are not known to this report, so it holds no SSIM and no verdict on the scheme. Whoever "
+        "has them scores decryption.npy with “ihaudit score”. Look at the pictures: a recovered photograph speaks for "
+        "itself, and confident noise does too."
+    )
+    return Verdict(word, line, sentences, [words.sentence(x) for x in r.gate.reasons[1:]], [])
+
+
+def _confidence_sentence(f: Finding) -> str:
+    text = ""
+    if (mean := f.metrics.get("confidence")) is not None and mean.value is not None:
+        text += f"By the attack’s own estimate their mean SSIM is {words.scaled(mean.value)}. "
+    if (fit := f.metrics.get("agreement")) is not None and fit.value is not None:
+        text += (
+            f"What these images predict for the encodings correlates with them by {words.scaled(fit.value)} on average "
+            "(1 would explain them wholly; what else was mixed in keeps it below)."
+        )
+    return text.strip()

@@ -26,6 +26,10 @@ STATUS_MEANING = {
     "measured": "a number without a verdict, given for comparison",
 }
 
+#: The word of a claim by its status, and of a gate's check by whether its bound is met.
+CLAIM_WORD = {"refuted": "broken", "not refuted": "no break found", "inconclusive": "inconclusive"}
+CHECK_WORD = {False: "broken", True: "no break found", None: "inconclusive"}
+
 KNOWLEDGE = {
     "encodings": ("Encodings", "everything that the scheme publishes"),
     "labels": ("Labels", "the label that is published with each encoding"),
@@ -110,6 +114,11 @@ def metric(name: str) -> Metric:
             return Metric(f"{base.label.removesuffix(', mean')}, {word}", base.unit)
     words = name.replace("_", " ").replace("-", " ").strip()
     return Metric(words[:1].upper() + words[1:], "%" if _PERCENT.search(name) else "")
+
+
+def gate_unit(quantity: str) -> str:
+    """The unit of a gated quantity: re-identification is gated as a rate above chance, others are plain numbers."""
+    return "pp" if quantity == "reid" else ""
 
 
 def number(x: float | int | None, digits: int = 3) -> str:
@@ -221,6 +230,16 @@ def title_of(results: Results, id_: str | None) -> str:
     """The title of a finding, its id where it is not among the findings, empty for None."""
     finding = results.finding(id_) if id_ else None
     return finding.title if finding else id_ or ""
+
+
+def known(results: Results) -> str:
+    """What the adversary has, as a list in words."""
+    return listing([KNOWLEDGE[k][0].lower() for k in results.adversary if k in KNOWLEDGE])
+
+
+def by(results: Results, id_: str | None) -> str:
+    """`` by TITLE`` of the finding called `id_`, or nothing."""
+    return f" by {title_of(results, id_)}" if id_ else ""
 
 
 def primary(finding: Finding) -> tuple[str, Estimate] | None:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ihaudit.report import junit, markdown, sarif
-from ihaudit.report.base import Source
+from ihaudit.contracts.format import Source
+from ihaudit.report.formats import junit, markdown, sarif
 from ihaudit.report.plain import printable
 from ihaudit.results import Finding, Gate, Results
 from tests.report import synthetic

@@ -13,11 +13,28 @@ import numpy as np
 import pytest
 import tinyhtml5
 
-from ihaudit.report import gallery, html, render, view
-from ihaudit.report.base import Source
+from ihaudit.contracts.format import Source
+from ihaudit.report import render
+from ihaudit.report.contents import contents
+from ihaudit.report.formats import html
+from ihaudit.report.sections import gallery
 from ihaudit.results import Estimate, Finding, Gate, Results, read_arrays, read_results, write_results
 from tests.report import synthetic
 
+AUDIT_SECTIONS = [
+    "verdict",
+    "claims",
+    "scheme",
+    "games",
+    "attacks",
+    "gallery",
+    "controls",
+    "notrun",
+    "limits",
+    "reproduce",
+    "log",
+    "glossary",
+]
 VOID = {"meta", "img", "br", "hr", "link", "input", "col"}
 
 
@@ -69,8 +86,55 @@ def test_is_well_formed(page: str) -> None:
 
 def test_sections_stand_in_order(page: str) -> None:
     found = re.findall(r'<h2 id="(\w+)"', page)
-    assert found == [id_ for id_, _ in view.SECTIONS]
+    assert found == AUDIT_SECTIONS
     assert [int(n) for n in re.findall(r'<span class="num">(\d+)</span>', page)] == list(range(1, 13))
+
+
+def test_prose_refers_to_sections_by_their_true_numbers(page: str) -> None:
+    text = " ".join(" ".join(parse(page).texts).split())
+    numbers = {e.id: e.number for e in contents(synthetic.results())}
+    assert f"those shown in section {numbers['gallery']}. Later attacks" in text
+    assert f"listed in section {numbers['scheme']}, and an audit" in text
+    assert f"The seven questions of section {numbers['limits']}." in text
+    assert f"Marginal statistics stand in section {numbers['games']} too" in text
+    assert f"adversaries who know more than section {numbers['scheme']} says" in text
+
+
+def test_the_report_of_a_challenge_has_its_own_sections() -> None:
+    results = synthetic.results()
+    results.options = {"kind": "challenge", "answer_by": "carlini", "files": ["decryption.npy"]}
+    results.claims = []
+    results.gate = Gate(status="inconclusive", exit_code=3, statistic="", bound=None, reasons=["no truth"])
+    attack = results.finding("carlini")
+    assert attack is not None
+    attack.details |= {"images": 40, "confidence_is": "its own estimate"}
+    images = synthetic.arrays()["private/images"]
+    arrays = {
+        "carlini/candidates": images,
+        "carlini/candidate_index": np.arange(40),
+        "carlini/confidence": np.linspace(1, 0, 40),
+    }
+    page = html.render(Source(results, arrays))
+    text = " ".join(parse(page).texts)
+    assert re.findall(r'<h2 id="(\w+)"', page) == [
+        "challenge_verdict",
+        "challenge_gallery",
+        "challenge_release",
+        "challenge_attacks",
+        "notrun",
+        "challenge_limits",
+        "reproduce",
+        "glossary",
+    ]
+    assert "most confident" in text and "section ()" not in text and "listed in section 3, and" in text
+    assert "The seven questions.)" in text
+
+
+def test_sample_of_an_earlier_version_still_renders() -> None:
+    folder = Path(__file__).parents[2] / "reports" / "sample-instahide"
+    text = " ".join(parse(html.render(Source(read_results(folder)))).texts)
+    assert "90 % quantile of SSIM over private images, strongest attack: 0.996 [0.995, 0.997] · bound 0.500" in text
+    assert "must stay below 5.0\u00a0points" in text
 
 
 def test_has_no_script_and_loads_nothing(page: str) -> None:
@@ -144,7 +208,7 @@ def test_verdict_comes_first_and_names_statistic_bound_and_attack(page: str) -> 
 
 def test_gallery_shows_best_median_and_worst_by_score() -> None:
     source = Source(synthetic.results(), synthetic.arrays())
-    main = source.view["gallery"]["main"]
+    main = gallery.build(source)["main"]
     scores = synthetic.arrays()["carlini/ssim"]
     order = np.argsort(-scores, kind="stable")
     assert [r.index for r in main.rows[:3]] == order[:3].tolist()
@@ -163,7 +227,7 @@ def test_renders_without_arrays(drop: tuple[str, ...]) -> None:
     kept = {k: v for k, v in synthetic.arrays(n=8).items() if not k.startswith(drop)}
     page = html.render(Source(synthetic.results(8), kept))
     parse(page)
-    assert re.findall(r'<h2 id="(\w+)"', page) == [id_ for id_, _ in view.SECTIONS]
+    assert re.findall(r'<h2 id="(\w+)"', page) == AUDIT_SECTIONS
 
 
 def test_no_samples_keeps_every_picture_of_private_images_out() -> None:
@@ -183,7 +247,7 @@ def test_galleries_of_few_grey_and_large_images(n: int, channels: int, size: int
             for k, v in arrays.items()
         }
     source = Source(synthetic.results(n), arrays)
-    main = source.view["gallery"]["main"]
+    main = gallery.build(source)["main"]
     assert len(main.rows) == min(n, 9) and all(p.startswith("data:image/png") for r in main.rows for p in r.pictures)
     assert len(html.render(source)) < 3_000_000
 
@@ -192,7 +256,7 @@ def columns(arrays: dict[str, np.ndarray]) -> list[str]:
     results = synthetic.results(10)
     attack = results.finding("carlini")
     assert attack is not None
-    built = gallery.build(Source(results, arrays), attack, 1)
+    built = gallery.reconstructions(Source(results, arrays), attack, 1)
     assert built is not None
     return built.columns
 
@@ -231,7 +295,7 @@ def minimal() -> Results:
 def test_empty_audit_has_every_section() -> None:
     page = html.render(Source(minimal()))
     parse(page)
-    assert re.findall(r'<h2 id="(\w+)"', page) == [id_ for id_, _ in view.SECTIONS]
+    assert re.findall(r'<h2 id="(\w+)"', page) == AUDIT_SECTIONS
     text = " ".join(parse(page).texts)
     assert "Inconclusive" in text and "No conclusion may be drawn" in text
     assert "makes no claim that could be refuted" in text

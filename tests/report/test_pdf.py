@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from ihaudit.contracts.format import Source
 from ihaudit.errors import UsageError
-from ihaudit.report import pdf
-from ihaudit.report.base import Source
+from ihaudit.report.formats import pdf
 from tests.report import synthetic
 
 pypdf: Any = pytest.importorskip("pypdf", reason="needs pypdf (a development dependency)")
@@ -88,7 +88,7 @@ def test_nothing_but_data_is_fetched(url: str) -> None:
 def test_a_system_without_fonts_is_told_before_pango_crashes(tmp_path: Path) -> None:
     conf = tmp_path / "fonts.conf"
     conf.write_text(f"<?xml version='1.0'?><fontconfig><cachedir>{tmp_path}/cache</cachedir></fontconfig>")
-    code = "from ihaudit.report import pdf; print(pdf.check())"
+    code = "from ihaudit.report.formats import pdf; print(pdf.check())"
     said = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "FONTCONFIG_FILE": str(conf)},

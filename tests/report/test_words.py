@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 import ihaudit
+from ihaudit.contracts.format import Source, report_format
 from ihaudit.errors import UsageError
-from ihaudit.report import base, cards, details, essay, flags, render, summary, words
-from ihaudit.report.base import Source
+from ihaudit.report import cards, details, render, summary, words
+from ihaudit.report.formats import html
+from ihaudit.report.sections import attacks, claims, controls, gallery, limits
 from ihaudit.results import Finding, StageRecord
 from ihaudit.stats import Estimate
 from tests.report import synthetic
@@ -85,13 +87,13 @@ def test_most_lost_stage_is_named() -> None:
 
 
 def test_above_baseline_is_the_share_of_what_was_left() -> None:
-    assert cards.above_baseline(Estimate(0.6), 0.2) == pytest.approx(0.5)
-    assert cards.above_baseline(Estimate(0.1), 0.2) == pytest.approx(-0.125)
-    assert cards.above_baseline(None, 0.2) is None
+    assert attacks.above_baseline(0.6, 0.2) == pytest.approx(0.5)
+    assert attacks.above_baseline(0.1, 0.2) == pytest.approx(-0.125)
+    assert attacks.above_baseline(None, 0.2) is None
 
 
-def answers(results: Any) -> dict[str, essay.Answer]:
-    return dict(zip(essay.QUESTIONS, essay.build(results)))
+def answers(results: Any) -> dict[str, limits.Answer]:
+    return dict(zip(limits.QUESTIONS, limits.answers(results)))
 
 
 def test_seven_answers_come_from_the_findings() -> None:
@@ -111,7 +113,7 @@ def test_unanswered_questions_say_so() -> None:
     found = answers(r)
     assert found["claim"].short == "no"
     for key in ("complexity", "weakness", "theorems", "indistinguishability"):
-        assert found[key].short == essay.NOT_EXAMINED
+        assert found[key].short == limits.NOT_EXAMINED
     r.findings.append(
         Finding(
             id="m",
@@ -133,7 +135,7 @@ def test_mask_attack_that_failed_is_no_all_clear() -> None:
 
 
 def flag_texts(results: Any) -> str:
-    return " ".join(f"{f.level}: {f.text}" for f in flags.build(Source(results, synthetic.arrays())))
+    return " ".join(f"{f.level}: {f.text}" for f in controls.raised(Source(results, synthetic.arrays())))
 
 
 def test_flags_fire_and_stay_silent() -> None:
@@ -187,7 +189,7 @@ def test_unknown_format_names_the_nearest(tmp_path: Path) -> None:
 
 
 def test_plugins_can_add_a_format(tmp_path: Path) -> None:
-    @base.report_format("test-lines", "lines.txt")
+    @report_format("test-lines", "lines.txt")
     def lines(source: Source) -> str:
         return source.results.name
 
@@ -200,11 +202,11 @@ def test_templates_are_found_in_a_wheel_and_in_a_checkout(tmp_path: Path, monkey
     package.mkdir(parents=True)
     monkeypatch.setattr(ihaudit, "__file__", str(package / "__init__.py"))
     with pytest.raises(UsageError, match="templates are missing"):
-        base.templates_folder()
+        html.templates_folder()
     for folder in (tmp_path / "site" / "templates", package / "_templates"):  # the wheel's own come first
         folder.mkdir()
         (folder / "report.html.j2").touch()
-        assert base.templates_folder() == folder.resolve()
+        assert html.templates_folder() == folder.resolve()
 
 
 def test_rendering_imports_no_torch() -> None:
@@ -212,8 +214,8 @@ def test_rendering_imports_no_torch() -> None:
     import sys
 
     code = (
-        "import sys; from tests.report import synthetic; from ihaudit.report import html; "
-        "from ihaudit.report.base import Source; "
+        "import sys; from tests.report import synthetic; from ihaudit.report.formats import html; "
+        "from ihaudit.contracts.format import Source; "
         "html.render(Source(synthetic.results(4), synthetic.arrays(4))); sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2], timeout=120)
@@ -241,16 +243,17 @@ def test_attack_without_an_answer_is_not_called_a_reconstruction() -> None:
     for f in r.findings:
         if f.kind == "attack":
             f.details["matched"] = 0
-    view = Source(r, synthetic.arrays()).view
-    assert view["gallery"]["main"] is None and "No attack answered" in view["gallery"]["why_none"]
-    assert any("No attack answered" in s for s in view["verdict"].sentences)
+    source = Source(r, synthetic.arrays())
+    shown = gallery.build(source)
+    assert shown["main"] is None and "No attack answered" in shown["why_none"]
+    assert any("No attack answered" in s for s in summary.verdict(source).sentences)
 
 
 def test_controls_that_did_not_run_reassure_no_one() -> None:
     r = synthetic.results()
-    assert "4 controls came out as they must" in str(Source(r).view["checks"][0].sure)
+    assert "4 controls came out as they must" in str(claims.build(Source(r))["checks"][0].sure)
     for f in r.findings:
         if f.kind == "control":
             f.status = "not run"
-    assert "no controls ran" in str(Source(r).view["checks"][0].sure)
+    assert "no controls ran" in str(claims.build(Source(r))["checks"][0].sure)
     assert "serious: No control was run" in flag_texts(r)

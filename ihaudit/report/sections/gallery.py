@@ -1,102 +1,71 @@
-"""Galleries: which reconstructions are shown, and how arrays become pictures."""
+"""Reconstructions beside the originals: the strongest attack's, smaller galleries of others, undone masks."""
 
 from __future__ import annotations
 
-import base64
-import io
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit.report import words
+from ihaudit.contracts.format import Source
+from ihaudit.contracts.section import section
+from ihaudit.report import plots, words
+from ihaudit.report.cards import Chart
+from ihaudit.report.pictures import Gallery, Row, encoding, is_image, magnitude, png, sheet, spread, to_uint8
+from ihaudit.report.selection import answered, by_weight, ran, ssim_bound, strongest_attack, value
 from ihaudit.results import Finding
 
-if TYPE_CHECKING:
-    from ihaudit.report.base import Source
-
-#: Pictures are enlarged to about this many pixels without smoothing, so that 32 x 32 stays 32 x 32 squares on paper.
-TARGET = 96
-#: Pairs in the overview of all ranks.
-OVERVIEW = 24
+#: Attacks with a gallery of their own beside the strongest one's; pairs in the overview of all ranks.
+OTHER_GALLERIES, OVERVIEW = 5, 24
 
 
-@dataclass(frozen=True)
-class Row:
-    """One private image: what it is an example of, its pictures by column, and its score."""
-
-    which: str
-    index: int
-    label: str
-    score: str
-    stricter: str
-    pictures: list[str]
-
-
-@dataclass(frozen=True)
-class Gallery:
-    """A gallery of one attack."""
-
-    title: str
-    attack: str
-    columns: list[str]
-    rows: list[Row]
-    overview: str = ""
-    overview_count: int = 0
+@section("gallery", "Reconstructions", order=60)
+def build(source: Source) -> dict[str, Any]:
+    best = strongest_attack(source.results)
+    others = [f for f in by_weight(ran(source.results, "attack")) if f is not best]
+    main = reconstructions(source, best, 3, overview=True) if best and answered(best) else None
+    found = [reconstructions(source, f, 1) for f in others if answered(f)]
+    masks = [unmasked(source, f) for f in source.results.of_kind("attack")]
+    return {
+        "best": best,
+        "main": main,
+        "others": [g for g in found if g][:OTHER_GALLERIES],
+        "unmasked": [g for g in masks if g][:OTHER_GALLERIES],
+        "histogram": _histogram(source, best) if best else None,
+        "why_none": _why_none(source, best),
+    }
 
 
-def is_image(a: NDArray | None) -> bool:
-    """Whether `a` holds a batch of grey or colour images, shape (N, H, W, 1 | 3 | 4) or (N, H, W)."""
-    if a is None or a.ndim not in (3, 4) or min(a.shape) == 0 or not np.issubdtype(a.dtype, np.number):
-        return False
-    return (a.ndim == 3 or a.shape[3] in (1, 3, 4)) and min(a.shape[1:3]) >= 2
+def _why_none(source: Source, best: Finding | None) -> str:
+    if best is None:
+        return "No attack was scored, so there is nothing to show."
+    if not answered(best):
+        return "No attack answered with a picture that could stand for a private image, so there is nothing to show."
+    if not source.samples:
+        return "Private images were left out of this report (--no-samples)."
+    if private_images(source) is None:
+        return "The arrays beside results.json hold no private images (--no-samples, or they were removed)."
+    return "The reconstructions of this attack are not among the arrays, or are not images."
 
 
-def to_uint8(image: NDArray) -> NDArray[np.uint8]:
-    """One image (H, W) or (H, W, C), uint8 or float in [0, 1], as uint8 (H, W) or (H, W, 3)."""
-    if image.ndim == 3:
-        image = image[..., 0] if image.shape[2] == 1 else image[..., :3]
-    if image.dtype == np.uint8:
-        return image
-    return np.round(np.clip(np.nan_to_num(image.astype(np.float64)), 0.0, 1.0) * 255).astype(np.uint8)
-
-
-def signed(image: NDArray) -> NDArray[np.uint8]:
-    """A signed encoding for display: zero is mid-grey, the 99.5 % quantile of magnitudes is black or white."""
-    scale = _scale(image)
-    return to_uint8(0.5 + 0.5 * np.asarray(image, np.float64) / scale) if image.dtype != np.uint8 else to_uint8(image)
-
-
-def magnitude(image: NDArray) -> NDArray[np.uint8]:
-    """The absolute value of an encoding for display: zero is black, the 99.5 % quantile is white."""
-    return to_uint8(np.abs(np.asarray(image, np.float64)) / _scale(image))
-
-
-def _scale(image: NDArray) -> float:
-    finite = np.abs(np.nan_to_num(np.asarray(image, np.float64)))
-    return float(np.quantile(finite, 0.995)) or float(finite.max()) or 1.0
-
-
-def encoding(image: NDArray) -> NDArray[np.uint8]:
-    """An encoding for display; one without negative values keeps its scale from zero to its largest values."""
-    return signed(image) if bool(np.any(np.asarray(image) < 0)) else magnitude(image)
-
-
-def png(picture: NDArray[np.uint8], target: int = TARGET) -> str:
-    """A picture as a PNG data URI, enlarged by a whole factor (or reduced when it is large)."""
-    from PIL import Image
-
-    height, width = picture.shape[:2]
-    factor = max(1, target // max(height, width))
-    if factor > 1:
-        picture = picture.repeat(factor, 0).repeat(factor, 1)
-    image = Image.fromarray(np.ascontiguousarray(picture))
-    if max(height, width) > 2 * target:
-        image.thumbnail((2 * target, 2 * target))
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+def _histogram(source: Source, best: Finding) -> Chart | None:
+    scores = source.scores(best)
+    if scores is None:
+        return None
+    marks = []
+    for f in source.results.of_kind("baseline"):
+        if (guessed := value(f, "ssim")) is not None:
+            marks.append((f.title, guessed))
+    if (chance := value(best, "ssim_chance")) is not None:
+        marks.append(("same pictures on decoys", chance))
+    bound = ssim_bound(source.results)
+    uri = plots.histogram(scores, marks, bound, "SSIM of a private image with its reconstruction")
+    levels = "; ".join(f"{name} {words.number(value, 2)}" for name, value in marks)
+    caption = (
+        f"SSIM of each private image under {best.title}; the lines mark means of trivial guesses and the gate’s bound."
+    )
+    ends = f"from {words.number(float(scores.min()), 2)} to {words.number(float(scores.max()), 2)}"
+    return Chart(uri, caption, f"Histogram of {len(scores)} SSIM scores {ends}. Marked: {levels or 'nothing'}.")
 
 
 def _choose(scores: NDArray, each: int) -> list[tuple[str, int]]:
@@ -114,21 +83,9 @@ def _choose(scores: NDArray, each: int) -> list[tuple[str, int]]:
 def _overview(truth: NDArray, found: NDArray, scores: NDArray) -> tuple[str, int]:
     """One picture: originals above their reconstructions, evenly spaced by rank from best to worst."""
     order = np.argsort(-np.nan_to_num(scores, nan=-np.inf), kind="stable")
-    count = min(OVERVIEW, len(order))
-    picks = order[np.unique(np.linspace(0, len(order) - 1, count).round().astype(int))]
-    per_row = min(12, len(picks))
-    height, width = truth.shape[1:3]
-    if max(height, width) > 64 or truth.shape[1:3] != found.shape[1:3]:
-        return "", 0
-    gap, rows = 2, -(-len(picks) // per_row)
-    sheet = np.full((rows * (2 * height + 3 * gap) - 2 * gap, per_row * (width + gap) - gap, 3), 255, np.uint8)
-    for k, i in enumerate(picks):
-        top, left = (k // per_row) * (2 * height + 3 * gap), (k % per_row) * (width + gap)
-        for j, image in enumerate((truth[i], found[i])):
-            tile = to_uint8(image)
-            tile = np.repeat(tile[..., None], 3, 2) if tile.ndim == 2 else tile
-            sheet[top + j * height : top + (j + 1) * height, left : left + width] = tile
-    return png(sheet, target=2 * max(sheet.shape[:2])), len(picks)
+    picks = order[spread(len(order), OVERVIEW)]
+    picture = sheet([(truth[i], found[i]) for i in picks])
+    return picture, len(picks) if picture else 0
 
 
 def private_images(source: Source) -> NDArray | None:
@@ -154,7 +111,7 @@ def _encodings(source: Source, n: int) -> tuple[NDArray | None, NDArray | None]:
     return codes, known
 
 
-def build(source: Source, finding: Finding, each: int, *, overview: bool = False) -> Gallery | None:
+def reconstructions(source: Source, finding: Finding, each: int, *, overview: bool = False) -> Gallery | None:
     """The gallery of one attack, or None where its pictures are not there (or may not be shown).
 
     Args:
@@ -182,8 +139,8 @@ def build(source: Source, finding: Finding, each: int, *, overview: bool = False
         stricter = float(challenge[i]) if challenge is not None and len(challenge) == len(scores) else None
         label = f"class {labels[i]}" if labels is not None else ""
         rows.append(Row(which, i, label, words.score(float(scores[i])), words.score(stricter), pictures))
-    sheet, count = _overview(truth, found, scores) if overview and len(truth) > 3 * each else ("", 0)
-    return Gallery(finding.title, finding.id, [*columns, "Reconstruction"], rows, sheet, count)
+    picture, count = _overview(truth, found, scores) if overview and len(truth) > 3 * each else ("", 0)
+    return Gallery(finding.title, finding.id, [*columns, "Reconstruction"], rows, picture, count)
 
 
 def _unit(source: Source, image: NDArray) -> NDArray:

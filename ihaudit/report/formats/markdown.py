@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from ihaudit.report import summary, words
-from ihaudit.report.base import Source, report_format
+from ihaudit.contracts.format import Source, report_format
+from ihaudit.report import selection, summary, words
 from ihaudit.report.ci import text_of
 from ihaudit.report.plain import printable
 from ihaudit.results import Results
@@ -28,7 +28,7 @@ def escape(text: str, limit: int = 400) -> str:
 def render(source: Source) -> str:
     """The summary, always under 64 kB."""
     r = source.results
-    verdict = summary.build(source)
+    verdict = summary.verdict(source)
     sign = words.STATUS_SIGN[verdict.word]
     head = [f"## {sign} {verdict.word.capitalize()}: {escape(r.name, 120)}", "", escape(verdict.line, 1000), ""]
     head += [f"{escape(s, 1500)}" for s in verdict.sentences[-1:]] + [""]
@@ -45,23 +45,21 @@ def render(source: Source) -> str:
 def _claims(r: Results) -> list[str]:
     rows = ["| Claim or gate | Bound | Measured | Came out |", "| --- | --- | --- | --- |"]
     for c in r.claims:
-        word = {"refuted": "broken", "not refuted": "no break found"}.get(c.status, "inconclusive")
+        word = words.CLAIM_WORD[c.status]
         rows.append(f"| {escape(c.text)} | {words.number(c.bound)} | {escape(words.estimate(c.measured))} | {word} |")
     if not r.claims:
         rows.append("| No claim that could be refuted is made | | | |")
     for g in r.gate.checks:
-        word = "inconclusive" if g.met is None else "no break found" if g.met else "broken"
         rows.append(
             f"| Gate: {escape(g.statistic or g.name)} | {words.number(g.bound)} | "
-            f"{escape(words.estimate(g.measured))} | {word} |"
+            f"{escape(words.estimate(g.measured))} | {words.CHECK_WORD[g.met]} |"
         )
     return [*rows, ""]
 
 
 def _findings(r: Results) -> list[str]:
-    order = {"broken": 0, "inconclusive": 1, "no break found": 2, "measured": 3, "not run": 4}
-    found = [f for f in r.findings if f.kind in ("attack", "game", "control", "check", "observation", "marginal")]
-    found.sort(key=lambda f: (order.get(f.status, 5), f.kind == "control"))
+    found = r.of_kind("attack", "game", "control", "check", "observation", "marginal")
+    found.sort(key=lambda f: (selection.WEIGHT[f.status], f.kind == "control"))
     rows = ["| Kind | What | Came out | Detail |", "| --- | --- | --- | --- |"]
     for f in found:
         sign = words.STATUS_SIGN[f.status]

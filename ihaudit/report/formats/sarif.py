@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from ihaudit.contracts.format import Source, report_format
 from ihaudit.report import words
-from ihaudit.report.base import Source, report_format
-from ihaudit.report.ci import text_of
+from ihaudit.report.ci import check_text, text_of
 from ihaudit.report.plain import printable
 from ihaudit.results import Finding, Results
 
@@ -99,13 +99,10 @@ def _results(r: Results) -> list[dict[str, Any]]:
     found = []
     for check in r.gate.checks:
         if check.met is False:
-            by = f" by {words.title_of(r, check.by)}" if check.by else ""
-            text = f"{check.statistic}: {words.estimate(check.measured)}{by}; bound {words.number(check.bound)}."
-            found.append(_result(r, "IH101", check.name, text))
+            found.append(_result(r, "IH101", check.name, f"{check_text(r, check)}."))
     for claim in r.claims:
         if claim.status == "refuted":
-            by = f" by {words.title_of(r, claim.by)}" if claim.by else ""
-            text = f"Refuted: {claim.text}. Measured {words.estimate(claim.measured)}{by}."
+            text = f"Refuted: {claim.text}. Measured {words.estimate(claim.measured)}{words.by(r, claim.by)}."
             found.append(
                 _result(r, "IH102", f"{claim.quantity}:{claim.bound:g}:{'+'.join(sorted(claim.adversary))}", text)
             )

@@ -1,12 +1,21 @@
-"""Section 12: terms in plain words, and the sources behind attacks and games."""
+"""Terms in plain words, and the sources behind attacks and games."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from ihaudit.contracts.format import Source
+from ihaudit.contracts.section import section
+from ihaudit.report.contents import place
 from ihaudit.results import Results
 
+#: Other sections are named by their ids in braces.
 TERMS = (
     ("advantage", "2 Pr[right] − 1 in a game with two equally likely answers: 0 is guessing, 1 is certainty."),
-    ("adversary", "whoever attacks; what it knows is listed in section 3, and an audit is always against such a list."),
+    (
+        "adversary",
+        "whoever attacks; what it knows is listed in {adversary}, and an audit is always against such a list.",
+    ),
     ("AUC", "the area under a ROC curve; 0.5 is guessing, 1 is certainty."),
     (
         "baseline",
@@ -64,7 +73,7 @@ REFERENCES = (
     "N. Carlini, S. Deng, S. Garg, S. Jha, S. Mahloujifar, M. Mahmoody, S. Song, A. Thakurta, F. Tramèr. Is Private "
     "Learning "
     "Possible with Instance Encoding? IEEE S&P 2021, arXiv 2011.05315.",
-    "N. Carlini. InstaHide Disappointingly Wins Bell Labs Prize, 2nd Place. 2020. (The seven questions of section 9.)",
+    "N. Carlini. InstaHide Disappointingly Wins Bell Labs Prize, 2nd Place. 2020. (The seven questions{questions}.)",
     "Y. Huang, Z. Song, K. Li, S. Arora. InstaHide: Instance-hiding Schemes for Private Distributed Learning. ICML "
     "2020, "
     "arXiv 2010.02772.",
@@ -79,7 +88,22 @@ REFERENCES = (
 )
 
 
-def references(results: Results) -> list[tuple[str, str]]:
+@section("glossary", "Glossary and references", order=120, reports=("audit", "challenge"))
+def build(source: Source) -> dict[str, Any]:
+    results = source.results
+    questions = place(results, "limits")
+    places = {
+        "adversary": place(results, "scheme", "challenge_release"),
+        "questions": f" of {questions}" if questions else "",
+    }
+    return {
+        "terms": [(term, text.format(**places)) for term, text in TERMS],
+        "references": [text.format(**places) for text in REFERENCES],
+        "finding_references": _references(results),
+    }
+
+
+def _references(results: Results) -> list[tuple[str, str]]:
     """(title, reference) of each finding that states one, once each."""
     seen: dict[str, str] = {}
     for f in results.findings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from ihaudit.report.base import Source, report_format
+from ihaudit.contracts.format import Source, report_format
 from ihaudit.report.ci import Case, cases
 from ihaudit.report.plain import printable
 

@@ -1,4 +1,4 @@
-"""Section 9: the seven questions that Carlini's essay (2020) asks of a scheme, answered from the findings.
+"""Limits, and the seven questions that Carlini's essay (2020) asks of a scheme, answered from the findings.
 
 A finding can answer a question itself with ``details["essay"] = {key: sentence}``; keys are those of `QUESTIONS`.
 What no finding answers is "not examined".
@@ -9,8 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+from ihaudit.contracts.format import Source
+from ihaudit.contracts.section import section
 from ihaudit.report import words
+from ihaudit.report.contents import place
+from ihaudit.report.selection import broken, ran
 from ihaudit.results import Finding, Results
 
 QUESTIONS = {
@@ -38,7 +43,12 @@ class Answer:
     text: str
 
 
-def build(results: Results) -> list[Answer]:
+@section("limits", "Limits, and seven questions", order=90)
+def build(source: Source) -> dict[str, Any]:
+    return {"essay": answers(source.results)}
+
+
+def answers(results: Results) -> list[Answer]:
     """The seven answers, in the essay's order."""
     makers: dict[str, Callable[[Results], tuple[str, str]]] = {
         "claim": _claim,
@@ -49,24 +59,20 @@ def build(results: Results) -> list[Answer]:
         "indistinguishability": _indistinguishability,
         "honesty": _honesty,
     }
-    answers = []
+    found = []
     for key, question in QUESTIONS.items():
         short, text = makers[key](results)
         own = [words.sentence(s) for f in results.findings if (s := _own(f, key))]
         if own:
             text = " ".join(own) if short == NOT_EXAMINED else " ".join([text, *own])
             short = "see text" if short == NOT_EXAMINED else short
-        answers.append(Answer(question, short, text))
-    return answers
+        found.append(Answer(question, short, text))
+    return found
 
 
 def _own(finding: Finding, key: str) -> str:
     essay = finding.details.get("essay")
     return str(essay.get(key) or "") if isinstance(essay, dict) else ""
-
-
-def _ran(findings: list[Finding]) -> list[Finding]:
-    return [f for f in findings if f.status != "not run"]
 
 
 def _claim(results: Results) -> tuple[str, str]:
@@ -100,7 +106,7 @@ def _goalposts(results: Results) -> tuple[str, str]:
 def _complexity(results: Results) -> tuple[str, str]:
     if results.scheme.parameters.get("release_abs") is True:
         return "no mask", "As audited the scheme publishes absolute values; there is no mask that could be for show."
-    for f in _ran(results.of_kind("attack")):
+    for f in ran(results, "attack"):
         stages = [s for s in f.stages if _ABS.search(s.variant) or _ABS.search(s.name)]
         if f.status == "broken" and stages:
             return "for show", (
@@ -113,7 +119,7 @@ def _complexity(results: Results) -> tuple[str, str]:
 
 def _weakness(results: Results) -> tuple[str, str]:
     found = [f for f in results.of_kind("attack", "check", "observation") if _MASK.search(f"{f.id} {f.title}")]
-    tried = _ran(found)
+    tried = [f for f in found if f.status != "not run"]
     if broken := [f for f in tried if f.status == "broken"]:
         return "yes", " ".join(words.sentence(f.sentence or f"{f.title}: broken") for f in broken)
     if tried:
@@ -131,8 +137,7 @@ def _theorems(results: Results) -> tuple[str, str]:
         "scheme "
         f"as it stands in its file, with its parameters, on ordinary images{where} rather than contrived ones."
     )
-    checks = [f for f in _ran(results.of_kind("check")) if f.status == "broken"]
-    if checks:
+    if checks := broken(results, "check"):
         text += (
             f" What the scheme declares about itself was contradicted by: {words.listing([f.title for f in checks])}."
         )
@@ -140,12 +145,13 @@ def _theorems(results: Results) -> tuple[str, str]:
 
 
 def _indistinguishability(results: Results) -> tuple[str, str]:
-    games = [f for f in _ran(results.of_kind("game")) if "advantage" in f.metrics]
+    games = [f for f in ran(results, "game") if "advantage" in f.metrics]
     if not games:
         return NOT_EXAMINED, "No distinguishing game was played."
     marginals = (
-        " Marginal statistics stand in section 4 too; that two histograms look alike is no evidence for this."
-        if _ran(results.of_kind("marginal"))
+        f" Marginal statistics stand in {place(results, 'games')} too; that two histograms look alike is no evidence "
+        "for this."
+        if ran(results, "marginal")
         else ""
     )
     broken = [f for f in games if f.status == "broken"]
@@ -176,7 +182,7 @@ def _honesty(results: Results) -> tuple[str, str]:
         )
     if word == "inconclusive":
         return "open", "This audit is inconclusive; neither praise nor blame may rest on it."
-    if loud := [f.title for f in results.of_kind("attack", "game", "check") if f.status == "broken"]:
+    if loud := [f.title for f in broken(results, "attack", "game", "check")]:
         return (
             "not in full",
             f"No gate was crossed, yet these came out broken: {words.listing(loud)}. An honest word names them.",

@@ -1,47 +1,44 @@
-"""Section 4: games, utility, checks and marginal tests; and what they made of the controls of section 7."""
+"""Games, utility, checks and marginal tests."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ihaudit.contracts.format import Source
+from ihaudit.contracts.section import section
 from ihaudit.report import details, plots, words
-from ihaudit.report.cards import Card, Chart, card, ran
+from ihaudit.report.cards import Card, Chart, card
+from ihaudit.report.selection import by_weight, ran, value
 from ihaudit.results import Finding
 from ihaudit.stats import Estimate
 
-if TYPE_CHECKING:
-    from ihaudit.report.base import Source
 
-
-def games(source: Source) -> dict[str, Any]:
-    """Section 4."""
-    found = ran(source, "game")
-    rows = []
-    for f in found:
-        advantage = f.metrics.get("advantage")
-        floor = details.floor(f)
-        epsilon = details.epsilon(f)
-        rows.append(
-            {
-                "finding": f,
-                "advantage": words.estimate(advantage),
-                "right": words.scaled((1 + advantage.value) / 2, "%")
-                if advantage and advantage.value is not None
-                else "n/a",
-                "n": words.number(advantage.n) if advantage and advantage.n else "",
-                "floor": _floor_text(floor),
-                "epsilon": epsilon.text if epsilon else "",
-            }
-        )
+@section("games", "Games", order=40)
+def build(source: Source) -> dict[str, Any]:
+    results = source.results
+    found = by_weight(ran(results, "game"))
     return {
-        "rows": rows,
+        "rows": [_row(f) for f in found],
         "cards": _once([card(f) for f in found]),
-        "charts": _game_charts(found),
-        "utility": [card(f) for f in ran(source, "utility")],
-        "checks": _checks(ran(source, "check")),
-        "marginals": [card(f) for f in ran(source, "marginal")],
+        "charts": _charts(found),
+        "utility": [card(f) for f in by_weight(ran(results, "utility"))],
+        "checks": _checks(by_weight(ran(results, "check"))),
+        "marginals": [card(f) for f in by_weight(ran(results, "marginal"))],
+    }
+
+
+def _row(game: Finding) -> dict[str, Any]:
+    advantage, reached = game.metrics.get("advantage"), value(game, "advantage")
+    epsilon = details.epsilon(game)
+    return {
+        "finding": game,
+        "advantage": words.estimate(advantage),
+        "right": "n/a" if reached is None else words.scaled((1 + reached) / 2, "%"),
+        "n": words.number(advantage.n) if advantage and advantage.n else "",
+        "floor": _floor_text(details.floor(game)),
+        "epsilon": epsilon.text if epsilon else "",
     }
 
 
@@ -61,25 +58,13 @@ def _once(found: list[Card]) -> list[Card]:
     return out
 
 
-def controls(source: Source) -> list[dict[str, Any]]:
-    """Section 7: what each attack and game made of each control, one row each."""
-    rows = []
-    for f in source.results.of_kind("control"):
-        table = f.details.get("table")
-        parts = table.get("rows") if isinstance(table, dict) else None
-        for part in parts if isinstance(parts, list) else []:
-            if isinstance(part, (list, tuple)) and len(part) == 4 and part[2] in words.STATUS_SIGN:
-                rows.append({"control": f.title, "by": str(part[0]), "status": part[2], "seen": str(part[3])})
-    return rows
-
-
 def _checks(found: list[Finding]) -> list[Card]:
     """Checks; a summary is left out where the parts that it sums up are there."""
     ids = [f.id for f in found]
     return [card(f) for f in found if not any(other.startswith(f"{f.id}-") for other in ids)]
 
 
-def _game_charts(found: Sequence[Finding]) -> list[Chart]:
+def _charts(found: Sequence[Finding]) -> list[Chart]:
     charts = []
     bars = []
     for f in found:

@@ -1,15 +1,14 @@
-"""Section 7: reasons to trust this audit less, looked for one by one."""
+"""Controls, and reasons to trust this audit less, looked for one by one."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
+from ihaudit.contracts.format import Source
+from ihaudit.contracts.section import section
 from ihaudit.report import details, words
-from ihaudit.report.summary import best_baseline, strongest_attack
-
-if TYPE_CHECKING:
-    from ihaudit.report.base import Source
+from ihaudit.report.selection import best_baseline, strongest_attack, value
 
 #: Fewer private images than this make quantiles and re-identification rates coarse.
 FEW_IMAGES = 30
@@ -23,7 +22,16 @@ class Flag:
     text: str
 
 
-def build(source: Source) -> list[Flag]:
+@section("controls", "Controls and reliability", order=70)
+def build(source: Source) -> dict[str, Any]:
+    return {
+        "controls": source.results.of_kind("control"),
+        "control_parts": _parts(source),
+        "flags": raised(source),
+    }
+
+
+def raised(source: Source) -> list[Flag]:
     """All flags that this audit raises."""
     flags = [*_controls(source), *_strength(source), *_games(source), *_gate(source), *_sample(source)]
     for finding in source.results.findings:
@@ -32,6 +40,18 @@ def build(source: Source) -> list[Flag]:
         if isinstance(note, str):
             flags.append(Flag("note", f"“{finding.title}”: {words.clause(note)}"))
     return flags
+
+
+def _parts(source: Source) -> list[dict[str, Any]]:
+    """What each attack and game made of each control, one row each."""
+    rows = []
+    for f in source.results.of_kind("control"):
+        table = f.details.get("table")
+        parts = table.get("rows") if isinstance(table, dict) else None
+        for part in parts if isinstance(parts, list) else []:
+            if isinstance(part, (list, tuple)) and len(part) == 4 and part[2] in words.STATUS_SIGN:
+                rows.append({"control": f.title, "by": str(part[0]), "status": part[2], "seen": str(part[3])})
+    return rows
 
 
 def _controls(source: Source) -> list[Flag]:
@@ -55,14 +75,14 @@ def _strength(source: Source) -> list[Flag]:
         return [Flag("serious", "No reconstruction attack was scored.")]
     if base is None:
         return [Flag("note", "No trivial baseline stands beside the attacks.")]
-    a, b = attack.metrics["ssim"], base.metrics["ssim"]
-    if a.value is not None and b.value is not None and a.value <= b.value:
+    reached, guessed = value(attack, "ssim"), value(base, "ssim")
+    if reached is not None and guessed is not None and reached <= guessed:
         return [
             Flag(
                 "note",
-                f"The strongest attack ({attack.title}, SSIM {words.number(a.value)}) is no better than a trivial "
+                f"The strongest attack ({attack.title}, SSIM {words.number(reached)}) is no better than a trivial "
                 "guess "
-                f"({base.title}, {words.number(b.value)}): its result says as much about the attack as about the "
+                f"({base.title}, {words.number(guessed)}): its result says as much about the attack as about the "
                 "scheme.",
             )
         ]

@@ -1,16 +1,18 @@
-"""Section 2: what was claimed, what was tried, what came out, how sure that is, and what was not tried."""
+"""What was claimed, what was tried, what came out, how sure that is, and what was not tried."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+from ihaudit.contracts.format import Source
+from ihaudit.contracts.section import section
 from ihaudit.report import words
 from ihaudit.results import ClaimResult, Finding, GateCheck, Results
+from ihaudit.stats import Estimate
 
 #: Names listed in one cell before the rest is only counted.
 MAX_NAMES = 6
-UNITS = {"reid": "pp"}
-CLAIM_WORD = {"refuted": "broken", "not refuted": "no break found", "inconclusive": "inconclusive"}
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,9 @@ def _relevant(results: Results, quantity: str, adversary: list[str] | None) -> l
     return [f for f in results.of_kind(*kinds) if able is None or able.issuperset(f.needs)]
 
 
-def _sure(results: Results, measured: object, unit: str) -> list[str]:
-    from ihaudit.stats import Estimate
-
+def _sure(results: Results, measured: Estimate | None, unit: str) -> list[str]:
     parts = []
-    if isinstance(measured, Estimate) and measured.value is not None:
+    if measured is not None and measured.value is not None:
         shown = words.interval(measured, unit)
         trials = f" from {words.number(measured.n)} images or trials" if measured.n else ""
         parts.append(f"95 % interval {shown}{trials}" if shown else f"no interval{trials}")
@@ -69,10 +69,9 @@ def _row(results: Results, quantity: str, adversary: list[str] | None, **fields:
 
 def claim_row(results: Results, claim: ClaimResult) -> Row:
     """One claim of the scheme's author."""
-    unit = UNITS.get(claim.quantity, "")
+    unit = words.gate_unit(claim.quantity)
     outcome = words.estimate(claim.measured, unit) if claim.measured else words.sentence(claim.reason or "not measured")
-    if claim.by:
-        outcome += f" by {words.title_of(results, claim.by)}"
+    outcome += words.by(results, claim.by)
     if claim.reason and claim.measured:
         outcome += f". {words.sentence(claim.reason)}"
     return _row(
@@ -82,55 +81,57 @@ def claim_row(results: Results, claim: ClaimResult) -> Row:
         claimed=words.sentence(claim.text),
         bound=f"{claim.quantity} at most {words.scaled(claim.bound, unit)}"
         + (f" for {claim.quantile:.0%} of images" if claim.quantile < 1 and claim.quantity in ("ssim", "reid") else ""),
-        status=CLAIM_WORD[claim.status],
+        status=words.CLAIM_WORD[claim.status],
         outcome=outcome,
         sure=_sure(results, claim.measured, unit),
     )
 
 
+#: Checks without a figure: what must not happen, what is said where it did, and where it did not.
+EVENTS = {
+    "secret": (
+        "No secret of the scheme is recovered (its masks, or its generator’s state).",
+        "recovered{by}",
+        "not recovered",
+    ),
+    "copies": (
+        "No released field repeats private images themselves.",
+        "private images lie in the release as they are",
+        "none found",
+    ),
+}
+
+
 def check_row(results: Results, check: GateCheck) -> Row:
     """One gated statistic."""
-    text = f"{check.name} {check.statistic}".lower()
-    if check.name == "secret":
-        return _row(
-            results,
-            "ssim",
-            None,
-            claimed="No secret of the scheme is recovered (its masks, or its generator’s state).",
-            bound="must not happen",
-            status="broken" if check.met is False else "inconclusive" if check.met is None else "no break found",
-            outcome=f"recovered by {words.title_of(results, check.by)}" if check.met is False else "not recovered",
-            sure=_sure(results, None, "")[1:],
-        )
-    if check.name == "copies":
-        return _row(
-            results,
-            "ssim",
-            None,
-            claimed="No released field repeats private images themselves.",
-            bound="must not happen",
-            status="broken",
-            outcome="private images lie in the release as they are",
-            sure=_sure(results, None, "")[1:],
-        )
-    quantity = "advantage" if "advantage" in text else "reid" if "identif" in text or "reid" in text else "ssim"
-    unit = UNITS.get(quantity, "")
-    status = "inconclusive" if check.met is None else "no break found" if check.met else "broken"
-    outcome = words.estimate(check.measured, unit) if check.measured else "not measured"
-    if check.by:
-        outcome += f" by {words.title_of(results, check.by)}"
+    if check.name in EVENTS:
+        claimed, happened, otherwise = EVENTS[check.name]
+        quantity, bound = "ssim", "must not happen"
+        outcome = happened.format(by=words.by(results, check.by)) if check.met is False else otherwise
+        sure = _sure(results, None, "")[1:]
+    else:
+        quantity, unit = check.name, words.gate_unit(check.name)
+        claimed = words.sentence(check.statistic or check.name)
+        bound = f"must stay below {words.scaled(check.bound, unit)}"
+        outcome = words.estimate(check.measured, unit) if check.measured else "not measured"
+        outcome += words.by(results, check.by)
+        sure = _sure(results, check.measured, unit)
     return _row(
         results,
         quantity,
         None,
-        claimed=words.sentence(check.statistic or check.name),
-        bound=f"must stay below {words.scaled(check.bound, unit)}",
-        status=status,
+        claimed=claimed,
+        bound=bound,
+        status=words.CHECK_WORD[check.met],
         outcome=outcome,
-        sure=_sure(results, check.measured, unit),
+        sure=sure,
     )
 
 
-def build(results: Results) -> tuple[list[Row], list[Row]]:
-    """Rows of the author's claims and of the gate's checks."""
-    return [claim_row(results, c) for c in results.claims], [check_row(results, c) for c in results.gate.checks]
+@section("claims", "Claim against measurement", order=20)
+def build(source: Source) -> dict[str, Any]:
+    results = source.results
+    return {
+        "claims": [claim_row(results, c) for c in results.claims],
+        "checks": [check_row(results, c) for c in results.gate.checks],
+    }

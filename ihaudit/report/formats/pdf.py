@@ -9,9 +9,9 @@ import re
 from functools import lru_cache
 from typing import Any
 
+from ihaudit.contracts.format import Source, report_format
 from ihaudit.errors import UsageError
-from ihaudit.report import html
-from ihaudit.report.base import Source, report_format
+from ihaudit.report.formats import html
 
 #: What WeasyPrint loads at run time, by the names of Debian and Ubuntu.
 DEBIAN = "libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core"

@@ -1,0 +1,73 @@
+"""What was released, with which images, for which adversary: facts that several sections state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ihaudit.report import words
+from ihaudit.report.contents import report_kind
+from ihaudit.results import ImageCard, Results
+
+Pairs = list[tuple[str, str]]
+
+
+def release_and_adversary(results: Results) -> dict[str, Any]:
+    """The template's variables for the release, the images and the adversary."""
+    return {
+        "release_card": release_card(results),
+        "image_rows": image_rows(results),
+        "adversary": adversary(results),
+    }
+
+
+def release_card(results: Results) -> Pairs:
+    """What was published."""
+    r = results.release
+    if r is None:
+        return [("Release", "none: the scheme released nothing that could be audited")]
+    low, high = r.image_range
+    pairs = [
+        ("Encodings", f"{shape_text(r.encodings)}, {r.dtype}"),
+        ("Labels", shape_text(r.labels) if r.labels else "none published"),
+        ("Range of images when encoded", f"{words.number(low, 2)} to {words.number(high, 2)}"),
+    ]
+    pairs += [(f"Further field “{name}”", shape_text(shape)) for name, shape in r.extra.items()]
+    pairs += [
+        ("Says which image is in which encoding", "yes (to the scorer only)" if r.has_provenance else "no"),
+        *([("Encoding took", words.duration(r.encode_s))] if report_kind(results) == "audit" else []),
+        ("SHA-256 of the release", r.sha256),
+    ]
+    return pairs
+
+
+def shape_text(shape: list[int]) -> str:
+    return " × ".join(words.number(n) for n in shape)
+
+
+def image_rows(results: Results) -> list[dict[str, str]]:
+    """The image sets, without their images."""
+    sets = (
+        ("private", results.private),
+        ("public, mixed in", results.public),
+        ("similar, to train on", results.similar),
+    )
+    return [_image_row(role, card) for role, card in sets if card is not None]
+
+
+def _image_row(role: str, card: ImageCard) -> dict[str, str]:
+    return {
+        "role": role,
+        "name": card.name,
+        "count": words.number(card.count),
+        "shape": shape_text(card.shape),
+        "classes": words.number(card.classes),
+        "sha256": card.sha256,
+    }
+
+
+def adversary(results: Results) -> list[dict[str, Any]]:
+    """The six things an adversary may have, and which of them this one has."""
+    return [
+        {"name": name, "text": text, "has": key in results.adversary or key == "encodings"}
+        for key, (name, text) in words.KNOWLEDGE.items()
+    ]

@@ -1,0 +1,45 @@
+"""All attacks beside trivial guesses, and each with its card."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ihaudit.contracts.format import Source
+from ihaudit.contracts.section import section
+from ihaudit.report import words
+from ihaudit.report.cards import card
+from ihaudit.report.selection import best_baseline, by_weight, ran, value
+from ihaudit.results import Finding
+
+
+@section("attacks", "Attacks", order=50)
+def build(source: Source) -> dict[str, Any]:
+    results, baseline = source.results, best_baseline(source.results)
+    found = by_weight(ran(results, "attack"))
+    return {
+        "rows": [_row(f, baseline) for f in found],
+        "cards": [card(f) for f in found],
+        "baselines": ran(results, "baseline"),
+        "best_baseline": baseline,
+        "observations": [card(f) for f in by_weight(ran(results, "observation"))],
+    }
+
+
+def _row(attack: Finding, baseline: Finding | None) -> dict[str, Any]:
+    above, guessed = attack.metrics.get("above_baseline"), value(baseline, "ssim") if baseline else None
+    own = words.scaled(above_baseline(value(attack, "ssim"), guessed), "%")
+    return {
+        "finding": attack,
+        "ssim": words.estimate(attack.metrics.get("ssim")),
+        "q90": words.estimate(attack.metrics.get("ssim_q90")),
+        "reid": words.estimate(attack.metrics.get("reid"), "%"),
+        "above": own if above is None else words.estimate(above, "%"),
+        "cost": words.duration(attack.cost.wall_s),
+    }
+
+
+def above_baseline(ssim: float | None, baseline: float | None) -> float | None:
+    """(attack - baseline) / (1 - baseline): which share of what a trivial guess leaves open the attack closed."""
+    if ssim is None or baseline is None or baseline >= 1:
+        return None
+    return (ssim - baseline) / (1 - baseline)

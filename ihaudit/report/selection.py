@@ -1,0 +1,84 @@
+"""Which findings a report speaks of: what ran, the strongest attack and game, the best trivial guess."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ihaudit.results import Finding, Results
+
+#: Statuses by weight: what a reader should see first.
+WEIGHT = {"broken": 0, "inconclusive": 1, "no break found": 2, "measured": 3, "not run": 4}
+
+
+def ran(results: Results, *kinds: str) -> list[Finding]:
+    """Findings of some kinds that ran, in the order of results.json."""
+    return [f for f in results.of_kind(*kinds) if f.status != "not run"]
+
+
+def by_weight(findings: Iterable[Finding]) -> list[Finding]:
+    """The same findings, the broken ones first."""
+    return sorted(findings, key=lambda f: WEIGHT[f.status])
+
+
+def broken(results: Results, *kinds: str) -> list[Finding]:
+    """Findings of some kinds that came out broken."""
+    return [f for f in results.of_kind(*kinds) if f.status == "broken"]
+
+
+def value(finding: Finding, metric: str) -> float | None:
+    """The value of a metric, or None where it was not measured."""
+    e = finding.metrics.get(metric)
+    return None if e is None else e.value
+
+
+def strongest_attack(results: Results) -> Finding | None:
+    """The attack that the gate on SSIM names, else the one with the highest SSIM; None where no attack was scored."""
+    named = next((c.by for c in results.gate.checks if c.name == "ssim"), None)
+    by = results.finding(named) if named else None
+    if by is not None and answered(by) and by.kind == "attack" and "ssim" in by.metrics:
+        return by
+    scored = [f for f in ran(results, "attack") if value(f, "ssim") is not None]
+    scored = [f for f in scored if answered(f)] or scored
+
+    def key(f: Finding) -> float:
+        score = value(f, "ssim_q90" if "ssim_q90" in f.metrics else "ssim")
+        return -1.0 if score is None else score
+
+    return max(scored, key=key, default=None)
+
+
+def answered(attack: Finding) -> bool:
+    """Whether an attack answered with any picture that stands for a private image; others are scored on grey."""
+    return attack.details.get("matched") != 0
+
+
+def best_baseline(results: Results) -> Finding | None:
+    """The trivial guess with the highest mean SSIM."""
+    scored = [f for f in results.of_kind("baseline") if value(f, "ssim") is not None]
+    return max(scored, key=lambda f: value(f, "ssim") or 0.0, default=None)
+
+
+def strongest_game(results: Results) -> Finding | None:
+    """The game with the highest lower bound on its advantage, of those that are about an advantage; or None."""
+    games = [f for f in ran(results, "game") if "advantage" in f.metrics and f.metrics["advantage"].low is not None]
+    games = [f for f in games if f.primary in (None, "advantage")] or games
+    return max(games, key=lambda f: f.metrics["advantage"].low or 0.0, default=None)
+
+
+def decided_by(results: Results) -> str:
+    """What the gate's figure is about: the name of the check that decided, a refuted claim's quantity, or nothing."""
+    gate = results.gate
+    named = next((c.name for c in gate.checks if c.statistic == gate.statistic), "")
+    return named or next((c.quantity for c in results.claims if gate.statistic == f"claim: {c.text}"), "")
+
+
+def ssim_bound(results: Results) -> float | None:
+    """The bound on SSIM that was gated, or None."""
+    if results.gate.bound is not None and decided_by(results) == "ssim":
+        return results.gate.bound
+    return next((c.bound for c in results.gate.checks if c.name == "ssim"), None)
+
+
+def challenge_answer(results: Results) -> Finding | None:
+    """The attack whose answer `ihaudit challenge` wrote, or None."""
+    return results.finding(str(results.options.get("answer_by") or ""))
