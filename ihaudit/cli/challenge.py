@@ -105,10 +105,9 @@ def command(
     (the recovered private images); and pairs.npy (which of these are in each encoding, -1 for none), coefficients.npy
     (how much of each), confidence.npy (per recovered image), results.json and the report.
 
-    Of several attacks' answers, the one that agrees best with the release is written. There is no truth to compare
-    with, so nothing is scored and no gate is decided: the report shows the attack's own confidence, how well its
-    answer agrees with the release, and the images, most confident first. Who has the truth scores the answer with
-    `ihaudit score`.
+    There is no truth to compare with, so nothing is scored and no gate is decided: the report shows the attack's own
+    confidence, how well its answer agrees with the release, and the images, most confident first. Of several attacks'
+    answers, the one that agrees best is written. Who has the truth scores it with `ihaudit score`.
 
     Exit codes: 0 the files were written; 2 files or options that do not fit; 3 no attack could answer.
 
