@@ -11,7 +11,7 @@ from ihaudit.challenge.options import ChallengeOptions
 from ihaudit.challenge.release import ReadRelease
 from ihaudit.errors import UsageError
 from ihaudit.images import ImageSet
-from ihaudit.sandbox import Card, Limits, Replays, SchemeProcess
+from ihaudit.sandbox import Declaration, Limits, Replays, SchemeProcess
 from ihaudit.sandbox.loader import locate, parse_sets
 
 
@@ -19,7 +19,7 @@ from ihaudit.sandbox.loader import locate, parse_sets
 class Code:
     """The code, described; `scheme` encodes chosen images, `replays` runs it under chosen seeds."""
 
-    card: Card
+    card: Declaration
     scheme: SchemeProcess
     replays: Replays
 

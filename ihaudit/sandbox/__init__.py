@@ -7,11 +7,11 @@ in it, `twin` (with `replay` and `taps` on the scheme's side) runs its code agai
 
 from __future__ import annotations
 
-from ihaudit.sandbox.card import Card
+from ihaudit.sandbox.declaration import Declaration
 from ihaudit.sandbox.leaks import leaks
 from ihaudit.sandbox.limits import Limits
 from ihaudit.sandbox.probe import capabilities
 from ihaudit.sandbox.process import SchemeProcess
 from ihaudit.sandbox.twin import Replays
 
-__all__ = ["Card", "Limits", "Replays", "SchemeProcess", "capabilities", "leaks"]
+__all__ = ["Declaration", "Limits", "Replays", "SchemeProcess", "capabilities", "leaks"]

@@ -21,7 +21,7 @@ import numpy as np
 
 from ihaudit.errors import SchemeError, UsageError
 from ihaudit.release import FloatArray, IntArray, Release
-from ihaudit.sandbox import card, validate, wire
+from ihaudit.sandbox import declaration, validate, wire
 from ihaudit.sandbox.limits import Limits
 from ihaudit.sandbox.loader import SchemeSource
 from ihaudit.sandbox.monitor import Log, Monitor, descendants
@@ -82,7 +82,7 @@ class SchemeProcess:
         self._log = Log(self._limits.log_bytes)
         self._notes = ""
         self._peak = 0.0
-        self._card: card.Card | None = None
+        self._card: declaration.Declaration | None = None
         self._guard: subprocess.Popen[bytes] | None = None
         self._n = 0
         self.applied: dict[str, bool] = {}
@@ -169,7 +169,7 @@ class SchemeProcess:
         applied = answer.get("applied")
         self.applied = {str(k): v is True for k, v in applied.items()} if isinstance(applied, dict) else {}
         try:
-            self._card = card.parse(answer.get("card"), self._source)
+            self._card = declaration.parse(answer.get("card"), self._source)
         except SchemeError:
             self._stop()
             raise
@@ -215,7 +215,7 @@ class SchemeProcess:
     # --- what it says ---
 
     @property
-    def card(self) -> card.Card:
+    def card(self) -> declaration.Declaration:
         """Plain data about the scheme: name, parameters, claims (rebuilt and checked)."""
         if self._card is None:
             self.start()

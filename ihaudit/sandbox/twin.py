@@ -22,7 +22,7 @@ from ihaudit.contracts.replayer import Entry, Replayed, is_seed
 from ihaudit.environment import cores
 from ihaudit.errors import IhauditError, NotApplicable, SchemeError
 from ihaudit.sandbox import wire
-from ihaudit.sandbox.card import Card
+from ihaudit.sandbox.declaration import Declaration
 from ihaudit.sandbox.limits import Limits
 from ihaudit.sandbox.loader import SchemeSource
 from ihaudit.sandbox.process import SchemeProcess
@@ -123,7 +123,7 @@ class Replays:
         self,
         source: SchemeSource,
         parameters: dict[str, str],
-        card: Card,
+        card: Declaration,
         *,
         n_public: int,
         limits: Limits | None = None,

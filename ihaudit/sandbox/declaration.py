@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import Field
+
 from ihaudit.errors import SchemeError
+from ihaudit.results import SchemeCard
 from ihaudit.sandbox.loader import SchemeSource
 from ihaudit.scheme import Claim
 
@@ -13,34 +15,20 @@ _MECHANISMS = (None, "gaussian")
 _KEYS = ("fresh", "dataset")
 
 
-@dataclass(frozen=True)
-class Card:
-    """A scheme as declared.  `as_dict` holds the fields of `ihaudit.results.SchemeCard` but for the log.
+class Declaration(SchemeCard):
+    """A scheme as declared: what results.json says of it, and what only an audit needs.
 
-    Attributes: see `ihaudit.scheme.Scheme`; ``parameters`` are the values in force, ``types`` their types in words.
+    Attributes:
+        types: of the parameters, in words.
+        claims: see `ihaudit.scheme.Scheme`, as the other fields.
     """
 
-    name: str
-    source: str
-    sha256: str
-    doc: str = ""
-    parameters: dict[str, Any] = field(default_factory=dict)
-    types: dict[str, str] = field(default_factory=dict)
-    secrets: str = ""
-    security_parameter: str | None = None
-    key: str = "fresh"
-    decomposable: bool = True
-    mechanism: str | None = None
-    line: int = 1
-    claims: tuple[Claim, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        """The fields of `SchemeCard`: plain, JSON-able."""
-        return {k: v for k, v in vars(self).items() if k not in ("types", "claims")}
+    types: dict[str, str] = Field(default_factory=dict, exclude=True)
+    claims: tuple[Claim, ...] = Field(default=(), exclude=True)
 
 
-def parse(data: Any, source: SchemeSource) -> Card:
-    """Check and rebuild a card; every field is of an untrusted process.
+def parse(data: Any, source: SchemeSource) -> Declaration:
+    """Check and rebuild a declaration; every field is of an untrusted process.
 
     Raises:
         SchemeError: a field of the wrong kind, or a claim that cannot be stated.
@@ -64,7 +52,7 @@ def parse(data: Any, source: SchemeSource) -> Card:
         raise SchemeError(f"mechanism is {mechanism!r}, expected 'gaussian' or None")
     line = data.get("line")
     claims = data.get("claims")
-    return Card(
+    return Declaration(
         name=_text(data.get("name"), 100) or source.path.stem,
         source=source.origin,
         sha256=source.sha256,
