@@ -32,6 +32,7 @@ from ihaudit.contracts.game import GameSetting
 from ihaudit.errors import UsageError
 from ihaudit.images import ImageSet
 from ihaudit.metrics.ssim import SETTINGS
+from ihaudit.metrics.threads import one_thread
 from ihaudit.nn.weights import digests
 from ihaudit.release import Release, Truth
 from ihaudit.report import render
@@ -40,7 +41,6 @@ from ihaudit.results import Cost, Finding, ImageCard, ReleaseCard, Results, Sche
 from ihaudit.sandbox import Limits, Replays, SchemeProcess
 from ihaudit.sandbox.loader import locate, parse_sets
 from ihaudit.scheme import Claim, Knowledge
-from ihaudit.scoring.baselines import baselines
 from ihaudit.scoring.reconstructions import gallery_arrays
 from ihaudit.verdict import decide as verdict
 from ihaudit.verdict.decide import GateOptions
@@ -257,10 +257,15 @@ class _Audit:
     def _baselines(self, release: Release, truth: Truth) -> list[Finding]:
         # Baselines answer "what would someone guess who ignores the encodings", so they may know all public material.
         knows = self.adversary | {Knowledge.LABELS, Knowledge.DISTRIBUTION, Knowledge.PUBLIC_SET}
-        view = make_view(release, knows, self.data, self.scheme.card)
+        view, ctx = make_view(release, knows, self.data, self.scheme.card), self._context("baselines")
         findings = []
-        for item, output in baselines(view, self._context("baselines")):
-            findings.append(self._score(item, AttackRun(output, Cost()), release, truth))
+        for b in registry.load("baseline").values():
+            with one_thread():
+                output = b.guess(view, ctx)
+            if output is not None:
+                output.sentence = b.sentence
+                item = Item("baseline", b.id, b.id, b.title, "trivial guess", frozenset({Knowledge.ENCODINGS}), knows)
+                findings.append(self._score(item, AttackRun(output, Cost()), release, truth))
         return findings
 
     def _game(self, item: Item) -> list[Finding]:

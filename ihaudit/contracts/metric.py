@@ -29,7 +29,8 @@ class Metric:
         unit: "", "%" or "pp" (printed as hundredths), or a unit that follows the number.
         hint: a few words that help to read it, or empty.
         floor, ceiling: the ends of its range, for intervals, where it has some.
-        gated: that it rises between two audits means that more leaks (`ihaudit compare`).
+        higher_is_better: whether a larger value is a better result for the attack or game, so that more leaks.
+        gated: that it gets better between two audits is what `ihaudit compare` warns of.
         score: scores one reconstruction per private image, and their mean is the figure; None where it is measured
             elsewhere (by a game, from encodings, from the scores of another metric).
         order: metrics are listed by it, then by id.
@@ -41,6 +42,7 @@ class Metric:
     hint: str = ""
     floor: float | None = None
     ceiling: float | None = None
+    higher_is_better: bool = True
     gated: bool = False
     score: Score | None = None
     order: int = 100
@@ -57,13 +59,14 @@ def metric(
     hint: str = "",
     floor: float | None = None,
     ceiling: float | None = None,
+    higher_is_better: bool = True,
     gated: bool = False,
     order: int = 100,
 ) -> Callable[[S], S]:
     """Register a `Score` function as the metric `id_`; the function itself is left as it is."""
 
     def add(score: S) -> S:
-        named(Metric(id_, label, unit, hint, floor, ceiling, gated, score, order))
+        named(Metric(id_, label, unit, hint, floor, ceiling, higher_is_better, gated, score, order))
         return score
 
     return add

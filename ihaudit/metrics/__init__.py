@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ihaudit.metrics.errors import l2, psnr
+from ihaudit.metrics.l2 import l2
+from ihaudit.metrics.psnr import psnr
 from ihaudit.metrics.reid import likeness, reidentify
 from ihaudit.metrics.ssim import SETTINGS, pairwise_ssim, ssim, ssim_challenge
 

@@ -23,9 +23,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ihaudit.contracts.metric import Metric, named
 from ihaudit.metrics.intervals import rate_difference, rate_estimate
 from ihaudit.metrics.matching import assign, correlation, similarity
 from ihaudit.stats import Estimate
+
+named(Metric("reid", "Re-identified", "%", "the right image is the nearest one", floor=0.0, ceiling=1.0, order=40))
+named(Metric("reid_above_chance", "Re-identified, above chance", "pp", floor=-1.0, ceiling=1.0, gated=True, order=41))
+named(Metric("reid_chance", "Re-identified by guessing", "%", floor=0.0, ceiling=1.0, order=42))
 
 SHIFT = 2
 #: Nearer than this to another image's likeness counts as a tie, and a tie is no identification.

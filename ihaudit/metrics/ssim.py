@@ -19,14 +19,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from ihaudit.contracts.metric import Metric, metric, named
 from ihaudit.metrics.threads import one_thread
+
+if TYPE_CHECKING:  # imported on first use: reports read the names of metrics, and need no torch
+    import torch
+    from torch import Tensor
 
 K1, K2 = 0.01, 0.03
 
@@ -91,10 +94,24 @@ class _Kind:
         return n / (n - 1) if self.sample else 1.0
 
 
+named(Metric("ssim_median", "SSIM, median", floor=-1.0, ceiling=1.0, order=11))
+named(Metric("ssim_q90", "SSIM, 90 % quantile", floor=-1.0, ceiling=1.0, gated=True, order=12))
+named(Metric("ssim_best", "SSIM, best image", floor=-1.0, ceiling=1.0, order=13))
+named(Metric("ssim_worst", "SSIM, worst image", floor=-1.0, ceiling=1.0, order=14))
+
 _PINNED = _Kind(gaussian=True, size=11, scale=1.0, offset=0.0, data_range=1.0, sample=False)
 _CHALLENGE = _Kind(gaussian=False, size=7, scale=2.0, offset=-1.0, data_range=2.0, sample=True)
 
 
+@metric(
+    "ssim",
+    "SSIM, mean",
+    hint="1 = identical; one score per private image",
+    floor=-1.0,
+    ceiling=1.0,
+    gated=True,
+    order=10,
+)
 def ssim(a: NDArray, b: NDArray, *, device: str = "cpu") -> NDArray[np.float64]:
     """Pinned SSIM of image pairs.
 
@@ -111,6 +128,14 @@ def ssim(a: NDArray, b: NDArray, *, device: str = "cpu") -> NDArray[np.float64]:
     return _paired(a, b, _PINNED, device)
 
 
+@metric(
+    "ssim_challenge",
+    "Challenge’s SSIM, mean",
+    hint="the InstaHide Challenge’s stricter kind",
+    floor=-1.0,
+    ceiling=1.0,
+    order=20,
+)
 def ssim_challenge(a: NDArray, b: NDArray, *, device: str = "cpu") -> NDArray[np.float64]:
     """SSIM in the challenge's convention of image pairs given in [0, 1]; arguments and errors as for `ssim`."""
     return _paired(a, b, _CHALLENGE, device)
@@ -181,6 +206,8 @@ def _checked(x: NDArray) -> NDArray:
 @cache
 def _filter(length: int, size: int, gaussian: bool, device: str, dtype: torch.dtype) -> Tensor:
     """The one-dimensional window as a (length - size + 1, length) matrix: its rows are the windows that fit."""
+    import torch
+
     taps = np.ones(size)
     if gaussian:
         taps = np.exp(-0.5 * ((np.arange(size) - size // 2) / 1.5) ** 2)
@@ -193,6 +220,8 @@ def _filter(length: int, size: int, gaussian: bool, device: str, dtype: torch.dt
 
 def _smooth(x: Tensor, kind: _Kind) -> Tensor:
     """Windowed means (..., H', W') of (..., H, W), over the valid region."""
+    import torch
+
     h, w = int(x.shape[-2]), int(x.shape[-1])
     side = kind.window(h, w)
     across = _filter(w, side, kind.gaussian, str(x.device), x.dtype)
@@ -208,12 +237,16 @@ def _blocks(n: int, bytes_each: int) -> Iterator[slice]:
 
 def _planes(x: NDArray, kind: _Kind, device: str, dtype: torch.dtype) -> Tensor:
     """(B, H, W, C) in [0, 1] as (B, C, H, W) in the convention's own range."""
+    import torch
+
     t = torch.as_tensor(np.ascontiguousarray(np.moveaxis(x, -1, 1)), device=device).to(dtype)
     return t * kind.scale + kind.offset
 
 
 @one_thread()
 def _paired(a: NDArray, b: NDArray, kind: _Kind, device: str) -> NDArray[np.float64]:
+    import torch
+
     a, b = _checked(a), _checked(b)
     if a.shape[1:] != b.shape[1:] or len(b) not in (1, len(a)):
         raise ValueError(f"images of shape {a.shape} cannot be compared one by one with {b.shape}")
@@ -246,6 +279,8 @@ class _Moments:
 
     @classmethod
     def of(cls, x: NDArray, challenge: bool, device: str) -> _Moments:
+        import torch
+
         kind = _CHALLENGE if challenge else _PINNED
         shift = kind.scale * 0.5 + kind.offset
         images = _planes(x, kind, device, torch.float32) - shift
@@ -259,6 +294,8 @@ class _Moments:
         return _Moments(self.images[s], self.mean[s], self.variance[s], self.kind, self.shift)
 
     def take(self, index: NDArray) -> _Moments:
+        import torch
+
         i = torch.as_tensor(np.asarray(index), device=self.images.device)
         return _Moments(self.images[i], self.mean[i], self.variance[i], self.kind, self.shift)
 

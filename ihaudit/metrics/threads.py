@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
-import torch
 from threadpoolctl import ThreadpoolController
 
 
@@ -23,6 +22,8 @@ def one_thread() -> Iterator[None]:
     Scores are many small operations: a second thread gains little, and on a busy machine waiting for it at the end of
     each operation costs many times more.  One thread also makes sums independent of the number of cores.
     """
+    import torch  # only here: reports read the names of metrics, and need no torch
+
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -5,7 +5,7 @@ Conventions (all optional):
     notes, flags: [sentence, ..]
     curves: {name: {"x": [..], "y": [..], "xlabel", "ylabel", "log": bool}};  roc: {"fpr": [..], "tpr": [..]}
     floor: {"value", "formula", "note"};  epsilon: {"lower": {"value", "low", "high", "n"}, "delta", "ceiling", "kind"}
-    essay: {question key: sentence}, see `ihaudit.report.essay`
+    essay: {question key: sentence}, see `ihaudit.report.sections.limits`
 """
 
 from __future__ import annotations

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from typing import cast
 
+from ihaudit import registry
+from ihaudit.contracts.metric import Metric
 from ihaudit.results import Finding, Results
 from ihaudit.stats import Estimate
+from ihaudit.verdict.gates import GATED_METRIC
 
 #: A sign beside every status word, so that colour is never the only signal.
 STATUS_SIGN = {"broken": "✕", "no break found": "○", "inconclusive": "?", "not run": "–", "measured": "·"}
@@ -51,44 +54,6 @@ KIND_WORD = {
 }
 
 
-@dataclass(frozen=True)
-class Metric:
-    """How a metric is called and printed; ``unit`` is "", "%", "pp" or a unit that follows the number."""
-
-    label: str
-    unit: str = ""
-    hint: str = ""
-
-
-METRICS = {
-    "ssim": Metric("SSIM, mean", hint="1 = identical; one score per private image"),
-    "ssim_best": Metric("SSIM, best image"),
-    "ssim_worst": Metric("SSIM, worst image"),
-    "ssim_challenge": Metric("Challenge’s SSIM, mean", hint="the InstaHide Challenge’s stricter kind"),
-    "ssim_chance": Metric("SSIM of the same pictures on decoys, mean", hint="chance level of matching"),
-    "ssim_q90_chance": Metric("SSIM of the same pictures on decoys, 90 % quantile"),
-    "ssim_flat": Metric("SSIM of each image’s own mean colour, mean"),
-    "max_ssim": Metric("Per encoding: challenge’s SSIM, best of its images"),
-    "mean_ssim": Metric("Per encoding: challenge’s SSIM, mean of its images"),
-    "min_l2": Metric("Per encoding: L2, best of its images"),
-    "mean_l2": Metric("Per encoding: L2, mean of its images"),
-    "unmask_sign_accuracy": Metric("Signs of the mask predicted rightly", "%"),
-    "unmask_ssim": Metric("SSIM of the undone mixture, mean"),
-    "unmask_psnr": Metric("PSNR of the undone mixture, mean", "dB"),
-    "psnr": Metric("PSNR, mean", "dB", "higher = closer to the original"),
-    "l2": Metric("L2, mean", hint="0 = identical"),
-    "reid": Metric("Re-identified", "%", "the right image is the nearest one"),
-    "reid_chance": Metric("Re-identified by guessing", "%"),
-    "reid_above_chance": Metric("Re-identified, above chance", "pp"),
-    "confidence": Metric("The attack’s own estimate of SSIM, mean", hint="no comparison with the originals"),
-    "agreement": Metric("Agreement with the release, mean correlation", hint="1 = the encodings are wholly explained"),
-    "advantage": Metric("Advantage", hint="0 = guessing, 1 = certainty"),
-    "auc": Metric("AUC", hint="0.5 = guessing, 1 = certainty"),
-    "accuracy": Metric("Accuracy", "%"),
-    "epsilon": Metric("Epsilon, lower bound"),
-    "floor": Metric("Floor predicted by the theorem"),
-    "above_baseline": Metric("SSIM above the best baseline, of what was left to gain", "%"),
-}
 _QUANTILE = re.compile(r"^(?P<base>.+)_q(?P<q>\d+)$")
 _ENDINGS = {
     "_median": "median",
@@ -103,22 +68,22 @@ _PERCENT = re.compile(r"(accuracy|rate|share|recall|precision|tpr|fpr|fraction|f
 
 def metric(name: str) -> Metric:
     """How the metric `name` is called and printed; unknown names are made readable."""
-    if name in METRICS:
-        return METRICS[name]
+    if (registered := registry.load("metric").get(name)) is not None:
+        return cast(Metric, registered)
     if match := _QUANTILE.match(name):
         base = metric(match["base"])
-        return Metric(f"{base.label.removesuffix(', mean')}, {int(match['q'])} % quantile", base.unit)
+        return Metric(name, f"{base.label.removesuffix(', mean')}, {int(match['q'])} % quantile", base.unit)
     for ending, word in _ENDINGS.items():
         if name.endswith(ending):
             base = metric(name.removesuffix(ending))
-            return Metric(f"{base.label.removesuffix(', mean')}, {word}", base.unit)
+            return Metric(name, f"{base.label.removesuffix(', mean')}, {word}", base.unit)
     words = name.replace("_", " ").replace("-", " ").strip()
-    return Metric(words[:1].upper() + words[1:], "%" if _PERCENT.search(name) else "")
+    return Metric(name, words[:1].upper() + words[1:], "%" if _PERCENT.search(name) else "")
 
 
 def gate_unit(quantity: str) -> str:
-    """The unit of a gated quantity: re-identification is gated as a rate above chance, others are plain numbers."""
-    return "pp" if quantity == "reid" else ""
+    """The unit of what a gate's check or a claim bounds."""
+    return metric(GATED_METRIC.get(quantity, quantity)).unit
 
 
 def number(x: float | int | None, digits: int = 3) -> str:

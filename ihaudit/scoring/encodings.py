@@ -2,73 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 from scipy.stats import rankdata
 
 from ihaudit.contracts.attack import AttackOutput, StageEvidence
-from ihaudit.metrics import intervals
-from ihaudit.metrics.errors import l2, psnr
-from ihaudit.metrics.ssim import ssim, ssim_challenge
+from ihaudit.metrics.challenge import challenge_scores
+from ihaudit.metrics.unmasked import unmasked_scores
 from ihaudit.release import Provenance, Release, Truth
 from ihaudit.stats import Estimate
 
 #: Encodings on which undone masks are scored at most: the first ones, in release order.
 MAX_UNMASKED = 2000
-
-
-def challenge_scores(
-    images: NDArray, answer: NDArray, private: NDArray, sources: NDArray, *, seed: int = 0, device: str = "cpu"
-) -> dict[str, Estimate]:
-    """The InstaHide Challenge's four metrics: ``max_ssim``, ``mean_ssim``, ``min_l2``, ``mean_l2``.
-
-    For each encoding one recovered image is compared with the private images that the encoding holds; the maximum
-    and the mean of their SSIM (challenge convention), the minimum and the mean of their L2, are averaged over
-    encodings.
-
-    Args:
-        images: (R, H, W, C) in [0, 1], recovered images.
-        answer: int (E,) which of them is the answer for each encoding; -1 answers mid-grey.
-        private: (N, H, W, C) in [0, 1].
-        sources: int (E, s) the private images in each encoding, -1 for none.
-        seed: of the bootstrap over private images.
-        device: torch device.
-
-    Returns:
-        name -> Estimate; encodings without a private image are left out.
-    """
-    grey = np.full((1, *private.shape[1:]), 0.5, np.float32)
-    pool = np.concatenate([np.asarray(images, np.float32), grey])
-    answer = np.where(np.asarray(answer) >= 0, answer, len(pool) - 1)
-    sources = np.asarray(sources)
-    held = sources >= 0
-    # The same candidate meets the same private image in many encodings: each pair is compared once.
-    keys = answer[:, None].astype(np.int64) * len(private) + np.maximum(sources, 0)
-    unique, inverse = np.unique(keys[held], return_inverse=True)
-    rows, columns = unique // len(private), unique % len(private)
-    s, e = np.full(sources.shape, np.nan), np.full(sources.shape, np.nan)
-    s[held] = _in_parts(partial(ssim_challenge, device=device), pool, private, rows, columns)[inverse]
-    e[held] = _in_parts(l2, pool, private, rows, columns)[inverse]
-    some = held.any(axis=1)
-    s, e, inside = s[some], e[some], sources[some]
-    if not len(s):
-        return {name: Estimate(None) for name in ("max_ssim", "mean_ssim", "min_l2", "mean_l2")}
-    values = {
-        "max_ssim": np.nanmax(s, axis=1),
-        "mean_ssim": np.nanmean(s, axis=1),
-        "min_l2": np.nanmin(e, axis=1),
-        "mean_l2": np.nanmean(e, axis=1),
-    }
-    return {name: intervals.pigeonhole_mean(v, inside, seed=seed) for name, v in values.items()}
-
-
-def _in_parts(score: Callable[..., NDArray], a: NDArray, b: NDArray, rows: NDArray, columns: NDArray) -> NDArray:
-    parts = [score(a[rows[i : i + 1024]], b[columns[i : i + 1024]]) for i in range(0, len(rows), 1024)]
-    return np.concatenate(parts) if parts else np.zeros(0)
 
 
 def answers(output: AttackOutput) -> NDArray[np.int64]:
@@ -231,14 +177,10 @@ def _totals(items: NDArray, weights: NDArray) -> NDArray[np.float64]:
     return np.einsum("eij,ej->ei", (items[:, :, None] == items[:, None, :]).astype(np.float64), weights)
 
 
-def unmasked_scores(
-    unmasked: NDArray, release: Release, truth: Truth, *, seed: int, device: str
-) -> dict[str, Estimate]:
-    """Undone masks against the true mixture (mask times encoding), where the scheme states its masks.
+def mask_scores(unmasked: NDArray, release: Release, truth: Truth, *, seed: int, device: str) -> dict[str, Estimate]:
+    """`unmasked_scores` of an attack that undoes masks.
 
-    Returns:
-        ``unmask_sign_accuracy``: share of values whose sign is right; ``unmask_ssim`` and ``unmask_psnr`` of the
-        mixture mapped from the release's image range to [0, 1].  Empty where masks are not stated or shapes do not fit.
+    Empty where the scheme does not state its masks, shapes do not fit, or no encoding was looked at.
     """
     p = truth.provenance
     encodings = np.asarray(release.encodings)
@@ -248,17 +190,14 @@ def unmasked_scores(
     part = np.flatnonzero(np.asarray(unmasked).reshape(len(unmasked), -1).any(axis=1))[:MAX_UNMASKED]
     if len(part) == 0:
         return {}
-    mixture = encodings[part] * np.asarray(p.masks)[part]
-    answer = np.nan_to_num(np.asarray(unmasked[part], np.float32))
-    low, high = release.image_range
-    a, b = (np.clip((x - low) / (high - low), 0, 1).astype(np.float32) for x in (answer, mixture))
-    right = (np.sign(answer) == np.sign(mixture)).reshape(len(a), -1).mean(axis=1)
-    members = np.asarray(p.sources)[part]
-    return {
-        "unmask_sign_accuracy": intervals.pigeonhole_mean(right, members, seed=seed),
-        "unmask_ssim": intervals.pigeonhole_mean(ssim(a, b, device=device), members, seed=seed),
-        "unmask_psnr": intervals.pigeonhole_mean(psnr(a, b), members, seed=seed),
-    }
+    return unmasked_scores(
+        np.nan_to_num(np.asarray(unmasked[part], np.float32)),
+        encodings[part] * np.asarray(p.masks)[part],
+        np.asarray(p.sources)[part],
+        release.image_range,
+        seed=seed,
+        device=device,
+    )
 
 
 def sample_encodings(truth: Truth, members: NDArray | None, chosen: NDArray) -> NDArray[np.int64]:

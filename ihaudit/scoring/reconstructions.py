@@ -23,20 +23,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ihaudit import registry
 from ihaudit.contracts.attack import AttackOutput
 from ihaudit.contracts.context import Context
 from ihaudit.metrics import intervals, matching
-from ihaudit.metrics.errors import l2, psnr
 from ihaudit.metrics.reid import reidentify
-from ihaudit.metrics.ssim import ssim, ssim_challenge
+from ihaudit.metrics.ssim import ssim
 from ihaudit.release import Provenance, Release, Truth
 from ihaudit.results import StageRecord
 from ihaudit.scoring.encodings import (
     encoding_scores,
     evidence_quality,
+    mask_scores,
     sample_encodings,
     stage_quality,
-    unmasked_scores,
 )
 from ihaudit.stats import Estimate
 
@@ -116,9 +116,7 @@ def score_attack(
     if len(images) == 0 and output.broke is not None:
         # An attack on a secret (a generator's state) that answers no image: there is no reconstruction to score.
         extra = (
-            {}
-            if output.unmasked is None
-            else unmasked_scores(output.unmasked, release, truth, seed=seed, device=device)
+            {} if output.unmasked is None else mask_scores(output.unmasked, release, truth, seed=seed, device=device)
         )
         return ScoredAttack(extra, {}, {}, {"pairing": "none", "candidates": 0})
     pairing = _pair(output, images, truth, decoys, reuse, device)
@@ -158,8 +156,9 @@ def score_attack(
         if output.evidence is not None:
             quality |= evidence_quality(output.evidence, truth.provenance)
     if output.unmasked is not None:
-        metrics |= unmasked_scores(output.unmasked, release, truth, seed=seed, device=device)
-    return ScoredAttack(metrics, arrays, quality, details)
+        metrics |= mask_scores(output.unmasked, release, truth, seed=seed, device=device)
+    places = {name: i for i, name in enumerate(registry.load("metric"))}
+    return ScoredAttack(dict(sorted(metrics.items(), key=lambda m: places[m[0]])), arrays, quality, details)
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,25 +259,21 @@ def _with_grey(images: NDArray, chosen: NDArray, shape: tuple[int, ...]) -> NDAr
 def _image_scores(
     guess: NDArray, private: NDArray, seed: int, device: str
 ) -> tuple[dict[str, Estimate], dict[str, NDArray]]:
-    arrays: dict[str, NDArray] = {
-        "ssim": ssim(guess, private, device=device),
-        "ssim_challenge": ssim_challenge(guess, private, device=device),
-        "psnr": psnr(guess, private),
-        "l2": l2(guess, private),
-        "reconstruction": np.round(guess * 255).astype(np.uint8),
-    }
+    """Every registered metric that scores one reconstruction per private image, and its mean."""
+    metrics: dict[str, Estimate] = {}
+    arrays: dict[str, NDArray] = {}
+    for m in registry.load("metric").values():
+        if m.score is not None:
+            arrays[m.id] = m.score(guess, private, device=device)
+            metrics[m.id] = intervals.mean_estimate(arrays[m.id], floor=m.floor, ceiling=m.ceiling, seed=seed)
     s = arrays["ssim"]
-    metrics = {
-        "ssim": intervals.mean_estimate(s, floor=-1, ceiling=1, seed=seed),
+    metrics |= {
         "ssim_median": intervals.quantile_estimate(s, 0.5, floor=-1, ceiling=1),
         "ssim_q90": intervals.quantile_estimate(s, 0.9, floor=-1, ceiling=1),
         "ssim_best": intervals.quantile_estimate(s, 1.0, ceiling=1),
         "ssim_worst": Estimate(float(s.min()), -1.0, float(s.min()), len(s)),
-        "ssim_challenge": intervals.mean_estimate(arrays["ssim_challenge"], floor=-1, ceiling=1, seed=seed),
-        "psnr": intervals.mean_estimate(arrays["psnr"], seed=seed),
-        "l2": intervals.mean_estimate(arrays["l2"], floor=0, ceiling=4, seed=seed),
     }
-    return metrics, arrays
+    return metrics, arrays | {"reconstruction": np.round(guess * 255).astype(np.uint8)}
 
 
 def _chance(

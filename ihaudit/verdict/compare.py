@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ihaudit import registry
 from ihaudit.errors import UsageError
 from ihaudit.results import Results
-
-#: Metrics whose rise means that more leaks, and that a gate can bound.
-GATED = ("ssim", "ssim_q90", "reid_above_chance", "advantage")
 
 
 def compare(before: Results, after: Results, slack: float) -> tuple[list[dict[str, Any]], list[str]]:
@@ -17,11 +15,11 @@ def compare(before: Results, after: Results, slack: float) -> tuple[list[dict[st
     Args:
         before: the baseline.
         after: the new results.
-        slack: rise of a gated metric that is tolerated.
+        slack: change for the worse of a gated metric that is tolerated.
 
     Returns:
-        Rows (finding, metric, before, after, change) and the list of gated metrics that rose by more than `slack`
-        with intervals that do not contain the other's value.
+        Rows (finding, metric, before, after, change) and the list of gated metrics (`ihaudit.contracts.metric`) that
+        rose by more than `slack` (fell, where lower is better) with intervals that do not contain the other's value.
 
     Raises:
         UsageError: SSIM settings, profile, or number of private images differ, so that numbers cannot be compared.
@@ -47,7 +45,13 @@ def compare(before: Results, after: Results, slack: float) -> tuple[list[dict[st
             rows.append(
                 {"finding": new.id, "metric": metric, "before": str(x), "after": str(y), "change": f"{change:+.3f}"}
             )
-            separated = y.low is None or y.low > x.value
-            if metric in GATED and new.kind in ("attack", "game") and change > slack and separated:
+            known = registry.load("metric").get(metric)
+            if known is None or not known.gated or new.kind not in ("attack", "game"):
+                continue
+            if known.higher_is_better:
+                rise, separated = change, y.low is None or y.low > x.value
+            else:
+                rise, separated = -change, y.high is None or y.high < x.value
+            if rise > slack and separated:
                 worse.append(f"{new.id} {metric} {change:+.3f}")
     return rows, worse

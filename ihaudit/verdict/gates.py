@@ -11,6 +11,9 @@ from ihaudit.results import Finding, GateCheck, Status
 from ihaudit.stats import Estimate, holm
 from ihaudit.verdict.evidence import ALPHA, Evidence, gather
 
+#: The metric that a check of the gate, or a claim of the same name, bounds.
+GATED_METRIC = {"ssim": "ssim", "reid": "reid_above_chance", "advantage": "advantage"}
+
 
 @dataclass(frozen=True)
 class GateOptions:

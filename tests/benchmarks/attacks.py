@@ -19,11 +19,12 @@ from ihaudit.contracts.attack import AttackOutput
 from ihaudit.contracts.configure import configure
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
+from ihaudit.metrics.challenge import challenge_scores
 from ihaudit.metrics.matching import correlation
 from ihaudit.metrics.ssim import ssim, ssim_challenge
 from ihaudit.nn.sources import load_split
 from ihaudit.scheme import Knowledge
-from ihaudit.scoring.encodings import answers, challenge_scores
+from ihaudit.scoring.encodings import answers
 from tests.attacks.releases import Sample
 from tests.data import DATA, load_images
 

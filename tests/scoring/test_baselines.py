@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ihaudit import registry
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.release import Release, Truth
-from ihaudit.scoring.baselines import BASELINES, baselines, mean_encoding, mean_image, nearest_public
+from ihaudit.scoring.baselines.mean_encoding import mean_encoding
+from ihaudit.scoring.baselines.mean_image import mean_image
+from ihaudit.scoring.baselines.nearest_public import nearest_public
 from ihaudit.scoring.reconstructions import score_attack
 from tests.pictures import lookalikes, pictures
 
@@ -64,10 +67,9 @@ def test_all_are_scored_on_every_image_and_break_nothing_different(make):
     x = make(4 * N)
     encodings = np.random.default_rng(0).random((N, 32, 32, 3))
     v = view(encodings, similar=x[2 * N :], public_set=pictures(20, 9))
-    found = baselines(v, CTX)
-    assert [item.id for item, _ in found] == list(BASELINES)
-    for item, output in found:
-        assert item.kind == "baseline"
+    assert list(registry.load("baseline")) == ["mean-image", "nearest-public", "mean-encoding"]
+    for baseline in registry.load("baseline").values():
+        output = baseline.guess(v, CTX)
         s = score_attack(output, Truth(x[:N], np.zeros(N, int)), Release(encodings), decoys=x[N : 2 * N], reuse=True)
         assert s.details["matched"] == N
         # Encodings are noise, so private images and decoys are reached alike.
@@ -76,5 +78,5 @@ def test_all_are_scored_on_every_image_and_break_nothing_different(make):
 
 def test_same_seed_same_baselines():
     v = view(pictures(5), similar=pictures(40, 3))
-    for (_, a), (_, b) in zip(baselines(v, CTX), baselines(v, CTX)):
-        assert np.array_equal(a.images, b.images)
+    for baseline in registry.load("baseline").values():
+        assert np.array_equal(baseline.guess(v, CTX).images, baseline.guess(v, CTX).images)

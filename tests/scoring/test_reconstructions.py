@@ -12,9 +12,10 @@ from skimage.metrics import structural_similarity
 from ihaudit.contracts.attack import AttackOutput
 from ihaudit.contracts.context import Context
 from ihaudit.metrics import l2, ssim
+from ihaudit.metrics.challenge import challenge_scores
 from ihaudit.release import Provenance, Release, Truth
 from ihaudit.results import StageRecord
-from ihaudit.scoring.encodings import answers, challenge_scores, sample_encodings
+from ihaudit.scoring.encodings import answers, sample_encodings
 from ihaudit.scoring.reconstructions import gallery_arrays, score_attack
 from tests.pictures import lookalikes, pictures
 
