@@ -318,7 +318,7 @@ class _Audit:
                 "games": o.games,
                 "training_steps": o.train_steps if o.train else None,
             },
-            scheme=SchemeCard(**card.model_dump(), log=self.scheme.log),
+            scheme=SchemeCard(**card.model_dump() | {"log": self.scheme.log}),
             release=self._release_card(release, truth),
             private=_image_card(self.data.private),
             public=_image_card(self.data.public),
