@@ -24,7 +24,8 @@ from ihaudit.release import Release, Truth
 from ihaudit.results import Cost, Finding
 from ihaudit.sandbox import Limits, SchemeProcess
 from ihaudit.sandbox.loader import locate
-from ihaudit.verdict.decide import GateOptions, control_finding
+from ihaudit.verdict.gates import GateOptions
+from ihaudit.verdict.reliability import control_finding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,7 +13,7 @@ from ihaudit.contracts.context import Context
 from ihaudit.release import Release, Truth
 from ihaudit.results import Finding
 from ihaudit.scoring.reconstructions import score_attack
-from ihaudit.verdict.decide import GateOptions, attack_status
+from ihaudit.verdict.gates import GateOptions, attack_status
 
 #: Rows of unmasked encodings kept for the report.
 SAMPLES = 6

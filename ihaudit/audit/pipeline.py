@@ -42,8 +42,8 @@ from ihaudit.sandbox import Limits, Replays, SchemeProcess
 from ihaudit.sandbox.loader import locate, parse_sets
 from ihaudit.scheme import Claim, Knowledge
 from ihaudit.scoring.reconstructions import gallery_arrays
-from ihaudit.verdict import decide as verdict
-from ihaudit.verdict.decide import GateOptions
+from ihaudit.verdict.decide import decide
+from ihaudit.verdict.gates import GateOptions
 
 
 @dataclass(frozen=True)
@@ -303,7 +303,7 @@ class _Audit:
     def _conclude(self, release: Release, truth: Truth, findings: list[Finding], wall_s: float) -> Results:
         self._stage("verdict and report")
         o, card = self.options, self.scheme.card
-        claims, gate = verdict.decide(findings, self.claims, o.gates, self.adversary)
+        claims, gate = decide(findings, self.claims, o.gates)
         env = environment.describe(self.device, o.command, self.started.isoformat(timespec="seconds"))
         env.finished = datetime.now(UTC).isoformat(timespec="seconds")
         env.ssim, env.weights = dict(SETTINGS), digests()

@@ -17,14 +17,14 @@ from ihaudit.nn.weights import digests
 from ihaudit.report import render
 from ihaudit.results import Finding, Gate, ImageCard, ReleaseCard, Results, SchemeCard, read_results, write_results
 from ihaudit.scheme import Knowledge
-from ihaudit.verdict import decide as verdict
-from ihaudit.verdict.decide import GateOptions
+from ihaudit.verdict.decide import decide
+from ihaudit.verdict.gates import GateOptions
 
 
 def _gate(findings: list[Finding], by: str) -> Gate:
     """Missed where a secret was recovered, which shows without the truth; inconclusive otherwise."""
     copies = [f.model_copy(deep=True) for f in findings]
-    _, gate = verdict.decide(copies, [], GateOptions(), controls_required=False)
+    _, gate = decide(copies, [], GateOptions(), controls_required=False)
     if gate.status != "missed":
         reason = NO_TRUTH if by else "no attack could answer"
         open_ = [

@@ -29,7 +29,8 @@ def command(
     """
     given = locals()
     from ihaudit.results import read_arrays, read_results
-    from ihaudit.verdict.decide import GateOptions, regate
+    from ihaudit.verdict.decide import regate
+    from ihaudit.verdict.gates import GateOptions
 
     read = read_results(results)
     stored = read.options.get("gates", {})

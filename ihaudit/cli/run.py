@@ -98,7 +98,7 @@ def command(
     """
     given = locals()
     from ihaudit.audit.pipeline import AuditOptions
-    from ihaudit.verdict.decide import GateOptions
+    from ihaudit.verdict.gates import GateOptions
 
     gates = o.chosen(GateOptions, given)
     options = o.chosen(AuditOptions, given, gates=gates, samples=not no_samples, command=o.shell_line())

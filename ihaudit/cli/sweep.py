@@ -60,7 +60,7 @@ def command(
     from ihaudit.audit.sweep import exit_code, markdown, parse_grid, run_sweep
     from ihaudit.cli._common import reporter
     from ihaudit.sandbox.loader import locate
-    from ihaudit.verdict.decide import GateOptions
+    from ihaudit.verdict.gates import GateOptions
 
     points = parse_grid(grid or ())
     folder = out or Path("reports") / f"sweep-{locate(scheme).path.stem}"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from ihaudit.results import ClaimResult, Finding
 from ihaudit.scheme import Claim, Knowledge
 from ihaudit.stats import Estimate
-from ihaudit.verdict.evidence import Evidence
+from ihaudit.verdict.exceedance import Exceedance
 from ihaudit.verdict.gates import advantages, low_end, value_of
 
 
@@ -15,9 +15,17 @@ def judge_claim(
     claim: Claim,
     attacks: Sequence[Finding],
     games: Sequence[Finding],
-    evidence: Mapping[str, Evidence],
+    exceeds: Mapping[str, Exceedance],
     findings: Sequence[Finding],
 ) -> ClaimResult:
+    """A claim beside the strongest measurement that its adversary could make.
+
+    Args:
+        claim: of the scheme.
+        attacks, games: that ran, with a verdict.
+        exceeds: of the attacks, by id.
+        findings: all of the audit, for the reason why nothing measured it.
+    """
     result = ClaimResult(
         text=claim.sentence(),
         quantity=claim.quantity,
@@ -33,9 +41,9 @@ def judge_claim(
     rows: list[tuple[bool, Estimate, str]] = []
     if claim.quantity == "ssim":
         for f in able:
-            e = evidence[f.id].quantile(claim.quantile)
+            e = exceeds[f.id].quantile(claim.quantile)
             if e is not None and e.value is not None:
-                above = low_end(e) > claim.bound and evidence[f.id].above_chance(claim.bound, len(able))
+                above = low_end(e) > claim.bound and exceeds[f.id].above_chance(claim.bound, len(able))
                 rows.append((above, e, f.id))
     elif claim.quantity == "reid":
         found = [(f.metrics.get("reid_above_chance"), f.id) for f in able]

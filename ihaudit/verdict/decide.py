@@ -3,7 +3,7 @@
 Which figure decides
     *Gate on SSIM*: the sample quantile itself.  It is a fact about the images that were audited ("more than 10 % of
     them were recovered above the bound"), not an estimate; its interval says what to expect of other images.  It
-    counts only where it is above chance (`ihaudit.verdict.evidence`), so that images which look alike, a constant or
+    counts only where it is above chance (`ihaudit.verdict.exceedance`), so that images which look alike, a constant or
     noise raise no alarm.
     *Gates on re-identification and advantage*: the lower end of the 95 % interval.  These have a chance level, and
     trial noise straddles it: a scheme whose true advantage equals the bound misses its gate in at most 1 of 40 audits.
@@ -22,15 +22,15 @@ Exit codes, in this order
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
 from numpy.typing import NDArray
 
 from ihaudit.results import ClaimResult, Finding, Gate, GateCheck, Results
-from ihaudit.scheme import Claim, Knowledge
+from ihaudit.scheme import Claim
 from ihaudit.verdict.claims import doubted, judge_claim
-from ihaudit.verdict.evidence import Arrays, gather
+from ihaudit.verdict.exceedance import Arrays, exceedances
 from ihaudit.verdict.gates import (
     GateOptions,
     advantage_check,
@@ -40,16 +40,13 @@ from ihaudit.verdict.gates import (
     secret_check,
     ssim_check,
 )
-from ihaudit.verdict.reliability import NO_CONTROLS, control_doubts, control_finding
-
-__all__ = ["GateOptions", "attack_status", "control_finding", "decide", "regate"]
+from ihaudit.verdict.reliability import NO_CONTROLS, control_doubts
 
 
 def decide(
     findings: Sequence[Finding],
     claims: Sequence[Claim],
     gates: GateOptions,
-    adversary: frozenset[Knowledge] | None = None,
     *,
     arrays: Arrays | None = None,
     controls_required: bool = True,
@@ -62,7 +59,6 @@ def decide(
         findings: all findings, with their arrays where they are at hand; controls and baselines among them.
         claims: of the scheme.
         gates: the bounds.
-        adversary: what the audit's adversary knew; only named in reasons.
         arrays: arrays.npz, for findings that were read from results.json.
         controls_required: whether an audit without any positive control is inconclusive (not for releases that come
             without a scheme).
@@ -70,22 +66,21 @@ def decide(
     Returns:
         One `ClaimResult` per claim, and the `Gate`.
     """
-    evidence = gather(findings, arrays)
-    attacks = [f for f in findings if f.kind == "attack" and f.id in evidence and f.status != "inconclusive"]
+    exceeds = exceedances(findings, arrays)
+    attacks = [f for f in findings if f.kind == "attack" and f.id in exceeds and f.status != "inconclusive"]
     for f in attacks:
-        f.status, f.sentence = attack_status(f, gates, evidence[f.id], len(attacks))
+        f.status, f.sentence = attack_status(f, gates, exceeds[f.id], len(attacks))
     games = [f for f in findings if f.kind == "game" and f.status not in ("not run", "inconclusive")]
     null_broke, doubts = control_doubts(findings, controls_required)
-    judged = [judge_claim(c, attacks, games, evidence, findings) for c in claims]
+    judged = [judge_claim(c, attacks, games, exceeds, findings) for c in claims]
     judged = [doubted(r, null_broke, doubts) for r in judged]
-    checks = [ssim_check(attacks, evidence, gates), reid_check(attacks, gates)]
-    if (secret := secret_check(attacks)) is not None:
-        checks.append(secret)
-    if (copies := copies_check(findings)) is not None:
-        checks.append(copies)
+    checks = [ssim_check(attacks, exceeds, gates), reid_check(attacks, gates)]
+    checks += [c for c in (secret_check(attacks), copies_check(findings)) if c is not None]
     if gates.max_advantage is not None:
         checks.append(advantage_check(games, gates.max_advantage))
-    return judged, _gate(findings, judged, checks, null_broke, doubts, games, gates)
+    reasons = [*null_broke, *doubts, *dict.fromkeys(_undecided(findings, judged, checks))]
+    ungated = [f.id for f in games if f.status == "broken"] if gates.max_advantage is None else []
+    return judged, _gate(judged, checks, null_broke, reasons, ungated)
 
 
 def regate(results: Results, options: GateOptions, arrays: Mapping[str, NDArray] | None = None) -> Results:
@@ -106,55 +101,51 @@ def regate(results: Results, options: GateOptions, arrays: Mapping[str, NDArray]
     ]
     # A release without a scheme is audited without controls; then their absence was no reason the first time.
     required = bool(results.of_kind("control")) or NO_CONTROLS in results.gate.reasons
-    adversary = frozenset(Knowledge(k) for k in results.adversary)
-    judged, gate = decide(new.findings, claims, options, adversary, arrays=arrays, controls_required=required)
+    judged, gate = decide(new.findings, claims, options, arrays=arrays, controls_required=required)
     new.claims, new.gate = judged, gate
     new.options["gates"] = asdict(options)
     return new
 
 
+def _undecided(
+    findings: Sequence[Finding], claims: Sequence[ClaimResult], checks: Sequence[GateCheck]
+) -> Iterator[str]:
+    """Why the audit is inconclusive where nothing was missed: what could not be decided, did not run, or failed."""
+    yield from (f"{c.statistic}: {_why_open(findings, c)}" for c in checks if c.met is None)
+    tried = [f for f in findings if f.kind in ("attack", "game")]
+    for f in tried:
+        if f.requested and f.status in ("not run", "inconclusive"):
+            yield f"{f.id} was asked for and is {f.status}: {f.reason}"
+    yield from (f"{f.id}: {f.reason}" for f in tried if not f.requested and f.status == "inconclusive")
+    # Who restricts an audit to some attacks or games has not asked for every claim to be tested.
+    if not any(f.requested for f in findings):
+        yield from (f"claim not tested: {c.text}: {c.reason}" for c in claims if c.status == "inconclusive")
+
+
 def _gate(
-    findings: Sequence[Finding],
     claims: Sequence[ClaimResult],
     checks: list[GateCheck],
-    null_broke: list[str],
-    doubts: list[str],
-    games: Sequence[Finding],
-    gates: GateOptions,
+    null_broke: Sequence[str],
+    reasons: list[str],
+    ungated: Sequence[str],
 ) -> Gate:
+    """The gate from its checks; `ungated` are broken games that it does not rest on."""
     missed = [c for c in checks if c.met is False]
     refuted = [c for c in claims if c.status == "refuted"]
-    restricted = any(f.requested for f in findings)
-    open_ = [f"{c.statistic}: {_why_open(findings, c)}" for c in checks if c.met is None]
-    open_ += [
-        f"{f.id} was asked for and is {f.status}: {f.reason}"
-        for f in findings
-        if f.requested and f.kind in ("attack", "game") and f.status in ("not run", "inconclusive")
-    ]
-    open_ += [
-        f"{f.id}: {f.reason}"
-        for f in findings
-        if not f.requested and f.kind in ("attack", "game") and f.status == "inconclusive"
-    ]
-    if not restricted:
-        open_ += [f"claim not tested: {c.text}: {c.reason}" for c in claims if c.status == "inconclusive"]
     # The check that decided: the first that was missed, else the first that could be decided; SSIM is the first.
-    worst = max(reversed(checks), key=lambda c: (c.met is False, c.met is not None))
-    worst = next(
-        c for c in checks if (c.met is False, c.met is not None) == (worst.met is False, worst.met is not None)
-    )
+    first = min(checks, key=lambda c: (c.met is not False, c.met is None))
     gate = Gate(
         status="met",
         exit_code=0,
-        statistic=worst.statistic,
-        bound=worst.bound,
-        measured=worst.measured,
-        by=worst.by,
+        statistic=first.statistic,
+        bound=first.bound,
+        measured=first.measured,
+        by=first.by,
         checks=checks,
-        reasons=null_broke + doubts + list(dict.fromkeys(open_)),
+        reasons=reasons,
     )
-    figure = f"{worst.statistic}: {worst.measured} against a bound of {worst.bound:g}"
-    by = f" ({worst.by})" if worst.by else ""
+    figure = f"{first.statistic}: {first.measured} against a bound of {first.bound:g}"
+    by = f" ({first.by})" if first.by else ""
     if null_broke and (missed or refuted):
         gate.status, gate.exit_code = "inconclusive", 3
         gate.sentence = (
@@ -163,29 +154,29 @@ def _gate(
     elif missed:
         gate.status, gate.exit_code = "missed", 1
         gate.sentence = f"Gate missed: {figure}{by}."
+        if refuted:
+            gate.sentence += f" {len(refuted)} of {len(claims)} claims refuted."
     elif refuted:
-        first = refuted[0]
+        claim = refuted[0]
         gate.status, gate.exit_code = "missed", 1
         gate.statistic, gate.bound, gate.measured, gate.by = (
-            f"claim: {first.text}",
-            first.bound,
-            first.measured,
-            first.by,
+            f"claim: {claim.text}",
+            claim.bound,
+            claim.measured,
+            claim.by,
         )
         gate.sentence = (
-            f"Claim refuted: {first.text}; measured {first.measured} ({first.by}). The gate's bounds are met."
+            f"Claim refuted: {claim.text}; measured {claim.measured} ({claim.by}). The gate's bounds are met."
         )
-    elif gate.reasons:
+    elif reasons:
         gate.status, gate.exit_code = "inconclusive", 3
-        gate.sentence = f"Inconclusive: {gate.reasons[0]}."
+        gate.sentence = f"Inconclusive: {reasons[0]}."
     else:
         gate.sentence = (
             f"Gate met: no break found by what was tried; {figure}{by}. This proves nothing about other attacks."
         )
-    if refuted and missed and gate.exit_code == 1:
-        gate.sentence += f" {len(refuted)} of {len(claims)} claims refuted."
-    if gates.max_advantage is None and gate.exit_code == 0 and (loud := [f.id for f in games if f.status == "broken"]):
-        gate.sentence += f" Games do not gate unless --max-advantage is given; broken: {', '.join(loud)}."
+        if ungated:
+            gate.sentence += f" Games do not gate unless --max-advantage is given; broken: {', '.join(ungated)}."
     gate.sentence = gate.sentence.replace("..", ".")
     return gate
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ihaudit.errors import UsageError
 from ihaudit.results import Finding, GateCheck, Status
 from ihaudit.stats import Estimate, holm
-from ihaudit.verdict.evidence import ALPHA, Evidence, gather
+from ihaudit.verdict.exceedance import ALPHA, Exceedance, exceedances
 
 #: The metric that a check of the gate, or a claim of the same name, bounds.
 GATED_METRIC = {"ssim": "ssim", "reid": "reid_above_chance", "advantage": "advantage"}
@@ -47,26 +47,26 @@ class GateOptions:
 
 
 def attack_status(
-    finding: Finding, gates: GateOptions | None = None, evidence: Evidence | None = None, attacks: int = 1
+    finding: Finding, gates: GateOptions | None = None, exceeds: Exceedance | None = None, attacks: int = 1
 ) -> tuple[Status, str]:
     """When a single attack is ``broken``: exactly when it alone would make the gate miss.
 
     Args:
         finding: an attack's finding with the metrics and arrays of `ihaudit.scoring.reconstructions`.
         gates: the bounds; the defaults where None.
-        evidence: of the finding; gathered from it alone (without baselines) where None.
+        exceeds: of the finding; read from it alone (without baselines) where None.
         attacks: how many attacks were tried, for the correction of the tests of chance.
 
     Returns:
         The status (``broken``, ``no break found``, or ``inconclusive`` where nothing was measured) and a sentence.
     """
     gates = gates or GateOptions()
-    evidence = evidence or gather([finding], None)[finding.id]
+    exceeds = exceeds or exceedances([finding])[finding.id]
     if finding.details.get("broke") is True:
         return "broken", str(
             finding.details.get("saw") or "A secret of the scheme was recovered from the release alone."
         )
-    value = evidence.quantile(gates.quantile)
+    value = exceeds.quantile(gates.quantile)
     reid, above = finding.metrics.get("reid"), finding.metrics.get("reid_above_chance")
     if (
         (value is None or value.value is None)
@@ -76,9 +76,9 @@ def attack_status(
         return "no break found", str(finding.details.get("saw") or "The secret that it looks for was not recovered.")
     if value is None or value.value is None:
         return "inconclusive", "Reconstructions could not be scored, so nothing follows."
-    by_ssim = value.value > gates.max_ssim and evidence.above_chance(gates.max_ssim, attacks)
+    by_ssim = value.value > gates.max_ssim and exceeds.above_chance(gates.max_ssim, attacks)
     by_reid = low_end(above) > gates.max_reid
-    share = evidence.share_above(gates.max_ssim)
+    share = exceeds.share_above(gates.max_ssim)
     parts = []
     if share is not None:
         parts.append(f"{share:.0%} of {value.n} private images scored SSIM above {gates.max_ssim:g}")
@@ -140,7 +140,7 @@ def copies_check(findings: Sequence[Finding]) -> GateCheck | None:
     )
 
 
-def ssim_check(attacks: Sequence[Finding], evidence: Mapping[str, Evidence], gates: GateOptions) -> GateCheck:
+def ssim_check(attacks: Sequence[Finding], exceeds: Mapping[str, Exceedance], gates: GateOptions) -> GateCheck:
     check = GateCheck(
         name="ssim",
         statistic=f"{quantile_name(gates.quantile)} of SSIM over private images, strongest attack",
@@ -148,7 +148,7 @@ def ssim_check(attacks: Sequence[Finding], evidence: Mapping[str, Evidence], gat
     )
     rows = []
     for f in attacks:
-        e = evidence[f.id]
+        e = exceeds[f.id]
         measured = e.quantile(gates.quantile)
         if measured is not None and measured.value is not None:
             counts = measured.value > gates.max_ssim and e.above_chance(gates.max_ssim, len(attacks))

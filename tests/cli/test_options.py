@@ -14,7 +14,7 @@ from ihaudit.audit.pipeline import AuditOptions
 from ihaudit.challenge.options import ChallengeOptions
 from ihaudit.cli import app
 from ihaudit.cli._options import chosen
-from ihaudit.verdict.decide import GateOptions
+from ihaudit.verdict.gates import GateOptions
 
 
 def commands() -> Iterator[tuple[str, Any]]:

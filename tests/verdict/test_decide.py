@@ -16,7 +16,9 @@ from ihaudit.results import Cost, Environment, Finding, Results, SchemeCard, rea
 from ihaudit.scheme import Claim
 from ihaudit.scoring.reconstructions import score_attack
 from ihaudit.stats import Estimate
-from ihaudit.verdict.decide import GateOptions, attack_status, control_finding, decide, regate
+from ihaudit.verdict.decide import decide, regate
+from ihaudit.verdict.gates import GateOptions, attack_status
+from ihaudit.verdict.reliability import control_finding
 from tests.pictures import lookalikes, pictures
 
 N = 60

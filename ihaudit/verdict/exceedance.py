@@ -34,8 +34,10 @@ Arrays = Mapping[str, NDArray]
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
-    """One attack's scores, from arrays where they are at hand, else from what results.json keeps of them.
+class Exceedance:
+    """How far one attack's scores exceed bounds and guessing.
+
+    Read from arrays where they are at hand, else from what results.json keeps of them.
 
     Attributes:
         finding: the attack's finding.
@@ -93,10 +95,10 @@ class Evidence:
         return None
 
 
-def gather(findings: Sequence[Finding], arrays: Arrays | None = None) -> dict[str, Evidence]:
-    """Evidence of every attack that ran, by finding id.
+def exceedances(findings: Sequence[Finding], arrays: Arrays | None = None) -> dict[str, Exceedance]:
+    """The `Exceedance` of every attack and baseline that ran, by finding id.
 
-    Where arrays are at hand, ``details["exceedance"]`` (the counts of `Evidence`) and the metric ``above_baseline``
+    Where arrays are at hand, ``details["exceedance"]`` (its counts) and the metric ``above_baseline``
     are written into the findings, so that results.json alone can be gated again.
 
     Args:
@@ -119,7 +121,7 @@ def gather(findings: Sequence[Finding], arrays: Arrays | None = None) -> dict[st
                 f.metrics["above_baseline"] = _residual(scores, fitting[best])
                 f.details["best_baseline"] = best
         counts = f.details.get("exceedance")
-        out[f.id] = Evidence(f, scores, counts if _complete(counts) else None)
+        out[f.id] = Exceedance(f, scores, counts if _complete(counts) else None)
     return out
 
 
