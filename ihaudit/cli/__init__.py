@@ -67,7 +67,7 @@ for _name, _module in (
     ("doctor", doctor),
     ("demo", demo),
 ):
-    app.command(_name)(_common.handled(_module.command))
+    app.command(_name, cls=train.TrainCommand if _module is train else None)(_common.handled(_module.command))
 app.add_typer(config_.app, name="config")
 
 

@@ -8,14 +8,16 @@ import typer
 
 
 def command(
-    what: Annotated[str, typer.Argument(help="schemes, attacks, stages, games, or all.", metavar="[WHAT]")] = "all",
+    what: Annotated[
+        str, typer.Argument(help="schemes, attacks, stages, games, trainers, or all.", metavar="[WHAT]")
+    ] = "all",
     json_: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
-    """List schemes, attacks, attack stages and games: one line each, what each needs, and its source."""
+    """List schemes, attacks, attack stages, games and networks to train: one line each, what it needs, its source."""
     from ihaudit.errors import UsageError
     from ihaudit.registry import suggest
 
-    kinds = ("schemes", "attacks", "stages", "games")
+    kinds = ("schemes", "attacks", "stages", "games", "trainers")
     if what != "all" and what not in kinds:
         raise UsageError(f"there is no list of {what!r}{suggest(what, kinds)}")
     listing = {kind: _rows(kind) for kind in kinds if what in ("all", kind)}
@@ -29,7 +31,11 @@ def command(
 
     console = Console(highlight=False)
     for kind, rows in listing.items():
-        columns = {"schemes": ["name", "what it does", "parameters"], "stages": ["stage", "variant", "what it does"]}
+        columns = {
+            "schemes": ["name", "what it does", "parameters"],
+            "stages": ["stage", "variant", "what it does"],
+            "trainers": ["name", "what it does", "options"],
+        }
         names = columns.get(kind, ["id", "what it does", "needs", "source"])
         table = Table(title=kind, title_justify="left", title_style="bold", box=None, pad_edge=False, expand=False)
         for i, name in enumerate(names):
@@ -53,6 +59,11 @@ def _rows(kind: str) -> list[dict[str, Any]]:
             doc = (obj.__doc__ or "").strip().splitlines() or [""]
             rows.append({"stage": stage, "variant": variant, "title": doc[0]})
         return rows
+    if kind == "trainers":
+        return [
+            {"name": id_, "title": t.title, "options": ", ".join(f"--{o}" for o in t.options)}
+            for id_, t in registry.load("trainer").items()
+        ]
     return [
         {
             "id": id_,

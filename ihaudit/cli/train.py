@@ -2,50 +2,28 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-
-#: Name -> ("module:function" of its trainer, called with an `ihaudit.nn.training.Job`; what it is for).
-TRAINERS: dict[str, tuple[str, str]] = {
-    "recolour": ("ihaudit.training.recolour:train_recolour", "repairs the colours of reconstructions; attack carlini"),
-    "membership": (
-        "ihaudit.training.membership:train_membership",
-        "tells whether an encoding belongs with four others; attack carlini",
-    ),
-    "similarity": (
-        "ihaudit.training.similarity:train_similarity",
-        "tells whether two encodings share an image; attack carlini",
-    ),
-    "scales": (
-        "ihaudit.training.scales:train_scales",
-        "predicts how strong public images are, place by place; attacks prng, unmix",
-    ),
-    "confidence": ("ihaudit.training.confidence:train_confidence", "calibrates the confidence of restored images"),
-    "restorer": ("ihaudit.training.restorer:train_restorer", "restores reconstructions, with confidence; attack unmix"),
-    "unmix": ("ihaudit.training.unmix:train_unmix", "recovers sign masks, given reconstructions; attack unmix"),
-    "unmask": ("ihaudit.training.unmask:train_unmask", "recovers sign masks; attack single"),
-}
+from typer.core import TyperCommand
 
 
-def trainer(name: str) -> Any:
-    """The trainer called `name`, imported only now; a `UsageError` names the networks there are."""
-    from ihaudit.errors import UsageError
-    from ihaudit.registry import suggest
+class TrainCommand(TyperCommand):
+    """Names the networks there are in its help, which is the only time that all of them are looked up."""
 
-    if name not in TRAINERS:
-        raise UsageError(f"there is no network called {name!r}{suggest(name, TRAINERS)}")
-    module, function = TRAINERS[name][0].split(":")
-    return getattr(importlib.import_module(module), function)
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The command's help."""
+        from ihaudit import registry
+
+        (name,) = (p for p in self.params if p.name == "name")
+        networks = "; ".join(f"'{id_}' ({t.title})" for id_, t in registry.load("trainer").items())
+        name.help = f"Which network: {networks}."  # type: ignore[attr-defined]
+        super().format_help(ctx, formatter)
 
 
 def command(
-    name: Annotated[
-        str,
-        typer.Argument(help="Which network: " + "; ".join(f"'{k}' ({v[1]})" for k, v in TRAINERS.items()) + "."),
-    ],
+    name: Annotated[str, typer.Argument(help="Which network.")],
     data: Annotated[
         Path,
         typer.Option(
@@ -81,10 +59,18 @@ def command(
     ] = None,
 ) -> None:
     """Train a network on releases made from photographs, and measure it on photographs it never saw."""
-    train_it = trainer(name)
+    from ihaudit import registry
+    from ihaudit.contracts.trainer import Job
     from ihaudit.environment import resolve_device
-    from ihaudit.nn.training import Job
+    from ihaudit.errors import UsageError
 
+    trainers = registry.load("trainer")
+    if name not in trainers:
+        raise UsageError(f"there is no network called {name!r}{registry.suggest(name, trainers)}")
+    trainer = trainers[name]
+    options = {k: v for k, v in {"gan": gan, "network": network, "encoder": encoder}.items() if v is not None}
+    for option in options.keys() - set(trainer.options):
+        raise UsageError(f"this network has no option --{option}; it takes {', '.join(trainer.options) or 'none'}")
     given = {"steps": steps, "batch": batch, "rate": rate, "every": every}
     job = Job(
         data=data,
@@ -93,8 +79,8 @@ def command(
         | {"patience": patience, "seed": seed, "bf16": bf16, "device": resolve_device(device)},
         checkpoint=checkpoint,
         threads=threads,
-        options={k: v for k, v in {"gan": gan, "network": network, "encoder": encoder}.items() if v is not None},
+        options=options,
         log=lambda line: typer.echo(line, err=True),
     )
-    facts = train_it(job)
+    facts = trainer.train(job)
     typer.echo(f"{job.out}: {facts['held_out']}")

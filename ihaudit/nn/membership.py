@@ -32,11 +32,6 @@ class MemberConfig:
         """JSON-able."""
         return {"kind": "membership", **asdict(self)}
 
-    @staticmethod
-    def of(described: dict[str, Any]) -> MemberConfig:
-        """From a card's ``network``."""
-        return MemberConfig(**{k: v for k, v in described.items() if k != "kind"})
-
 
 class MemberHead(nn.Module):
     """Log odds of membership from embeddings."""
@@ -60,18 +55,18 @@ class MemberHead(nn.Module):
         h = self.pair.hidden(products(a, b).view(-1, n * m), extras(facts_a, facts_b).view(EXTRAS, n * m))
         return torch.cat([h, self.pair.odds(h)[:, None]], 1).view(n, m, -1)
 
-    def belongs(self, to_set: Tensor, inside: Tensor) -> Tensor:
+    def belongs(self, to_exemplars: Tensor, among: Tensor) -> Tensor:
         """Log odds (n,) at even prior odds, of encodings with a set.
 
         Args:
-            to_set: (n, 4, hidden + 1), `relate` of each encoding with the exemplars.
-            inside: (4, 4, hidden + 1) or (n, 4, 4, hidden + 1), `relate` of the exemplars with each other.
+            to_exemplars: (n, 4, hidden + 1), `relate` of each encoding with the exemplars.
+            among: (4, 4, hidden + 1) or (n, 4, 4, hidden + 1), `relate` of the exemplars with each other.
         """
-        if inside.dim() == 3:
-            inside = inside[None]
-        others = 1 - torch.eye(inside.shape[1], device=inside.device)
-        trust = F.silu(self.trust((inside * others[None, :, :, None]).sum(2) / (inside.shape[1] - 1)))
-        trust = trust.expand(len(to_set), -1, -1)
-        each = F.silu(self.each(torch.cat([to_set, trust], 2)))
-        direct = (to_set[..., -1] * 2 * torch.sigmoid(self.weight(trust)[..., 0])).sum(1)
+        if among.dim() == 3:
+            among = among[None]
+        others = 1 - torch.eye(among.shape[1], device=among.device)
+        trust = F.silu(self.trust((among * others[None, :, :, None]).sum(2) / (among.shape[1] - 1)))
+        trust = trust.expand(len(to_exemplars), -1, -1)
+        each = F.silu(self.each(torch.cat([to_exemplars, trust], 2)))
+        direct = (to_exemplars[..., -1] * 2 * torch.sigmoid(self.weight(trust)[..., 0])).sum(1)
         return (direct + self.last(F.silu(self.pool(each.sum(1))))[:, 0]).float()

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-#: orthonormal opponent colours: two of colour, then brightness
-_OPPONENT = ((0.5**0.5, 0.0, -(0.5**0.5)), (6**-0.5, -2 * 6**-0.5, 6**-0.5), (3**-0.5, 3**-0.5, 3**-0.5))
+from ihaudit.nn.axes import colour_axes
+
 _FLOOR = 3e-3  # of a relative energy, below which logarithms do not tell flat from flatter
 KINDS = ("mixture", "single")
 
@@ -34,8 +34,8 @@ class ScalesConfig:
 
 
 def colours() -> Tensor:
-    """float32 (3, 3), orthonormal: rows are the axes."""
-    return torch.tensor(_OPPONENT)
+    """float32 (3, 3), orthonormal opponent colours: rows are the axes, two of colour, then brightness."""
+    return colour_axes(3)[[1, 2, 0]].float()
 
 
 def pyramid(x: Tensor, levels: int) -> list[Tensor]:

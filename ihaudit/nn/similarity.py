@@ -19,7 +19,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ihaudit.nn.unmask import MIN_SIDE, MULTIPLE, Recolour, RecolourConfig, padded
+from ihaudit.nn.axes import colour_axes, dct
+from ihaudit.nn.unet import MIN_SIDE, MULTIPLE, padded
+from ihaudit.nn.unmask import UnmaskConfig, UnmaskNet
+from ihaudit.nn.weights import tuples
 
 Shape = tuple[int, int, int]
 
@@ -38,7 +41,7 @@ class PairConfig:
         ValueError: `shape` (C, H, W) has other channels than the mask recovery network, or a side below 16.
     """
 
-    unmask: RecolourConfig = field(default_factory=RecolourConfig)
+    unmask: UnmaskConfig = field(default_factory=UnmaskConfig)
     learned: int = 32
     groups: int = 4
     hidden: int = 64
@@ -61,13 +64,8 @@ class PairConfig:
     @staticmethod
     def of(described: dict[str, Any]) -> PairConfig:
         """From a card's ``network``."""
-        rest = {k: _tuple(v) for k, v in described.items() if k not in ("kind", "unmask")}
-        unmask: dict[str, Any] = {k: _tuple(v) for k, v in described["unmask"].items()}
-        return PairConfig(unmask=RecolourConfig(**unmask), **rest)
-
-
-def _tuple(v: Any) -> Any:
-    return tuple(v) if isinstance(v, list) else v
+        rest = {k: v for k, v in tuples(described).items() if k not in ("kind", "unmask")}
+        return PairConfig(unmask=UnmaskConfig(**tuples(described["unmask"])), **rest)
 
 
 @dataclass(frozen=True)
@@ -105,7 +103,7 @@ class PairNet(nn.Module):
         super().__init__()
         self.config = config or PairConfig()
         c = self.config
-        self.unmask = Recolour(c.unmask)
+        self.unmask = UnmaskNet(c.unmask)
         a, channels = c.unmask.widths[0], c.shape[0]
         self.learn = nn.Sequential(
             nn.Conv2d(a + 8 * channels, 64, 3, padding=1),
@@ -113,7 +111,7 @@ class PairNet(nn.Module):
             nn.SiLU(),
             nn.Conv2d(64, c.learned, 3, padding=1),
         )
-        self.register_buffer("basis", _block_dct(channels), persistent=False)
+        self.register_buffer("basis", block_dct(channels), persistent=False)
         bands = _bands(channels)
         self.bands = [torch.nonzero(bands == b)[:, 0] for b in range(int(bands.max()) + 1)]
         high, wide = (n + -n % MULTIPLE for n in c.shape[1:])
@@ -135,7 +133,8 @@ class PairNet(nn.Module):
         """Number of tensors in an embedding."""
         return 2 * len(self.bands) + self.config.groups
 
-    def _raw(self, magnitude: Tensor) -> list[Tensor]:
+    def views_of(self, magnitude: Tensor) -> list[Tensor]:
+        """The three views of |encodings| (n, C, H, W), before centres and gains: (n, d, rows, columns) each."""
         magnitude = padded(magnitude.float())
         scale = magnitude.square().mean((1, 2, 3), keepdim=True).sqrt() + _EPS
         features = self.unmask.features(magnitude, torch.zeros_like(magnitude))
@@ -151,7 +150,7 @@ class PairNet(nn.Module):
     @torch.no_grad()
     def whiten(self, magnitude: Tensor) -> None:
         """Sets centres and gains so that the embeddings of these encodings (n, C, H, W) have mean 0, variance 1."""
-        parts = [self._raw(m) for m in magnitude.split(64)]
+        parts = [self.views_of(m) for m in magnitude.split(64)]
         for i, (centre, gain) in enumerate(zip(self.centre, self.gain)):
             x = torch.cat([p[i] for p in parts])
             centre.copy_(x.mean(0, keepdim=True))
@@ -160,7 +159,7 @@ class PairNet(nn.Module):
     def embed(self, magnitude: Tensor) -> Embedding:
         """(n, C, H, W) |encodings| -> one (blocks, n, d) tensor per view and band, of unit mean square per view."""
         out: Embedding = []
-        for i, x in enumerate(self._raw(magnitude)):
+        for i, x in enumerate(self.views_of(magnitude)):
             z = (x - self.centre[i]) * self.gain[i].exp()[:, None, None]
             z = z / (z.square().mean((1, 2, 3), keepdim=True).sqrt() + _EPS)
             if i < 2:
@@ -192,7 +191,7 @@ def products(a: Embedding, b: Embedding) -> Tensor:
 
 
 def extras(a: Facts, b: Facts) -> Tensor:
-    """What the head is told besides: (EXTRAS, n, m), symmetric in the two slots."""
+    """What the head sees besides: (EXTRAS, n, m), symmetric in the two slots."""
     la, lb = (f.mass.clamp_min(0.01).log() + 1.5 for f in (a, b))
     pairs = [
         la[:, None] + lb[None],
@@ -218,40 +217,24 @@ class PairHead(nn.Module):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def hidden(self, products: Tensor, told: Tensor) -> Tensor:
+    def hidden(self, products: Tensor, facts: Tensor) -> Tensor:
         """(products, N), (EXTRAS, N) -> (N, hidden)."""
-        gate, offset = self.gate(told.T).chunk(2, 1)
+        gate, offset = self.gate(facts.T).chunk(2, 1)
         return torch.addmm(self.first.bias, products.T, self.first.weight.T * 8) * (1 + gate) + offset
 
-    def forward(self, products: Tensor, told: Tensor) -> Tensor:
+    def forward(self, products: Tensor, facts: Tensor) -> Tensor:
         """(products, N), (EXTRAS, N) -> (N,)."""
-        return self.odds(self.hidden(products, told))
+        return self.odds(self.hidden(products, facts))
 
     def odds(self, hidden: Tensor) -> Tensor:
         """(N, hidden) -> log odds (N,)."""
         return (self.last(F.silu(self.second(F.silu(hidden)))) + self.direct(hidden))[:, 0].float()
 
 
-def _block_dct(channels: int) -> Tensor:
+def block_dct(channels: int) -> Tensor:
     """Filters (64 C, C, 8, 8): orthonormal DCT of decorrelated colours; colour-major, then rows, then columns."""
-    d = _dct(_BLOCK)
+    d = dct(_BLOCK)
     return torch.einsum("kc,uy,vx->kuvcyx", colour_axes(channels), d, d).reshape(-1, channels, _BLOCK, _BLOCK).float()
-
-
-def _dct(n: int) -> Tensor:
-    """Orthonormal DCT-II, float64 (n, n)."""
-    i = torch.arange(n, dtype=torch.float64)
-    d = torch.cos(math.pi * (i[None] + 0.5) * i[:, None] / n) * math.sqrt(2 / n)
-    d[0] /= math.sqrt(2)
-    return d
-
-
-def colour_axes(channels: int) -> Tensor:
-    """Orthonormal float64 (C, C), the mean of all channels first: opponent colours for three, else a DCT over them."""
-    if channels != 3:
-        return _dct(channels)
-    colours = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [1.0, -2.0, 1.0]], dtype=torch.float64)
-    return colours / colours.norm(dim=1, keepdim=True)
 
 
 def _bands(channels: int) -> Tensor:

@@ -27,13 +27,10 @@ class WrnConfig:
         """JSON-able."""
         return {"kind": "wrn", **asdict(self)}
 
-    @staticmethod
-    def of(described: dict[str, Any]) -> WrnConfig:
-        """From a card's ``network``."""
-        return WrnConfig(**{k: v for k, v in described.items() if k != "kind"})
 
+class WideBlock(nn.Module):
+    """Pre-activation block of two 3 x 3 convolutions with batch normalisation."""
 
-class _Block(nn.Module):
     def __init__(self, before: int, width: int, stride: int) -> None:
         super().__init__()
         self.norm_a, self.norm_b = nn.BatchNorm2d(before), nn.BatchNorm2d(width)
@@ -61,7 +58,7 @@ class PairWrn(nn.Module):
         for level in range(3):
             after = c.base * c.widen * 2**level
             for i in range(c.blocks):
-                layers.append(_Block(width, after, 2 if level and not i else 1))
+                layers.append(WideBlock(width, after, 2 if level and not i else 1))
                 width = after
         self.layers = nn.Sequential(*layers)
         self.norm = nn.BatchNorm2d(width)

@@ -21,7 +21,7 @@ State = dict[str, Tensor]
 SERVED = (1, CHANNELS)
 
 
-def recolour_start(shipped: State, channels: int) -> State | None:
+def unmask_start(shipped: State, channels: int) -> State | None:
     """State of a mask recovery network for `channels` from that of a colour one; None where it cannot serve them.
 
     For one channel the network answers what the colour one, given the grey image three times, answers on average.

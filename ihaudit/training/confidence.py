@@ -14,13 +14,17 @@ from ihaudit.attacks.stages.restoration.network import restored_state
 from ihaudit.attacks.stages.state import State, to_pictures
 from ihaudit.attacks.unmix import Unmix
 from ihaudit.contracts.context import Context
+from ihaudit.contracts.trainer import Job, trainer
 from ihaudit.contracts.view import View
 from ihaudit.metrics.matching import correlation
 from ihaudit.metrics.ssim import ssim
 from ihaudit.nn.confidence import FEATURES, KNOTS, Confidence
+from ihaudit.nn.fitting import TrainConfig
+from ihaudit.nn.mixtures import Uints, mix_release
+from ihaudit.nn.shipped import load_restorer
 from ihaudit.nn.sources import load_split
-from ihaudit.nn.training import Job, TrainConfig
-from ihaudit.nn.weights import load_restorer, save
+from ihaudit.nn.weights import save
+from ihaudit.training import facts, start
 
 #: (epochs, k, private images) of the releases that are attacked for calibration
 SETTINGS = (
@@ -46,35 +50,22 @@ class Judged:
 
 def release(
     rng: np.random.Generator,
-    private: NDArray[np.uint8],
-    labels: NDArray[np.integer],
-    public: NDArray[np.uint8],
+    private: Uints,
+    labels: NDArray[np.int64],
+    public: Uints,
     epochs: int,
     k: int,
 ) -> View:
     """A release of all `private` (N, 32, 32, 3): two private and k - 2 public images per encoding, secret masks."""
-    n, classes = len(private), int(labels.max()) + 1
-    members = np.concatenate([np.stack([rng.permutation(n) for _ in range(2)], 1) for _ in range(epochs)])
-    lam = np.empty((len(members), k), np.float32)
-    todo = np.arange(len(members))
-    while len(todo):
-        draw = np.abs(rng.standard_normal((len(todo), k)))
-        draw /= draw.sum(1, keepdims=True)
-        fine = (draw.max(1) <= 0.65) & (draw[:, :2].sum(1) >= 0.3)
-        lam[todo[fine]] = draw[fine]
-        todo = todo[~fine]
-    x = np.zeros((len(members), *private.shape[1:]), np.float32)
-    for j in range(k):
-        source = private[members[:, j]] if j < 2 else public[rng.integers(0, len(public), len(members))]
-        x += lam[:, j, None, None, None] * (source.astype(np.float32) / 127.5 - 1)
-    x *= rng.integers(0, 2, x.shape, dtype=np.int8) * 2 - 1
-    soft = np.zeros((len(x), classes), np.float32)
+    mixed = mix_release(rng, private, public, epochs, k)
+    x = mixed.mixtures * (rng.integers(0, 2, mixed.mixtures.shape, dtype=np.int8) * 2 - 1)
+    soft = np.zeros((len(x), int(labels.max()) + 1), np.float32)
     for j in range(2):
-        np.add.at(soft, (np.arange(len(x)), labels[members[:, j]]), lam[:, j])
+        np.add.at(soft, (np.arange(len(x)), labels[mixed.members[:, j]]), mixed.coefficients[:, j])
     return View(encodings=x, labels=soft, image_range=(-1.0, 1.0))
 
 
-def judge(view: View, private: NDArray[np.uint8], ctx: Context) -> Judged:
+def judge(view: View, private: Uints, ctx: Context) -> Judged:
     """Attack a release and compare every candidate with the private image assigned to it, 0 where none is."""
     state: State = Unmix().solve(view, ctx)
     features, images = restored_state(state, load_restorer(device=ctx.device))
@@ -110,6 +101,7 @@ def fit(judged: Judged) -> Confidence:
     return net.eval()
 
 
+@trainer("confidence", "calibrates the confidence of restored images")
 def train_confidence(job: Job) -> dict[str, Any]:
     """Attack our own releases, fit the confidence, measure it on others, write it with its card.
 
@@ -117,11 +109,11 @@ def train_confidence(job: Job) -> dict[str, Any]:
         ImageError: training images are missing.
         NotApplicable: the weights of `unmix` or `restorer` are not shipped.
     """
-    config = job.start(TrainConfig())
+    config = start(job, TrainConfig())
     split = load_split(job.data)
     half = len(split.held_cifar) // 2
 
-    def many(seed: int, settings: tuple[tuple[int, int, int], ...], private: NDArray, public: NDArray) -> Judged:
+    def many(seed: int, settings: tuple[tuple[int, int, int], ...], private: Uints, public: Uints) -> Judged:
         found = []
         for i, (epochs, k, n) in enumerate(settings):
             rng = np.random.default_rng([config.seed, seed, i])
@@ -137,17 +129,17 @@ def train_confidence(job: Job) -> dict[str, Any]:
     judged = many(8, SETTINGS, split.held_cifar[:half], split.held_patches[:quarter])
     other = many(9, SETTINGS[::3], split.held_cifar[half:], split.held_patches[quarter:])
     net = fit(judged)
-    said = net(torch.from_numpy(other.features)).numpy()
-    facts = {
+    predicted = net(torch.from_numpy(other.features)).numpy()
+    card = {
         "trained_on": "attacks on releases of held-out CIFAR-10 images and photographs (ihaudit.nn.sources)",
-        **job.facts(config, {"steps": len(judged.reached), "seconds": 0}),
+        **facts(job, config, {"steps": len(judged.reached), "seconds": 0}),
         "settings": [list(s) for s in SETTINGS],
         "held_out": {
-            "mean_said": round(float(said.mean()), 4),
+            "mean_said": round(float(predicted.mean()), 4),
             "mean_reached": round(float(other.reached.mean()), 4),
-            "off": round(float(np.abs(said - other.reached).mean()), 4),
-            "correlation": round(float(np.corrcoef(said, other.reached)[0, 1]), 4),
+            "off": round(float(np.abs(predicted - other.reached).mean()), 4),
+            "correlation": round(float(np.corrcoef(predicted, other.reached)[0, 1]), 4),
         },
     }
-    save(net, {}, job.out, facts)
-    return facts
+    save(net, {}, job.out, card)
+    return card

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from ihaudit.attacks.numerics.em import Estimate, noise_start
@@ -18,18 +18,21 @@ from ihaudit.attacks.numerics.mixing import Mixing
 from ihaudit.attacks.numerics.standard_errors import standard_errors
 from ihaudit.attacks.numerics.unmasking import Unmasker
 from ihaudit.attacks.numerics.weighted import weighted
+from ihaudit.contracts.trainer import Job, trainer
 from ihaudit.metrics.ssim import ssim, ssim_challenge
+from ihaudit.nn.fitting import Stateful, TrainConfig, autocast, train
+from ihaudit.nn.mixtures import Uints, mix_release
 from ihaudit.nn.restorer import Restorer, RestorerConfig
-from ihaudit.nn.sources import load_split
-from ihaudit.nn.training import Job, Stateful, TrainConfig, autocast, train
+from ihaudit.nn.sources import HUNDRED, LICENSE_NOTE, TRAINED_ON, load_split
 from ihaudit.nn.weights import save
+from ihaudit.training import facts, start
 
 DEFAULTS = TrainConfig(steps=3000, every=250, batch=64, rate=1e-3, cool_down=0.6)
 SHAPE = (3, 32, 32)
 
 
 @dataclass(frozen=True)
-class ReleaseConfig:
+class SimulationConfig:
     """Releases that are simulated for training.
 
     Attributes:
@@ -50,6 +53,10 @@ class ReleaseConfig:
     masked: float = 0.9
 
 
+#: Releases to train on, and how many more the training is validated on.
+RELEASES, HELD_OUT = SimulationConfig(), 8
+
+
 @dataclass(frozen=True)
 class Samples:
     """truth, estimate, doubt: float16 (n, 3, 32, 32) on [-1, 1]; error float32 (n,)."""
@@ -65,9 +72,9 @@ class Samples:
 
 def simulate(
     rng: np.random.Generator,
-    private: NDArray[np.uint8],
-    public: NDArray[np.uint8],
-    config: ReleaseConfig,
+    private: Uints,
+    public: Uints,
+    config: SimulationConfig,
     unmasker: Unmasker,
 ) -> Samples:
     """One release and what least squares makes of it from a partly wrong pairing; uint8 (N, 32, 32, 3) pools."""
@@ -76,36 +83,17 @@ def simulate(
     fewest, most = np.log(config.epochs)
     epochs = round(float(np.exp(rng.uniform(fewest, most))))
     k = int(rng.integers(config.k[0], config.k[1] + 1))
-    slots = 2 if k > 2 else 1
-    members = np.concatenate([np.stack([rng.permutation(n) for _ in range(slots)], 1) for _ in range(epochs)])
-    e = len(members)
-    lam = np.empty((e, k), np.float32)
-    todo = np.arange(e)
-    while len(todo):
-        draw = np.abs(rng.standard_normal((len(todo), k)))
-        draw /= draw.sum(1, keepdims=True)
-        fine = (draw.max(1) <= max(0.65, 1.1 / k)) & (draw[:, :slots].sum(1) >= 0.3)
-        lam[todo[fine]] = draw[fine]
-        todo = todo[~fine]
+    release = mix_release(rng, truth, public, epochs, k)
+    members, lam, e = release.members, release.coefficients[:, :2].copy(), len(release.members)
     images = torch.from_numpy(truth.transpose(0, 3, 1, 2).reshape(n, -1)).float().div_(127.5).sub_(1)
-    x = torch.zeros(e, images.shape[1])
-    for j in range(slots):
-        x += torch.from_numpy(lam[:, j, None]) * images[torch.from_numpy(members[:, j])]
-    for j in range(slots, k):
-        chosen = public[rng.integers(0, len(public), e)].transpose(0, 3, 1, 2).reshape(e, -1)
-        x += torch.from_numpy(lam[:, j, None]) * torch.from_numpy(chosen).float().div_(127.5).sub_(1)
-    wrong = rng.random((e, slots)) < config.misplaced / epochs**0.7 * np.exp(-(lam[:, :slots] - 0.15) / 0.1)
-    placed = np.where(wrong, rng.integers(0, n, (e, slots)), members)
+    x = torch.from_numpy(release.mixtures.transpose(0, 3, 1, 2).reshape(e, -1))
+    wrong = rng.random((e, 2)) < config.misplaced / epochs**0.7 * np.exp(-(lam - 0.15) / 0.1)
+    placed = np.where(wrong, rng.integers(0, n, (e, 2)), members)
     for image in np.nonzero(rng.random(n) < config.merged)[0]:
         other = int(rng.integers(0, n))
         swap = (members == other) & (rng.random(members.shape) < 0.5)
         placed = np.where(swap, image, placed)
-    mixing = Mixing(
-        torch.from_numpy(placed),
-        torch.from_numpy(lam[:, :slots].copy()),
-        torch.from_numpy(1 - lam[:, :slots].sum(1)),
-        n,
-    )
+    mixing = Mixing(torch.from_numpy(placed), torch.from_numpy(lam), torch.from_numpy(1 - lam.sum(1)), n)
     magnitude = x.abs()
     signs = torch.sign(x)
     estimate = weighted(magnitude, signs, mixing, noise_start(magnitude, mixing))
@@ -129,7 +117,9 @@ def join(parts: list[Samples]) -> Samples:
 
 
 @dataclass(frozen=True)
-class Batch:
+class RestorerBatch:
+    """`Samples` as float32 tensors."""
+
     truth: Tensor
     estimate: Tensor
     doubt: Tensor
@@ -137,7 +127,7 @@ class Batch:
 
 
 class RestorerTask:
-    """See `ihaudit.nn.training.Task`."""
+    """See `ihaudit.nn.fitting.Task`."""
 
     def __init__(self, training: Samples, held_out: Samples, shape: RestorerConfig | None = None) -> None:
         self.training, self.held_out = training, held_out
@@ -145,11 +135,11 @@ class RestorerTask:
         self.network = self.shape.as_dict()
         self.extra: dict[str, Stateful] = {}
 
-    def build(self) -> nn.Module:
+    def build(self) -> Restorer:
         """See `Task`."""
         return Restorer(self.shape)
 
-    def draw(self, rng: np.random.Generator, config: TrainConfig) -> Batch:
+    def draw(self, rng: np.random.Generator, config: TrainConfig) -> RestorerBatch:
         """Random samples, mirrored, turned and with their colours permuted: errors have no preferred direction."""
         index = rng.integers(0, len(self.training), config.batch)
         parts = [torch.from_numpy(getattr(self.training, f)[index]).float() for f in ("truth", "estimate", "doubt")]
@@ -164,19 +154,19 @@ class RestorerTask:
             parts = [p[:, order] for p in parts]
         return _batch(parts, torch.from_numpy(self.training.error[index]), config.device)
 
-    def loss(self, net: nn.Module, batch: Batch, config: TrainConfig) -> Tensor:
+    def loss(self, net: Restorer, batch: RestorerBatch, config: TrainConfig) -> Tensor:
         """Squared error in units of the standard error, SSIM in both conventions, and the error of the quality."""
         with autocast(config):
             image, quality = net(*_inputs(batch))
         shown = image.clamp(-1.2, 1.2)
         relative = ((shown - batch.truth) ** 2).mean((1, 2, 3)) / (batch.error**2 + 1e-4)
-        strict = similarity(shown, batch.truth, 2.0)
-        mild = similarity((shown + 1) / 2, (batch.truth + 1) / 2, 1.0)
+        strict = uniform_ssim(shown, batch.truth, 2.0)
+        mild = uniform_ssim((shown + 1) / 2, (batch.truth + 1) / 2, 1.0)
         # the quality is judged on what is shown, without pulling the image towards what is easy to judge
         judged = F.binary_cross_entropy_with_logits(quality, mild.detach().clamp(0, 1))
         return (relative.clamp_max(4) + (1 - strict) + (1 - mild)).mean() + 0.2 * judged
 
-    def validate(self, net: nn.Module, config: TrainConfig) -> dict[str, float]:
+    def validate(self, net: Restorer, config: TrainConfig) -> dict[str, float]:
         """See `Task`."""
         losses, scores = [], []
         for i in range(0, len(self.held_out), 128):
@@ -186,11 +176,11 @@ class RestorerTask:
             losses.append(float(self.loss(net, batch, config)))
             with autocast(config):
                 image, quality = net(*_inputs(batch))
-            mild = similarity((image.clamp(-1, 1) + 1) / 2, (batch.truth + 1) / 2, 1.0)
+            mild = uniform_ssim((image.clamp(-1, 1) + 1) / 2, (batch.truth + 1) / 2, 1.0)
             scores.append(
                 [
-                    float(similarity(image.clamp(-1, 1), batch.truth, 2.0).mean()),
-                    float(similarity(batch.estimate.clamp(-1, 1), batch.truth, 2.0).mean()),
+                    float(uniform_ssim(image.clamp(-1, 1), batch.truth, 2.0).mean()),
+                    float(uniform_ssim(batch.estimate.clamp(-1, 1), batch.truth, 2.0).mean()),
                     float((torch.sigmoid(quality) - mild).abs().mean()),
                 ]
             )
@@ -202,7 +192,7 @@ class RestorerTask:
             "quality_off": float(off),
         }
 
-    def words(self, figures: Mapping[str, float]) -> str:
+    def describe(self, figures: Mapping[str, float]) -> str:
         """See `Task`."""
         return (
             f"SSIM (challenge, windows) {figures['before']:.4f} before, {figures['after']:.4f} after; "
@@ -210,7 +200,7 @@ class RestorerTask:
         )
 
 
-def similarity(a: Tensor, b: Tensor, data_range: float, *, window: int = 7) -> Tensor:
+def uniform_ssim(a: Tensor, b: Tensor, data_range: float, *, window: int = 7) -> Tensor:
     """Differentiable SSIM float32 (B,) with a uniform window, as `ssim_challenge` computes it, of (B, C, H, W)."""
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
     count = window**2
@@ -226,14 +216,14 @@ def similarity(a: Tensor, b: Tensor, data_range: float, *, window: int = 7) -> T
     return value.mean((1, 2, 3))
 
 
-def _inputs(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+def _inputs(batch: RestorerBatch) -> tuple[Tensor, Tensor, Tensor]:
     form = torch.channels_last
     return batch.estimate.contiguous(memory_format=form), batch.doubt.contiguous(memory_format=form), batch.error
 
 
-def _batch(parts: list[Tensor], error: Tensor, device: str) -> Batch:
+def _batch(parts: list[Tensor], error: Tensor, device: str) -> RestorerBatch:
     truth, estimate, doubt = (p.to(device) for p in parts)
-    return Batch(truth, estimate, doubt, error.to(device))
+    return RestorerBatch(truth, estimate, doubt, error.to(device))
 
 
 def _samples(path: Path, make: Any, log: Any) -> Samples:
@@ -250,6 +240,7 @@ def _samples(path: Path, make: Any, log: Any) -> Samples:
     return found
 
 
+@trainer("restorer", "restores reconstructions, with confidence; attack unmix")
 def train_restorer(job: Job) -> dict[str, Any]:
     """Simulate releases, attack them, train the restorer on the results, measure it, write weights and card.
 
@@ -257,54 +248,53 @@ def train_restorer(job: Job) -> dict[str, Any]:
         ImageError: training images are missing.
         NotApplicable: the weights of `unmix` are not shipped.
     """
-    config, releases = job.start(DEFAULTS), ReleaseConfig()
+    config = start(job, DEFAULTS)
     split = load_split(job.data)
     unmasker = Unmasker(SHAPE, (-1.0, 1.0), config.device)
-    pools = [split.train_private[:10_000], split.train_private[10_000:], split.train_public]
+    ten = split.train_labels < HUNDRED
+    pools = [split.train_private[ten], split.train_private[~ten], split.train_public]
     half = len(split.held_cifar) // 2
 
     def many() -> Samples:
         parts = []
-        for i in range(releases.count):
+        for i in range(RELEASES.count):
             rng = np.random.default_rng([config.seed, 5, i])
             pool = pools[int(rng.choice(3, p=[0.6, 0.25, 0.15]))]
-            parts.append(simulate(rng, pool, split.train_public, releases, unmasker))
+            parts.append(simulate(rng, pool, split.train_public, RELEASES, unmasker))
             if i % 10 == 9:
-                job.log(f"release {i + 1}/{releases.count}")
+                job.log(f"release {i + 1}/{RELEASES.count}")
         return join(parts)
 
     def few() -> Samples:
         public = split.held_patches[: len(split.held_patches) // 2]
-        rngs = [np.random.default_rng([config.seed, 6, i]) for i in range(8)]
-        return join([simulate(r, split.held_cifar[:half], public, releases, unmasker) for r in rngs])
+        rngs = [np.random.default_rng([config.seed, 6, i]) for i in range(HELD_OUT)]
+        return join([simulate(r, split.held_cifar[:half], public, RELEASES, unmasker) for r in rngs])
 
     stem = job.checkpoint_path
     training = _samples(stem.with_suffix(".training.npz"), many, job.log)
     held = _samples(stem.with_suffix(".held.npz"), few, job.log)
     task = RestorerTask(training, held)
     net, record = train(task, config, job.checkpoint_path, job.log)
-    assert isinstance(net, Restorer)
-    facts = {
-        "trained_on": "reconstructions of releases of cifar10_train20k (first 10,000), cifar100_train5k and "
-        "imagenet_patches (4,295 patches, of photographs none of which is held out)",
-        "license_note": "weights trained on images whose terms are research use",
-        **job.facts(config, record),
-        "releases": asdict(releases),
+    card = {
+        "trained_on": f"reconstructions of releases of {TRAINED_ON}",
+        "license_note": LICENSE_NOTE,
+        **facts(job, config, record),
+        "releases": asdict(RELEASES),
         "held_out": held_out_figures(net, split.held_cifar[half:], split.held_patches, unmasker, config.device),
     }
-    save(net, net.config.as_dict(), job.out, facts)
-    return facts
+    save(net, task.network, job.out, card)
+    return card
 
 
 @torch.no_grad()
 def held_out_figures(
-    net: Restorer, private: NDArray[np.uint8], public: NDArray[np.uint8], unmasker: Unmasker, device: str
+    net: Restorer, private: Uints, public: Uints, unmasker: Unmasker, device: str
 ) -> dict[str, dict[str, float]]:
     """Mean SSIM in both conventions before and after, from the true pairing with mistakes, by epochs, k = 6."""
     out = {}
     second = public[len(public) // 2 :]
     for epochs in (10, 20, 50):
-        config = ReleaseConfig(epochs=(epochs, epochs), k=(6, 6), masked=1.0)
+        config = replace(RELEASES, epochs=(epochs, epochs), k=(6, 6), masked=1.0)
         s = simulate(np.random.default_rng([7, epochs]), private, second, config, unmasker)
         image, quality = net(*(torch.from_numpy(v).float().to(device) for v in (s.estimate, s.doubt, s.error)))
         truth, before, after = (_shown(torch.as_tensor(v).float().cpu()) for v in (s.truth, s.estimate, image))

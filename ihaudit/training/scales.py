@@ -7,26 +7,28 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
+from ihaudit.contracts.trainer import Job, trainer
+from ihaudit.nn.fitting import Stateful, TrainConfig, train
+from ihaudit.nn.mixtures import Uints, coefficients
 from ihaudit.nn.scales import KINDS, Scales, ScalesConfig, colours, context, pyramid
-from ihaudit.nn.sources import load_split
-from ihaudit.nn.training import Job, Stateful, TrainConfig, train
+from ihaudit.nn.sources import LICENSE_NOTE, TRAINED_ON, load_split
 from ihaudit.nn.weights import save
+from ihaudit.training import facts, start
 
 DEFAULTS = TrainConfig(steps=1500, every=250, batch=128, rate=5e-3, cool_down=0.6, bf16=False)
 #: how many public images a mixture holds, and how often: k = 6 leaves four, and what recurs is taken out of them
 COUNTS, CHANCES = (1, 2, 3, 4, 5, 6, 8), (0.08, 0.16, 0.2, 0.26, 0.12, 0.1, 0.08)
-_CENTRE = 4000  # mixtures from which means and spreads of features are taken
+CENTRE, HELD_OUT = 4000, 1024  # mixtures from which means and spreads of features are taken; of a validation
 _GREY = 0.1  # of pictures, so that the networks have met some without colour
 _LEAST = 2e-3  # added to relative energies: what is flat is not trusted without bounds
 
 
-class Pool:
+class PyramidMixtures:
     """Photographs uint8 (N, 32, 32, 3) to mix, less `mean` float32 (3, 32, 32) on [-1, 1]."""
 
-    def __init__(self, images: NDArray[np.uint8], mean: Tensor | None = None) -> None:
+    def __init__(self, images: Uints, mean: Tensor | None = None) -> None:
         self.images = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
         self.mean = self.images.float().mean(0) / 127.5 - 1 if mean is None else mean
 
@@ -35,9 +37,7 @@ class Pool:
         `grey` without colour."""
         x = torch.zeros(n, *self.images.shape[1:])
         counts = rng.choice(COUNTS, n, p=CHANCES) if kind == "mixture" else np.ones(n, np.int64)
-        weight = np.abs(rng.standard_normal((n, int(counts.max()))))
-        weight *= np.arange(weight.shape[1])[None] < counts[:, None]
-        weight = (weight / weight.sum(1, keepdims=True)).astype(np.float32)
+        weight = coefficients(rng, np.arange(counts.max())[None] < counts[:, None])
         for j in range(weight.shape[1]):
             rows = torch.from_numpy(np.flatnonzero(counts > j))
             chosen = self.images[torch.from_numpy(rng.integers(0, len(self.images), len(rows)))].float() / 127.5 - 1
@@ -50,10 +50,10 @@ class Pool:
         return pyramid(torch.einsum("nchw,dc->ndhw", x, colours()), ScalesConfig().levels)
 
 
-def settle(net: Scales, pool: Pool, rng: np.random.Generator) -> None:
+def settle(net: Scales, pool: PyramidMixtures, rng: np.random.Generator) -> None:
     """Set population energies, and means and spreads of features, from mixtures of the pool."""
     for kind in KINDS:
-        energies = [p**2 for p in pool.draw(rng, _CENTRE, kind)]
+        energies = [p**2 for p in pool.draw(rng, CENTRE, kind)]
         nets = [net.level(kind, k) for k in range(len(energies))]
         for level, e in zip(nets, energies):
             level.log_energy.copy_(e.mean((0, 3, 4)).reshape(-1).clamp_min(1e-9).log())
@@ -66,16 +66,16 @@ def settle(net: Scales, pool: Pool, rng: np.random.Generator) -> None:
 
 
 class ScalesTask:
-    """See `ihaudit.nn.training.Task`; the loss is the Gaussian negative log likelihood with the predicted variance."""
+    """See `ihaudit.nn.fitting.Task`; the loss is the Gaussian negative log likelihood with the predicted variance."""
 
-    def __init__(self, training: Pool, held_out: Pool, seed: int) -> None:
+    def __init__(self, training: PyramidMixtures, held_out: PyramidMixtures, seed: int) -> None:
         self.training, self.seed = training, seed
         self.network = ScalesConfig().as_dict()
         self.extra: dict[str, Stateful] = {}
         rng = np.random.default_rng([seed, 6])
-        self.held_out = {k: held_out.draw(rng, 1024, k) for k in KINDS}
+        self.held_out = {k: held_out.draw(rng, HELD_OUT, k) for k in KINDS}
 
-    def build(self) -> nn.Module:
+    def build(self) -> Scales:
         """See `Task`."""
         net = Scales()
         settle(net, self.training, np.random.default_rng([self.seed, 5]))
@@ -85,9 +85,8 @@ class ScalesTask:
         """Pyramids by kind."""
         return {k: [p.to(config.device) for p in self.training.draw(rng, config.batch, k)] for k in KINDS}
 
-    def loss(self, net: nn.Module, batch: dict[str, list[Tensor]], config: TrainConfig) -> Tensor:
+    def loss(self, net: Scales, batch: dict[str, list[Tensor]], config: TrainConfig) -> Tensor:
         """Mean over kinds, levels and bands."""
-        assert isinstance(net, Scales)
         total = torch.zeros((), device=batch[KINDS[0]][0].device)
         for kind, parts in batch.items():
             relative = net.relative([p**2 for p in parts], kind)
@@ -97,9 +96,8 @@ class ScalesTask:
         return total / (len(batch) * (net.config.levels + 1))
 
     @torch.no_grad()
-    def validate(self, net: nn.Module, config: TrainConfig) -> dict[str, float]:
+    def validate(self, net: Scales, config: TrainConfig) -> dict[str, float]:
         """See `Task`."""
-        assert isinstance(net, Scales)
         batch = {k: [p.to(config.device) for p in v] for k, v in self.held_out.items()}
         worth = information(net, batch["mixture"], "mixture")
         return {
@@ -108,7 +106,7 @@ class ScalesTask:
             "coarse": worth[f"level {net.config.levels - 1}, brightness"],
         }
 
-    def words(self, figures: Mapping[str, float]) -> str:
+    def describe(self, figures: Mapping[str, float]) -> str:
         """See `Task`."""
         fine, coarse = figures["fine"], figures["coarse"]
         return f"information on brightness x{fine:.2f} at the finest level, x{coarse:.2f} at the coarsest"
@@ -128,27 +126,26 @@ def information(net: Scales, parts: list[Tensor], kind: str) -> dict[str, float]
     return out
 
 
+@trainer("scales", "predicts how strong public images are, place by place; attacks prng, unmix")
 def train_scales(job: Job) -> dict[str, Any]:
     """Mix photographs, train on their pyramids, measure on photographs held out, write weights and card.
 
     Raises:
         ImageError: training images are missing.
     """
-    config = job.start(DEFAULTS)
+    config = start(job, DEFAULTS)
     split = load_split(job.data)
-    training = Pool(np.concatenate([split.train_public, split.train_private]))
+    training = PyramidMixtures(np.concatenate([split.train_public, split.train_private]))
     half = len(split.held_patches) // 2
-    task = ScalesTask(training, Pool(split.held_patches[:half], training.mean), config.seed)
+    task = ScalesTask(training, PyramidMixtures(split.held_patches[:half], training.mean), config.seed)
     net, record = train(task, config, job.checkpoint_path, job.log)
-    assert isinstance(net, Scales)
-    second = Pool(split.held_patches[half:], training.mean)
+    second = PyramidMixtures(split.held_patches[half:], training.mean)
     rng = np.random.default_rng([config.seed, 7])
-    facts = {
-        "trained_on": "mixtures of cifar10_train20k (first 10,000), cifar100_train5k and imagenet_patches (4,295 "
-        "patches, of photographs none of which is held out)",
-        "license_note": "weights trained on images whose terms are research use",
-        **job.facts(config, record),
-        "held_out": {k: information(net.cpu(), second.draw(rng, 2048, k, grey=0), k) for k in KINDS},
+    card = {
+        "trained_on": f"mixtures of {TRAINED_ON}",
+        "license_note": LICENSE_NOTE,
+        **facts(job, config, record),
+        "held_out": {k: information(net.cpu(), second.draw(rng, 2 * HELD_OUT, k, grey=0), k) for k in KINDS},
     }
-    save(net, net.config.as_dict(), job.out, facts)
-    return facts
+    save(net, task.network, job.out, card)
+    return card

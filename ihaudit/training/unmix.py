@@ -12,15 +12,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import nn
 
-from ihaudit.nn.mixtures import Batch, MixtureConfig, Mixtures
-from ihaudit.nn.sources import load_split
-from ihaudit.nn.training import Job, TrainConfig, train
-from ihaudit.nn.unmask import Recolour
-from ihaudit.nn.weights import load_unmask, save_unmask
-from ihaudit.training.unmask import UnmaskTask, held_out_figures
+from ihaudit.contracts.trainer import Job, trainer
+from ihaudit.nn.fitting import TrainConfig, train
+from ihaudit.nn.mixtures import MixtureBatch, MixtureConfig, Mixtures, Uints
+from ihaudit.nn.shipped import load_unmask
+from ihaudit.nn.sources import LICENSE_NOTE, TRAINED_ON, load_split
+from ihaudit.nn.tasks.unmask import UnmaskTask
+from ihaudit.nn.weights import save
+from ihaudit.training import facts, start
+from ihaudit.training.unmask import held_out_figures
 
 #: the rate is lower than that of `unmask`, from whose weights this training starts
 DEFAULTS = TrainConfig(steps=5000, every=250, rate=6e-4, cool_down=0.7)
@@ -53,24 +54,13 @@ class PredictedConfig:
 class Predicted(Mixtures):
     """A sampler of mixtures and predictions; every batch is a function of the generator alone."""
 
-    def __init__(self, private: NDArray[np.uint8], public: NDArray[np.uint8], config: PredictedConfig) -> None:
+    def __init__(self, private: Uints, public: Uints, config: PredictedConfig) -> None:
         """`private` and `public`: uint8 (N, H, W, 3)."""
         super().__init__(private, public, config.mixtures)
         self.predicted = config
         self.mean = float(self.pool.mean() / 127.5 - 1)
 
-    def _some(self, rng: np.random.Generator, private: NDArray[np.bool_]) -> torch.Tensor:
-        """float32 (*private.shape, 3, H, W) on [-1, 1]: random images of either pool."""
-        n_public = len(self.pool) - self.n_private
-        index = np.where(
-            private,
-            rng.integers(0, self.n_private, private.shape),
-            self.n_private + rng.integers(0, n_public, private.shape),
-        )
-        images = self._images(rng, index.reshape(-1)).reshape(*private.shape, 3, *self.side)
-        return torch.from_numpy(images).float().div_(127.5).sub_(1)
-
-    def draw(self, rng: np.random.Generator, size: int) -> Batch:
+    def draw(self, rng: np.random.Generator, size: int) -> MixtureBatch:
         """One batch of `size` mixtures."""
         c = self.predicted
         weights = self.coefficients(rng, size)
@@ -78,18 +68,18 @@ class Predicted(Mixtures):
         slots = len(c.private)
         held = 1 + rng.choice(slots, size, p=c.private)
         private = (np.arange(high)[None] < held[:, None]) | (rng.random((size, 1)) < c.mixtures.private_share)
-        x = self._some(rng, private)
+        x = self.images(rng, private)
         mixture = torch.einsum("bk,bkchw->bchw", torch.from_numpy(weights), x)
         # reconstructions of the private images, with errors of photographs' spectrum
-        error = self._some(rng, np.zeros((size, slots * c.fields), bool)).view(size, slots, c.fields, *x.shape[2:])
+        error = self.images(rng, np.zeros((size, slots * c.fields), bool)).view(size, slots, c.fields, *x.shape[2:])
         mixed = torch.from_numpy(rng.standard_normal((size, slots, c.fields, 1, 1, 1)).astype(np.float32))
         error = (error * mixed).sum(2)
         error = error / error.square().mean((2, 3, 4), keepdim=True).sqrt().clamp_min(1e-3)
-        low, high = np.log(c.error)
-        rms = np.exp(rng.uniform(low, high, size))[:, None, None, None, None].astype(np.float32)
+        least, most = np.log(c.error)
+        rms = np.exp(rng.uniform(least, most, size))[:, None, None, None, None].astype(np.float32)
         shown = x[:, :slots].clone()
         wrong = torch.from_numpy(rng.random((size, slots)) < c.misplaced)
-        strange = self._some(rng, np.ones((size, slots), bool))
+        strange = self.images(rng, np.ones((size, slots), bool))
         shown[wrong] = strange[wrong]
         shown = shown + torch.from_numpy(rms) * error
         used = (np.arange(slots)[None] < held[:, None]) & (rng.random((size, slots)) >= c.missing)
@@ -99,20 +89,10 @@ class Predicted(Mixtures):
         part += torch.from_numpy(rest.astype(np.float32))[:, None, None, None] * self.mean
         blind = rng.random(size) < c.mixtures.nothing_known
         part[torch.from_numpy(blind)] = 0
-        return Batch(mixture, part, torch.from_numpy(blind))
+        return MixtureBatch(mixture, part, torch.from_numpy(blind))
 
 
-class UnmixTask(UnmaskTask):
-    """Training that goes on from the weights of `unmask`."""
-
-    def build(self) -> nn.Module:
-        """See `ihaudit.nn.training.Task`."""
-        start = load_unmask()
-        net = Recolour(start.config)
-        net.load_state_dict(start.state_dict())
-        return net
-
-
+@trainer("unmix", "recovers sign masks, given reconstructions; attack unmix")
 def train_unmix(job: Job) -> dict[str, Any]:
     """Train the network of the attack `unmix`, measure it on held-out photographs, write weights and card.
 
@@ -120,24 +100,23 @@ def train_unmix(job: Job) -> dict[str, Any]:
         ImageError: training images are missing.
         NotApplicable: the weights of `unmask`, from which it starts, are not shipped.
     """
-    config = job.start(DEFAULTS)
-    split, how = load_split(job.data), PredictedConfig()
+    config = start(job, DEFAULTS)
+    split, how, shipped = load_split(job.data), PredictedConfig(), load_unmask()
     half = len(split.held_cifar) // 2
-    task = UnmixTask(
+    task = UnmaskTask(
         Predicted(split.train_private, split.train_public, how),
         Predicted(split.held_cifar[:half], split.held_patches[: len(split.held_patches) // 2], how),
-        load_unmask().config,
+        shipped.config,
+        start=shipped.state_dict(),
     )
     net, record = train(task, config, job.checkpoint_path, job.log)
-    assert isinstance(net, Recolour)
-    facts = {
-        "trained_on": "cifar10_train20k (first 10,000), cifar100_train5k, imagenet_patches (4,295 patches, of "
-        "photographs none of which is held out); the split is ihaudit.nn.sources.load_split",
-        "license_note": "weights trained on images whose terms are research use",
+    card = {
+        "trained_on": TRAINED_ON,
+        "license_note": LICENSE_NOTE,
         "start": "the shipped weights of unmask",
-        **job.facts(config, record),
+        **facts(job, config, record),
         "predictions": asdict(how),
         "held_out": held_out_figures(net, split, config.device),
     }
-    save_unmask(net, job.out, facts)
-    return facts
+    save(net, task.network, job.out, card)
+    return card

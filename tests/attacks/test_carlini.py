@@ -15,14 +15,14 @@ from ihaudit.contracts.attack import AttackOutput, StageEvidence, get_stage
 from ihaudit.contracts.configure import configure
 from ihaudit.contracts.context import Context
 from ihaudit.errors import NotApplicable, UsageError
-from ihaudit.nn.training import TrainConfig
+from ihaudit.nn.fitting import TrainConfig
+from ihaudit.nn.recolour import PixelNet, fit
 from ihaudit.nn.weights import FOLDER
 from ihaudit.registry import load
 from ihaudit.release import Provenance, Release, Truth
 from ihaudit.results import StageRecord
 from ihaudit.scoring.encodings import evidence_quality
 from ihaudit.scoring.reconstructions import score_attack
-from ihaudit.training import recolour as recolouring73
 from tests.attacks.releases import Sample, instahide
 from tests.attacks.test_gradient import stage_state
 from tests.attacks.test_phase import correlation, view
@@ -154,13 +154,13 @@ def test_evidence_that_shows_nothing_is_left_out():
 
 
 def test_the_network_has_73_parameters_and_learns_a_colour_curve():
-    assert sum(p.numel() for p in recolouring73.Pixel().parameters()) == 73
+    assert sum(p.numel() for p in PixelNet().parameters()) == 73
     g = torch.Generator().manual_seed(0)
     true = torch.rand(6_000, 3, generator=g) * 2 - 1
     faded = 0.3 * true + 0.2
-    net, error = recolouring73.fit(faded, true, TrainConfig(steps=200, rate=2e-2))
+    net, error = fit(faded, true, TrainConfig(steps=200, rate=2e-2))
     assert error < 0.02 < float((faded - true).square().mean())
-    again, _ = recolouring73.fit(faded, true, TrainConfig(steps=200, rate=2e-2))
+    again, _ = fit(faded, true, TrainConfig(steps=200, rate=2e-2))
     assert all(torch.equal(a, b) for a, b in zip(net.parameters(), again.parameters(), strict=True))
 
 

@@ -22,11 +22,11 @@ from ihaudit.audit.store import FolderStore
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
-from ihaudit.nn.pair_data import ReleaseConfig
+from ihaudit.nn import retraining
+from ihaudit.nn.releases import ReleaseConfig
+from ihaudit.nn.retraining import PARTS, Pool, Recipe, Retraining
 from ihaudit.nn.similarity import SHAPE
 from ihaudit.results import StageRecord
-from ihaudit.training import retraining
-from ihaudit.training.retraining import PARTS, Pool, Recipe, Retraining
 from tests.attacks.releases import instahide, photographs
 from tests.attacks.test_phase import view as view_of
 

@@ -33,7 +33,7 @@ from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
 from ihaudit.metrics.ssim import ssim_challenge
 from ihaudit.nn.confidence import FEATURES, Confidence
-from ihaudit.training.restorer import similarity
+from ihaudit.training.restorer import uniform_ssim
 from tests.attacks.releases import instahide
 from tests.attacks.test_phase import correlation
 
@@ -238,7 +238,7 @@ def test_differentiable_ssim_is_the_challenge_convention():
     a, b = torch.rand(6, 3, 32, 32) * 2 - 1, torch.rand(6, 3, 32, 32) * 2 - 1
     b = 0.7 * a + 0.3 * b
     shown = [((v + 1) / 2).permute(0, 2, 3, 1).numpy() for v in (a, b)]
-    np.testing.assert_allclose(similarity(a, b, 2.0).numpy(), ssim_challenge(*shown), atol=1e-4)
+    np.testing.assert_allclose(uniform_ssim(a, b, 2.0).numpy(), ssim_challenge(*shown), atol=1e-4)
 
 
 @settings(max_examples=20, deadline=None)

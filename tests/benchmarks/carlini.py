@@ -31,12 +31,12 @@ from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
 from ihaudit.metrics.ssim import ssim_challenge
+from ihaudit.nn.fitting import TrainConfig
+from ihaudit.nn.recolour import fit
 from ihaudit.nn.sources import load_split
-from ihaudit.nn.training import TrainConfig
 from ihaudit.release import Provenance, Release, Truth
 from ihaudit.results import StageRecord
 from ihaudit.scoring.reconstructions import score_attack
-from ihaudit.training.recolour import fit
 from tests.attacks.numerics.flow_network import solve_networkx
 from tests.attacks.releases import Sample
 from tests.benchmarks.attacks import reference

@@ -25,7 +25,7 @@ from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.nn.sources import load_split
 from ihaudit.nn.weights import card
-from ihaudit.training.similarity import auc
+from ihaudit.stats import auc
 from tests.benchmarks import attacks
 from tests.data import DATA, load_images
 
@@ -67,7 +67,7 @@ def release(seed: int, n: int, epochs: int, k: int) -> tuple[View, Truth]:
 
 def balanced(scores: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
     """AUC, and accuracy at even odds on as many true as false."""
-    return auc(scores, truth), float(((scores[truth] > 0).mean() + (scores[~truth] <= 0).mean()) / 2)
+    return auc(scores, truth).value or 0.0, float(((scores[truth] > 0).mean() + (scores[~truth] <= 0).mean()) / 2)
 
 
 def pair_figures(state: State, truth: Truth) -> tuple[float, float]:

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from ihaudit.nn import weights
-from ihaudit.nn.scales import KINDS, Scales, colours, context, pyramid, unpyramid
-from ihaudit.nn.training import train
+from ihaudit.nn.fitting import train
+from ihaudit.nn.scales import KINDS, colours, context, pyramid, unpyramid
+from ihaudit.nn.shipped import load_scales
 from ihaudit.training import scales as scaling
-from ihaudit.training.scales import DEFAULTS, Pool, ScalesTask, information
-from tests.nn.test_recolour import pool
+from ihaudit.training.scales import DEFAULTS, PyramidMixtures, ScalesTask, information
+from tests.nn.samples import pool
 
 
 def test_the_pyramid_is_orthonormal() -> None:
@@ -38,21 +38,20 @@ def test_no_coefficient_helps_to_predict_itself(level: int) -> None:
 
 
 def test_training_learns_where_pictures_are_strong(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scaling, "_CENTRE", 200)
-    task = ScalesTask(Pool(pool(60, 0)), Pool(pool(60, 1)), 0)
+    monkeypatch.setattr(scaling, "CENTRE", 200)
+    task = ScalesTask(PyramidMixtures(pool(60, 0)), PyramidMixtures(pool(60, 1)), 0)
     task.held_out = {k: [p[:64] for p in v] for k, v in task.held_out.items()}
     config = replace(DEFAULTS, steps=40, every=40, batch=16)
     net, record = train(task, config, None, lambda _: None)
     before = task.validate(task.build(), config)
     assert record["history"][-1]["loss"] < before["loss"]
-    assert isinstance(net, Scales)
     assert set(information(net, task.held_out["single"], "single")) == {
         f"level {k}, {c}" for k in range(6) for c in ("brightness", "colour")
     }
 
 
 def test_shipped_weights_know_more_than_the_mean() -> None:
-    net = weights.load_scales()
+    net = load_scales()
     rng = np.random.default_rng(0)
     # strong in one half, weak in the other
     x = torch.from_numpy(rng.standard_normal((8, 3, 32, 32)).astype(np.float32))

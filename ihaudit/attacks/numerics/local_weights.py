@@ -26,7 +26,7 @@ from ihaudit.attacks.numerics.standard_errors import expected_ssim
 from ihaudit.contracts.context import Progress
 from ihaudit.errors import NotApplicable
 from ihaudit.nn.scales import Scales
-from ihaudit.nn.weights import load_scales
+from ihaudit.nn.shipped import load_scales
 from ihaudit.release import FloatArray
 
 Floats = NDArray[np.float32]

@@ -17,10 +17,10 @@ from torch import Tensor
 from ihaudit.attacks.numerics.labels import Slots
 from ihaudit.attacks.numerics.parallel import run_jobs
 from ihaudit.errors import NotApplicable
+from ihaudit.nn.fitting import bf16_is_fast
 from ihaudit.nn.similarity import Embedding, Facts, PairNet
 from ihaudit.nn.similarity_wrn import PairWrn
-from ihaudit.nn.training import bf16_is_fast
-from ihaudit.nn.unmask import MIN_SIDE
+from ihaudit.nn.unet import MIN_SIDE
 
 IntArray = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -66,7 +66,7 @@ def embed(
     def one(rows: slice) -> Embedding:
         x = values[rows].abs().view(-1, *net.shape)
         x = (x.flip(3) if mirrored else x).contiguous(memory_format=torch.channels_last)
-        half = x.device.type == "cuda" or bf16_is_fast()
+        half = bf16_is_fast(x.device.type)
         with torch.inference_mode(), torch.autocast(x.device.type, torch.bfloat16, enabled=half):
             out = [z.half() for z in net.embed(x)]
         if progress is not None:

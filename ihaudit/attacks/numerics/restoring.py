@@ -13,7 +13,7 @@ from ihaudit.attacks.numerics.mixing import Mixing
 from ihaudit.attacks.numerics.standard_errors import standard_errors
 from ihaudit.errors import NotApplicable
 from ihaudit.nn.restorer import Restorer
-from ihaudit.nn.unmask import MULTIPLE
+from ihaudit.nn.unet import MULTIPLE
 
 Shape = tuple[int, int, int]
 _BATCH = 64

@@ -13,8 +13,9 @@ from torch.nn import functional as F
 
 from ihaudit.attacks.numerics.parallel import run_jobs
 from ihaudit.errors import NotApplicable
-from ihaudit.nn.unmask import MIN_SIDE, MULTIPLE, Recolour
-from ihaudit.nn.weights import load_unmix
+from ihaudit.nn.fitting import bf16_is_fast
+from ihaudit.nn.shipped import load_unmix
+from ihaudit.nn.unet import MIN_SIDE, MULTIPLE
 
 Shape = tuple[int, int, int]
 
@@ -50,10 +51,10 @@ class Unmasker:
             )
         self.shape = shape
         self.device = torch.device(device)
-        self.net: Recolour = load_unmix(device=str(device))
+        self.net = load_unmix(device=str(device))
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         # where the processor lacks bf16, emulating it is slower than float32
-        self.bf16 = self.device.type != "cpu" or _cpu_has_bf16()
+        self.bf16 = bf16_is_fast(self.device.type)
         self.batch = 64 if self.device.type == "cpu" else 1024
 
     def __call__(self, magnitude: Tensor, known: Tensor | None = None) -> Tensor:
@@ -90,8 +91,3 @@ class Unmasker:
         if c == 1:
             logits = logits.mean(1, keepdim=True)
         return torch.tanh(logits / 2).reshape(len(y), -1).half()
-
-
-def _cpu_has_bf16() -> bool:
-    check = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return bool(check is not None and check())

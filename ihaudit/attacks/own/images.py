@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
-from ihaudit.training.retraining import Pool
+from ihaudit.nn.retraining import Pool
 
 Uints = NDArray[np.uint8]
 Ints = NDArray[np.int64]

@@ -28,12 +28,12 @@ from ihaudit.attacks.stages.state import State
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
-from ihaudit.nn.pair_data import ReleaseConfig
+from ihaudit.nn.releases import ReleaseConfig
+from ihaudit.nn.retraining import PARTS, Recipe, Retraining
 from ihaudit.nn.similarity import SHAPE
-from ihaudit.nn.unmask import MIN_SIDE
+from ihaudit.nn.unet import MIN_SIDE
 from ihaudit.nn.weights import digests
 from ihaudit.results import StageRecord
-from ihaudit.training.retraining import PARTS, Recipe, Retraining
 
 #: Steps of `--train-steps` where nothing else is said, and pixels beyond which a step takes a minute on two cores.
 STEPS, MOST_PIXELS = 800, 128 * 128

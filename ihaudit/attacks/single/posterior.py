@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ihaudit.nn.unmask import MULTIPLE, Recolour
+from ihaudit.nn.unet import MULTIPLE
+from ihaudit.nn.unmask import UnmaskNet
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +23,7 @@ class Recolourer:
             up than these to compute.
     """
 
-    net: Recolour
+    net: UnmaskNet
     device: str = "cpu"
     batch: int = 32
 

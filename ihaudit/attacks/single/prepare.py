@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
-from ihaudit.nn.unmask import MIN_SIDE
+from ihaudit.nn.unet import MIN_SIDE
 from ihaudit.release import FloatArray
 
 #: Neighbouring values of photographs share their sign in well over nine of ten cases, under a uniform mask in half.

@@ -23,7 +23,8 @@ from ihaudit.contracts.attack import AttackOutput
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
-from ihaudit.nn.weights import digests, load_unmask
+from ihaudit.nn.shipped import load_unmask
+from ihaudit.nn.weights import digests
 from ihaudit.release import FloatArray
 from ihaudit.results import StageRecord
 

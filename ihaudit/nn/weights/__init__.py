@@ -1,4 +1,8 @@
-"""Shipped weights: ``<name>.safetensors`` beside a card ``<name>.json`` (data, command, seed, held-out figures)."""
+"""Weight files: ``<name>.safetensors`` beside a card ``<name>.json`` (data, command, seed, held-out figures).
+
+Those that ship lie in this folder; `ihaudit.nn.shipped` makes networks of them.  Nothing heavy is imported before a
+file is read or written.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +17,6 @@ from ihaudit.errors import NotApplicable, UsageError
 
 if TYPE_CHECKING:
     from torch import nn
-
-    from ihaudit.nn.confidence import Confidence
-    from ihaudit.nn.restorer import Restorer
-    from ihaudit.nn.scales import Scales
-    from ihaudit.nn.unmask import Recolour
 
 M = TypeVar("M", bound="nn.Module")
 
@@ -74,7 +73,7 @@ def load(
                 f"this installation has no weights for {what or name}; train some by `ihaudit train {name}`"
             )
     try:
-        net = build(_network(card(path)["network"]))
+        net = build(tuples(card(path)["network"]))
         net.load_state_dict(
             {k: v.to(torch.float32) if v.is_floating_point() else v for k, v in load_file(path).items()}
         )
@@ -97,45 +96,8 @@ def save(net: nn.Module, network: dict[str, Any], path: Path, facts: dict[str, A
     path.with_suffix(".json").write_text(json.dumps(text, indent=1) + "\n", encoding="utf-8")
 
 
-def load_unmask(path: Path | None = None, device: str = "cpu") -> Recolour:
-    """The mask recovery network; see `load`."""
-    from ihaudit.nn.unmask import Recolour, RecolourConfig
-
-    return load("unmask", lambda n: Recolour(RecolourConfig(**n)), path=path, device=device, what="mask recovery")
-
-
-def load_unmix(path: Path | None = None, device: str = "cpu") -> Recolour:
-    """The mask recovery network trained on predictions; see `load`."""
-    from ihaudit.nn.unmask import Recolour, RecolourConfig
-
-    return load("unmix", lambda n: Recolour(RecolourConfig(**n)), path=path, device=device, what="mask recovery")
-
-
-def load_restorer(path: Path | None = None, device: str = "cpu") -> Restorer:
-    """The learned image prior; see `load`."""
-    from ihaudit.nn.restorer import Restorer, RestorerConfig
-
-    return load("restorer", lambda n: Restorer(RestorerConfig(**n)), path=path, device=device, what="restoration")
-
-
-def load_scales(path: Path | None = None, device: str = "cpu") -> Scales:
-    """How strong public images are, place by place; see `load`."""
-    from ihaudit.nn.scales import Scales, ScalesConfig
-
-    return load("scales", lambda n: Scales(ScalesConfig(**n)), path=path, device=device, what="the strength of images")
-
-
-def load_confidence(path: Path | None = None, device: str = "cpu") -> Confidence:
-    """The calibrated confidence; see `load`."""
-    from ihaudit.nn.confidence import Confidence
-
-    return load("confidence", lambda n: Confidence(), path=path, device=device, what="confidence")
-
-
-def save_unmask(net: Recolour, path: Path, facts: dict[str, Any]) -> None:
-    """See `save`."""
-    save(net, net.config.as_dict(), path, facts)
-
-
-def _network(described: dict[str, Any]) -> dict[str, Any]:
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in described.items()}
+def tuples(described: Any) -> Any:
+    """What JSON made of a network's sizes, with tuples for lists again."""
+    if isinstance(described, dict):
+        return {k: tuples(v) for k, v in described.items()}
+    return tuple(map(tuples, described)) if isinstance(described, list) else described

@@ -15,9 +15,9 @@ from ihaudit.attacks.single.published import match_by_ssim
 from ihaudit.attacks.single.spectrum import Basis
 from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
-from ihaudit.nn.unmask import Recolour
+from ihaudit.nn.unmask import UnmaskNet
 from tests.attacks.single.photographs import crops
-from tests.nn.test_recolour import SMALL
+from tests.nn.samples import SMALL
 
 
 def masked(x: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -89,7 +89,7 @@ def test_black_encodings_and_flat_public_images_do_not_break_a_fit() -> None:
 @pytest.mark.parametrize("shape", [(1, 20, 17), (3, 32, 32), (3, 16, 40)])
 def test_any_size_and_grey(shape: tuple[int, int, int]) -> None:
     x = torch.rand(3, *shape)
-    out = Recolourer(Recolour(SMALL).eval(), batch=2).logits(x)
+    out = Recolourer(UnmaskNet(SMALL).eval(), batch=2).logits(x)
     assert out.shape == x.shape and torch.isfinite(out).all()
 
 

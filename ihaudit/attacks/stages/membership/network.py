@@ -23,7 +23,7 @@ from ihaudit.attacks.stages.state import State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
 from ihaudit.errors import NotApplicable
-from ihaudit.nn.pair_weights import load_membership, load_similarity
+from ihaudit.nn.shipped import load_membership, load_similarity
 from ihaudit.nn.similarity import PairNet
 from ihaudit.nn.weights import digests
 

@@ -16,7 +16,7 @@ from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
 from ihaudit.errors import NotApplicable
 from ihaudit.nn.restorer import Restorer
-from ihaudit.nn.weights import load_confidence, load_restorer
+from ihaudit.nn.shipped import load_confidence, load_restorer
 
 
 @stage("restoration", "network")

@@ -14,6 +14,7 @@ from ihaudit.attacks.numerics.orientation import orient
 from ihaudit.attacks.stages.state import State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
+from ihaudit.nn.shipped import load_recolour
 
 
 @stage("restoration", "recolour73")
@@ -23,15 +24,13 @@ def restoration_recolour73(state: State, ctx: Context) -> tuple[State, dict[str,
     It maps red, green and blue; images of other channels are left as they are.
     Option: ``recolour_weights``, a file of `ihaudit train recolour` to use instead of the shipped one.
     """
-    from ihaudit.training.recolour import load
-
     assert state.estimate is not None
     recovery = next((r.variant for r in reversed(state.records) if r.name == "recovery"), "")
     found, flipped = pixels_of(state, recovery)
     path = ctx.options.get("recolour_weights")
     colour, known, repaired = state.shape[0] == 3, False, found
     if colour:
-        nets = load(Path(path) if path else None, ctx.device)
+        nets = load_recolour(Path(path) if path else None, ctx.device)
         # eq. (1) and means leave colours alone or spoil them in ways of their own: nothing was fitted for those
         known = recovery in nets
         with torch.no_grad():

@@ -1,15 +1,14 @@
-"""Training shared by all networks: seeded, resumable, averaged weights, early stopping on held-out photographs."""
+"""The fitting loop of all networks: seeded, resumable, averaged weights, early stopping on held-out photographs."""
 
 from __future__ import annotations
 
 import math
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +17,8 @@ from torch import Tensor, nn
 from ihaudit.errors import UsageError
 
 Log = Callable[[str], None]
+N = TypeVar("N", bound=nn.Module)
+B = TypeVar("B")
 
 
 @dataclass(frozen=True)
@@ -48,59 +49,6 @@ class TrainConfig:
     device: str = "cpu"
 
 
-@dataclass(frozen=True)
-class Job:
-    """What `ihaudit train NAME` hands to the trainer of that network.
-
-    Attributes:
-        data: folder of the training images; out: the weight file to write (its card goes beside it).
-        overrides: fields of `TrainConfig` that the user set; the trainer's own defaults hold for the others.
-        checkpoint: file to write and to go on from; beside `out` where None.
-        threads: CPU threads, 0 for torch's default.
-        options: what only some networks take (``gan``, ``network``).
-    """
-
-    data: Path
-    out: Path
-    overrides: Mapping[str, Any] = field(default_factory=dict)
-    checkpoint: Path | None = None
-    threads: int = 0
-    options: Mapping[str, Any] = field(default_factory=dict)
-    log: Log = print
-
-    def start(self, defaults: TrainConfig, *known: str) -> TrainConfig:
-        """The configuration, threads set; raises `UsageError` for options that are not among `known`."""
-        for name in self.options:
-            if name not in known:
-                raise UsageError(f"this network has no option --{name}; it takes {', '.join(known) or 'none'}")
-        if self.threads:
-            torch.set_num_threads(self.threads)
-        return replace(defaults, **self.overrides)
-
-    @property
-    def checkpoint_path(self) -> Path:
-        """Where the checkpoint lies."""
-        return self.checkpoint or self.out.with_suffix(".checkpoint.pt")
-
-    def command(self, arguments: Sequence[str]) -> str:
-        """The command line as others may repeat it: `$IHAUDIT_DATA` for the data folder, bare names for other paths."""
-        shown = [
-            "$IHAUDIT_DATA" if a in (str(self.data), f"{self.data}/") else Path(a).name if a.startswith("/") else a
-            for a in arguments
-        ]
-        return " ".join(["ihaudit", *shown])
-
-    def facts(self, config: TrainConfig, record: Mapping[str, Any]) -> dict[str, Any]:
-        """What every card says of a training: command, configuration, steps, seconds."""
-        return {
-            "command": self.command(sys.argv[1:]),
-            "training": asdict(config),
-            "steps": record["steps"],
-            "seconds": record["seconds"],
-            "threads": torch.get_num_threads(),
-        }
-
-
 class Stateful(Protocol):
     """Anything that a checkpoint must hold besides the network and its optimiser (a critic, its optimiser)."""
 
@@ -109,8 +57,8 @@ class Stateful(Protocol):
     def load_state_dict(self, state: Any) -> Any: ...
 
 
-class Task(Protocol):
-    """What is trained, on what, and how it is judged.
+class Task(Protocol[N, B]):
+    """What is trained, on what, and how it is judged; N is the network, B one batch.
 
     Attributes:
         network: JSON-able description of the network's shape; a checkpoint of another one is refused.
@@ -120,19 +68,19 @@ class Task(Protocol):
     network: dict[str, Any]
     extra: dict[str, Stateful]
 
-    def build(self) -> nn.Module:
+    def build(self) -> N:
         """A fresh network on the CPU; called right after seeding torch."""
 
-    def draw(self, rng: np.random.Generator, config: TrainConfig) -> Any:
+    def draw(self, rng: np.random.Generator, config: TrainConfig) -> B:
         """One training batch on `config.device`, a function of `rng` alone."""
 
-    def loss(self, net: nn.Module, batch: Any, config: TrainConfig) -> Tensor:
+    def loss(self, net: N, batch: B, config: TrainConfig) -> Tensor:
         """Scalar loss of one batch; may update `extra`."""
 
-    def validate(self, net: nn.Module, config: TrainConfig) -> dict[str, float]:
+    def validate(self, net: N, config: TrainConfig) -> dict[str, float]:
         """Figures on held-out samples, the same every time; the key ``loss`` decides what is best."""
 
-    def words(self, figures: Mapping[str, float]) -> str:
+    def describe(self, figures: Mapping[str, float]) -> str:
         """The figures besides the losses, for the log."""
 
 
@@ -142,16 +90,10 @@ def rate_at(step: int, config: TrainConfig) -> float:
     return config.rate * min(1.0, (step + 1) / up, max(0.0, (config.steps - step) / down))
 
 
-def bf16_is_fast() -> bool:
-    """Does this processor multiply bfloat16 in hardware?  Without, mixed precision is several times slower."""
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and "avx512_bf16" in _cpu_flags()
-
-
-def _cpu_flags() -> str:
-    try:
-        return Path("/proc/cpuinfo").read_text(encoding="ascii", errors="ignore")[:8000]
-    except OSError:
-        return ""
+def bf16_is_fast(device: str) -> bool:
+    """Is mixed precision faster on this device?  CPUs that lack bfloat16 in hardware are several times slower."""
+    has_bf16 = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return not device.startswith("cpu") or bool(has_bf16 and has_bf16())
 
 
 def autocast(config: TrainConfig) -> AbstractContextManager[Any]:
@@ -159,10 +101,10 @@ def autocast(config: TrainConfig) -> AbstractContextManager[Any]:
     return torch.autocast(config.device.split(":")[0], torch.bfloat16, enabled=config.bf16)
 
 
-class _Run:
+class _Run(Generic[N, B]):
     """The state of one training run."""
 
-    def __init__(self, task: Task, config: TrainConfig) -> None:
+    def __init__(self, task: Task[N, B], config: TrainConfig) -> None:
         torch.manual_seed(config.seed)  # initial weights only; batches have generators of their own
         self.task, self.config = task, config
         self.net = task.build().to(config.device)
@@ -199,7 +141,7 @@ class _Run:
             extra.load_state_dict(state["extra"][name])
         self.step, self.seconds, self.history = state["step"], state["seconds"], state["history"]
 
-    def update(self, batch: Any) -> float:
+    def update(self, batch: B) -> float:
         """One optimiser step; the loss."""
         c = self.config
         for group in self.optimiser.param_groups:
@@ -221,12 +163,12 @@ class _Run:
 
 
 def train(
-    task: Task,
+    task: Task[N, B],
     config: TrainConfig,
     checkpoint: Path | None,
     log: Log,
     report: Callable[[int], None] | None = None,
-) -> tuple[nn.Module, dict[str, Any]]:
+) -> tuple[N, dict[str, Any]]:
     """Train, going on from `checkpoint` where that file exists and writing it at every validation.
 
     `report` is called with the number of finished steps after each.
@@ -271,7 +213,7 @@ def train(
         left = (config.steps - run.step) * run.seconds / run.step
         log(
             f"step {run.step}/{config.steps}: loss {figures['train_loss']:.4f}, held out {figures['loss']:.4f}; "
-            f"{task.words(figures)}; {left / 60:.0f} min left"
+            f"{task.describe(figures)}; {left / 60:.0f} min left"
         )
         since = len(run.history) - 1 - int(np.argmin([h["loss"] for h in run.history]))
         if since >= config.patience:
@@ -279,6 +221,11 @@ def train(
             break
     run.mean.load_state_dict(best_state)
     return run.mean.eval(), {"steps": run.step, "seconds": round(run.seconds), "history": run.history}
+
+
+def learning_curve(record: Mapping[str, Any]) -> list[dict[str, float]]:
+    """The history in a record of `train`, for a card."""
+    return [{k: round(float(v), 4) for k, v in h.items()} for h in record["history"]]
 
 
 def _save(state: dict[str, Any], path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Training: resumable to the bit, early stop, the adversarial option, the command."""
+"""The fitting loop: resumable to the bit, early stop, the adversarial option; what is trained on and what is not."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
 
 from ihaudit.errors import UsageError
+from ihaudit.nn.fitting import TrainConfig, rate_at, train
 from ihaudit.nn.mixtures import MixtureConfig, Mixtures
 from ihaudit.nn.sources import load_split
-from ihaudit.nn.training import Job, TrainConfig, rate_at, train
-from ihaudit.nn.unmask import RecolourConfig
-from ihaudit.training.unmask import UnmaskTask
+from ihaudit.nn.tasks.unmask import UnmaskTask
+from ihaudit.nn.unmask import UnmaskConfig
 from tests.data import DATA
-from tests.nn.test_recolour import SMALL, pool
+from tests.nn.samples import SMALL, pool
 
 CONFIG = TrainConfig(steps=6, batch=4, every=3, validation=64, bf16=False, rate=1e-2)
 
@@ -26,7 +25,7 @@ def sampler(seed: int = 0) -> Mixtures:
     return Mixtures(pool(12, seed), pool(12, seed + 1), MixtureConfig())
 
 
-def task(shape: RecolourConfig = SMALL, gan: float = 0.0) -> UnmaskTask:
+def task(shape: UnmaskConfig = SMALL, gan: float = 0.0) -> UnmaskTask:
     return UnmaskTask(sampler(), sampler(3), shape, gan=gan)
 
 
@@ -65,7 +64,7 @@ def test_early_stop() -> None:
 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     train(task(), replace(CONFIG, steps=1, every=1), tmp_path / "c.pt", lambda _: None)
-    other = task(RecolourConfig(widths=(8, 8, 8), blocks=1, groups=4))
+    other = task(UnmaskConfig(widths=(8, 8, 8), blocks=1, groups=4))
     with pytest.raises(UsageError, match="another shape"):
         train(other, CONFIG, tmp_path / "c.pt", lambda _: None)
 
@@ -87,34 +86,3 @@ def test_no_image_is_both_trained_on_and_held_out() -> None:
     train_photographs = {where[x.tobytes()] for x in split.train_public}
     assert train_photographs.isdisjoint({where[x.tobytes()] for x in split.held_patches})
     assert {x.tobytes() for x in split.train_private}.isdisjoint({x.tobytes() for x in split.held_cifar})
-
-
-def test_the_command_trains_measures_and_writes_a_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import typer
-
-    from ihaudit.cli import train as cli
-    from ihaudit.nn import sources, weights
-    from ihaudit.training import unmask
-
-    rng = np.random.default_rng(0)
-    for name, n in (("cifar10_train20k", 40), ("cifar100_train5k", 4)):
-        np.savez(tmp_path / f"{name}.npz", images=rng.integers(0, 256, (n, 32, 32, 3), np.uint8))
-    patches = rng.integers(0, 256, (60, 32, 32, 3), np.uint8)
-    np.savez(tmp_path / "imagenet_patches.npz", images=patches, source_index=np.arange(60) // 5)
-    monkeypatch.setattr(sources, "CIFAR_HELD_OUT", 20)
-    monkeypatch.setattr(sources, "PATCHES_HELD_OUT", 20)
-    monkeypatch.setattr(unmask, "_MEASURED", 8)
-    app = typer.Typer()
-    app.command()(cli.command)
-    out = tmp_path / "u.safetensors"
-    options = ["unmask", "--data", str(tmp_path), "--out", str(out), "--steps", "1", "--batch", "2", "--every", "1"]
-    result = CliRunner().invoke(app, [*options, "--device", "cpu"])
-    assert result.exit_code == 0, result.output
-    assert set(weights.card(out)["held_out"]) == {"cifar", "photographs"}
-    assert isinstance(CliRunner().invoke(app, ["mask", "--data", str(tmp_path)]).exception, UsageError)
-
-
-def test_cards_name_no_folder_of_this_machine() -> None:
-    job = Job(Path("/x/data"), Path("/y/a.safetensors"))
-    given = ["train", "a", "--data", "/x/data", "--out", "/y/a.safetensors", "--steps", "7"]
-    assert job.command(given) == "ihaudit train a --data $IHAUDIT_DATA --out a.safetensors --steps 7"

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ihaudit.nn.mixtures import PAD, Uints, coefficients, crops
 from ihaudit.nn.similarity import Facts
-
-_PAD = 4
-Uints = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -26,7 +23,7 @@ class ReleaseConfig:
         max_lambda: range of the bound on coefficients |N(0, 1)| / sum.
         image_range: what images are mixed on.
         plain: share of releases of images on `image_range`; others are normalised by a drawn mean and deviation.
-        moved: share of releases whose images are shifted by up to 4 pixels.
+        moved: share of releases whose images are shifted by up to `PAD` pixels.
         unknown: share of releases whose labels tell no coefficients.
         same_class: chance that an encoding's second image has the class of the first.
         any_class: share of releases in which classes say nothing of the images.
@@ -103,7 +100,7 @@ class Releases:
         choice, odds = zip(*c.private)
         slots = int(rng.choice(choice, p=np.array(odds) / sum(odds)))
         slots = k if slots == 0 else min(slots, k)
-        weights = _coefficients(rng, size, k, slots, rng.uniform(*c.max_lambda))
+        weights = mixing_weights(rng, size, k, slots, rng.uniform(*c.max_lambda))
         known, moved = bool(rng.random() >= c.unknown), bool(rng.random() < c.moved)
         if rng.random() < c.any_class:
             candidates = np.arange(self.n_private)
@@ -149,31 +146,22 @@ class Releases:
         for j in range(k):
             part = self.pool[index[:, j]]
             if moved:
-                part = _shifted(rng, part)
+                part = shifted(rng, part)
             x += weights[:, j, None, None, None] * part
         x = x / 127.5 - weights.sum(1)[:, None, None, None]
         return np.ascontiguousarray(x[..., ::-1]) if flip else x
 
 
-def _coefficients(rng: np.random.Generator, size: int, k: int, slots: int, bound: float) -> NDArray[np.float32]:
-    """(size, k) rows |N(0, 1)| / sum, drawn again while the largest exceeds the bound or the private ones are faint."""
-    out = np.ones((size, k), np.float32)
+def mixing_weights(rng: np.random.Generator, size: int, k: int, slots: int, bound: float) -> NDArray[np.float32]:
+    """float32 (size, k) rows that sum to 1: none above `bound` if k images allow that, the first `slots` not faint."""
     bound = max(bound, 1.1 / k) if k > 1 else 1.0
     least = 0.3 if 1 < slots < k else 0.1
-    todo = np.arange(size)
-    while len(todo):
-        x = np.abs(rng.standard_normal((len(todo), k)))
-        out[todo] = x / x.sum(1, keepdims=True)
-        todo = todo[(out[todo].max(1) > bound) | (out[todo, :slots].sum(1) < least)]
-    return out
+    return coefficients(rng, np.ones((size, k), bool), bound, private=slots, least=least)
 
 
-def _shifted(rng: np.random.Generator, part: Uints) -> Uints:
-    """Random crops of images padded by 4 black pixels."""
-    n, channels, h, w = part.shape
-    padded = np.zeros((n, channels, h + 2 * _PAD, w + 2 * _PAD), np.uint8)
-    padded[:, :, _PAD:-_PAD, _PAD:-_PAD] = part
-    top, left = rng.integers(0, 2 * _PAD + 1, (2, n, 1))
-    rows, columns = top + np.arange(h)[None], left + np.arange(w)[None]
-    where: Any = (np.arange(n)[:, None, None, None], np.arange(channels)[None, :, None, None])
-    return padded[(*where, rows[:, None, :, None], columns[:, None, None, :])]
+def shifted(rng: np.random.Generator, images: Uints) -> Uints:
+    """Random crops of images uint8 (n, C, H, W) padded by `PAD` black pixels."""
+    n = len(images)
+    padded = np.pad(images, ((0, 0), (0, 0), (PAD, PAD), (PAD, PAD)))
+    top, left = rng.integers(0, 2 * PAD + 1, (2, n))
+    return crops(padded, np.arange(n), top, left)

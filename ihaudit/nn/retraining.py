@@ -10,31 +10,30 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from ihaudit.errors import UsageError
 from ihaudit.nn import weights
-from ihaudit.nn.losses import sign_share
-from ihaudit.nn.membership import MemberConfig
-from ihaudit.nn.mixtures import Batch, MixtureConfig, Mixtures
-from ihaudit.nn.pair_data import ReleaseConfig, Releases
-from ihaudit.nn.pair_weights import load_similarity
+from ihaudit.nn.fitting import Task, TrainConfig, bf16_is_fast, learning_curve, train
+from ihaudit.nn.mixtures import MixtureBatch, MixtureConfig, Mixtures, Uints
+from ihaudit.nn.releases import ReleaseConfig, Releases
+from ihaudit.nn.shipped import load_similarity, load_unmask, load_unmix
 from ihaudit.nn.similarity import PairConfig, PairNet, Shape
-from ihaudit.nn.training import TrainConfig, bf16_is_fast, train
-from ihaudit.nn.transfer import pair_start, recolour_start
-from ihaudit.nn.unmask import Recolour, RecolourConfig
-from ihaudit.nn.weights import load_unmask, load_unmix, save_unmask
-from ihaudit.training.membership import MembershipTask, draw_sets, set_logits, to_device
-from ihaudit.training.similarity import SimilarityTask, curve, figures, upper
-from ihaudit.training.unmask import UnmaskTask, on_device
+from ihaudit.nn.tasks.membership import MembershipTask, draw_sets, set_logits
+from ihaudit.nn.tasks.similarity import SimilarityTask, figures_of
+from ihaudit.nn.tasks.unmask import UnmaskTask, sign_share
+from ihaudit.nn.transfer import pair_start, unmask_start
+from ihaudit.nn.unmask import UnmaskConfig, UnmaskNet
+
+N = TypeVar("N", bound=nn.Module)
+B = TypeVar("B")
 
 #: In the order in which they are trained; each is written as NAME.safetensors with a card NAME.json.
 PARTS = ("unmask", "similarity", "membership")
@@ -48,13 +47,12 @@ VALIDATIONS, MEASURED = 16, 24
 #: Validations without a better one before a part stops: more than come before the rate falls.
 PATIENCE = 10
 
-Uints = NDArray[np.uint8]
 Report = Callable[[str, float], None]
 
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """Samplers' images: uint8 (N, H, W, C) private-like with int64 (N,) classes, and public-like ones."""
+    """Images of samplers: uint8 (N, H, W, C) private-like with int64 (N,) classes, and public-like ones."""
 
     similar: Uints
     labels: NDArray[np.int64]
@@ -96,7 +94,7 @@ class Recipe:
             every=min(100, -(-steps // VALIDATIONS)),
             patience=PATIENCE,
             validation=4 * batch,
-            bf16=self.device != "cpu" or bf16_is_fast(),
+            bf16=bf16_is_fast(self.device),
             seed=self.seed,
             device=self.device,
         )
@@ -124,7 +122,7 @@ class Retraining:
         Raises:
             UsageError: training diverged.
         """
-        with _own_generator():
+        with torch.random.fork_rng(devices=[]):  # training seeds torch's generator; what runs after it must not notice
             return {"unmask": self._unmask, "similarity": self._similarity, "membership": self._membership}[part]()
 
     def path(self, part: str) -> Path:
@@ -140,14 +138,13 @@ class Retraining:
             Mixtures(p.similar, p.public, replace(mixing, k=(max(2, mixing.k[0]), max(2, mixing.k[1]))))
             for p in self.pools
         )
-        shape = RecolourConfig(channels=r.shape[0])
-        start = recolour_start(load_unmix().state_dict(), r.shape[0])
+        shape = UnmaskConfig(channels=r.shape[0])
+        start = unmask_start(load_unmix().state_dict(), r.shape[0])
         task = UnmaskTask(training, held_out, shape, start=start)
         config = r.config("unmask", 5e-4 if start else 1e-3, 0.99, max(16, r.batch // 4))
         net, record = self._train("unmask", task, config)
-        assert isinstance(net, Recolour)
         facts = self._facts(config, record, start is not None, {"held_out": _signs(task, net, measure, config)})
-        save_unmask(net, self.path("unmask"), facts)
+        weights.save(net, task.network, self.path("unmask"), facts)
         return facts
 
     def _similarity(self) -> dict[str, Any]:
@@ -160,12 +157,8 @@ class Retraining:
         training, held_out, measure = self._releases(r.releases)
         task = SimilarityTask(training, held_out, wanted, base.state_dict(), rest=rest, validated=r.batch)
         net, record = self._train("similarity", task, config)
-
-        def logits(i: int) -> tuple[Tensor, Tensor]:
-            batch = measure.draw(np.random.default_rng([17, i]), r.batch).to(r.device)
-            return upper(task.logits(net, batch, config), batch)
-
-        facts = self._facts(config, record, rest is not None, {"held_out": _measured(logits)})
+        measured = task.measured(net, measure, config, 17, MEASURED)
+        facts = self._facts(config, record, rest is not None, {"held_out": measured})
         weights.save(net, task.network, self.path("similarity"), facts)
         return facts
 
@@ -176,18 +169,17 @@ class Retraining:
         assert isinstance(encoder, PairNet)
         encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         training, held_out, measure = self._releases(replace(r.releases, per_image=16))
-        sizes = MemberConfig(products=encoder.head.first.in_features, hidden=encoder.head.first.out_features)
-        task = MembershipTask(training, held_out, encoder, sizes, validated=r.batch)
+        task = MembershipTask(training, held_out, encoder, validated=r.batch)
         config = r.config("membership", 2e-3, 0.98, r.batch)
         net, record = self._train("membership", task, config)
 
         def logits(i: int) -> tuple[Tensor, Tensor]:
-            batch = to_device(draw_sets(measure, np.random.default_rng([19, i]), r.batch, wrong=0.0), r.device)
+            batch = draw_sets(measure, np.random.default_rng([19, i]), r.batch, wrong=0.0).to(r.device)
             return set_logits(net, task.embed(batch, config), batch)
 
         facts = {
             "encoder": hashlib.sha256(path.read_bytes()).hexdigest(),
-            **self._facts(config, record, True, {"held_out": _measured(logits)}),
+            **self._facts(config, record, True, {"held_out": figures_of(logits, MEASURED)}),
         }
         weights.save(net, task.network, self.path("membership"), facts)
         return facts
@@ -200,7 +192,7 @@ class Retraining:
         for pool, how in zip(self.pools, (config, plain, plain), strict=True):
             yield Releases(pool.similar, pool.labels, pool.public, how)
 
-    def _train(self, part: str, task: Any, config: TrainConfig) -> tuple[torch.nn.Module, dict[str, Any]]:
+    def _train(self, part: str, task: Task[N, B], config: TrainConfig) -> tuple[N, dict[str, Any]]:
         before = sum(COST[p] for p in PARTS[: PARTS.index(part)])
 
         def report(step: int) -> None:
@@ -225,33 +217,16 @@ class Retraining:
             "steps": record["steps"],
             "seconds": record["seconds"],
             "threads": torch.get_num_threads(),
-            "learning_curve": curve(record),
+            "learning_curve": learning_curve(record),
             **more,
         }
 
 
-@contextmanager
-def _own_generator() -> Iterator[None]:
-    """Training seeds torch's global generator; whatever runs after it must not notice."""
-    with torch.random.fork_rng(devices=[]):
-        yield
-
-
-def _measured(logits: Callable[[int], tuple[Tensor, Tensor]]) -> dict[str, float]:
-    """Loss, accuracy on balanced samples and AUC over `MEASURED` releases of images held out."""
-    with torch.no_grad():
-        parts = [logits(i) for i in range(MEASURED)]
-    found = figures(*(torch.cat(x) for x in zip(*parts, strict=True)))
-    return {k: round(v, 4) for k, v in found.items()}
-
-
-def _signs(task: UnmaskTask, net: Recolour, measure: Mixtures, config: TrainConfig) -> dict[str, float]:
+def _signs(task: UnmaskTask, net: UnmaskNet, measure: Mixtures, config: TrainConfig) -> dict[str, float]:
     """Shares of sign bits right (weighted by |m|) on mixtures of images held out: up to the global sign, with it."""
     rng = np.random.default_rng(17)
     drawn = [measure.draw(rng, config.batch) for _ in range(MEASURED)]
     with torch.no_grad():
-        logits = torch.cat([task.logits(net, on_device(b, config.device), config).cpu() for b in drawn])
-    share = sign_share(
-        logits, Batch(*(torch.cat([getattr(b, f) for b in drawn]) for f in ("mixture", "known", "blind")))
-    )
+        logits = torch.cat([task.logits(net, b.to(config.device), config).cpu() for b in drawn])
+    share = sign_share(logits, MixtureBatch.join(drawn))
     return {"signs": round(share.best, 4), "signs_with_global": round(share.guessed, 4)}

@@ -13,14 +13,15 @@ from hypothesis import strategies as st
 from torch import nn
 
 from ihaudit.nn import transfer, weights
+from ihaudit.nn.axes import colour_axes
 from ihaudit.nn.mixtures import MixtureConfig, Mixtures
-from ihaudit.nn.pair_data import ReleaseConfig, Releases
-from ihaudit.nn.pair_weights import load_membership, load_similarity
-from ihaudit.nn.similarity import SHAPE, Facts, PairConfig, PairNet, _block_dct, colour_axes
-from ihaudit.nn.unmask import Recolour, RecolourConfig, padded
-from ihaudit.nn.weights import load_unmix
-from ihaudit.training.similarity import balanced_loss, chosen_pairs
-from tests.nn.test_recolour import SMALL
+from ihaudit.nn.releases import ReleaseConfig, Releases
+from ihaudit.nn.shipped import load_membership, load_similarity, load_unmix
+from ihaudit.nn.similarity import SHAPE, Facts, PairConfig, PairNet, block_dct
+from ihaudit.nn.tasks.similarity import balanced_loss, chosen_pairs
+from ihaudit.nn.unet import padded
+from ihaudit.nn.unmask import UnmaskConfig, UnmaskNet
+from tests.nn.samples import SMALL
 
 #: what the networks of the shipped shape answered before there were others (see `golden`)
 FILLED_ODDS = [41.940346, 55.320915, 50.160477, 45.130066, 22.3351, 51.865692]
@@ -66,14 +67,14 @@ def keys(net: nn.Module) -> str:
 
 def test_the_shipped_shape_has_the_parameters_and_answers_it_had() -> None:
     assert keys(PairNet()) == keys(load_similarity()) == KEYS["similarity"]
-    assert keys(Recolour()) == keys(load_unmix()) == KEYS["mask recovery"]
+    assert keys(UnmaskNet()) == keys(load_unmix()) == KEYS["mask recovery"]
     assert keys(load_membership()[0]) == KEYS["membership"]
     found, z = odds(filled(PairNet()))
     np.testing.assert_allclose(found, FILLED_ODDS, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose([float(v[0, 0, 0]) for v in z], FILLED_FIRST, rtol=1e-5, atol=1e-5)
     x, _ = seeded(2)
     with torch.no_grad():
-        for net, golden in ((filled(Recolour()), FILLED_SIGNS), (load_unmix(), UNMIX_SIGNS)):
+        for net, golden in ((filled(UnmaskNet()), FILLED_SIGNS), (load_unmix(), UNMIX_SIGNS)):
             signs = net(x, torch.zeros_like(x))[1, :, 5, 7:9].flatten()
             np.testing.assert_allclose(signs, golden, rtol=1e-5, atol=1e-5)
 
@@ -93,7 +94,7 @@ def test_descriptions_of_the_shipped_shape_are_those_of_older_cards_and_checkpoi
 @given(st.integers(1, 5), st.integers(16, 70), st.integers(16, 70))
 @settings(max_examples=20, deadline=None)
 def test_descriptions_of_other_shapes_come_back_from_json(c: int, h: int, w: int) -> None:
-    config = PairConfig(unmask=RecolourConfig(channels=c), shape=(c, h, w))
+    config = PairConfig(unmask=UnmaskConfig(channels=c), shape=(c, h, w))
     assert PairConfig.of(json.loads(json.dumps(config.as_dict()))) == config
 
 
@@ -109,7 +110,7 @@ def test_channels_and_blocks_are_transformed_orthonormally(channels: int) -> Non
     axes = colour_axes(channels)
     torch.testing.assert_close(axes @ axes.T, torch.eye(channels, dtype=torch.float64))
     torch.testing.assert_close(axes[0], torch.full((channels,), channels**-0.5, dtype=torch.float64))
-    basis = _block_dct(channels).flatten(1)
+    basis = block_dct(channels).flatten(1)
     torch.testing.assert_close(basis @ basis.T, torch.eye(64 * channels), atol=1e-5, rtol=0)
 
 
@@ -117,7 +118,7 @@ def test_channels_and_blocks_are_transformed_orthonormally(channels: int) -> Non
 @settings(max_examples=12, deadline=None)
 def test_any_size_and_channels_give_finite_symmetric_odds(c: int, h: int, w: int, seed: int) -> None:
     torch.manual_seed(seed)
-    small = RecolourConfig(widths=(8, 16, 16), blocks=1, groups=4, channels=c)
+    small = UnmaskConfig(widths=(8, 16, 16), blocks=1, groups=4, channels=c)
     net = PairNet(PairConfig(unmask=small, learned=8, groups=4, hidden=16, shape=(c, h, w)))
     nn.init.normal_(net.head.last.weight)
     x = torch.rand(3, c, h, w)
@@ -148,7 +149,7 @@ def test_gradients_reach_every_parameter(shape: tuple[int, int, int]) -> None:
     c, h, w = shape
     images = np.random.default_rng(0).integers(0, 256, (40, h, w, c)).astype(np.uint8)
     sampler = Releases(images[:20], np.arange(20) % 2, images[20:], ReleaseConfig(k=(2, 3), per_image=6))
-    small = RecolourConfig(widths=(8, 16, 16), blocks=1, groups=4, channels=c)
+    small = UnmaskConfig(widths=(8, 16, 16), blocks=1, groups=4, channels=c)
     net = PairNet(PairConfig(unmask=small, learned=8, groups=4, hidden=16, shape=shape))
     for layer in (net.head.last, net.head.direct):
         nn.init.normal_(layer.weight)
@@ -166,17 +167,17 @@ def test_gradients_reach_every_parameter(shape: tuple[int, int, int]) -> None:
 
 def test_the_colour_network_serves_grey_as_it_would_three_equal_channels() -> None:
     colour = load_unmix()
-    state = transfer.recolour_start(colour.state_dict(), 1)
+    state = transfer.unmask_start(colour.state_dict(), 1)
     assert state is not None
-    grey = Recolour(RecolourConfig(channels=1))
+    grey = UnmaskNet(UnmaskConfig(channels=1))
     grey.load_state_dict(state)
     x = torch.rand(2, 1, 24, 32, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         wide = colour(x.expand(-1, 3, -1, -1), -x.expand(-1, 3, -1, -1)).mean(1, keepdim=True)
         torch.testing.assert_close(grey(x, -x), wide, atol=1e-3, rtol=1e-4)
-    same = transfer.recolour_start(colour.state_dict(), 3)
+    same = transfer.unmask_start(colour.state_dict(), 3)
     assert same is not None and all(torch.equal(v, same[k]) for k, v in colour.state_dict().items())
-    assert transfer.recolour_start(colour.state_dict(), 4) is None
+    assert transfer.unmask_start(colour.state_dict(), 4) is None
 
 
 def test_the_similarity_head_is_stretched_over_the_blocks_and_keeps_the_sum_of_its_evidence() -> None:
@@ -185,7 +186,7 @@ def test_the_similarity_head_is_stretched_over_the_blocks_and_keeps_the_sum_of_i
     same = transfer.pair_start(shipped, PairConfig())
     assert same is not None and all(torch.equal(v, shipped.state_dict()[k]) for k, v in same.items())
     for shape in ((3, 48, 40), (1, 28, 28)):
-        config = PairConfig(unmask=RecolourConfig(channels=shape[0]), shape=shape)
+        config = PairConfig(unmask=UnmaskConfig(channels=shape[0]), shape=shape)
         own = transfer.pair_start(shipped, config)
         assert own is not None
         net = PairNet(config)
@@ -197,7 +198,7 @@ def test_the_similarity_head_is_stretched_over_the_blocks_and_keeps_the_sum_of_i
     stretched = transfer.pair_start(shipped, PairConfig(shape=(3, 64, 64)))
     assert stretched is not None
     torch.testing.assert_close(stretched["head.first.weight"].view(64, 16, 64).sum(2), whole, atol=5e-2, rtol=5e-2)
-    assert transfer.pair_start(shipped, PairConfig(unmask=RecolourConfig(channels=2), shape=(2, 32, 32))) is None
+    assert transfer.pair_start(shipped, PairConfig(unmask=UnmaskConfig(channels=2), shape=(2, 32, 32))) is None
     assert transfer.pair_start(shipped, PairConfig(unmask=SMALL)) is None
 
 
