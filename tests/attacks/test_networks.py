@@ -165,7 +165,7 @@ def test_membership_weights_of_another_encoder_are_refused(grouped: State, monke
 def test_embeddings_in_blocks_equal_one_pass(sample: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
     net = load_similarity()
     assert isinstance(net, PairNet)
-    monkeypatch.setattr(pair_odds, "bf16_is_fast", lambda: False)
+    monkeypatch.setattr(pair_odds, "bf16_is_fast", lambda device: False)
     monkeypatch.setattr(pair_odds, "EMBED", 5)
     rows = start(sample.encodings, sample).values[:12]
     parts = pair_odds.embed(net, rows)
