@@ -79,10 +79,10 @@ class Twin(SchemeProcess):
         if answer.get("kind") == "error":
             raise self._error(answer)
         self.clock |= answer.get("clock") is True
-        return _checked(answer, fields, len(values), images.shape[1:])
+        return checked(answer, fields, len(values), images.shape[1:])
 
 
-def _checked(answer: dict[str, Any], fields: dict[str, Any], count: int, shape: tuple[int, ...]) -> Replayed:
+def checked(answer: dict[str, Any], fields: dict[str, Any], count: int, shape: tuple[int, ...]) -> Replayed:
     """The answer of an untrusted process, rebuilt; a `SchemeError` where it does not have the right form."""
     packed, failed = fields.get("signs"), answer.get("failed")
     total, said, draw = answer.get("rows"), answer.get("shape"), answer.get("draw")

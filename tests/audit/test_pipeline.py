@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -15,19 +14,7 @@ from typing import Any
 import pytest
 
 from ihaudit.results import read_arrays, read_results
-
-FAST = ("--n-private", "16", "--attack", "least-squares", "--game", "none", "--format", "html", "--quiet")
-
-
-def ihaudit(*args: object, cwd: Path, timeout: float = 240) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "ihaudit", *map(str, args)],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        env={**os.environ, "CI": "true"},
-    )
+from tests.cli.command import FAST, ihaudit
 
 
 def scheme_file(folder: Path, body: str, head: str = "") -> Path:
@@ -192,40 +179,3 @@ def test_regate_rerender_compare_and_no_samples(tmp_path: Path) -> None:
     broken = ihaudit("gate", "bare", cwd=tmp_path)
     assert broken.returncode == 2
     assert "damaged" in broken.stderr
-
-
-def test_init_writes_what_runs_and_protects_what_is_there(tmp_path: Path) -> None:
-    assert ihaudit("init", cwd=tmp_path).returncode == 0
-    second = ihaudit("init", cwd=tmp_path)
-    assert second.returncode == 2
-    assert "--force" in second.stderr
-    done = ihaudit("run", "scheme.py", *FAST, "--out", "out", cwd=tmp_path)
-    assert done.returncode in (0, 1), done.stdout + done.stderr
-
-
-def test_help_is_fast_and_list_and_doctor_answer(tmp_path: Path) -> None:
-    ihaudit("--help", cwd=tmp_path)  # warm
-    began = time.process_time(), time.monotonic()
-    done = ihaudit("--help", cwd=tmp_path)
-    assert done.returncode == 0
-    assert time.monotonic() - began[1] < 2.0  # 0.25 s on an idle machine; generous because tests share cores
-    imported = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "ihaudit", "--help"], capture_output=True, text=True, cwd=tmp_path
-    )
-    assert " torch" not in imported.stderr
-    listed = ihaudit("list", cwd=tmp_path)
-    assert listed.returncode == 0, listed.stderr
-    assert all(word in listed.stdout for word in ("instahide", "least-squares", "schemes", "games"))
-    assert ihaudit("list", "atacks", cwd=tmp_path).returncode == 2
-    assert ihaudit("doctor", cwd=tmp_path).returncode == 0
-
-
-def test_configuration_file_and_environment(tmp_path: Path) -> None:
-    (tmp_path / "ihaudit.toml").write_text('profil = "quick"\n')
-    done = ihaudit("list", "schemes", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "did you mean 'profile'" in done.stderr
-    (tmp_path / "ihaudit.toml").write_text('profile = "sluggish"\n')
-    done = ihaudit("run", "identity", *FAST, cwd=tmp_path)
-    assert done.returncode == 2
-    assert "sluggish" in done.stderr

@@ -42,9 +42,14 @@ def unharmed(tmp_path: Path, audit: Path) -> None:
     assert [p.name for p in audit.iterdir()] == ["results.json"]
     assert (audit / "results.json").read_text() == "the results"
     assert list((tmp_path / "scratch").iterdir()) == []
-    deadline = time.monotonic() + 2
+    no_process_is_left(tmp_path)
+
+
+def no_process_is_left(tmp_path: Path, *, polls: int = 100) -> None:
+    """What was killed may take a moment to go; each poll waits 20 ms."""
     while left := lingering(tmp_path):
-        assert time.monotonic() < deadline, left
+        polls -= 1
+        assert polls, left
         time.sleep(0.02)
 
 
@@ -59,15 +64,14 @@ def lingering(tmp_path: Path) -> list[str]:
     return found
 
 
+@pytest.mark.timeout(90)  # a limit that does not end a scheme lets it run for a thousand seconds
 @pytest.mark.parametrize("name", list(REFUSED))
 def test_a_scheme_that_breaks_its_contract_is_refused(name: str, tmp_path: Path, audit: Path) -> None:
     text, message = REFUSED[name]
     # Fresh memory can come slowly on a busy machine; the memory limit must be what ends these.
     limits = replace(LIMITS, time_s=30) if name.startswith("eats") else LIMITS
-    started = time.monotonic()
     with run(tmp_path, text, audit, limits) as process, pytest.raises(SchemeError, match=message) as caught:
         process.encode(IMAGES, LABELS, seed=1)
-    assert time.monotonic() - started < limits.time_s + 12
     assert caught.value.exit_code == 2
     assert "\n" not in str(caught.value)
     unharmed(tmp_path, audit)
@@ -168,10 +172,7 @@ p.encode(np.zeros((2, 8, 8, 3), np.float32), np.arange(2), seed=1)
 os.kill(os.getpid(), 9)
 """
     subprocess.run([sys.executable, "-c", script], cwd="/", timeout=60, check=False)
-    deadline = time.monotonic() + 4
-    while left := lingering(tmp_path):
-        assert time.monotonic() < deadline, left
-        time.sleep(0.05)
+    no_process_is_left(tmp_path, polls=200)
 
 
 @pytest.mark.parametrize(
@@ -217,14 +218,11 @@ def test_the_scorers_seed_does_not_reach_the_child_and_calls_are_reproducible(tm
         np.testing.assert_array_equal(process.encode(IMAGES, LABELS, seed=5).encodings, a.encodings)
 
 
-def test_many_calls_are_answered_in_order_and_cheaply(tmp_path: Path, audit: Path) -> None:
+def test_many_calls_are_answered_in_order(tmp_path: Path, audit: Path) -> None:
     rng = np.random.default_rng(1)
     calls = [(rng.random((n, 8, 8, 3), dtype=np.float32), np.zeros(n, int), n) for n in rng.integers(1, 9, 3000)]
     with run(tmp_path, scheme(GOOD), audit) as process:
         process.encode(IMAGES, LABELS, seed=1)
-        started = time.perf_counter()
         answers = process.encode_many(calls)
-        each = (time.perf_counter() - started) / len(calls)
     for (images, _, _), answer in zip(calls, answers, strict=True):
         np.testing.assert_array_equal(answer.encodings, images)
-    assert each < 5e-3  # about 0.1 ms on an idle machine

@@ -20,7 +20,7 @@ from ihaudit.sandbox import Replays, SchemeProcess
 from ihaudit.sandbox.loader import locate
 from ihaudit.sandbox.replay import Server
 from ihaudit.sandbox.taps import Enough, Taps
-from ihaudit.sandbox.twin import _checked
+from ihaudit.sandbox.twin import checked
 
 SHAPE = (6, 16, 16, 3)
 FEW = (2, 16, 16, 3)
@@ -190,8 +190,7 @@ def test_cut_and_whole_runs_agree_with_the_scheme(name: str, tmp_path: Path) -> 
         got = r.replay(entry, list(range(4, 10)), shape=SHAPE, n_classes=2)
         assert got.ok.all() and got.signs.shape == (6, 1, 16, 16, 3)
         assert [bool((s[0] == want).all()) for s in got.signs] == [v == 7 for v in range(4, 10)]
-        r.close()
-        r._workers = 2  # dealt to two processes, answers come in order
+    with replays(path, {"seed": "7"}, workers=2) as r:  # dealt to two processes, answers come in order
         spread = r.replay(entry, list(range(4, 14)), shape=SHAPE, n_classes=2, rows=2)
         assert [bool((s[0] == want).all()) for s in spread.signs] == [v == 7 for v in range(4, 14)]
         whole = r.replay(entry, [7, 8], shape=SHAPE, n_classes=2, rows=6)
@@ -268,15 +267,15 @@ GOOD: dict[str, Any] = {"rows": 2, "shape": [1, 8, 8, 1], "failed": [], "visible
 )
 def test_answers_of_another_form_are_refused(answer: dict[str, Any], signs: tuple[int, ...]) -> None:
     with pytest.raises(SchemeError, match="something else"):
-        _checked(GOOD | answer, {"signs": np.zeros(signs, np.uint8)}, 2, (8, 8, 1))
+        checked(GOOD | answer, {"signs": np.zeros(signs, np.uint8)}, 2, (8, 8, 1))
 
 
 def test_an_answer_of_the_right_form_is_taken() -> None:
     packed = np.packbits(np.eye(2, 64, dtype=np.uint8), axis=1)
-    got: Replayed = _checked(GOOD | {"failed": [1]}, {"signs": packed}, 2, (8, 8, 1))
+    got: Replayed = checked(GOOD | {"failed": [1]}, {"signs": packed}, 2, (8, 8, 1))
     assert got.signs[0, 0, 0, 0, 0] == 1 and got.signs.sum() == 2 and got.ok.tolist() == [True, False]
     with pytest.raises(NotApplicable, match="shape"):
-        _checked(GOOD | {"shape": [1, 4, 4, 4]}, {"signs": packed}, 2, (8, 8, 1))
+        checked(GOOD | {"shape": [1, 4, 4, 4]}, {"signs": packed}, 2, (8, 8, 1))
 
 
 @settings(max_examples=30, deadline=None)

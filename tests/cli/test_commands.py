@@ -1,0 +1,42 @@
+"""The small commands, as a user gives them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.cli.command import FAST, ihaudit
+
+
+def test_init_writes_what_runs_and_protects_what_is_there(tmp_path: Path) -> None:
+    assert ihaudit("init", cwd=tmp_path).returncode == 0
+    second = ihaudit("init", cwd=tmp_path)
+    assert second.returncode == 2
+    assert "--force" in second.stderr
+    done = ihaudit("run", "scheme.py", *FAST, "--out", "out", cwd=tmp_path)
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+
+
+def test_help_imports_nothing_heavy_and_list_and_doctor_answer(tmp_path: Path) -> None:
+    """`ihaudit --help` takes 0.25 s on an idle machine, torch alone two seconds."""
+    seen = "import sys; print(*({m.partition('.')[0] for m in sys.modules} & {'numpy', 'pydantic', 'scipy', 'torch'}))"
+    code = f"import contextlib, ihaudit.cli as c\nwith contextlib.suppress(SystemExit): c.main()\n{seen}"
+    done = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True, cwd=tmp_path)
+    assert "Usage" in done.stdout and done.stdout.splitlines()[-1] == ""
+    listed = ihaudit("list", cwd=tmp_path)
+    assert listed.returncode == 0, listed.stderr
+    assert all(word in listed.stdout for word in ("instahide", "least-squares", "schemes", "games"))
+    assert ihaudit("list", "atacks", cwd=tmp_path).returncode == 2
+    assert ihaudit("doctor", cwd=tmp_path).returncode == 0
+
+
+def test_configuration_file_and_environment(tmp_path: Path) -> None:
+    (tmp_path / "ihaudit.toml").write_text('profil = "quick"\n')
+    done = ihaudit("list", "schemes", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "did you mean 'profile'" in done.stderr
+    (tmp_path / "ihaudit.toml").write_text('profile = "sluggish"\n')
+    done = ihaudit("run", "identity", *FAST, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "sluggish" in done.stderr
