@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ihaudit.attacks.numerics.masks import detect_mask
 from ihaudit.challenge.release import ReadRelease
 from ihaudit.contracts.attack import AttackOutput
-from ihaudit.scoring.encodings import choose
+from ihaudit.scoring.answers import choose
 
 BLOCK = 512
 #: Encodings per candidate below which a candidate is little more than a copy of its encoding, so that the two agree

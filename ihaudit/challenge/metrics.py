@@ -30,6 +30,7 @@ def score(decryption: NDArray, private: NDArray, pairs: NDArray) -> dict[str, fl
     Raises:
         ImageError: shapes that do not belong together, values outside [-1, 1], or pairs outside the private images.
     """
+    from ihaudit.metrics.challenge import summarised
     from ihaudit.metrics.ssim import ssim_challenge
 
     known = detect(private, name="private")
@@ -59,12 +60,7 @@ def score(decryption: NDArray, private: NDArray, pairs: NDArray) -> dict[str, fl
                 g, t = guess[rows], truth[pairs[start + rows, slot]]
                 similarity[start + rows, slot] = ssim_challenge((g + 1) / 2, (t + 1) / 2)
                 error[start + rows, slot] = np.mean((g - t) ** 2, axis=(1, 2, 3))
-    return {
-        "max_ssim": float(np.nanmax(similarity, 1).mean()),
-        "mean_ssim": float(np.nanmean(similarity, 1).mean()),
-        "min_l2": float(np.nanmin(error, 1).mean()),
-        "mean_l2": float(np.nanmean(error, 1).mean()),
-    }
+    return {name: float(values.mean()) for name, values in summarised(similarity, error).items()}
 
 
 def _ranged(images: NDArray, name: str) -> NDArray[np.float32]:

@@ -21,8 +21,8 @@ from ihaudit.nn.weights import FOLDER
 from ihaudit.registry import load
 from ihaudit.release import Provenance, Release, Truth
 from ihaudit.results import StageRecord
-from ihaudit.scoring.encodings import evidence_quality
 from ihaudit.scoring.reconstructions import score_attack
+from ihaudit.scoring.stages import evidence_quality
 from tests.attacks.releases import Sample, instahide
 from tests.attacks.test_gradient import stage_state
 from tests.attacks.test_phase import correlation, view

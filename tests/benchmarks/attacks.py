@@ -24,7 +24,7 @@ from ihaudit.metrics.matching import correlation
 from ihaudit.metrics.ssim import ssim, ssim_challenge
 from ihaudit.nn.sources import load_split
 from ihaudit.scheme import Knowledge
-from ihaudit.scoring.encodings import answers
+from ihaudit.scoring.answers import answers
 from tests.attacks.releases import Sample
 from tests.data import DATA, load_images
 

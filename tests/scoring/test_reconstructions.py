@@ -15,7 +15,8 @@ from ihaudit.metrics import l2, ssim
 from ihaudit.metrics.challenge import challenge_scores
 from ihaudit.release import Provenance, Release, Truth
 from ihaudit.results import StageRecord
-from ihaudit.scoring.encodings import answers, sample_encodings
+from ihaudit.scoring.answers import answers
+from ihaudit.scoring.encodings import sample_encodings
 from ihaudit.scoring.reconstructions import gallery_arrays, score_attack
 from tests.pictures import lookalikes, pictures
 

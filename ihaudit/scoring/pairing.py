@@ -1,0 +1,114 @@
+"""Which candidate stands for which private image, and which for which decoy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ihaudit.contracts.attack import AttackOutput
+from ihaudit.metrics import matching
+from ihaudit.release import Provenance, Truth
+
+#: How much better, in mean SSIM and beyond matching's gain on decoys, pixels must fit than the stated provenance.
+DOUBT = 0.02
+
+
+@dataclass(frozen=True, eq=False)
+class Pairing:
+    """Candidates beside private images and decoys; -1 stands for none.
+
+    Attributes:
+        how: ``provenance``, ``assignment``, ``nearest`` (baselines), or ``none`` (there is no candidate).
+        private: int64 (N,), the candidate of each private image.
+        decoys: int64 (D,), the candidate of each decoy.
+        kept: int64 (K,), the candidates that count.
+        local: int64 (N,), as `private`, but an index into `kept`.
+        similarity: float32 (K, N + D), pinned SSIM of the kept candidates with private images and decoys.
+        image_of: int64 (R,), the private image that each candidate stands for where stages are judged.
+        notes: for the finding's details.
+    """
+
+    how: str
+    private: NDArray[np.int64]
+    decoys: NDArray[np.int64]
+    kept: NDArray[np.int64]
+    local: NDArray[np.int64]
+    similarity: NDArray[Any]
+    image_of: NDArray[np.int64]
+    notes: dict[str, Any]
+
+
+def pair(
+    output: AttackOutput, images: NDArray[Any], truth: Truth, decoys: NDArray[Any] | None, reuse: bool, device: str
+) -> Pairing:
+    """Decide which candidate stands for which private image, and which for which decoy.
+
+    Args:
+        output: the answer.
+        images: float32 (R, H, W, C) its candidates in [0, 1], NaN in those that are not finite.
+        truth: private images and provenance.
+        decoys: float32 (D, H, W, C) or None.
+        reuse: let one candidate serve any number of images.
+        device: torch device.
+    """
+    n, d = len(truth.images), 0 if decoys is None else len(decoys)
+    rank = matching.ranking(len(images), output.members, output.coefficients, output.confidence)
+    kept = matching.shortlist(images, rank[np.isfinite(images[rank]).all(axis=(1, 2, 3))], n)
+    pool = np.asarray(truth.images, np.float32) if decoys is None else np.concatenate([truth.images, decoys])
+    if len(kept) == 0:
+        empty = np.zeros((0, n + d), np.float32)
+        none = np.full(n, -1, np.int64)
+        return Pairing("none", none, np.full(d, -1, np.int64), kept, none, empty, np.full(len(images), -1), {})
+    scores = matching.similarity(images[kept], pool, device=device)
+    choose = _nearest if reuse else matching.assign
+    how, local, fake = "nearest" if reuse else "assignment", choose(scores[:, :n]), choose(scores[:, n:])
+    notes: dict[str, Any] = {}
+    image_of = np.full(len(images), -1, np.int64)
+    p = truth.provenance
+    if p is not None and output.members is not None and not reuse and fits(output.members, p):
+        evidence = matching.votes(
+            n, len(images), output.members, output.coefficients, np.asarray(p.sources), p.coefficients
+        )
+        strict = matching.by_provenance(evidence[kept], np.arange(len(kept)))
+        # Decoys have no provenance; candidate i is put beside decoy i, which looks at no pixel either.
+        blind = np.where(np.arange(d) < len(kept), np.arange(d), -1)
+        by_pixels, by_record = _mean_score(scores[:, :n], local), _mean_score(scores[:, :n], strict)
+        gain = max(0.0, _mean_score(scores[:, n:], fake) - _mean_score(scores[:, n:], blind)) if d else 0.05
+        notes["ssim_by_provenance"], notes["ssim_by_assignment"] = by_record, by_pixels
+        # Stages are judged by who is with whom, also where pictures are too poor to be told apart.
+        judged = matching.by_provenance(evidence, rank)
+        image_of[judged[judged >= 0]] = np.flatnonzero(judged >= 0)
+        if by_record >= by_pixels - gain - DOUBT:
+            how, local, fake = "provenance", strict, blind
+        else:
+            notes["pairing_note"] = (
+                "reconstructions fit the private images better than the stated provenance of their encodings does; "
+                "they are paired by assignment instead"
+            )
+    if not (image_of >= 0).any():
+        image_of[kept[local[local >= 0]]] = np.flatnonzero(local >= 0)
+    return Pairing(how, _outer(kept, local), _outer(kept, fake), kept, local, scores, image_of, notes)
+
+
+def _nearest(scores: NDArray[Any]) -> NDArray[np.int64]:
+    return scores.argmax(axis=0).astype(np.int64)
+
+
+def _outer(kept: NDArray[Any], local: NDArray[Any]) -> NDArray[np.int64]:
+    return np.where(local >= 0, kept[np.maximum(local, 0)], -1).astype(np.int64)
+
+
+def _mean_score(scores: NDArray[Any], chosen: NDArray[Any]) -> float:
+    """Mean SSIM over images of a pairing, 0 for images without a candidate."""
+    if scores.shape[1] == 0:
+        return 0.0
+    own = scores[np.maximum(chosen, 0), np.arange(scores.shape[1])]
+    return float(np.where(chosen >= 0, np.maximum(own, 0), 0.0).mean())
+
+
+def fits(members: NDArray[Any], provenance: Provenance) -> bool:
+    """Whether members and provenance are of the same encodings."""
+    return members.ndim == 2 and len(members) == len(provenance.sources)
