@@ -208,7 +208,7 @@ class Results(_Model):
     claims: list[ClaimResult] = Field(default_factory=list)
     gate: Gate
     cost: Cost = Field(default_factory=Cost)
-    price_per_hour: dict[str, float] = Field(default_factory=dict)  # {"cpu": .., "gpu": .., "currency"...}
+    price_per_hour: dict[str, float | str] = Field(default_factory=dict)  # {"cpu": .., "gpu": .., "currency": ..}
     environment: Environment
 
     def finding(self, id_: str) -> Finding | None:

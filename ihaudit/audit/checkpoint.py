@@ -10,6 +10,7 @@ import io
 import json
 import shutil
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from numpy.typing import NDArray
 from ihaudit.errors import UsageError
 from ihaudit.release import Provenance, Release
 from ihaudit.results import Finding, atomic_write
+
+Arrays = dict[str, NDArray[Any]]
 
 
 class Checkpoints:
@@ -50,14 +53,14 @@ class Checkpoints:
     def _path(self, name: str, suffix: str) -> Path:
         return self.folder / (name.replace("/", "_").replace(":", "_") + suffix)
 
-    def save_arrays(self, name: str, arrays: dict[str, NDArray], meta: dict[str, Any] | None = None) -> None:
+    def save_arrays(self, name: str, arrays: Arrays, meta: dict[str, Any] | None = None) -> None:
         """Keep arrays (no pickles) and a JSON-able dict under one name."""
         buffer = io.BytesIO()
         text = np.frombuffer(json.dumps(meta or {}).encode(), np.uint8)
         np.savez(buffer, allow_pickle=False, __meta__=text, **arrays)
         atomic_write(self._path(name, ".npz"), buffer.getvalue())
 
-    def load_arrays(self, name: str) -> tuple[dict[str, NDArray], dict[str, Any]] | None:
+    def load_arrays(self, name: str) -> tuple[Arrays, dict[str, Any]] | None:
         """What `save_arrays` kept, or None; a damaged file counts as none."""
         path = self._path(name, ".npz")
         if not path.exists():
@@ -70,19 +73,16 @@ class Checkpoints:
         meta = json.loads(arrays.pop("__meta__").tobytes().decode())
         return arrays, meta
 
-    def save_findings(self, name: str, findings: list[Finding]) -> None:
-        """Keep findings with their arrays."""
-        arrays = {f"{i}/{k}": v for i, f in enumerate(findings) for k, v in f.arrays.items()}
-        self.save_arrays(name, arrays, {"findings": [json.loads(f.model_dump_json()) for f in findings]})
-
-    def load_findings(self, name: str) -> list[Finding] | None:
-        """What `save_findings` kept, or None."""
+    def findings(self, name: str, make: Callable[[], list[Finding]]) -> list[Finding]:
+        """The findings kept under one name, with their arrays; made and kept where there are none."""
         kept = self.load_arrays(name)
         if kept is None:
-            return None
-        arrays, meta = kept
-        findings = [Finding.model_validate(f) for f in meta["findings"]]
-        for key, value in arrays.items():
+            findings = make()
+            arrays = {f"{i}/{k}": v for i, f in enumerate(findings) for k, v in f.arrays.items()}
+            self.save_arrays(name, arrays, {"findings": [json.loads(f.model_dump_json()) for f in findings]})
+            return findings
+        findings = [Finding.model_validate(f) for f in kept[1]["findings"]]
+        for key, value in kept[0].items():
             index, _, array = key.partition("/")
             findings[int(index)].arrays[array] = value
         return findings
@@ -101,9 +101,9 @@ class Checkpoints:
 _PROVENANCE = ("sources", "coefficients", "masks", "public_sources", "public_coefficients")
 
 
-def pack_release(release: Release, encode_s: float) -> tuple[dict[str, NDArray], dict[str, Any]]:
+def pack_release(release: Release, encode_s: float) -> tuple[Arrays, dict[str, Any]]:
     """A release, with provenance, as arrays and meta data for `Checkpoints.save_arrays`."""
-    arrays: dict[str, NDArray] = {"encodings": release.encodings}
+    arrays: Arrays = {"encodings": release.encodings}
     if release.labels is not None:
         arrays["labels"] = release.labels
     arrays |= {f"extra/{k}": v for k, v in release.extra.items()}
@@ -115,7 +115,7 @@ def pack_release(release: Release, encode_s: float) -> tuple[dict[str, NDArray],
     return arrays, {"image_range": list(release.image_range), "encode_s": encode_s}
 
 
-def unpack_release(arrays: dict[str, NDArray], meta: dict[str, Any]) -> Release:
+def unpack_release(arrays: Arrays, meta: dict[str, Any]) -> Release:
     """The inverse of `pack_release`."""
     provenance = {k.split("/", 1)[1]: v for k, v in arrays.items() if k.startswith("provenance/")}
     low, high = meta["image_range"]

@@ -6,15 +6,12 @@ import os
 import re
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from ihaudit.audit.options import RunOptions
 from ihaudit.errors import UsageError
 
-if TYPE_CHECKING:
-    from ihaudit.audit.pipeline import AuditOptions
 
-
-def output_folder(options: AuditOptions, name: str) -> tuple[Path, bool]:
+def output_folder(options: RunOptions, name: str) -> tuple[Path, bool]:
     """The folder to write to, and whether it already holds a complete audit that --resume asks to go on with.
 
     Without --out it is reports/<name>, or reports/<name>-2, -3, ... where that one is taken.
@@ -62,10 +59,7 @@ def _writable(folder: Path) -> None:
         raise UsageError(f"{there} cannot be written ({e.strerror}); name another folder with --out") from None
 
 
-def _free(base: Path, options: AuditOptions) -> tuple[Path, bool]:
-    def candidates() -> list[Path]:
-        return [base] + [base.with_name(f"{base.name}-{i}") for i in range(2, 10_000)]
-
+def _free(base: Path, options: RunOptions) -> tuple[Path, bool]:
     if options.overwrite:
         return base, False
     if options.resume:
@@ -75,7 +69,7 @@ def _free(base: Path, options: AuditOptions) -> tuple[Path, bool]:
         if (base / "results.json").exists():
             return base, True
         raise UsageError(f"there is nothing to resume in {base}; leave --resume away to start")
-    for path in candidates():
+    for path in (base, *(base.with_name(f"{base.name}-{i}") for i in range(2, 10_000))):
         if not path.exists() or not any(path.iterdir()):
             return path, False
     raise UsageError(f"{base} and thousands of its successors exist; name a folder with --out")

@@ -24,6 +24,18 @@ class Reporter(Protocol):
         """A line that stays visible (warnings, where results are)."""
 
 
+class Stages:
+    """The stages of a run, counted."""
+
+    def __init__(self, reporter: Reporter, total: int) -> None:
+        self._reporter, self._total, self._step = reporter, total, 0
+
+    def begin(self, title: str) -> None:
+        """The next stage begins."""
+        self._step += 1
+        self._reporter.stage(title, self._step, self._total)
+
+
 def span(seconds: float) -> str:
     """Seconds as people read them: ``48 s``, ``3 min 05 s``, ``2 h 10 min``."""
     if seconds < 60:

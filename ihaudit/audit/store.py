@@ -10,14 +10,10 @@ from __future__ import annotations
 import re
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ihaudit.contracts.store import Store
 from ihaudit.results import atomic_write
-
-if TYPE_CHECKING:
-    from ihaudit.audit.pipeline import AuditOptions
-    from ihaudit.challenge.options import ChallengeOptions
 
 #: The folder, in that of the audit's results, where networks that an attack trained for itself are kept.
 NETWORKS = "networks"
@@ -85,17 +81,3 @@ def _checked(name: str) -> str:
             f"{name!r} cannot be kept: a name is lower-case letters, digits, _ and -, then .json or .safetensors"
         )
     return name
-
-
-def training_options(options: AuditOptions | ChallengeOptions, *, kept: bool = False) -> dict[str, Any]:
-    """What `--train` and `--train-steps` say to attacks (`own_networks`), as context options.
-
-    `kept`: networks are used where some are kept, and none are trained.
-    """
-    if not options.train:
-        return {}
-    return {
-        "train": "kept" if kept else True,
-        "train_steps": options.train_steps,
-        "audit_seed": options.seed,
-    }

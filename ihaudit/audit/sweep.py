@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ihaudit.audit.pipeline import AuditOptions, run_audit
+from ihaudit.audit.options import AuditOptions
+from ihaudit.audit.pipeline import run_audit
 from ihaudit.audit.progress import Reporter
 from ihaudit.errors import IhauditError, UsageError
 from ihaudit.results import Results, atomic_write

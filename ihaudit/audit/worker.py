@@ -15,7 +15,7 @@ import signal
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any
@@ -23,13 +23,14 @@ from typing import Any
 from ihaudit.audit.store import RemoteStore, serve
 from ihaudit.contracts.attack import AttackOutput
 from ihaudit.contracts.configure import configure
-from ihaudit.contracts.context import Context, Progress
-from ihaudit.contracts.encoder import Encoder
-from ihaudit.contracts.replayer import Entry, Replayed, Replayer
+from ihaudit.contracts.context import Context
+from ihaudit.contracts.replayer import Entry, Replayed
 from ihaudit.contracts.view import View
 from ihaudit.errors import IhauditError, NotApplicable
+from ihaudit.registry import load
 from ihaudit.release import FloatArray, IntArray, Release
 from ihaudit.results import Cost
+from ihaudit.scheme import Knowledge
 
 
 @dataclass(eq=False)
@@ -43,41 +44,44 @@ class AttackRun:
     trace: str = ""
 
 
-class _RemoteEncoder:
-    """Chosen-plaintext access from inside the worker: the sandbox stays with the auditor, only encodings come back."""
+class _Remote:
+    """The auditor's side of the sandbox as seen from inside the worker: only answers come back."""
 
     def __init__(self, conn: Connection) -> None:
         self._conn = conn
 
-    def encode(self, images: FloatArray, labels: IntArray, *, seed: int) -> Release:
-        return self.encode_many([(images, labels, seed)])[0]
-
-    def encode_many(self, calls: list[tuple[FloatArray, IntArray, int]]) -> list[Release]:
-        self._conn.send(("encode", calls))
-        kind, payload = self._conn.recv()
-        if kind == "error":
-            raise NotApplicable(f"the scheme could not encode chosen images: {payload}")
-        return payload
-
-
-class _RemoteReplayer:
-    """Running the scheme's code again from inside the worker: the sandbox stays with the auditor."""
-
-    def __init__(self, conn: Connection) -> None:
-        self._conn = conn
-
-    def _ask(self, *message: Any) -> Any:
-        self._conn.send(message)
+    def _ask(self, method: str, *args: Any, **named: Any) -> Any:
+        self._conn.send((method, (args, named)))
         kind, payload = self._conn.recv()
         if kind == "error":
             raise NotApplicable(payload)
         return payload
 
-    def entries(self) -> list[Entry]:
-        return self._ask("entries", None)
 
-    def replay(self, entry: Entry, values: Sequence[int], **how: Any) -> Replayed:
-        return self._ask("replay", (entry, list(values), how))
+class _RemoteEncoder(_Remote):
+    """Chosen-plaintext access."""
+
+    def encode(self, images: FloatArray, labels: IntArray, *, seed: int) -> Release:
+        return self.encode_many([(images, labels, seed)])[0]
+
+    def encode_many(self, calls: list[tuple[FloatArray, IntArray, int]]) -> list[Release]:
+        try:
+            found: list[Release] = self._ask("encode_many", calls)
+        except NotApplicable as e:
+            raise NotApplicable(f"the scheme could not encode chosen images: {e}") from None
+        return found
+
+
+class _RemoteReplayer(_Remote):
+    """Running the scheme's code again."""
+
+    def entries(self) -> list[Entry]:
+        found: list[Entry] = self._ask("entries")
+        return found
+
+    def replay(self, entry: Entry, values: Sequence[int], **named: Any) -> Replayed:
+        found: Replayed = self._ask("replay", entry, list(values), **named)
+        return found
 
 
 def reset_peak_memory() -> None:
@@ -96,17 +100,19 @@ def peak_memory_mb() -> float:
 
 
 def _serve(conn: Connection, niceness: int) -> None:
-    """The worker's loop: one ("run", spec, view, ctx, replays) at a time until the pipe closes."""
+    """The worker's loop: "ready", then one (spec, view, ctx, replays) at a time until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the auditor's to handle; it then ends this process
     os.chdir(tempfile.gettempdir())
     if niceness:
         os.nice(niceness)
+    load("attack")
+    conn.send("ready")
     while True:
         try:
             message = conn.recv()
         except (EOFError, OSError):
             return
-        _, spec, view, ctx, replays = message
+        spec, view, ctx, replays = message
         last = [0.0]
 
         def progress(text: str, fraction: float | None = None, last: list[float] = last) -> None:
@@ -119,7 +125,7 @@ def _serve(conn: Connection, niceness: int) -> None:
         wall, cpu = time.perf_counter(), time.process_time()
         reply: tuple[str, Any]
         try:
-            if "oracle" in view.knows:
+            if Knowledge.ORACLE in view.knows:
                 view = replace(view, encoder=_RemoteEncoder(conn))
             if replays:
                 view = replace(view, replayer=_RemoteReplayer(conn))
@@ -139,6 +145,10 @@ def _serve(conn: Connection, niceness: int) -> None:
         if ctx.device == "cuda":
             cost.gpu_s = cost.wall_s
         conn.send((reply[0], (reply[1], cost)))
+
+
+#: Seconds that the worker may take to start: it imports every attack.
+START_S = 300
 
 
 class AttackWorker:
@@ -170,6 +180,9 @@ class AttackWorker:
             self._process.start()
         theirs.close()
         self._conn = ours
+        if not ours.poll(START_S):  # on the auditor's time, not the attack's
+            raise OSError("it does not start")
+        ours.recv()
         return ours
 
     def close(self) -> None:
@@ -186,25 +199,18 @@ class AttackWorker:
                     self._process.join()
             self._process = None
 
-    def run(
-        self,
-        spec: str,
-        view: View,
-        ctx: Context,
-        encoder: Encoder | None = None,
-        progress: Callable[[str, float | None], None] | Progress | None = None,
-        replayer: Replayer | None = None,
-    ) -> AttackRun:
+    def run(self, spec: str, view: View, ctx: Context) -> AttackRun:
         """Run one attack.  Never raises for what the attack does; the reason is in the `AttackRun`.
 
-        The worker gets `replayer` only where the view's adversary has the code.
+        The view's encoder and replayer, and the context's store and progress, stay here and answer the worker.
         """
-        conn = self._start()
+        try:
+            conn = self._start()
+        except (EOFError, OSError):
+            return AttackRun(None, Cost(), failure=f"its process died ({self._exit_code()}) before it began")
         start = time.monotonic()
-        if "code" not in view.knows:
-            replayer = None
         bare = replace(view, encoder=None, replayer=None)
-        conn.send(("run", spec, bare, replace(ctx, progress=_quiet, store=None), replayer is not None))
+        conn.send((spec, bare, replace(ctx, progress=_quiet, store=None), view.replayer is not None))
         while True:
             left = self.timeout_s - (time.monotonic() - start)
             spent = Cost(wall_s=time.monotonic() - start)
@@ -218,14 +224,13 @@ class AttackWorker:
                 self.close()
                 return AttackRun(None, spent, failure=f"its process died ({code}), probably out of memory")
             if kind == "progress":
-                if progress is not None:
-                    progress(*payload)
-            elif kind == "encode":
-                self._encode(conn, encoder, payload)
+                ctx.progress(*payload)
             elif kind == "store":
                 conn.send(serve(ctx.store, payload))
+            elif kind == "encode_many":
+                conn.send(_answer(view.encoder, kind, payload, lacking="the adversary has no oracle"))
             elif kind in ("entries", "replay"):
-                self._replay(conn, replayer, payload)
+                conn.send(_answer(view.replayer, kind, payload, lacking="the adversary does not have the code"))
             else:
                 value, cost = payload
                 if kind == "done":
@@ -239,29 +244,16 @@ class AttackWorker:
         code = self._process.exitcode
         return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
 
-    @staticmethod
-    def _encode(conn: Connection, encoder: Encoder | None, calls: list) -> None:
-        if encoder is None:
-            conn.send(("error", "the adversary has no oracle"))
-            return
-        try:
-            conn.send(("ok", encoder.encode_many(calls)))
-        except IhauditError as e:
-            conn.send(("error", str(e)))
 
-    @staticmethod
-    def _replay(conn: Connection, replayer: Replayer | None, payload: Any) -> None:
-        if replayer is None:
-            conn.send(("error", "the adversary does not have the code"))
-            return
-        try:
-            if payload is None:
-                conn.send(("ok", replayer.entries()))
-            else:
-                entry, values, how = payload
-                conn.send(("ok", replayer.replay(entry, values, **how)))
-        except IhauditError as e:
-            conn.send(("error", str(e)))
+def _answer(owner: object, method: str, arguments: Any, *, lacking: str) -> tuple[str, Any]:
+    """What the worker is sent back: ("ok", answer), or ("error", reason)."""
+    if owner is None:
+        return "error", lacking
+    args, named = arguments
+    try:
+        return "ok", getattr(owner, method)(*args, **named)
+    except IhauditError as e:
+        return "error", str(e)
 
 
 def _quiet(message: str, fraction: float | None = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +82,7 @@ def judge(output: AttackOutput, read: ReadRelease) -> Answer | None:
 
 
 def _agreement(
-    images: NDArray, members: NDArray[np.int64], c: NDArray[np.float32], read: ReadRelease
+    images: NDArray[Any], members: NDArray[np.int64], c: NDArray[np.float32], read: ReadRelease
 ) -> NDArray[np.float64]:
     """float64 (E,): correlation of every encoding with its prediction (magnitudes, where signs are masked)."""
     low, high = read.release.image_range
@@ -106,7 +107,7 @@ def _agreement(
     return out
 
 
-def decryption(answer: Answer, read: ReadRelease) -> Iterator[NDArray]:
+def decryption(answer: Answer, read: ReadRelease) -> Iterator[NDArray[Any]]:
     """Blocks of decryption.npy: one image per encoding in the file's layout, type and range.
 
     An encoding without any candidate gets the mean of all candidates.
@@ -120,7 +121,7 @@ def decryption(answer: Answer, read: ReadRelease) -> Iterator[NDArray]:
         yield rows
 
 
-def recovered(answer: Answer, read: ReadRelease, *, mean: bool = False) -> NDArray:
+def recovered(answer: Answer, read: ReadRelease, *, mean: bool = False) -> NDArray[Any]:
     """private.npy: the candidates (or their mean) in the file's layout, type and range."""
     images = np.clip(np.nan_to_num(np.asarray(answer.output.images, np.float32)), 0, 1)
     if mean:

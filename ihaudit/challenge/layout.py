@@ -37,21 +37,21 @@ class Layout:
         order = " (channels first)" if self.first and len(self.row) == 1 else ""
         return " x ".join(["N", *map(str, self.row)]) + order
 
-    def view(self, array: NDArray) -> NDArray[Any]:
+    def view(self, array: NDArray[Any]) -> NDArray[Any]:
         """(E, *row) -> (E, H, W, C) without copying where the memory allows it."""
         h, w, c = self.shape
         if self.first:
             return array.reshape(len(array), c, h, w).transpose(0, 2, 3, 1)
         return array.reshape(len(array), h, w, c)
 
-    def restore(self, images: NDArray) -> NDArray[Any]:
+    def restore(self, images: NDArray[Any]) -> NDArray[Any]:
         """(E, H, W, C) -> (E, *row): the inverse of `view`."""
         if self.first:
             images = images.transpose(0, 3, 1, 2)
         return np.ascontiguousarray(images).reshape(len(images), *self.row)
 
 
-def detect(array: NDArray, shape: Shape | None = None, *, name: str = "the array") -> Layout:
+def detect(array: NDArray[Any], shape: Shape | None = None, *, name: str = "the array") -> Layout:
     """The layout of (E, H, W, C), (E, C, H, W), (E, H, W) or flat (E, H * W * C) images.
 
     Args:
@@ -70,7 +70,7 @@ def detect(array: NDArray, shape: Shape | None = None, *, name: str = "the array
     return found
 
 
-def _given(array: NDArray, row: tuple[int, ...], shape: Shape, name: str) -> Layout:
+def _given(array: NDArray[Any], row: tuple[int, ...], shape: Shape, name: str) -> Layout:
     h, w, c = shape
     if row == shape:
         return Layout(shape, row)
@@ -81,7 +81,7 @@ def _given(array: NDArray, row: tuple[int, ...], shape: Shape, name: str) -> Lay
     return Layout(shape, row, first=len(row) == 1 and channels_first(array, shape))
 
 
-def _guessed(array: NDArray, row: tuple[int, ...], name: str) -> Layout:
+def _guessed(array: NDArray[Any], row: tuple[int, ...], name: str) -> Layout:
     if len(row) == 3:
         last, first = row[2] <= CHANNELS, row[0] <= CHANNELS
         if last and not first:
@@ -103,7 +103,7 @@ def _guessed(array: NDArray, row: tuple[int, ...], name: str) -> Layout:
     )
 
 
-def channels_first(array: NDArray, shape: Shape, *, sample: int = 256) -> bool:
+def channels_first(array: NDArray[Any], shape: Shape, *, sample: int = 256) -> bool:
     """Whether flat colour rows hold C x H x W rather than H x W x C.
 
     In any picture (or its magnitude, where a sign mask hides it) a value resembles the one a row of pixels below: W * C
@@ -131,7 +131,7 @@ def _hint(shape: Shape | None) -> str:
     return "" if shape is not None else "; if that is a misreading, say height, width and channels with --shape H W C"
 
 
-def as_images(array: NDArray, like: tuple[int, ...] | None = None) -> NDArray[np.float32]:
+def as_images(array: NDArray[Any], like: tuple[int, ...] | None = None) -> NDArray[np.float32]:
     """float32 (E, H, W, C) from any layout that `detect` reads.
 
     Args:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,7 +14,7 @@ from ihaudit.errors import ImageError
 BLOCK = 4096
 
 
-def score(decryption: NDArray, private: NDArray, pairs: NDArray) -> dict[str, float]:
+def score(decryption: NDArray[Any], private: NDArray[Any], pairs: NDArray[Any]) -> dict[str, float]:
     """The challenge's metrics.
 
     For every encoding, SSIM (scikit-image's defaults on [-1, 1], data_range 2) and L2 (mean squared error on [-1, 1])
@@ -63,7 +65,7 @@ def score(decryption: NDArray, private: NDArray, pairs: NDArray) -> dict[str, fl
     return {name: float(values.mean()) for name, values in summarised(similarity, error).items()}
 
 
-def _ranged(images: NDArray, name: str) -> NDArray[np.float32]:
+def _ranged(images: NDArray[Any], name: str) -> NDArray[np.float32]:
     """float32 in [-1, 1]; refuses what lies elsewhere."""
     x = np.asarray(images, np.float32)
     if not np.isfinite(x).all():

@@ -16,7 +16,7 @@ from ihaudit.challenge.layout import Layout
 from ihaudit.errors import ImageError, UsageError
 
 
-def load_npy(path: Path, *, mmap: bool = False) -> NDArray:
+def load_npy(path: Path, *, mmap: bool = False) -> NDArray[Any]:
     """Read one array from a .npy file without pickles; `mmap` maps large files instead of reading them.
 
     Raises:
@@ -66,7 +66,7 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(f, "sha256").hexdigest()
 
 
-def save_blocks(path: Path, shape: tuple[int, ...], dtype: DTypeLike, blocks: Iterable[NDArray]) -> None:
+def save_blocks(path: Path, shape: tuple[int, ...], dtype: DTypeLike, blocks: Iterable[NDArray[Any]]) -> None:
     """Write an array of `shape` from consecutive blocks of rows; a reader sees all of it or nothing.
 
     Raises:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ihaudit.audit.options import RunOptions
 from ihaudit.challenge.answer import Answer
 from ihaudit.challenge.layout import Shape
 from ihaudit.results import Results
@@ -15,34 +16,19 @@ FILES = ("decryption.npy", "private.npy", "pairs.npy", "coefficients.npy", "conf
 NO_TRUTH = "the release came without its private images, so no reconstruction could be compared with the truth"
 
 
-@dataclass(frozen=True)
-class ChallengeOptions:
+@dataclass(frozen=True, kw_only=True)
+class ChallengeOptions(RunOptions):
     """Everything that `ihaudit challenge` can be told; see its ``--help``."""
 
     encryption: Path
     label: Path | None = None
-    out: Path | None = None
-    n_private: int | None = None
     private_per_encoding: int | None = None
-    attacks: tuple[str, ...] | None = None
-    profile: str = "quick"
     public_set: str | None = None
-    similar: str | None = None
     scheme: str | None = None
-    sets: tuple[str, ...] = ()
     n_public: int | None = None
-    scheme_timeout_s: float = 300.0
+    scheme_memory_mb: int = 4096
     image_range: tuple[float, float] | None = None
     shape: Shape | None = None
-    seed: int = 0
-    device: str = "auto"
-    attack_timeout_s: float = 7200.0
-    train: bool = False
-    train_steps: int = 800
-    formats: tuple[str, ...] = ("html", "pdf")
-    samples: bool = True
-    overwrite: bool = False
-    command: str = ""
 
 
 @dataclass(eq=False)

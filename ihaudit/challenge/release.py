@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +83,7 @@ def read_release(
     return ReadRelease(release, layout, raw.dtype, sha256(path), notes)
 
 
-def _extent(raw: NDArray, path: Path) -> tuple[float, float]:
+def _extent(raw: NDArray[Any], path: Path) -> tuple[float, float]:
     """Least and largest value; refuses what is not finite."""
     low, high = np.inf, -np.inf
     for i in range(0, len(raw), BLOCK):
@@ -122,7 +123,7 @@ def _range(given: tuple[float, float] | None, low: float, high: float, notes: li
     return (-1.0, 1.0)
 
 
-def read_labels(labels: NDArray, encodings: int, *, name: str = "labels") -> tuple[NDArray[np.float32], bool]:
+def read_labels(labels: NDArray[Any], encodings: int, *, name: str = "labels") -> tuple[NDArray[np.float32], bool]:
     """Soft rows from what a release calls labels, and whether they carry the coefficients.
 
     Args:

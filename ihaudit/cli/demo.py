@@ -18,7 +18,8 @@ def command(
     Exits with 0 when the audit ran to its end: that InstaHide is broken is the expected outcome. An earlier demo in the
     same folder is replaced.
     """
-    from ihaudit.audit.pipeline import AuditOptions, run_audit
+    from ihaudit.audit.options import AuditOptions
+    from ihaudit.audit.pipeline import run_audit
     from ihaudit.cli._common import reporter
 
     options = AuditOptions(

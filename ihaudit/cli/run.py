@@ -9,7 +9,7 @@ import typer
 from ihaudit.cli import _options as o
 
 if TYPE_CHECKING:
-    from ihaudit.audit.pipeline import AuditOptions
+    from ihaudit.audit.options import AuditOptions
 
 
 def command(
@@ -97,7 +97,7 @@ def command(
       ihaudit run scheme.py --private photos/ --public npz/patches.npz --max-ssim 0.3 --quantile 1.0
     """
     given = locals()
-    from ihaudit.audit.pipeline import AuditOptions
+    from ihaudit.audit.options import AuditOptions
     from ihaudit.verdict.gates import GateOptions
 
     gates = o.chosen(GateOptions, given)

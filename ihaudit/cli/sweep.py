@@ -56,7 +56,7 @@ def command(
       ihaudit sweep scheme.py --grid noise=0.1,0.2,0.4 --attack phase --game none
     """
     given = locals()
-    from ihaudit.audit.pipeline import AuditOptions
+    from ihaudit.audit.options import AuditOptions
     from ihaudit.audit.sweep import exit_code, markdown, parse_grid, run_sweep
     from ihaudit.cli._common import reporter
     from ihaudit.sandbox.loader import locate

@@ -19,12 +19,18 @@ def test_findings_come_back_with_arrays(tmp_path: Path) -> None:
     finding = Finding(id="a", kind="attack", title="t", status="broken", metrics={"ssim": Estimate(0.5, 0.4, 0.6, 7)})
     finding.arrays["ssim"] = np.arange(3.0)
     other = Finding(id="b", kind="game", title="t", status="not run", reason="because")
-    kept.save_findings("attack-a:recovery=em", [finding, other])
-    back = kept.load_findings("attack-a:recovery=em")
-    assert back is not None
+    made: list[str] = []
+
+    def make() -> list[Finding]:
+        made.append("once")
+        return [finding, other]
+
+    assert kept.findings("attack-a:recovery=em", make) == [finding, other]
+    back = kept.findings("attack-a:recovery=em", make)
+    assert made == ["once"]
     assert [f.model_dump() for f in back] == [finding.model_dump(), other.model_dump()]
     np.testing.assert_array_equal(back[0].arrays["ssim"], finding.arrays["ssim"])
-    assert kept.load_findings("attack-b") is None
+    assert kept.findings("attack-b", lambda: []) == []
 
 
 def test_a_damaged_stage_counts_as_none(tmp_path: Path) -> None:

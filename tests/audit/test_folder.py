@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from ihaudit.audit.folder import output_folder
+from ihaudit.audit.options import RunOptions as options
 from ihaudit.errors import UsageError
-
-
-def options(**fields: Any) -> Any:
-    return SimpleNamespace(**{"out": None, "resume": False, "overwrite": False, **fields})
 
 
 def begun(folder: Path) -> None:

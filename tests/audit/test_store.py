@@ -8,9 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ihaudit.audit.pipeline import AuditOptions
-from ihaudit.audit.store import FolderStore, serve, training_options
-from ihaudit.challenge.options import ChallengeOptions
+from ihaudit.audit.store import FolderStore, serve
 
 
 def test_what_is_kept_comes_back_until_it_is_replaced(tmp_path: Path) -> None:
@@ -48,11 +46,3 @@ def test_a_folder_that_cannot_be_written_loses_what_was_to_be_kept(tmp_path: Pat
     store = FolderStore(tmp_path / "file")
     store.write("a.json", b"x")
     assert store.read("a.json") is None
-
-
-def test_options_of_the_command_become_options_of_attacks() -> None:
-    assert training_options(AuditOptions(scheme="x")) == {}
-    asked = training_options(AuditOptions(scheme="x", train=True, train_steps=9, seed=4))
-    assert asked == {"train": True, "train_steps": 9, "audit_seed": 4}
-    challenge = ChallengeOptions(encryption=Path("x"), train=True)
-    assert training_options(challenge, kept=True) == {"train": "kept", "train_steps": 800, "audit_seed": 0}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from ihaudit.audit import sweep
-from ihaudit.audit.pipeline import AuditOptions
+from ihaudit.audit.options import AuditOptions
 from ihaudit.audit.progress import Silent
 from ihaudit.cli import app
 from ihaudit.errors import SchemeError, UsageError

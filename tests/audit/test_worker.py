@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +86,7 @@ VIEW = View(encodings=np.ones((3, 4, 4, 3), np.float32))
 
 def test_answers_come_back_with_cost_and_progress(worker: AttackWorker) -> None:
     seen: list[tuple[str, float | None]] = []
-    run = worker.run("test-trick", VIEW, Context(seed=5), progress=lambda m, f: seen.append((m, f)))
+    run = worker.run("test-trick", VIEW, Context(seed=5, progress=lambda m, f=None: seen.append((m, f))))
     assert run.output is not None
     assert run.output.diagnostics["pid"] != os.getpid()
     assert run.output.diagnostics["seed"] == 5
@@ -111,15 +111,13 @@ def test_the_truth_is_not_in_the_worker(worker: AttackWorker, tmp_path: Path) ->
     ],
 )
 def test_failures_are_reasons_and_the_worker_goes_on(worker: AttackWorker, do: str, field: str, text: str) -> None:
-    began = time.monotonic()
     run = worker.run(f"test-trick:do={do}", VIEW, Context(seed=0))
     assert run.output is None
     assert text in getattr(run, field)
-    assert time.monotonic() - began < 30
     assert worker.run("test-trick", VIEW, Context(seed=0)).output is not None
 
 
-class _Doubler:
+class Doubler:
     def encode(self, images, labels, *, seed):
         return self.encode_many([(images, labels, seed)])[0]
 
@@ -129,7 +127,7 @@ class _Doubler:
 
 def test_oracle_access_is_answered_by_the_auditor(worker: AttackWorker) -> None:
     view = View(encodings=VIEW.encodings, knows=frozenset({Knowledge.ORACLE}))
-    run = worker.run("test-trick:do=oracle", view, Context(seed=0), encoder=_Doubler())
+    run = worker.run("test-trick:do=oracle", replace(view, encoder=Doubler()), Context(seed=0))
     assert run.output is not None
     assert np.all(run.output.images == 3)
     without = worker.run("test-trick:do=oracle", view, Context(seed=0))

@@ -385,7 +385,7 @@ def test_similar_images_and_training_reach_the_attack(
     seen: list[tuple[View, Context]] = []
 
     class Worker(AttackWorker):
-        def run(self, spec, view, ctx, encoder=None, progress=None, replayer=None):
+        def run(self, spec, view, ctx):
             seen.append((view, ctx))
             return AttackRun(None, Cost(), not_applicable="it is a test")
 

@@ -11,7 +11,7 @@ import pytest
 
 from ihaudit.attacks.prng import Prng
 from ihaudit.attacks.prng.scans.replay import FAVOURITES, dates, find_by_replay, ranges_for
-from ihaudit.audit.view import described
+from ihaudit.audit.subject import described
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.replayer import Entry, Replayed
 from ihaudit.contracts.view import View

@@ -1,0 +1,90 @@
+"""The images of an audit: which are private, which the adversary may know, which nobody is shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ihaudit.audit.options import AuditOptions
+from ihaudit.audit.profiles import Profile
+from ihaudit.contracts.context import derive_seed
+from ihaudit.errors import ImageError
+from ihaudit.images import ImageSet, check_compatible, load
+from ihaudit.release import FloatArray
+
+#: Fewer population images than this, and the private ones (which the adversary may choose too) join them in games.
+MIN_POPULATION = 1000
+
+
+@dataclass(frozen=True)
+class Data:
+    """The image sets of one audit; `similar` holds no private image."""
+
+    private: ImageSet
+    public: ImageSet
+    similar: ImageSet | None
+    seed: int
+
+    def _decoy_index(self) -> NDArray[np.int64]:
+        """Which similar images are decoys: as many as there are private images, at most half of the similar ones."""
+        available = 0 if self.similar is None else len(self.similar)
+        rng = np.random.default_rng(derive_seed(self.seed, "decoys"))
+        return np.sort(rng.permutation(available)[: min(len(self.private), available // 2)])
+
+    def decoys(self) -> FloatArray | None:
+        """Similar images, float32 (D, H, W, C), that no attack is shown: chance levels are measured on them."""
+        if self.similar is None:
+            return None
+        return self.similar.images[self._decoy_index()]
+
+    def known(self) -> ImageSet | None:
+        """The similar images that an adversary with ``distribution`` has: those that are not decoys."""
+        if self.similar is None:
+            return None
+        return self.similar.subset(np.setdiff1d(np.arange(len(self.similar)), self._decoy_index()))
+
+    def population(self) -> ImageSet:
+        """What games draw from: similar images, with the private ones where there are few."""
+        if self.similar is None:
+            return self.private
+        if len(self.similar.images) >= MIN_POPULATION:
+            return self.similar
+        return self.similar.concat(self.private)
+
+
+def load_data(options: AuditOptions, profile: Profile) -> Data:
+    """Load the image sets and draw the private images.
+
+    Raises:
+        ImageError: see `ihaudit.images`; or fewer private images than --n-private asks for.
+    """
+    embedded = options.private == "embedded"
+    source = load("embedded:private" if embedded else options.private, role="private", size=options.size)
+    available = len(source.images)
+    wanted = options.n_private or min(available, profile.n_private)
+    if wanted > available:
+        raise ImageError(f"--n-private {wanted}: {source.name} holds only {available} images")
+    rng = np.random.default_rng(derive_seed(options.seed, "private"))
+    order = rng.permutation(available)
+    private = source.subset(np.sort(order[:wanted])) if wanted < available else source
+    rest = source.subset(np.sort(order[wanted:])) if wanted < available else None
+    if options.similar is not None:
+        similar: ImageSet | None = load(options.similar, role="similar", size=options.size)
+    elif embedded:
+        similar = load("embedded:similar", role="similar", size=options.size)
+    else:
+        similar = rest
+    public = load(options.public or "embedded:public", role="public", size=_public_size(options, private))
+    if options.public is None and public.images.shape[1:] != private.images.shape[1:]:
+        public = public.empty(private.images.shape[1:])
+    check_compatible(private, public)
+    if similar is not None:
+        check_compatible(private, similar)
+    return Data(private, public, similar, options.seed)
+
+
+def _public_size(options: AuditOptions, private: ImageSet) -> int:
+    height, width = private.images.shape[1:3]
+    return height if height == width else options.size

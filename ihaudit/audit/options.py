@@ -1,0 +1,85 @@
+"""What `ihaudit run` and `ihaudit challenge` can be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ihaudit.errors import UsageError
+from ihaudit.verdict.gates import GateOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What the two share; see their ``--help`` for the meaning of each."""
+
+    sets: tuple[str, ...] = ()
+    similar: str | None = None
+    n_private: int | None = None
+    profile: str = "quick"
+    attacks: tuple[str, ...] | None = None
+    seed: int = 0
+    device: str = "auto"
+    scheme_timeout_s: float = 300.0
+    scheme_memory_mb: int = 8192
+    attack_timeout_s: float = 7200.0
+    train: bool = False
+    train_steps: int = 800
+    out: Path | None = None
+    formats: tuple[str, ...] = ("html", "pdf")
+    samples: bool = True
+    resume: bool = False
+    overwrite: bool = False
+    price_per_hour: tuple[str, ...] = ()
+    command: str = ""
+
+    @property
+    def training_steps(self) -> int | None:
+        """Steps of networks that attacks train for themselves, None where they train none."""
+        return self.train_steps if self.train else None
+
+    def training(self, *, kept: bool = False) -> dict[str, Any]:
+        """What `--train` and `--train-steps` say to attacks, as context options.
+
+        `kept`: networks are used where some are kept, and none are trained.
+        """
+        if not self.train:
+            return {}
+        return {"train": "kept" if kept else True, "train_steps": self.train_steps, "audit_seed": self.seed}
+
+    def prices(self) -> dict[str, float | str]:
+        """``cpu`` and ``gpu``: the price of an hour, and its ``currency``, of ``("cpu=0.05", "currency=EUR")``.
+
+        Raises:
+            UsageError: another name, or a price that is not a number of zero or more.
+        """
+        found: dict[str, float | str] = {}
+        for item in self.price_per_hour:
+            name, _, value = item.partition("=")
+            if name == "currency" and value:
+                found[name] = value
+                continue
+            try:
+                price = float(value)
+            except ValueError:
+                price = -1.0
+            if name not in ("cpu", "gpu") or not 0 <= price < float("inf"):
+                raise UsageError(
+                    f"--price-per-hour {item!r} is none of cpu=PRICE, gpu=PRICE and currency=NAME, such as cpu=0.05"
+                )
+            found[name] = price
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditOptions(RunOptions):
+    """Everything that `ihaudit run` can be told."""
+
+    scheme: str
+    private: str = "embedded"
+    public: str | None = None
+    size: int = 32
+    games: tuple[str, ...] | None = None
+    knows: tuple[str, ...] | None = None
+    gates: GateOptions = field(default_factory=GateOptions)

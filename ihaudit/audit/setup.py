@@ -1,0 +1,83 @@
+"""What is checked, and decided once, before anything costly begins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ihaudit import environment, registry
+from ihaudit.audit import config
+from ihaudit.audit.folder import output_folder
+from ihaudit.audit.options import RunOptions
+from ihaudit.audit.profiles import Profile, get_profile
+from ihaudit.audit.progress import Reporter
+from ihaudit.audit.store import NETWORKS, FolderStore
+from ihaudit.contracts.context import Context
+from ihaudit.errors import UsageError
+from ihaudit.report.formats import pdf
+from ihaudit.results import Environment
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Where a run works, and with what.
+
+    Attributes:
+        options: as given.
+        profile: the cost preset.
+        device: ``cpu`` or ``cuda``.
+        folder: of results and reports.
+        finished: it holds a complete audit that --resume asks to go on with.
+        started: when the run began.
+    """
+
+    options: RunOptions
+    profile: Profile
+    device: str
+    folder: Path
+    finished: bool
+    started: datetime
+
+    def context(self, reporter: Reporter) -> Context:
+        """The context that those of attacks, games and scoring are children of."""
+        return Context(
+            seed=self.options.seed,
+            device=self.device,
+            profile=self.profile.name,
+            progress=reporter.update,
+            options=self.options.training(),
+            store=FolderStore(self.folder / NETWORKS),
+        )
+
+    def hidden(self) -> list[Path]:
+        """What a scheme may not read: this run's folder, earlier reports, and the file that may hold the seed."""
+        found = config.find(Path.cwd())
+        return [self.folder, *(p for p in (Path("reports"), found and found[0]) if p and p.exists())]
+
+    def environment(self) -> Environment:
+        """What is needed to repeat the run, which has come to its end."""
+        from ihaudit.nn.weights import digests
+
+        env = environment.describe(self.device, self.options.command, self.started.isoformat(timespec="seconds"))
+        env.finished, env.weights = datetime.now(UTC).isoformat(timespec="seconds"), digests()
+        return env
+
+
+def prepare(options: RunOptions, name: str) -> Setup:
+    """Check what can be checked without images or a scheme; `name` is that of the folder where --out is not given.
+
+    Raises:
+        UsageError: an unknown profile, device, format or price, a format whose libraries are missing, or a folder that
+            holds what must not be replaced.
+    """
+    started = datetime.now(UTC)
+    profile = get_profile(options.profile)
+    device = environment.resolve_device(options.device)
+    options.prices()
+    if "pdf" in options.formats and (problem := pdf.check()):
+        raise UsageError(f"{problem}; or leave the PDF out with --format html")
+    for format_ in options.formats:
+        registry.get("format", format_)
+    folder, finished = output_folder(options, name)
+    return Setup(options, profile, device, folder, finished, started)
