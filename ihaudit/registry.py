@@ -16,12 +16,15 @@ from typing import Any, Literal, TypeVar
 
 from ihaudit.errors import UsageError
 
-Kind = Literal["attack", "stage", "game", "scheme", "metric", "baseline", "control", "section", "format", "trainer"]
+Kind = Literal[
+    "attack", "stage", "game", "learner", "scheme", "metric", "baseline", "control", "section", "format", "trainer"
+]
 #: kind -> the package whose modules register items of that kind
 PACKAGES: dict[Kind, str] = {
     "attack": "ihaudit.attacks",
     "stage": "ihaudit.attacks.stages",
     "game": "ihaudit.games",
+    "learner": "ihaudit.games.learners",
     "scheme": "ihaudit.schemes",
     "metric": "ihaudit.metrics",
     "baseline": "ihaudit.scoring.baselines",

@@ -28,7 +28,6 @@ class GameSetting:
         decomposable: as the scheme declares (checked by a game's checks).
         mechanism: ``gaussian`` or None.
         parameters: the scheme's parameters (code knowledge).
-        learner: the scheme's own learner (see `ihaudit.games.learners`), or None for the default.
     """
 
     encoder: Encoder
@@ -39,7 +38,6 @@ class GameSetting:
     decomposable: bool = True
     mechanism: str | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
-    learner: Any = None
 
 
 class Game(Protocol):
@@ -59,7 +57,11 @@ class Game(Protocol):
     control: ClassVar[bool] = False
 
     def run(self, setting: GameSetting, ctx: Context) -> list[Finding]:
-        """Play the game; the first finding is the game's own, further ones are utility or checks from the same run."""
+        """Play the game; the first finding is the game's own, further ones are utility or checks from the same run.
+
+        Raises:
+            NotApplicable: the game cannot be played with this scheme or these images; becomes ``not run``.
+        """
 
 
 T = TypeVar("T")

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from ihaudit.contracts.context import Context, derive_seed
 from ihaudit.contracts.game import GameSetting
 from ihaudit.errors import NotApplicable
-from ihaudit.games.outcome import fingerprint
+from ihaudit.games.adversary.filters import unit_rows
+from ihaudit.games.trials import fingerprint
 from ihaudit.release import FloatArray, IntArray, Release
 
 CALL_MIN, CALL_MAX = 100, 1000  # images per call
@@ -118,12 +119,11 @@ class Challenger:
         self.setting, self.ctx, self.pools = setting, ctx, pools
         rng = np.random.default_rng(shared_seed(setting, ctx, "probe"))
         some = rng.permutation(pools.train)[:CALL_MIN]
-        release = setting.encoder.encode(setting.images[some], setting.labels[some], seed=_seed(rng))
+        release = setting.encoder.encode(setting.images[some], setting.labels[some], seed=int(rng.integers(2**62)))
         self.row_shape: tuple[int, ...] = tuple(release.encodings.shape[1:])
         self.image_range = release.image_range
         self.rows_per_image = max(1, round(len(release.encodings) / len(some)))
-        self.stated = release.provenance is not None
-        self.layout = "stated" if self.stated else _guess_layout(release, setting.images[some])
+        self.layout = "stated" if release.provenance is not None else _guess_layout(release, setting.images[some])
 
     @property
     def per_call(self) -> int:
@@ -190,13 +190,12 @@ class Challenger:
         step = max(1, BATCH_ROWS // (size * self.rows_per_image))
         for i in range(0, len(calls), step):
             part = calls[i : i + step]
-            made = self.setting.encoder.encode_many([(self.setting.images[w], y[w], _seed(rng)) for w, _ in part])
+            asked = [(self.setting.images[w], y[w], int(rng.integers(2**62))) for w, _ in part]
+            made = self.setting.encoder.encode_many(asked)
             for (who, request), release in zip(part, made, strict=True):
-                if tuple(release.encodings.shape[1:]) != self.row_shape:
-                    raise NotApplicable(
-                        f"encodings changed their shape between calls: {self.row_shape}, then "
-                        f"{release.encodings.shape[1:]}"
-                    )
+                shape = tuple(release.encodings.shape[1:])
+                if shape != self.row_shape:
+                    raise NotApplicable(f"encodings changed their shape between calls: {self.row_shape}, then {shape}")
                 yield who, request, release
 
     def one_row_each(
@@ -244,6 +243,12 @@ class Challenger:
         return Rows(pixels, np.repeat(indices, repeat), soft)
 
 
+def used_in(sources: IntArray) -> IntArray:
+    """int (P, 2): every pair (image, row) such that the image is used in the row; mixed with itself it counts once."""
+    row, column = np.nonzero(sources >= 0)
+    return np.unique(np.c_[sources[row, column], row], axis=0)
+
+
 def pick_rows(sources: IntArray, n: int, rng: np.random.Generator, repeat: int = 1) -> tuple[IntArray, IntArray]:
     """For every image of a call `repeat` random rows that depend on it (with repetition where there are fewer).
 
@@ -253,8 +258,7 @@ def pick_rows(sources: IntArray, n: int, rng: np.random.Generator, repeat: int =
     Raises:
         NotApplicable: an image is used in no row.
     """
-    row, column = np.nonzero(sources >= 0)
-    pairs = np.unique(np.c_[sources[row, column], row], axis=0)  # an image mixed with itself counts once
+    pairs = used_in(sources)
     pairs = pairs[rng.permutation(len(pairs))]
     pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]
     counts = np.bincount(pairs[:, 0], minlength=n)
@@ -280,19 +284,11 @@ def _guess_layout(release: Release, images: FloatArray) -> str:
     return max(means, key=lambda k: means[k])
 
 
-def similarity(encodings: NDArray, images: FloatArray) -> NDArray[np.float64]:
+def similarity(encodings: FloatArray, images: FloatArray) -> NDArray[np.float32]:
     """float (M,): the larger of an encoding's and its magnitude's correlation with its image (0 if shapes differ)."""
     if encodings.shape[1:] != images.shape[1:]:
-        return np.zeros(len(encodings))
-    x = _standard(images)
-    return np.maximum(np.abs((_standard(encodings) * x).mean(1)), np.abs((_standard(np.abs(encodings)) * x).mean(1)))
-
-
-def _standard(x: NDArray) -> NDArray[np.float32]:
-    flat = np.asarray(x, np.float32).reshape(len(x), -1)
-    flat = flat - flat.mean(1, keepdims=True)
-    return flat / (flat.std(1, keepdims=True) + 1e-12)
-
-
-def _seed(rng: np.random.Generator) -> int:
-    return int(rng.integers(2**62))
+        return np.zeros(len(encodings), np.float32)
+    x = unit_rows(images)
+    y = np.asarray(encodings, np.float32)
+    out: NDArray[np.float32] = np.abs([np.einsum("rd,rd->r", unit_rows(e), x) for e in (y, np.abs(y))]).max(0)
+    return out

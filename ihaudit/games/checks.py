@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,70 +17,67 @@ from numpy.typing import NDArray
 from ihaudit import stats
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.game import GameSetting, game
-from ihaudit.errors import NotApplicable
+from ihaudit.games.adversary.filters import Bank
+from ihaudit.games.base import OracleGame, table
 from ihaudit.games.challenger import CALL_MIN, CALL_ROWS, Challenger, split
-from ihaudit.games.filters import Bank
-from ihaudit.games.outcome import ALL, NEEDS, finding, metered, not_run, table
 from ihaudit.release import IntArray, Release
-from ihaudit.results import Finding, Status
+from ihaudit.results import Finding
 
-Answer = tuple[Status, str, str, list[list[object]]]  # status, sentence, reason, rows of the table
+
+class Answer(NamedTuple):
+    """What a check saw: a sentence, rows of its table, and what follows for the games where something does."""
+
+    sentence: str
+    rows: list[list[object]]
+    reason: str = ""
+    status: Literal["measured", "inconclusive"] = "measured"
 
 
 @game("checks")
 @dataclass(frozen=True)
-class Checks:
+class Checks(OracleGame):
     """Decomposable? Which row shows which image? Randomness? One key per data set?"""
 
     id: ClassVar[str] = "checks"
     title: ClassVar[str] = "Checks of what the games rely on"
     reference: ClassVar[str] = "Carlini et al. 2021, Definition 1"
-    needs: ClassVar = NEEDS
-    profiles: ClassVar[tuple[str, ...]] = ALL
 
-    def run(self, setting: GameSetting, ctx: Context) -> list[Finding]:
+    def play(self, setting: GameSetting, ctx: Context) -> list[Finding]:
         """A summary, then one finding per check."""
-        with metered() as meter:
-            try:
-                pools = split(setting, ctx)
-                challenger = Challenger(setting, ctx, pools)
-                rng = ctx.rng("checks")
-                who = rng.permutation(pools.train)[: min(CALL_MIN, len(pools.train))]
-                seed = int(rng.integers(2**62))
-                first = setting.encoder.encode(setting.images[who], setting.labels[who], seed=seed)
-            except NotApplicable as why:
-                return [not_run(self, str(why), "check")]
-            ctx.progress("checks", 0.3)
-            answers = {
-                "decomposable": decomposable(setting, who, seed, first, rng),
-                "sources": sources(setting, challenger, who, first, rng),
-                "randomness": randomness(setting, who, seed, first),
-                "key": key(setting, challenger, who, rng),
-            }
+        pools = split(setting, ctx)
+        challenger = Challenger(setting, ctx, pools)
+        rng = ctx.rng("checks")
+        who = rng.permutation(pools.train)[: min(CALL_MIN, len(pools.train))]
+        seed = int(rng.integers(2**62))
+        first = setting.encoder.encode(setting.images[who], setting.labels[who], seed=seed)
+        ctx.progress("checks", 0.3)
+        answers = {
+            "decomposable": decomposable(setting, who, seed, first, rng),
+            "sources": sources(setting, challenger, who, first, rng),
+            "randomness": randomness(setting, who, seed, first),
+            "key": key(setting, challenger, who, rng),
+        }
         parts = [
-            finding(
-                self,
+            self.finding(
                 kind="check",
                 id=f"checks-{name}",
                 title=f"Check: {name}",
-                status=status,
-                sentence=sentence,
-                reason=reason,
-                details={"table": table(["quantity", "value"], rows)},
+                status=a.status,
+                sentence=a.sentence,
+                reason=a.reason,
+                details={"table": table(["quantity", "value"], a.rows)},
             )
-            for name, (status, sentence, reason, rows) in answers.items()
+            for name, a in answers.items()
         ]
         bad = [p for p in parts if p.status == "inconclusive"]
         odd = [p for p in parts if p.reason and p not in bad]
-        summary = finding(
-            self,
+        summary = self.finding(
             kind="check",
             status="inconclusive" if bad else "measured",
             sentence=" ".join(p.sentence for p in parts),
             reason="; ".join(p.reason for p in [*bad, *odd]),
             details={"table": table(["check", "what was seen"], [[p.title, p.sentence] for p in parts])},
         )
-        summary.cost = meter.cost
         return [summary, *parts]
 
 
@@ -94,28 +91,31 @@ def decomposable(setting: GameSetting, who: IntArray, seed: int, first: Release,
     same = _equal(first.encodings, second.encodings)
     rows: list[list[object]] = [["declared", setting.decomposable], ["measured", same]]
     if same:
-        return "measured", "Encoded images do not depend on labels (decomposable).", "", rows
+        return Answer("Encoded images do not depend on labels (decomposable).", rows)
     reason = (
-        "encoded images change with the labels, so Theorems 4 and 5 do not apply as stated: the "
-        "games pass the true class "
-        "of both images, which are equal"
+        "encoded images change with the labels, so Theorems 4 and 5 do not apply as stated: the games pass the true "
+        "class of both images, which are equal"
     )
     if setting.decomposable:
         reason = "the scheme declares itself decomposable but is not: " + reason
-    return "measured", "Encoded images depend on labels (not decomposable).", reason, rows
+    return Answer("Encoded images depend on labels (not decomposable).", rows, reason)
 
 
 def sources(
     setting: GameSetting, challenger: Challenger, who: IntArray, release: Release, rng: np.random.Generator
 ) -> Answer:
     """The declared source of a row must resemble it more than other images of the call do."""
-    bank = Bank(challenger.row_shape, setting.images.shape[1:])
+    bank = Bank.fitting(challenger.row_shape, setting.images.shape[1:])
     if not len(bank):
         text = f"Encodings of shape {challenger.row_shape} cannot be compared with images directly."
-        return "measured", text, "which row shows which image is taken as stated", []
+        return Answer(text, [], "which row shows which image is taken as stated")
     stated = challenger.sources(release, len(who))
     keep = rng.permutation(len(release.encodings))[: min(400, CALL_ROWS)]
-    declared, strongest = _fit(bank, challenger, setting, who, release, stated, keep)
+    images = challenger.scaled(setting.images[who])
+    used = np.zeros((len(keep), len(who)), bool)
+    row, column = np.nonzero(stated[keep] >= 0)
+    used[row, stated[keep][row, column]] = True
+    declared, strongest = _fit(bank, release.encodings[keep], images, used)
     rows: list[list[object]] = [
         ["link of rows and images", challenger.layout],
         ["rows compared", len(keep)],
@@ -124,36 +124,22 @@ def sources(
     ]
     if strongest > 4.0 and strongest > declared + 1.0:
         reason = (
-            f"rows resemble other images (score {strongest:.1f}) more than those they are said to "
-            f"come from ({declared:.1f}); "
-            "a finding of no leak would be an artefact: correct Provenance.sources"
+            f"rows resemble other images (score {strongest:.1f}) more than those they are said to come from "
+            f"({declared:.1f}); a finding of no leak would be an artefact: correct Provenance.sources"
         )
-        return "inconclusive", "Rows are not made from the images that the scheme says.", reason, rows
+        return Answer("Rows are not made from the images that the scheme says.", rows, reason, "inconclusive")
     if declared < 0.3:
-        text = "Rows resemble no image of the call, so which row shows which image cannot be verified."
-        return "measured", text, "", rows
-    return "measured", "Rows resemble the images that they are said to come from.", "", rows
+        return Answer("Rows resemble no image of the call, so which row shows which image cannot be verified.", rows)
+    return Answer("Rows resemble the images that they are said to come from.", rows)
 
 
 def _fit(
-    bank: Bank,
-    challenger: Challenger,
-    setting: GameSetting,
-    who: IntArray,
-    release: Release,
-    stated: IntArray,
-    keep: NDArray,
+    bank: Bank, encodings: NDArray[Any], images: NDArray[np.float32], used: NDArray[np.bool_]
 ) -> tuple[float, float]:
     """Mean standard score over the call's images of declared sources and of the best other image; best filter."""
     best: tuple[float, float] = (-np.inf, -np.inf)
-    images = challenger.scaled(setting.images[who])
-    used = np.zeros((len(keep), len(who)), bool)
-    row, column = np.nonzero(stated[keep] >= 0)
-    used[row, stated[keep][row, column]] = True
-    for j in range(len(bank)):
-        weights = np.zeros(len(bank), np.float32)
-        weights[j] = 1
-        s = bank.cross(release.encodings[keep], images, weights)
+    for name in bank.filters:
+        s = bank.only([name]).cross(encodings, images, np.ones(1, np.float32))
         z = (s - s.mean(1, keepdims=True)) / (s.std(1, keepdims=True) + 1e-9)
         mine = np.where(used, z, -np.inf).max(1)
         mine = mine[np.isfinite(mine)]
@@ -175,11 +161,11 @@ def randomness(setting: GameSetting, who: IntArray, seed: int, first: Release) -
         reason = (
             "the scheme draws randomness that the audit does not control: results can be repeated only in distribution"
         )
-        return "measured", "The same seed gives other encodings.", reason, rows
+        return Answer("The same seed gives other encodings.", rows, reason)
     if not differs:
         reason = "the scheme is deterministic: equal images have equal encodings, which anyone can look up"
-        return "measured", "Encodings do not depend on the seed.", reason, rows
-    return "measured", "Encodings follow the seed, and change with it.", "", rows
+        return Answer("Encodings do not depend on the seed.", rows, reason)
+    return Answer("Encodings follow the seed, and change with it.", rows)
 
 
 def key(setting: GameSetting, challenger: Challenger, who: IntArray, rng: np.random.Generator) -> Answer:
@@ -198,7 +184,7 @@ def key(setting: GameSetting, challenger: Challenger, who: IntArray, rng: np.ran
     ok = (found[0] >= 0) & (found[1] >= 0)
     ok = ok[:half] & ok[half:]
     if ok.sum() < 5:
-        return "measured", "Whether rows share a key could not be measured.", "", []
+        return Answer("Whether rows share a key could not be measured.", [])
     index = np.flatnonzero(ok)
     a, b = releases[0].encodings[found[0][index]], releases[0].encodings[found[0][index + half]]
     c = releases[1].encodings[found[1][index]]
@@ -210,21 +196,18 @@ def key(setting: GameSetting, challenger: Challenger, who: IntArray, rng: np.ran
     ]
     within_low = within.low if within.low is not None else 0.0
     shared = within_low > (across.high if across.high is not None else 1.0) + 0.05
-    text = "Rows of one call share a key." if shared else "Rows of one call share no key that the check can see."
-    if shared and setting.key != "dataset":
-        reason = (
-            'rows of one call share randomness although the scheme declares fresh randomness; declare key = "dataset"'
-        )
-        return "measured", text, reason, rows
-    return "measured", text, "", rows
+    if not shared:
+        return Answer("Rows of one call share no key that the check can see.", rows)
+    reason = 'rows of one call share randomness although the scheme declares fresh randomness; declare key = "dataset"'
+    return Answer("Rows of one call share a key.", rows, "" if setting.key == "dataset" else reason)
 
 
-def _alike(a: NDArray, b: NDArray) -> stats.Estimate:
+def _alike(a: NDArray[Any], b: NDArray[Any]) -> stats.Estimate:
     x, y = (np.asarray(v, np.float64).reshape(len(v), -1) for v in (a, b))
     x, y = x - x.mean(1, keepdims=True), y - y.mean(1, keepdims=True)
     norm = np.sqrt((x * x).sum(1) * (y * y).sum(1))
     return stats.mean(np.where(norm > 0, (x * y).sum(1) / np.maximum(norm, 1e-300), 1.0))
 
 
-def _equal(a: NDArray, b: NDArray) -> bool:
+def _equal(a: NDArray[Any], b: NDArray[Any]) -> bool:
     return a.shape == b.shape and a.dtype == b.dtype and bool(np.array_equal(a, b))

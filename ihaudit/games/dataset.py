@@ -24,11 +24,13 @@ from ihaudit import stats
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.game import GameSetting, game
 from ihaudit.errors import NotApplicable
+from ihaudit.games.adversary.components import components
+from ihaudit.games.base import DEFINITION, DERIVED, LATER, OracleGame, self_test, table
 from ihaudit.games.challenger import Challenger, split
-from ihaudit.games.codes import components
-from ihaudit.games.learners import Float32, Shrunk, features
-from ihaudit.games.outcome import DEFINITION, DERIVED, LATER, NEEDS, finding, metered, not_run, self_test, stored, table
-from ihaudit.games.utility import utility_finding
+from ihaudit.games.distinguisher import epsilon_at_least
+from ihaudit.games.learners.features import Float32, features
+from ihaudit.games.learners.ridge import ridge_batch
+from ihaudit.games.trials import Arrays, stored
 from ihaudit.release import IntArray
 from ihaudit.results import Finding
 from ihaudit.stats import Estimate
@@ -43,71 +45,52 @@ PENALTIES = (0.03, 0.3, 3.0)
 
 @game("dataset")
 @dataclass(frozen=True)
-class DatasetGame:
+class DatasetGame(OracleGame):
     """Learnable, hence distinguishable: the hybrid chain."""
 
     id: ClassVar[str] = "dataset"
     title: ClassVar[str] = "Data-set game: the hybrid chain"
     reference: ClassVar[str] = "Carlini et al. 2021, Definition 4 and Theorem 3"
-    needs: ClassVar = NEEDS
     profiles: ClassVar[tuple[str, ...]] = LATER
 
-    def run(self, setting: GameSetting, ctx: Context) -> list[Finding]:
+    def play(self, setting: GameSetting, ctx: Context) -> list[Finding]:
         """The game, then the utility of what was learned (Definition 2)."""
-        with metered() as meter:
-            try:
-                pools = split(setting, ctx)
-                challenger = Challenger(setting, ctx, pools)
-                t = challenger.rows_per_image
-                n = 64 if t <= 4 else 32 if t <= 12 else 16
-                share = min(1.0, ROWS[ctx.profile] / (4 * n * t * sum(TRIALS[ctx.profile])))
-                before, trials = (
-                    max(15, int(TRIALS[ctx.profile][0] * share)),
-                    max(40, int(TRIALS[ctx.profile][1] * share)),
-                )
-                key = {"n": n, "before": before, "trials": trials}
-                chain = Chain(setting, ctx, challenger)
-                c = stored(ctx, setting, "dataset", key, lambda: chain.play(n, before, trials))
-            except NotApplicable as why:
-                return [not_run(self, str(why))]
-        findings = self._judge(c, n, trials, t)
-        findings[0].cost = meter.cost
-        return findings
-
-    def _judge(self, c: dict[str, NDArray], n: int, trials: int, t: int) -> list[Finding]:
+        challenger = Challenger(setting, ctx, split(setting, ctx))
+        t = challenger.rows_per_image
+        n = 64 if t <= 4 else 32 if t <= 12 else 16
+        share = min(1.0, ROWS[ctx.profile] / (4 * n * t * sum(TRIALS[ctx.profile])))
+        before, trials = (max(least, int(v * share)) for least, v in zip((15, 40), TRIALS[ctx.profile], strict=True))
+        chain = Chain(setting, ctx, challenger)
+        key = {"n": n, "before": before, "trials": trials}
+        c = stored(ctx, setting, "dataset", key, lambda: chain.play(n, before, trials))
         k = [int(v) for v in c["answers"].sum(1)]  # times "agrees with h", by arm
-        links = {
-            "link_h": stats.link_advantage(k[0], trials, k[1], trials),
-            "bridge": stats.link_advantage(k[1], trials, k[2], trials),
-            "link_not_h": stats.link_advantage(k[2], trials, k[3], trials),
-        }
-        end = stats.link_advantage(k[0], trials, k[3], trials)
-        adv = stats.scale(links["bridge"], 1 / n)
+        link_h, bridge, link_not_h, end = (
+            stats.link_advantage(k[a], trials, k[b], trials) for a, b in ((0, 1), (1, 2), (2, 3), (0, 3))
+        )
+        links = {"link_h": link_h, "bridge": bridge, "link_not_h": link_not_h}
+        adv = stats.scale(bridge, 1 / n)
         accuracy = np.concatenate([c["accuracy"][0], 1 - c["accuracy"][3]])  # of h on D_h, of not-h on D_not_h
         learned = stats.mean(accuracy)
         floor = max(0.0, end.low or 0.0) / (3 * n)
         best = max(links.values(), key=lambda e: e.value or 0.0)
         words = "can" if end.low is not None and end.low > 0 else "cannot be seen to"
-        f = finding(
-            self,
+        f = self.finding(
             status="measured",
             primary="advantage",
             metrics={"advantage": adv, "end_to_end": end, **links, "plain_accuracy": learned},
             sentence=(
-                f"What is learned from the encodings of {n} images {words} tell which of two opposite "
-                "labellings they had "
-                f"(advantage {end}); for a single image of the {n} that is an advantage of at least "
-                f"{max(0.0, adv.low or 0.0):.4f} "
-                "on average over the hybrids."
+                f"What is learned from the encodings of {n} images {words} tell which of two opposite labellings they "
+                f"had (advantage {end}); for a single image of the {n} that is an advantage of at least "
+                f"{max(0.0, adv.low or 0.0):.4f} on average over the hybrids."
             ),
             details={
                 "table": table(
                     ["data sets compared", "labelled by", "advantage (95 %)"],
                     [
                         ["D_h and D_not-h (end to end)", "h, not h", end],
-                        ["D_h and D1", "h", links["link_h"]],
-                        ["D1 and D2 (bridge, pre-declared)", "g", links["bridge"]],
-                        ["D2 and D_not-h", "not h", links["link_not_h"]],
+                        ["D_h and D1", "h", link_h],
+                        ["D1 and D2 (bridge, pre-declared)", "g", bridge],
+                        ["D2 and D_not-h", "not h", link_not_h],
                         [f"one image, random hybrid: bridge / {n}", "g", adv],
                     ],
                 ),
@@ -118,12 +101,7 @@ class DatasetGame:
                     "measured": None if best.value is None else best.value / n,
                 },
                 "epsilon": {
-                    "lower": {
-                        "value": stats.eps_lower(k[1], trials, k[2], trials) / n,
-                        "low": stats.eps_lower(k[1], trials, k[2], trials) / n,
-                        "high": None,
-                        "n": 2 * trials,
-                    },
+                    "lower": epsilon_at_least(stats.eps_lower(k[1], trials, k[2], trials) / n, 2 * trials),
                     "delta": 0.0,
                     "ceiling": stats.eps_ceiling(trials, trials) / n,
                     "kind": "central, replace-one, through group privacy over the whole bridge",
@@ -132,52 +110,49 @@ class DatasetGame:
                 "notes": [
                     DEFINITION,
                     f"{trials} data sets of {n} images ({t} encodings each) per distribution",
-                    "a scheme from which anything is learned is distinguishable in this sense, "
-                    "private ones included; how much a "
-                    "single image shows is the neighbour game's to say",
+                    "a scheme from which anything is learned is distinguishable in this sense, private ones included; "
+                    "how much a single image shows is the neighbour game's to say",
                 ],
             },
         )
         # The triangle inequality is the theorem: some link carries a third of the whole.
-        self_test(
-            f, floor * n, Estimate(best.value, best.low, max(e.high or 0.0 for e in links.values()), best.n), "a link"
-        )
-        wrong = int((accuracy <= 0.5).sum())
+        high = max(e.high or 0.0 for e in links.values())
+        self_test(f, floor * n, Estimate(best.value, best.low, high, best.n), "a link")
         what = f"A classifier trained on the encodings of {n} images, shown plain images,"
-        rows: list[list[object]] = [["trainings that did no better than guessing", f"{wrong} of {len(accuracy)}"]]
-        use = utility_finding(self, accuracy=learned, advantage=end, what=what, definition="Definition 2", rows=rows)
-        return [f, use]
+        wrong = f"{int((accuracy <= 0.5).sum())} of {len(accuracy)}"
+        row = ("trainings that did no better than guessing", wrong)
+        return [f, self.utility("Definition 2", what, learned, end, row)]
 
 
 class Chain:
-    """Draws the four distributions, encodes, learns, tests."""
+    """Draws the four distributions, encodes, learns, tests.
+
+    Attributes:
+        h, g: bool (S,), the two concepts of every population image.
+    """
 
     def __init__(self, setting: GameSetting, ctx: Context, challenger: Challenger) -> None:
         self.setting, self.ctx, self.challenger = setting, ctx, challenger
-        scaled = challenger.scaled(setting.images)
-        self.scaled = scaled
-        bits = components(scaled[challenger.pools.train], "raw", 2).bits(scaled) > 0
+        self.scaled = challenger.scaled(setting.images)
+        bits = components(self.scaled[challenger.pools.train], "raw", 2).bits(self.scaled) > 0
         if bits.shape[1] < 2:
             raise NotApplicable("the images have no two principal components to make concepts of")
-        self.h, self.g = bits[:, 0].astype(np.int64), bits[:, 1].astype(np.int64)
+        self.h, self.g = bits.T
 
     def sample(self, arm: str, pool: IntArray, n: int, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
         """Population indices and labels of n i.i.d. images of an arm."""
-        h, g = self.h, self.g
-        if arm in ("D_h", "D_not_h"):
-            who = np.empty(n, np.int64)
-            y = rng.integers(2, size=n)
-            for v in (0, 1):  # balanced under h exactly, also where the pool is not
-                who[y == v] = rng.choice(pool[h[pool] == v], size=int((y == v).sum()))
-            return who, h[who] if arm == "D_h" else 1 - h[who]
-        y = rng.integers(2, size=n)  # the label, by g; D1: h = g, D2: h != g
+        by_g = arm in ("D1", "D2")
+        labels = self.g if by_g else self.h
+        y = rng.integers(2, size=n)
         who = np.empty(n, np.int64)
-        for v in (0, 1):
-            cell = pool[(g[pool] == v) & (h[pool] == (v if arm == "D1" else 1 - v))]
-            who[y == v] = rng.choice(cell, size=int((y == v).sum()))
-        return who, g[who]
+        for v in (0, 1):  # labels are balanced exactly, also where the pool is not
+            cell = labels[pool] == v
+            if by_g:
+                cell &= self.h[pool] == (v if arm == "D1" else 1 - v)
+            who[y == v] = rng.choice(pool[cell], size=int((y == v).sum()))
+        return who, 1 - y if arm == "D_not_h" else y
 
-    def play(self, n: int, before: int, trials: int) -> dict[str, NDArray]:
+    def play(self, n: int, before: int, trials: int) -> Arrays:
         """Answers bool (4, trials) "agrees with h" and accuracy of f against h, float (4, trials)."""
         pools, rng = self.challenger.pools, self.ctx.rng("dataset")
         for pool in (pools.select, pools.estimate):
@@ -192,22 +167,17 @@ class Chain:
         kinds = {"encoded probes": features(shown.pixels, quantiles=0)}
         if self.challenger.row_shape == self.scaled.shape[1:]:
             kinds["plain probes"] = features(self.scaled[probes], quantiles=0)
-        h = self.h[probes] == 1
+        h = self.h[probes]
         options = [(kind, penalty) for kind in kinds for penalty in PENALTIES]
         gains = np.zeros(len(options))
         for arm, sign in (("D_h", 1), ("D_not_h", -1)):
             sets = self._encode(arm, pools.select, n, before, rng)
             for i, (kind, penalty) in enumerate(options):
-                gains[i] += sign * np.mean([_agreement(x, y, kinds[kind], h, penalty) for x, y in sets])
+                gains[i] += sign * np.mean([agreement(x, y, kinds[kind], h, penalty) for x, y in sets])
         kind, penalty = options[int(np.argmax(gains))]
-        accuracy = np.stack(
+        accuracy = np.array(
             [
-                np.array(
-                    [
-                        _agreement(x, y, kinds[kind], h, penalty)
-                        for x, y in self._encode(arm, pools.estimate, n, trials, rng)
-                    ]
-                )
+                [agreement(x, y, kinds[kind], h, penalty) for x, y in self._encode(arm, pools.estimate, n, trials, rng)]
                 for arm in ARMS
             ]
         )
@@ -235,10 +205,10 @@ class Chain:
         return out
 
 
-def _agreement(x: Float32, y: Float32, probes: Float32, h: NDArray[np.bool_], penalty: float) -> float:
+def agreement(x: Float32, y: Float32, probes: Float32, h: NDArray[np.bool_], penalty: float) -> float:
     """Share of probes on which a classifier trained on (x, y) agrees with h; scores of exactly 0 count half."""
     if float(y.std()) == 0:
         return 0.5
-    w, b, _ = Shrunk(penalty).fit_batch(x[None], y[None])
+    w, b = ridge_batch(x[None], y[None], penalty)
     s = probes @ w[0] + b[0]
     return float(np.mean(np.where(s == 0, 0.5, (s > 0) == h)))

@@ -11,30 +11,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit import stats
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.game import GameSetting
 from ihaudit.errors import NotApplicable
-from ihaudit.games.adversary import Adversary, Trained
+from ihaudit.games.adversary.scorer import Adversary
+from ihaudit.games.adversary.training import Trained
+from ihaudit.games.base import DEFINITION, OracleGame, percent, table
 from ihaudit.games.challenger import CALL_ROWS, Rows, draw_pairs, pick_rows
-from ihaudit.games.learners import RidgeLearner
-from ihaudit.games.outcome import DEFINITION, curve, finding, metered, not_run, percent, stored, table, word
+from ihaudit.games.distinguisher import advantage, curve
+from ihaudit.games.learners.ridge import RidgeLearner
+from ihaudit.games.trials import stored
 from ihaudit.results import Finding
 
 KEYS = {"quick": 3, "standard": 8, "full": 20}
 TITLE = "Instance game with the challenge's key (chosen plaintext)"
 
 
-def chosen_plaintext(item: Any, setting: GameSetting, ctx: Context, shared: Trained) -> Finding:
+def chosen_plaintext(item: OracleGame, setting: GameSetting, ctx: Context, shared: Trained) -> Finding:
     """A fresh adversary per key, trained on its own rows of the very call that it is challenged on."""
     keys, challenger = KEYS[ctx.profile], shared.challenger
     room = max(200, CALL_ROWS // challenger.rows_per_image)
     known = min(1000, len(shared.pools.train), room * 4 // 5)
     asked = min(200, len(shared.pools.estimate), max(40, room - known))
 
-    def make() -> dict[str, NDArray]:
+    def make() -> dict[str, NDArray[Any]]:
         rng = ctx.rng("keyed")
-        margins, bits = [], []
+        margins, firsts = [], []
         for i in range(keys):
             x0, x1 = draw_pairs(shared.pools.estimate, setting.labels, 4 * asked, rng)
             bit = rng.integers(2, size=len(x0)).astype(bool)
@@ -50,47 +52,30 @@ def chosen_plaintext(item: Any, setting: GameSetting, ctx: Context, shared: Trai
             pixels = np.empty((len(who), *challenger.row_shape), np.float32)
             pixels[order[places[:, 0]]] = release.encodings[rows]
             learner = RidgeLearner(side=0, penalties=(0.3, 3.0, 30.0))
-            adversary = Adversary.fit(
-                setting,
-                shared.adversary.scaled,
-                Rows(pixels[:known], mine, None),
-                shared.pools.train,
-                ctx,
-                rng,
-                learner,
-            )
+            rows_known = Rows(pixels[:known], mine, None)
+            scaled, pool = shared.adversary.scaled, shared.pools.train
+            adversary = Adversary.fit(setting, scaled, rows_known, pool, learner, ctx.seed, rng)
             margins.append(adversary.margin(pixels[known:], x0, x1))
-            bits.append(bit)
+            firsts.append(~bit)
             ctx.progress("instance game with the key", (i + 1) / keys)
-        return {"margin": np.concatenate(margins), "bit": np.concatenate(bits)}
+        return {"margin": np.concatenate(margins), "first": np.concatenate(firsts)}
 
-    with metered() as meter:
-        try:
-            c = stored(ctx, setting, "instance-keyed", {"keys": keys, "known": known, "asked": asked}, make)
-        except NotApplicable as why:
-            return not_run(item, str(why))
-    from ihaudit.games.instance import answer
-
-    right = int((answer(c["margin"], ctx.rng("keyed", "ties")) == c["bit"]).sum())
-    e = stats.advantage(right, len(c["bit"]))
-    status, remark = word(e, setting)
-    out = finding(
-        item,
-        id=f"{item.id}-keyed",
-        title=TITLE,
-        status=status,
-        reason=remark,
-        primary="advantage",
-        metrics={"advantage": e},
-        sentence=(
-            f"With {known} known images in the same data set, so under the same key, an adversary tells which of two "
-            f"same-class images an encoding hides in {percent(e)} of cases; guessing gives 50 %."
-        ),
+    id_ = f"{item.id}-keyed"
+    try:
+        c = stored(ctx, setting, "instance-keyed", {"keys": keys, "known": known, "asked": asked}, make)
+    except NotApplicable as why:
+        return item.finding(id=id_, title=TITLE, status="not run", reason=str(why))
+    e = advantage(c["margin"], c["first"], ctx.rng("keyed", "ties"))
+    return item.verdict(
+        setting,
+        {"advantage": e},
+        f"With {known} known images in the same data set, so under the same key, an adversary tells which of two "
+        f"same-class images an encoding hides in {percent(e)} of cases; guessing gives 50 %.",
         details={
-            "table": table(["keys", "known images per key", "challenges"], [[keys, known, len(c["bit"])]]),
-            "roc": curve(c["margin"], ~c["bit"]),
+            "table": table(["keys", "known images per key", "challenges"], [[keys, known, len(c["first"])]]),
+            "roc": curve(c["margin"], c["first"]),
             "notes": [DEFINITION, "the interval is for these keys: challenges under one key share it"],
         },
+        id=id_,
+        title=TITLE,
     )
-    out.cost = meter.cost
-    return out

@@ -10,7 +10,7 @@ are taken from one half of the encodings, its advantage is measured on the other
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,9 @@ from scipy.stats import ks_2samp
 from ihaudit import stats
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.game import GameSetting, game
-from ihaudit.errors import NotApplicable
+from ihaudit.games.base import DEFINITION, LATER, OracleGame, percent, table
 from ihaudit.games.challenger import Challenger, pick_rows, split
-from ihaudit.games.outcome import DEFINITION, LATER, NEEDS, finding, metered, not_run, percent, stored, table, word
+from ihaudit.games.trials import Arrays, stored
 from ihaudit.release import FloatArray
 from ihaudit.results import Finding
 
@@ -30,104 +30,48 @@ ENCODINGS = {"quick": 100, "standard": 400, "full": 2000}
 ROWS = {"quick": 20_000, "standard": 40_000, "full": 400_000}
 STATISTICS = ("pixel", "mean", "variance", "total variation")
 WHY = (
-    "Passing says nothing: each test is one adversary with one number, it has forgotten which image "
-    "it looks at, and it cannot see "
-    "two encodings under one key. The reused pad passes them all and is fully broken."
+    "Passing says nothing: each test is one adversary with one number, it has forgotten which image it looks at, and "
+    "it cannot see two encodings under one key. The reused pad passes them all and is fully broken."
 )
 
 
 @game("marginals")
 @dataclass(frozen=True)
-class MarginalTests:
+class MarginalTests(OracleGame):
     """Kolmogorov-Smirnov panel; a rejection becomes an adversary."""
 
     id: ClassVar[str] = "marginals"
     title: ClassVar[str] = "Marginal tests (KS panel, InstaHide-style)"
     reference: ClassVar[str] = "after Huang et al. 2020; Kolmogorov-Smirnov, Holm"
-    needs: ClassVar = NEEDS
     profiles: ClassVar[tuple[str, ...]] = LATER
 
-    def run(self, setting: GameSetting, ctx: Context) -> list[Finding]:
+    def play(self, setting: GameSetting, ctx: Context) -> list[Finding]:
         """One finding of kind ``marginal``."""
-        with metered() as meter:
-            try:
-                c = self._play(setting, ctx)
-            except NotApplicable as why:
-                return [not_run(self, str(why), "marginal")]
-            out = self._judge(setting, ctx, c["values"])
-        out.cost = meter.cost
-        return [out]
-
-    def _play(self, setting: GameSetting, ctx: Context) -> dict[str, NDArray]:
-        pools = split(setting, ctx)
-        challenger = Challenger(setting, ctx, pools)
-        t = challenger.rows_per_image
-        size = min(len(pools.estimate), 40)
-        # Rows under one key are not independent, and then tests reject falsely: one row per call.
-        each = 1 if setting.key == "dataset" else min(t, 50)
-        count = int(np.clip(ROWS[ctx.profile] * each // (size * t), 60, ENCODINGS[ctx.profile]))
-
-        def make() -> dict[str, NDArray]:
-            rng = ctx.rng("marginals")
-            who = rng.permutation(pools.estimate)[:IMAGES]
-            values = np.full((IMAGES, count, len(STATISTICS)), np.nan)
-            calls = []
-            for _ in range(-(-count // each)):
-                others = rng.permutation(np.setdiff1d(pools.estimate, who))[: size - IMAGES]
-                calls.append((rng.permutation(np.r_[who, others]), np.zeros(0, np.int64)))
-            at = rng.integers(int(np.prod(challenger.row_shape)))
-            for i, (members, _, release) in enumerate(challenger.releases(calls, rng)):
-                rows, places = pick_rows(challenger.sources(release, len(members)), len(members), rng, each)
-                s = statistics(np.asarray(release.encodings, np.float32), int(at))
-                for j, x in enumerate(who):
-                    mine = rows[places[:, 0] == np.flatnonzero(members == x)[0]]
-                    stop = min(count, (i + 1) * each)
-                    values[j, i * each : stop] = s[mine][: stop - i * each]
-                ctx.progress("marginal tests", (i + 1) / len(calls))
-            return {"values": values}
-
-        return stored(ctx, setting, "marginals", {"count": count}, make)
-
-    def _judge(self, setting: GameSetting, ctx: Context, values: NDArray) -> Finding:
+        values = _values(setting, ctx)
         images, count = values.shape[:2]
         half = count // 2
-        first, second = values[:, :half], values[:, half:]
         pairs = [(i, i + 1) for i in range(0, images - 1, 2)]  # disjoint, so that the tests are independent over pairs
-        p = np.array([[_ks(values[a, :, s], values[b, :, s]) for s in range(len(STATISTICS))] for a, b in pairs])
+        p = _p_values(values, pairs)
         adjusted = stats.holm(p.ravel()).reshape(p.shape)
         rejected = int((adjusted <= 0.05).sum())
-        rows: list[list[object]] = [
+        rows = [
             [name, int((adjusted[:, s] <= 0.05).sum()), float(p[:, s].min()), float(adjusted[:, s].min())]
             for s, name in enumerate(STATISTICS)
         ]
         # The adversary behind the strongest rejection, chosen on the first half alone.
-        early = np.array([[_ks(first[a, :, s], first[b, :, s]) for s in range(len(STATISTICS))] for a, b in pairs])
+        first, second = values[:, :half], values[:, half:]
+        early = _p_values(first, pairs)
         pair, s = np.unravel_index(int(np.argmin(early)), early.shape)
         a, b = pairs[int(pair)]
         cut, up = _cut(first[a, :, s], first[b, :, s])
         coin = ctx.rng("marginals", "ties")
-        said_a, said_b = (_above(second[i, :, s], cut, coin) == up for i in (a, b))
-        e = stats.link_advantage(int(said_a.sum()), len(said_a), int(said_b.sum()), len(said_b))
-        status, remark = word(e, setting)
-        if status != "broken":
-            status = "measured"
-        words = f"{rejected} of {p.size} Kolmogorov-Smirnov tests reject (Holm, 5 %), smallest p {p.min():.2g}. "
-        if status == "broken":
-            words += (
-                f"Used as an adversary, the {STATISTICS[int(s)]} of one encoding tells two images "
-                f"apart in {percent(e)} of cases; "
-                "guessing gives 50 %."
-            )
-        else:
-            words += "No verdict: passing is not evidence."
-        return finding(
-            self,
+        says_a, says_b = (_above(second[i, :, s], cut, coin) == up for i in (a, b))
+        e = stats.link_advantage(int(says_a.sum()), len(says_a), int(says_b.sum()), len(says_b))
+        out = self.verdict(
+            setting,
+            {"advantage": e},
+            f"{rejected} of {p.size} Kolmogorov-Smirnov tests reject (Holm, 5 %), smallest p {p.min():.2g}. ",
             kind="marginal",
-            status=status,
-            reason=remark,
-            primary="advantage",
-            metrics={"advantage": e},
-            sentence=words,
             details={
                 "table": table(["statistic", f"rejected of {len(pairs)} pairs", "smallest p", "smallest Holm p"], rows),
                 "notes": [
@@ -140,6 +84,52 @@ class MarginalTests:
                 "rejected": rejected,
             },
         )
+        if out.status == "broken":
+            out.sentence += (
+                f"Used as an adversary, the {STATISTICS[int(s)]} of one encoding tells two images apart in "
+                f"{percent(e)} of cases; guessing gives 50 %."
+            )
+        else:
+            out.status = "measured"
+            out.sentence += "No verdict: passing is not evidence."
+        return [out]
+
+
+def _values(setting: GameSetting, ctx: Context) -> NDArray[np.float64]:
+    """float (IMAGES, count, 4): the statistics of `count` encodings of each image."""
+    pools = split(setting, ctx)
+    challenger = Challenger(setting, ctx, pools)
+    t = challenger.rows_per_image
+    size = min(len(pools.estimate), 40)
+    # Rows under one key are not independent, and then tests reject falsely: one row per call.
+    each = 1 if setting.key == "dataset" else min(t, 50)
+    count = int(np.clip(ROWS[ctx.profile] * each // (size * t), 60, ENCODINGS[ctx.profile]))
+
+    def make() -> Arrays:
+        rng = ctx.rng("marginals")
+        who = rng.permutation(pools.estimate)[:IMAGES]
+        values = np.full((IMAGES, count, len(STATISTICS)), np.nan)
+        calls = []
+        for _ in range(-(-count // each)):
+            others = rng.permutation(np.setdiff1d(pools.estimate, who))[: size - IMAGES]
+            calls.append((rng.permutation(np.r_[who, others]), np.zeros(0, np.int64)))
+        at = rng.integers(int(np.prod(challenger.row_shape)))
+        for i, (members, _, release) in enumerate(challenger.releases(calls, rng)):
+            rows, places = pick_rows(challenger.sources(release, len(members)), len(members), rng, each)
+            s = statistics(np.asarray(release.encodings, np.float32), int(at))
+            for j, x in enumerate(who):
+                mine = rows[places[:, 0] == np.flatnonzero(members == x)[0]]
+                stop = min(count, (i + 1) * each)
+                values[j, i * each : stop] = s[mine][: stop - i * each]
+            ctx.progress("marginal tests", (i + 1) / len(calls))
+        return {"values": values}
+
+    return stored(ctx, setting, "marginals", {"count": count}, make)["values"]
+
+
+def _p_values(values: NDArray[np.float64], pairs: list[tuple[int, int]]) -> NDArray[np.float64]:
+    """float (pairs, 4): of a Kolmogorov-Smirnov test of each statistic between the two images of each pair."""
+    return np.array([[_ks(values[a, :, s], values[b, :, s]) for s in range(len(STATISTICS))] for a, b in pairs])
 
 
 def statistics(encodings: FloatArray, at: int) -> NDArray[np.float64]:
@@ -152,13 +142,13 @@ def statistics(encodings: FloatArray, at: int) -> NDArray[np.float64]:
     return np.stack([flat[:, at], flat.mean(1), flat.var(1), tv], axis=1)
 
 
-def _ks(a: NDArray, b: NDArray) -> float:
+def _ks(a: NDArray[Any], b: NDArray[Any]) -> float:
     if a.std() == 0 and b.std() == 0 and a[0] == b[0]:
         return 1.0
     return float(ks_2samp(a, b, method="asymp").pvalue)
 
 
-def _cut(a: NDArray, b: NDArray) -> tuple[float, bool]:
+def _cut(a: NDArray[Any], b: NDArray[Any]) -> tuple[float, bool]:
     """Threshold where the two empirical distributions differ most, and whether `a` lies above it."""
     grid = np.unique(np.r_[a, b])
     below_a = np.searchsorted(np.sort(a), grid, "right") / len(a)
@@ -167,5 +157,5 @@ def _cut(a: NDArray, b: NDArray) -> tuple[float, bool]:
     return float(grid[i : i + 2].mean()), bool(below_a[i] < below_b[i])
 
 
-def _above(x: NDArray, cut: float, coin: np.random.Generator) -> NDArray[np.bool_]:
+def _above(x: NDArray[Any], cut: float, coin: np.random.Generator) -> NDArray[np.bool_]:
     return np.where(x == cut, coin.random(len(x)) < 0.5, x > cut)

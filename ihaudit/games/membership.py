@@ -8,30 +8,17 @@ win the game without a look at any of them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit import stats
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.game import GameSetting, game
-from ihaudit.errors import NotApplicable
-from ihaudit.games.adversary import Trained, trained
-from ihaudit.games.instance import answer, eps_details
-from ihaudit.games.outcome import (
-    DEFINITION,
-    LATER,
-    NEEDS,
-    curve,
-    finding,
-    metered,
-    not_run,
-    percent,
-    stored,
-    table,
-    word,
-)
+from ihaudit.games.adversary.training import Trained, trained
+from ihaudit.games.base import DEFINITION, LATER, LearningGame, percent, table
+from ihaudit.games.distinguisher import best_cut, curve, epsilon, two_arms
+from ihaudit.games.trials import Arrays, stored
 from ihaudit.results import Finding
 
 TRIALS = {"quick": 600, "standard": 2000, "full": 10_000}
@@ -41,7 +28,7 @@ SCORED = 1024  # rows scored per data set; the adversary may ignore rows
 
 @game("membership")
 @dataclass(frozen=True)
-class MembershipGame:
+class MembershipGame(LearningGame):
     """Was this image encoded at all?"""
 
     id: ClassVar[str] = "membership"
@@ -49,96 +36,64 @@ class MembershipGame:
     reference: ClassVar[str] = (
         "membership inference (Shokri et al. 2017) on encodings; Carlini et al. 2021, Definition 4"
     )
-    needs: ClassVar = NEEDS
     profiles: ClassVar[tuple[str, ...]] = LATER
 
-    def run(self, setting: GameSetting, ctx: Context) -> list[Finding]:
+    def play(self, setting: GameSetting, ctx: Context) -> list[Finding]:
         """One finding, with the ROC curve and TPR at 1 % FPR."""
-        with metered() as meter:
-            try:
-                shared = trained(setting, ctx)
-                before = self._trials(setting, ctx, shared, "select", max(200, TRIALS[ctx.profile] // 3))
-                c = self._trials(setting, ctx, shared, "estimate", TRIALS[ctx.profile])
-            except NotApplicable as why:
-                return [not_run(self, str(why))]
-        cut = {k: _cut(v, before["member"]) for k, v in before.items() if k.startswith("score")}
-        best = max(cut, key=lambda k: float(np.mean((before[k] > cut[k]) == before["member"])))
-        member, score = c["member"].astype(bool), c[best] - cut[best]
-        p, n = int(member.sum()), int((~member).sum())
-        said = ~answer(score, ctx.rng("ties"))
-        tp, fp = int((said & member).sum()), int((said & ~member).sum())
-        e = stats.link_advantage(tp, p, fp, n)
-        status, remark = word(e, setting)
-        low = np.quantile(before[best][~before["member"].astype(bool)], 0.99) - cut[best]
-        out = finding(
-            self,
-            status=status,
-            reason=remark,
-            primary="advantage",
-            metrics={
-                "advantage": e,
-                "auc": stats.auc(score, member),
-                "tpr_low_fpr": stats.rate(int((score[member] > low).sum()), p),
-                "fpr_low_fpr": stats.rate(int((score[~member] > low).sum()), n),
-            },
-            sentence=(
-                "Given all encodings, an adversary says of an image whether it was among those "
-                "encoded, and is right in "
-                f"{percent(e)} of cases; guessing gives 50 %."
-            ),
-            details={
-                "table": table(
-                    ["images per data set", "members", "others", "rule, chosen on other data sets"],
-                    [[int(c["n"]), p, n, best.removeprefix("score ")]],
-                ),
-                "roc": curve(score, member),
-                "epsilon": eps_details(
-                    before[best] - cut[best],
-                    before["member"].astype(bool),
-                    score,
-                    member,
-                    "central, replace-one, of the data set",
-                ),
-                "notes": [
-                    DEFINITION + " (two arms: Bonferroni on two exact intervals)",
-                    "candidates of one data set share its encodings; the interval takes them as independent",
-                ],
-            },
-        )
-        out.cost = meter.cost
-        return [out]
-
-    def _trials(
-        self, setting: GameSetting, ctx: Context, shared: Trained, which: str, trials: int
-    ) -> dict[str, NDArray]:
-        t = shared.challenger.rows_per_image
-        trials = int(np.clip(2 * ROWS[ctx.profile] // t, 200, trials))
-        pool = shared.pools.select if which == "select" else shared.pools.estimate
-        n = min(len(pool) // 2, 32 if t <= 12 else 16)
-
-        def make() -> dict[str, NDArray]:
-            return play(setting, ctx, shared, which, trials, n)
-
-        return stored(ctx, setting, f"membership-{which}", {"trials": trials, "n": n}, make)
+        shared = trained(setting, ctx, self.make_learner(ctx))
+        before = _trials(setting, ctx, shared, "select", max(200, TRIALS[ctx.profile] // 3))
+        c = _trials(setting, ctx, shared, "estimate", TRIALS[ctx.profile])
+        rules = [k for k in before if k.startswith("score")]
+        cut = {k: best_cut(before[k], before["member"], balanced=True) for k in rules}
+        best = max(rules, key=lambda k: float(np.mean((before[k] > cut[k]) == before["member"])))
+        arms = before[best] - cut[best], before["member"], c[best] - cut[best], c["member"]
+        metrics = two_arms(*arms, ctx.rng("ties"))
+        size = metrics["tpr_low_fpr"].n, metrics["fpr_low_fpr"].n
+        return [
+            self.verdict(
+                setting,
+                metrics,
+                "Given all encodings, an adversary says of an image whether it was among those encoded, and is right "
+                f"in {percent(metrics['advantage'])} of cases; guessing gives 50 %.",
+                details={
+                    "table": table(
+                        ["images per data set", "members", "others", "rule, chosen on other data sets"],
+                        [[int(c["n"]), *size, best.removeprefix("score ")]],
+                    ),
+                    "roc": curve(*arms[2:]),
+                    "epsilon": epsilon(*arms, "central, replace-one, of the data set"),
+                    "notes": [
+                        DEFINITION + " (two arms: Bonferroni on two exact intervals)",
+                        "candidates of one data set share its encodings; the interval takes them as independent",
+                    ],
+                },
+            )
+        ]
 
 
-def play(setting: GameSetting, ctx: Context, shared: Trained, which: str, trials: int, n: int) -> dict[str, NDArray]:
-    """Data sets of n images out of 2n candidates each: membership and scores by rule, for `trials` candidates."""
-    pool = shared.pools.select if which == "select" else shared.pools.estimate
-    rng = ctx.rng("membership", which)
-    reference = rng.permutation(shared.pools.train)[:256]
+def _trials(setting: GameSetting, ctx: Context, shared: Trained, which: str, trials: int) -> Arrays:
+    """`data_sets` for `trials` candidates of one pool, or fewer where images have many encodings."""
     t = shared.challenger.rows_per_image
-    member: list[NDArray] = []
-    scores: dict[str, list[NDArray]] = {}
-    rounds = -(-trials // (2 * n))
-    calls, inside = [], []
-    for _ in range(rounds):
+    trials = int(np.clip(2 * ROWS[ctx.profile] // t, 200, trials))
+    n = min(len(getattr(shared.pools, which)) // 2, 32 if t <= 12 else 16)
+    key = {"trials": trials, "n": n}
+    return stored(ctx, setting, f"membership-{which}", key, lambda: data_sets(ctx, shared, which, trials, n))
+
+
+def data_sets(ctx: Context, shared: Trained, which: str, trials: int, n: int) -> Arrays:
+    """Data sets of n images out of 2n candidates each: membership and scores by rule, for `trials` candidates."""
+    pool, t, rng = getattr(shared.pools, which), shared.challenger.rows_per_image, ctx.rng("membership", which)
+    reference = rng.permutation(shared.pools.train)[:256]
+    member: list[NDArray[Any]] = []
+    scores: dict[str, list[NDArray[Any]]] = {}
+    calls, drawn = [], []
+    for _ in range(-(-trials // (2 * n))):
         candidates = rng.permutation(pool)[: 2 * n]
         bits = rng.permutation(len(candidates)) < len(candidates) // 2
         calls.append((rng.permutation(candidates[bits]), np.zeros(0, np.int64)))
-        inside.append((candidates, bits))
+        drawn.append((candidates, bits))
     for i, (_, _, release) in enumerate(shared.challenger.releases(calls, rng)):
-        candidates, bits = inside[i]
+        candidates, bits = drawn[i]
         rows = release.encodings[rng.permutation(len(release.encodings))[:SCORED]]
         s = shared.adversary.cross(np.asarray(rows, np.float32), np.r_[candidates, reference]).astype(np.float64)
         # An encoding that fits everything, and a candidate that fits everything, say nothing: take both means off.
@@ -146,22 +101,10 @@ def play(setting: GameSetting, ctx: Context, shared: Trained, which: str, trials
         s = s[:, : len(candidates)]
         s -= np.median(s, axis=0)
         top = np.sort(s, axis=0)[-min(len(s), t) :]
-        for name, v in (
-            ("score best row", s.max(0)),
-            ("score best rows", top.mean(0)),
-            ("score mixture likelihood", np.logaddexp.reduce(s, axis=0)),
-        ):
-            scores.setdefault(name, []).append(v)
+        scores.setdefault("score best row", []).append(s.max(0))
+        scores.setdefault("score best rows", []).append(top.mean(0))
+        scores.setdefault("score mixture likelihood", []).append(np.logaddexp.reduce(s, axis=0))
         member.append(bits)
-        ctx.progress(f"membership: {which}", (i + 1) / rounds)
+        ctx.progress(f"membership: {which}", (i + 1) / len(calls))
     out = {k: np.concatenate(v)[:trials] for k, v in scores.items()}
     return out | {"member": np.concatenate(member)[:trials], "n": np.array(n)}
-
-
-def _cut(score: NDArray, member: NDArray) -> float:
-    order = np.sort(score)
-    cuts = np.r_[order[0] - 1, (order[1:] + order[:-1]) / 2]
-    inside = np.asarray(member, bool)
-    above_in = inside.sum() - np.searchsorted(np.sort(score[inside]), cuts, "right")
-    above_out = (~inside).sum() - np.searchsorted(np.sort(score[~inside]), cuts, "right")
-    return float(cuts[int(np.argmax(above_in / max(1, inside.sum()) - above_out / max(1, (~inside).sum())))])

@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ihaudit import stats
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.game import GameSetting, game
 from ihaudit.errors import NotApplicable
-from ihaudit.games.adversary import Trained, trained
-from ihaudit.games.challenger import same_label_partner
-from ihaudit.games.outcome import ALL, BROKEN_ABOVE, DEFINITION, NEEDS, finding, metered, not_run, stored, table
+from ihaudit.games.adversary.training import Trained, trained
+from ihaudit.games.base import BROKEN_ABOVE, DEFINITION, LearningGame, table
+from ihaudit.games.challenger import same_label_partner, used_in
+from ihaudit.games.distinguisher import epsilon_at_least
+from ihaudit.games.trials import Arrays, stored
 from ihaudit.results import Finding, Status
 from ihaudit.stats import Estimate
 
@@ -31,84 +32,71 @@ MIN_SLOTS = 50
 
 @game("one-run")
 @dataclass(frozen=True)
-class OneRunGame:
+class OneRunGame(LearningGame):
     """A lower bound on epsilon from a single call of the scheme."""
 
     id: ClassVar[str] = "one-run"
     title: ClassVar[str] = "Epsilon in one run"
     reference: ClassVar[str] = "Steinke, Nasr and Jagielski 2023"
-    needs: ClassVar = NEEDS
-    profiles: ClassVar[tuple[str, ...]] = ALL
 
-    def run(self, setting: GameSetting, ctx: Context) -> list[Finding]:
+    def play(self, setting: GameSetting, ctx: Context) -> list[Finding]:
         """One finding; primary is the epsilon bound."""
-        with metered() as meter:
-            try:
-                shared = trained(setting, ctx)
-                pool = shared.pools.estimate
-                m = min(SLOTS[ctx.profile], len(pool), MAX_ROWS[ctx.profile] // shared.challenger.rows_per_image)
-                if m < MIN_SLOTS:
-                    return [not_run(self, f"needs at least {MIN_SLOTS} slots; images and rows per image allow {m}")]
-                c = stored(ctx, setting, "one-run", {"m": m}, lambda: play(setting, ctx, shared, m))
-            except NotApplicable as why:
-                return [not_run(self, str(why))]
-        out = self._judge(setting, c)
-        out.cost = meter.cost
-        return [out]
-
-    def _judge(self, setting: GameSetting, c: dict[str, NDArray]) -> Finding:
-        score, bit = c["score"], c["bit"].astype(bool)
-        m = len(bit)
+        shared = trained(setting, ctx, self.make_learner(ctx))
+        slots, rows = SLOTS[ctx.profile], MAX_ROWS[ctx.profile]
+        m = min(slots, len(shared.pools.estimate), rows // shared.challenger.rows_per_image)
+        if m < MIN_SLOTS:
+            raise NotApplicable(f"needs at least {MIN_SLOTS} slots; images and rows per image allow {m}")
+        c = stored(ctx, setting, "one-run", {"m": m}, lambda: one_call(setting, ctx, shared, m))
+        score, bit = c["score"], c["bit"]
         declared = setting.parameters.get("epsilon") if setting.mechanism == "gaussian" else None
         delta = float(setting.parameters.get("delta") or 1e-5) if declared else 1e-5
         run = stats.one_run_grid(score, bit, [max(1, round(s * m)) for s in SHARES], delta)
         limit = float(declared) if isinstance(declared, (int, float)) else stats.eps_from_advantage(BROKEN_ABOVE)
         status: Status = "broken" if run.epsilon > limit else "no break found"
         right = int((((score > 0) == bit) & (score != 0)).sum() + 0.5 * (score == 0).sum())
-        at = "at its ceiling: more slots could show more" if run.epsilon > 0.99 * run.ceiling else "of it"
-        words = (
-            f"One call with {m} images in doubt refutes every epsilon below {run.epsilon:.2f} at "
-            f"delta = {delta:g}; the largest "
-            f"value that so many could show is {run.ceiling:.2f}."
-        )
-        if run.epsilon <= 0:
+        if run.epsilon > 0:
+            words = (
+                f"One call with {m} images in doubt refutes every epsilon below {run.epsilon:.2f} at delta = "
+                f"{delta:g}; the largest value that so many could show is {run.ceiling:.2f}."
+            )
+        else:
             words = (
                 f"One call with {m} images in doubt refutes no epsilon; up to {run.ceiling:.2f} could have been shown."
             )
-        remark = ""
-        if status != "broken" and run.epsilon > 0:
-            remark = f"distinguishable, but the bound does not exceed {limit:.2f}"
-        return finding(
-            self,
-            status=status,
-            reason=remark,
-            primary="epsilon",
-            metrics={
-                "epsilon": Estimate(run.epsilon, run.epsilon, None, m),
-                "advantage": stats.advantage(right, m),
-            },
-            sentence=words,
-            details={
-                "table": table(["guesses", "right", "epsilon at least"], [list(r) for r in run.rows]),
-                "epsilon": {
-                    "lower": {"value": run.epsilon, "low": run.epsilon, "high": None, "n": m},
-                    "delta": delta,
-                    "ceiling": run.ceiling,
-                    "kind": "central, replace-one, valid under dependence between slots",
-                    "note": at,
+        near = status != "broken" and run.epsilon > 0
+        at_ceiling = run.epsilon > 0.99 * run.ceiling
+        return [
+            self.finding(
+                status=status,
+                reason=f"distinguishable, but the bound does not exceed {limit:.2f}" if near else "",
+                primary="epsilon",
+                metrics={
+                    "epsilon": Estimate(run.epsilon, run.epsilon, None, m),
+                    "advantage": stats.advantage(right, m),
                 },
-                "threshold": limit,
-                "notes": [
-                    DEFINITION,
-                    "the advantage's interval takes slots as independent, which one call does not "
-                    "promise; epsilon does not",
-                    f"numbers of guesses fixed beforehand: {', '.join(f'{s:.0%}' for s in SHARES)} of the slots",
-                ],
-            },
-        )
+                sentence=words,
+                details={
+                    "table": table(["guesses", "right", "epsilon at least"], run.rows),
+                    "epsilon": {
+                        "lower": epsilon_at_least(run.epsilon, m),
+                        "delta": delta,
+                        "ceiling": run.ceiling,
+                        "kind": "central, replace-one, valid under dependence between slots",
+                        "note": "at its ceiling: more slots could show more" if at_ceiling else "of it",
+                    },
+                    "threshold": limit,
+                    "notes": [
+                        DEFINITION,
+                        "the advantage's interval takes slots as independent, which one call does not promise; epsilon "
+                        "does not",
+                        f"numbers of guesses fixed beforehand: {', '.join(f'{s:.0%}' for s in SHARES)} of the slots",
+                    ],
+                },
+            )
+        ]
 
 
-def play(setting: GameSetting, ctx: Context, shared: Trained, m: int) -> dict[str, NDArray]:
+def one_call(setting: GameSetting, ctx: Context, shared: Trained, m: int) -> Arrays:
     """Scores (positive: bit 1, the second image was encoded) and bits of m slots of one call."""
     rng, challenger, pool = ctx.rng("one-run"), shared.challenger, shared.pools.estimate
     x0 = rng.permutation(pool)[:m]
@@ -117,16 +105,14 @@ def play(setting: GameSetting, ctx: Context, shared: Trained, m: int) -> dict[st
     who = np.where(bit, x1, x0)
     ctx.progress("one call", 0.1)
     release = setting.encoder.encode(setting.images[who], setting.labels[who], seed=int(rng.integers(2**62)))
-    source = challenger.sources(release, m)
-    row, column = np.nonzero(source >= 0)
-    pairs = np.unique(np.c_[source[row, column], row], axis=0)
-    if len(pairs) > 20_000:  # the adversary may ignore rows
-        pairs = pairs[rng.permutation(len(pairs))[:20_000]]
+    used = used_in(challenger.sources(release, m))
+    if len(used) > 20_000:  # the adversary may ignore rows
+        used = used[rng.permutation(len(used))[:20_000]]
     ctx.progress("scoring", 0.5)
     score = np.zeros(m)
     step = 2048
-    for i in range(0, len(pairs), step):
-        slot, rows = pairs[i : i + step].T
+    for i in range(0, len(used), step):
+        slot, rows = used[i : i + step].T
         pixels = np.asarray(release.encodings[rows], np.float32)
         np.add.at(score, slot, -shared.adversary.margin(pixels, x0[slot], x1[slot]))
     return {"score": score, "bit": bit}

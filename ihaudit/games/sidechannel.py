@@ -10,20 +10,21 @@ seed, and the clock of a shared machine does not.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit import stats
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.game import GameSetting, game
 from ihaudit.errors import NotApplicable
-from ihaudit.games.adversary import Adversary
+from ihaudit.games.adversary.scorer import Adversary
+from ihaudit.games.base import DEFINITION, OracleGame, percent, table
 from ihaudit.games.challenger import Challenger, Rows, draw_pairs, split
-from ihaudit.games.instance import answer
-from ihaudit.games.learners import Float32, RidgeLearner
-from ihaudit.games.outcome import ALL, DEFINITION, NEEDS, curve, finding, metered, not_run, percent, stored, table, word
+from ihaudit.games.distinguisher import advantage, curve
+from ihaudit.games.learners.features import Float32
+from ihaudit.games.learners.ridge import RidgeLearner
+from ihaudit.games.trials import Arrays, stored
 from ihaudit.release import IntArray, Release
 from ihaudit.results import Finding
 
@@ -36,96 +37,69 @@ GROUPS = ("rows", "order", "dtype", "labels", "extra")
 
 @game("side-channel")
 @dataclass(frozen=True)
-class SideChannelGame:
+class SideChannelGame(OracleGame):
     """Do row order, dtype, number of rows, labels or extra arrays give the image away?"""
 
     id: ClassVar[str] = "side-channel"
     title: ClassVar[str] = "Side-channel game: everything but the pixels"
     reference: ClassVar[str] = "Carlini et al. 2021, Definition 4; game of our documentation"
-    needs: ClassVar = NEEDS
-    profiles: ClassVar[tuple[str, ...]] = ALL
 
-    def run(self, setting: GameSetting, ctx: Context) -> list[Finding]:
+    def play(self, setting: GameSetting, ctx: Context) -> list[Finding]:
         """One finding."""
-        with metered() as meter:
-            try:
-                pools = split(setting, ctx)
-                challenger = Challenger(setting, ctx, pools)
-                others = 3 if challenger.rows_per_image <= 4 else 1
-                per_call = (others + 1) * challenger.rows_per_image
-                share = min(1.0, ROWS[ctx.profile] / (per_call * sum(SIZES[ctx.profile])))
-                known, trials = (max(80, int(s * share)) for s in SIZES[ctx.profile])
-                key = {"known": known, "trials": trials, "others": others}
-                c = stored(
-                    ctx,
-                    setting,
-                    "side-channel",
-                    key,
-                    lambda: self._play(setting, ctx, challenger, known, trials, others),
-                )
-            except NotApplicable as why:
-                return [not_run(self, str(why))]
-        bit = c["bit"].astype(bool)
-        wrong = answer(c["all"], ctx.rng("ties")) != bit
-        e = stats.advantage(int((~wrong).sum()), len(bit))
-        by_group = {}
-        for g in GROUPS:
-            right = int((answer(c[g], ctx.rng("ties", g)) == bit).sum())
-            by_group[g] = stats.advantage(right, len(bit), 0.05 / len(GROUPS))
-        status, remark = word(e, setting)
+        challenger = Challenger(setting, ctx, split(setting, ctx))
+        others = 3 if challenger.rows_per_image <= 4 else 1
+        per_call = (others + 1) * challenger.rows_per_image
+        share = min(1.0, ROWS[ctx.profile] / (per_call * sum(SIZES[ctx.profile])))
+        known, trials = (max(80, int(s * share)) for s in SIZES[ctx.profile])
+        key = {"known": known, "trials": trials, "others": others}
+        c = stored(ctx, setting, "side-channel", key, lambda: margins(setting, ctx, challenger, known, trials, others))
+        first, level = c["first"], 0.05 / len(GROUPS)
+        e = advantage(c["all"], first, ctx.rng("ties"))
+        by_group = {g: advantage(c[g], first, ctx.rng("ties", g), level) for g in GROUPS}
         where = [g for g, v in by_group.items() if v.low is not None and v.low > 0]
         words = (
             f"Without looking at a single pixel, an adversary tells which image was encoded in {percent(e)} of cases"
         )
-        if status == "broken" and where:
-            words += f" (through {', '.join(where)})"
-        out = finding(
-            self,
-            status=status,
-            reason=remark,
-            primary="advantage",
-            metrics={"advantage": e},
-            sentence=words + "; guessing gives 50 %.",
+        out = self.verdict(
+            setting,
+            {"advantage": e},
+            words + "; guessing gives 50 %.",
             details={
-                "table": table(
-                    ["seen", f"advantage ({1 - 0.05 / len(GROUPS):.1%} each)"], [[g, v] for g, v in by_group.items()]
-                ),
-                "roc": curve(c["all"], ~bit),
+                "table": table(["seen", f"advantage ({1 - level:.1%} each)"], by_group.items()),
+                "roc": curve(c["all"], first),
                 "channels": where,
                 "notes": [
                     DEFINITION,
                     f"learned from {known} calls with known images, measured on {trials} others; "
                     f"{others} bystanders, fixed",
-                    "soft labels of mixing schemes carry coefficients and partners' classes, which "
-                    "say nothing of the image",
+                    "soft labels of mixing schemes carry coefficients and partners' classes, which say nothing of the "
+                    "image",
                 ],
             },
         )
-        out.cost = meter.cost
+        if out.status == "broken" and where:
+            out.sentence = f"{words} (through {', '.join(where)}); guessing gives 50 %."
         return [out]
 
-    def _play(
-        self, setting: GameSetting, ctx: Context, challenger: Challenger, known: int, trials: int, others: int
-    ) -> dict[str, NDArray]:
-        rng, pools = ctx.rng("side-channel"), challenger.pools
-        bystanders = rng.permutation(pools.train)[:others]
-        mine = rng.choice(np.setdiff1d(pools.train, bystanders), size=known)
-        x0, x1 = draw_pairs(pools.estimate, setting.labels, trials, rng)
-        bit = rng.integers(2, size=trials).astype(bool)
-        seen = _observe(setting, ctx, challenger, np.r_[mine, np.where(bit, x1, x0)], bystanders, rng)
-        scaled = challenger.scaled(setting.images)
-        out: dict[str, NDArray] = {"bit": bit}
-        for name, columns in [("all", list(GROUPS)), *((g, [g]) for g in GROUPS)]:
-            f = np.concatenate([seen[g] for g in columns], axis=1)
-            f = _standardised(f, known)
-            if not f.shape[1]:
-                out[name] = np.zeros(trials)
-                continue
-            rows = Rows(f[:known], mine, None)
-            learner, rng = RidgeLearner(quantiles=0), ctx.rng("fit", name)
-            adversary = Adversary.fit(setting, scaled, rows, pools.train, ctx, rng, learner, CODES)
+
+def margins(setting: GameSetting, ctx: Context, challenger: Challenger, known: int, trials: int, others: int) -> Arrays:
+    """Margins (positive: x0) from all groups and from each, and ``first``, whether it was x0."""
+    rng, pools = ctx.rng("side-channel"), challenger.pools
+    bystanders = rng.permutation(pools.train)[:others]
+    mine = rng.choice(np.setdiff1d(pools.train, bystanders), size=known)
+    x0, x1 = draw_pairs(pools.estimate, setting.labels, trials, rng)
+    bit = rng.integers(2, size=trials).astype(bool)
+    seen = _observe(setting, ctx, challenger, np.r_[mine, np.where(bit, x1, x0)], bystanders, rng)
+    scaled, learner = challenger.scaled(setting.images), RidgeLearner(quantiles=0)
+    out: Arrays = {"first": ~bit}
+    for name, groups in {"all": GROUPS, **{g: (g,) for g in GROUPS}}.items():
+        f = _standardised(np.concatenate([seen[g] for g in groups], axis=1), known)
+        out[name] = np.zeros(trials)
+        if f.shape[1]:
+            rows, rng = Rows(f[:known], mine, None), ctx.rng("fit", name)
+            adversary = Adversary.fit(setting, scaled, rows, pools.train, learner, ctx.seed, rng, CODES)
             out[name] = adversary.margin(f[known:], x0, x1)
-        return out
+    return out
 
 
 def _observe(
@@ -137,7 +111,7 @@ def _observe(
     rng: np.random.Generator,
 ) -> dict[str, Float32]:
     """One call per challenge; what is to be seen of it beside pixels, by group, float32 (T, width)."""
-    found: dict[str, list[NDArray]] = {g: [] for g in GROUPS}
+    found: dict[str, list[NDArray[Any]]] = {g: [] for g in GROUPS}
     for i, x in enumerate(who):
         members = np.r_[x, bystanders]
         seed = int(rng.integers(2**62))
@@ -153,7 +127,7 @@ def _observe(
     return out
 
 
-def _describe(release: Release, challenger: Challenger, n: int) -> dict[str, NDArray]:
+def _describe(release: Release, challenger: Challenger, n: int) -> Arrays:
     m = len(release.encodings)
     try:
         mine = np.flatnonzero((challenger.sources(release, n) == 0).any(1))

@@ -69,10 +69,3 @@ def test_a_key_per_data_set() -> None:
     undeclared = parts(ReusedPad(), key="fresh")["checks-key"]
     assert 'declare key = "dataset"' in undeclared.reason
     assert "share no key" in parts(InstaHide(epochs=1))["checks-key"].sentence
-
-
-def test_a_population_that_is_too_small_is_not_run() -> None:
-    s = setting(Identity())
-    small = type(s)(s.encoder, s.images[:100], s.labels[:100], s.n_classes)
-    (f,) = play("checks", small)
-    assert f.status == "not run" and "at least 240 images" in f.reason and "100" in f.reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ihaudit.games import adversary
+from ihaudit.games.adversary import training
 from ihaudit.schemes.constant import Constant
 from ihaudit.schemes.noise import Noise
 from tests.games.inprocess import play, setting
@@ -16,7 +16,7 @@ SEEDS = 100
 @pytest.mark.parametrize("scheme", [Noise(), Constant()], ids=["noise", "constant"])
 def test_a_hundred_audits_of_the_instance_game(scheme: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every audit trains, selects and estimates anew, at sizes that keep this cheap."""
-    monkeypatch.setitem(adversary.BUDGETS, "quick", adversary.Budget(200, 10**6, 100, 200, 10**6))
+    monkeypatch.setitem(training.BUDGETS, "quick", training.Budget(200, 10**6, 100, 200, 10**6))
     s = setting(scheme)
     alarms = broken = below = covered = 0
     for seed in range(SEEDS):
@@ -35,8 +35,8 @@ def test_a_hundred_audits_of_the_instance_game(scheme: object, monkeypatch: pyte
 
 def test_other_games_stay_quiet_on_noise(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of the other games over a few seeds; the margin keeps all of them together below the allowance."""
-    monkeypatch.setitem(adversary.BUDGETS, "quick", adversary.Budget(200, 10**6, 100, 200, 10**6))
-    monkeypatch.setitem(adversary.BUDGETS, "standard", adversary.Budget(200, 10**6, 100, 200, 10**6))
+    monkeypatch.setitem(training.BUDGETS, "quick", training.Budget(200, 10**6, 100, 200, 10**6))
+    monkeypatch.setitem(training.BUDGETS, "standard", training.Budget(200, 10**6, 100, 200, 10**6))
     s = setting(Noise())
     values: dict[str, list[float]] = {}
     broken = total = 0
@@ -54,6 +54,6 @@ def test_other_games_stay_quiet_on_noise(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_constant_is_private_and_useless_in_so_many_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(adversary.BUDGETS, "quick", adversary.Budget(200, 10**6, 100, 200, 10**6))
+    monkeypatch.setitem(training.BUDGETS, "quick", training.Budget(200, 10**6, 100, 200, 10**6))
     _, use = play("instance", setting(Constant()), seed=3)
     assert "private and useless" in use.sentence and use.details["useless"] is True

@@ -150,8 +150,8 @@ def test_random_hybrid_lemma() -> None:
     """Lemma: an adversary who plays a random step of the bridge has exactly its advantage divided by n (here n = 4)."""
     from ihaudit.contracts.context import Context
     from ihaudit.games.challenger import Challenger, split
-    from ihaudit.games.dataset import Chain, _agreement
-    from ihaudit.games.learners import features
+    from ihaudit.games.dataset import Chain, agreement
+    from ihaudit.games.learners.features import features
 
     s, ctx, n, trials = setting(MixUp(k=2, epochs=1), "cifar"), Context(5), 4, 1500
     challenger = Challenger(s, ctx, split(s, ctx))
@@ -166,7 +166,7 @@ def test_random_hybrid_lemma() -> None:
         for r in s.encoder.encode_many(calls):
             x = features(np.asarray(r.encodings, np.float32), quantiles=0)
             out.append(
-                _agreement(x, r.labels[:, 1] - r.labels[:, 0], probes, h, 0.3) > 0.5 if r.labels.shape[1] > 1 else False
+                agreement(x, r.labels[:, 1] - r.labels[:, 0], probes, h, 0.3) > 0.5 if r.labels.shape[1] > 1 else False
             )
         return np.array(out)
 

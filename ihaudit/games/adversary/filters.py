@@ -9,11 +9,12 @@ natural images are smooth; measured on single InstaHide encodings (k = 6), that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
-from ihaudit.games.learners import Float32, is_image, pool2d
+from ihaudit.games.learners.features import Float32, is_image, pool2d
 from ihaudit.release import FloatArray
 
 Filter = Callable[[Float32], Float32]
@@ -48,44 +49,45 @@ _IMAGE_FILTERS: dict[str, Filter] = {
 _MAPS: dict[str, Filter] = {"value": lambda x: x, "square": np.square}
 
 
+def unit_rows(x: Float32) -> Float32:
+    """float32 (R, ...) -> (R, D), each row centred and of unit length: inner products are correlations."""
+    v = x.reshape(len(x), -1)
+    v = v - v.mean(1, keepdims=True)
+    return np.asarray(v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-9), np.float32)
+
+
+@dataclass(frozen=True)
 class Bank:
-    """The filters that fit encodings of the shape of the images; empty (``len() == 0``) where shapes differ."""
+    """Filters by name, each a map of single values and a linear filter; without any where encodings are no images."""
 
-    def __init__(self, row_shape: tuple[int, ...], image_shape: tuple[int, ...]) -> None:
-        self.names: tuple[str, ...] = ()
-        self._filters: list[tuple[Filter, Filter]] = []
+    filters: Mapping[str, tuple[Filter, Filter]]
+
+    @classmethod
+    def fitting(cls, row_shape: tuple[int, ...], image_shape: tuple[int, ...]) -> Bank:
+        """The filters that fit encodings of the shape of the images; none (``len() == 0``) where shapes differ."""
         if tuple(row_shape) != tuple(image_shape):
-            return
-        spatial = is_image(row_shape)
-        filters = _IMAGE_FILTERS if spatial else {"all": _IMAGE_FILTERS["all"]}
-        if spatial and row_shape[2] == 1:
-            filters = {k: v for k, v in filters.items() if "colour" not in k and "luma" not in k}
-        for m, f in _MAPS.items():
-            for name, g in filters.items():
-                self.names += (f"{m}: {name}",)
-                self._filters.append((f, g))
+            return cls({})
+        names = list(_IMAGE_FILTERS) if is_image(row_shape) else ["all"]
+        if row_shape[-1] == 1:
+            names = [k for k in names if "colour" not in k and "luma" not in k]
+        return cls({f"{m}: {name}": (f, _IMAGE_FILTERS[name]) for m, f in _MAPS.items() for name in names})
 
-    def only(self, keep: Sequence[int]) -> Bank:
-        """A bank of some of the filters, by position: filters that carry no weight cost as much as those that do."""
-        out = Bank((0,), (1,))
-        out.names = tuple(self.names[i] for i in keep)
-        out._filters = [self._filters[i] for i in keep]
-        return out
+    def only(self, names: Iterable[str]) -> Bank:
+        """A bank of some of the filters: those that carry no weight cost as much as those that do."""
+        return Bank({name: self.filters[name] for name in names})
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self.filters)
 
     def views(self, x: FloatArray) -> list[Float32]:
         """Every filter's standardised output, float32 (R, D_j) rows of unit length; inner products are correlations."""
         x = np.asarray(x, np.float32)
         mapped: dict[int, Float32] = {}
         out = []
-        for f, g in self._filters:
+        for f, g in self.filters.values():
             if id(f) not in mapped:
                 mapped[id(f)] = f(x)
-            v = g(mapped[id(f)]).reshape(len(x), -1)
-            v = v - v.mean(1, keepdims=True)
-            out.append(v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-9))
+            out.append(unit_rows(g(mapped[id(f)])))
         return out
 
     def paired(self, rows: FloatArray, candidates: list[FloatArray], chunk: int = 512) -> Float32:

@@ -7,12 +7,12 @@ value, which a sign mask leaves alone).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit.games.learners import Float32, is_image, pool2d
+from ihaudit.games.learners.features import Float32, is_image, pool2d
 from ihaudit.release import FloatArray
 
 FAMILIES = ("raw", "magnitude")
@@ -52,4 +52,4 @@ def components(images: FloatArray, family: str, count: int = 64, side: int = 8) 
     order = order[values[order] > 1e-7 * max(float(values.max()), 1e-30)]
     directions = (vectors[:, order] / np.sqrt(values[order])).astype(np.float32)
     out = Components(family, mean, directions, np.zeros(len(order), np.float32), side)
-    return Components(family, mean, directions, np.median(out.code(images), axis=0), side)
+    return replace(out, medians=np.median(out.code(images), axis=0))
