@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
+#: What is listed, and the columns of each table: (heading, key of a row).
+KINDS: dict[str, dict[str, str]] = {
+    "schemes": {"name": "name", "what it does": "title", "parameters": "parameters"},
+    "attacks": {"id": "id", "what it does": "title", "needs": "needs", "source": "reference"},
+    "stages": {"stage": "stage", "variant": "variant", "what it does": "title"},
+    "games": {"id": "id", "what it does": "title", "needs": "needs", "source": "reference"},
+    "trainers": {"name": "name", "what it does": "title", "options": "options"},
+    "metrics": {"id": "id", "what it measures": "title"},
+    "baselines": {"id": "id", "what it guesses": "title"},
+    "controls": {"id": "id", "how it must come out": "title"},
+    "sections": {"id": "id", "what it is called": "title"},
+    "formats": {"id": "id", "file": "title"},
+}
+
 
 def command(
-    what: Annotated[
-        str, typer.Argument(help="schemes, attacks, stages, games, trainers, or all.", metavar="[WHAT]")
-    ] = "all",
+    what: Annotated[str, typer.Argument(help=f"{', '.join(KINDS)}, or all.", metavar="[WHAT]")] = "all",
     json_: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
-    """List schemes, attacks, attack stages, games and networks to train: one line each, what it needs, its source."""
+    """List what there is, of each kind that a file or a plug-in can add to: one line each."""
     from ihaudit.errors import UsageError
     from ihaudit.registry import suggest
 
-    kinds = ("schemes", "attacks", "stages", "games", "trainers")
-    if what != "all" and what not in kinds:
-        raise UsageError(f"there is no list of {what!r}{suggest(what, kinds)}")
-    listing = {kind: _rows(kind) for kind in kinds if what in ("all", kind)}
+    if what != "all" and what not in KINDS:
+        raise UsageError(f"there is no list of {what!r}{suggest(what, KINDS)}")
+    listing = {kind: _rows(kind) for kind in KINDS if what in ("all", kind)}
     if json_:
         import json
 
@@ -31,64 +42,67 @@ def command(
 
     console = Console(highlight=False)
     for kind, rows in listing.items():
-        columns = {
-            "schemes": ["name", "what it does", "parameters"],
-            "stages": ["stage", "variant", "what it does"],
-            "trainers": ["name", "what it does", "options"],
-        }
-        names = columns.get(kind, ["id", "what it does", "needs", "source"])
         table = Table(title=kind, title_justify="left", title_style="bold", box=None, pad_edge=False, expand=False)
-        for i, name in enumerate(names):
-            table.add_column(name, no_wrap=i == 0, overflow="fold")
+        for i, heading in enumerate(KINDS[kind]):
+            table.add_column(heading, no_wrap=i == 0, overflow="fold")
         for row in rows:
-            table.add_row(*(row[n.replace("what it does", "title").replace("source", "reference")] for n in names))
+            table.add_row(*(row[key] for key in KINDS[kind].values()))
         console.print(table)
         console.print()
 
 
 def _rows(kind: str) -> list[dict[str, Any]]:
     from ihaudit import registry
-    from ihaudit.sandbox.loader import reference_names
 
+    items = registry.load(cast(registry.Kind, kind.removesuffix("s")))
     if kind == "schemes":
-        return [_scheme_row(name) for name in reference_names()]
+        return [_scheme_row(name, cls) for name, cls in (_reference_schemes() | items).items()]
+    return [_row(kind, id_, obj) for id_, obj in items.items()]
+
+
+def _row(kind: str, id_: str, obj: Any) -> dict[str, Any]:
     if kind == "stages":
-        rows = []
-        for key, obj in registry.load("stage").items():
-            stage, _, variant = key.partition("=")
-            doc = (obj.__doc__ or "").strip().splitlines() or [""]
-            rows.append({"stage": stage, "variant": variant, "title": doc[0]})
-        return rows
+        stage, _, variant = id_.partition("=")
+        return {"stage": stage, "variant": variant, "title": ((obj.__doc__ or "").strip().splitlines() or [""])[0]}
     if kind == "trainers":
-        return [
-            {"name": id_, "title": t.title, "options": ", ".join(f"--{o}" for o in t.options)}
-            for id_, t in registry.load("trainer").items()
-        ]
-    return [
-        {
-            "id": id_,
-            "title": obj.title,
-            "needs": ", ".join(sorted(str(k.value) for k in obj.needs)),
-            "reference": obj.reference,
-            "profiles": list(obj.profiles),
-        }
-        for id_, obj in registry.load("attack" if kind == "attacks" else "game").items()
-    ]
+        return {"name": id_, "title": obj.title, "options": ", ".join(f"--{o}" for o in obj.options)}
+    if kind == "metrics":
+        return {"id": id_, "title": obj.label}
+    if kind == "baselines":
+        return {"id": id_, "title": obj.sentence}
+    if kind == "controls":
+        return {"id": id_, "title": f"{obj.scheme} must {'' if obj.must_break else 'not '}come out broken"}
+    if kind == "formats":
+        return {"id": id_, "title": obj.filename}
+    if kind == "sections":
+        return {"id": id_, "title": obj.title}
+    return {
+        "id": id_,
+        "title": obj.title,
+        "needs": ", ".join(sorted(str(k.value) for k in obj.needs)),
+        "reference": obj.reference,
+        "profiles": list(obj.profiles),
+    }
 
 
-def _scheme_row(name: str) -> dict[str, Any]:
-    """A reference scheme is the package's own code, so it may be imported here; a user's file never is."""
-    import dataclasses
+def _reference_schemes() -> dict[str, Any]:
+    """Reference schemes are the package's own code, so they may be imported here; a user's file never is."""
     import importlib
 
+    from ihaudit.sandbox.loader import reference_names
     from ihaudit.scheme import Scheme
 
-    module = importlib.import_module("ihaudit.schemes." + name.replace("-", "_"))
-    cls = next(
-        c
-        for c in vars(module).values()
-        if isinstance(c, type) and issubclass(c, Scheme) and c.__module__ == module.__name__
-    )
+    found = {}
+    for name in reference_names():
+        module = importlib.import_module("ihaudit.schemes." + name.replace("-", "_"))
+        classes = [c for c in vars(module).values() if isinstance(c, type) and issubclass(c, Scheme)]
+        found[name] = next(c for c in classes if c.__module__ == module.__name__)
+    return found
+
+
+def _scheme_row(name: str, cls: Any) -> dict[str, Any]:
+    import dataclasses
+
     fields: Any = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
     doc = " ".join((cls.__doc__ or "").split())
     return {

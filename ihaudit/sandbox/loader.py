@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import inspect
 import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ihaudit import registry
 from ihaudit.errors import SchemeError, UsageError
 
 _SCHEMES = Path(__file__).resolve().parents[1] / "schemes"
@@ -46,7 +48,7 @@ def reference_names() -> list[str]:
 
 
 def locate(spec: str) -> SchemeSource:
-    """Find a scheme: a path with one scheme in it, ``path.py:Name``, or the name of a reference scheme.
+    """Find a scheme: a path with one scheme in it, ``path.py:Name``, or the name of a reference scheme or a plug-in's.
 
     Raises:
         UsageError: there is no such file or reference scheme; the nearest name is suggested.
@@ -66,12 +68,16 @@ def locate(spec: str) -> SchemeSource:
         return _read(path, class_name, spec, reference=False)
     if name in reference_names():
         return _read(_SCHEMES / f"{name.replace('-', '_')}.py", class_name, name, reference=True)
+    if spec in (registered := registry.load("scheme")):
+        cls = registered[spec]
+        return _read(Path(inspect.getfile(cls)), cls.__name__, spec, reference=False)
     if path.is_dir():
         raise UsageError(f"{path_text} is a folder; name the scheme file in it{_near_files(path / 'scheme.py')}")
     if path.suffix == ".py" or os.sep in path_text:
         raise UsageError(f"there is no scheme file {path_text}{_near_files(path)}")
-    near = difflib.get_close_matches(name, reference_names(), n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"the reference schemes are {', '.join(reference_names())}"
+    known = [*reference_names(), *registered]
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"the reference schemes are {', '.join(known)}"
     raise UsageError(f"there is no scheme file or reference scheme called {spec!r}; {hint}")
 
 
