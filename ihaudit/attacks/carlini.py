@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ihaudit.attacks.numerics.graph import edge_sample
+from ihaudit.attacks.numerics.pictures import to_rows
 from ihaudit.attacks.own.networks import own_networks
-from ihaudit.attacks.phase import answer, prepare
-from ihaudit.attacks.stages.state import State, as_images, run_stage, to_rows
-from ihaudit.contracts.attack import AttackOutput, StageEvidence, attack
+from ihaudit.attacks.recipe import Recipe, as_images
+from ihaudit.attacks.stages.state import Assigned, Features, Grouped, Pairs, State
+from ihaudit.contracts.attack import StageEvidence, attack
 from ihaudit.contracts.context import Context
-from ihaudit.contracts.view import View
 from ihaudit.scheme import Knowledge
 
 #: assignments that compare encodings with reconstructions, so recovery comes first and is repeated after them
@@ -26,7 +28,7 @@ PAIRS = 40_000
 
 @attack("carlini")
 @dataclass(frozen=True)
-class Carlini:
+class Carlini(Recipe):
     """Similarity network, cliques, membership network, min-cost flow, lambdas from labels, eq. (3), recolouring.
 
     Departures from the paper, each behind a stage that can be swapped: labels say which sets an encoding can belong
@@ -50,61 +52,43 @@ class Carlini:
     #: `--train` is for it
     trains: ClassVar[bool] = True
 
-    def run(self, view: View, ctx: Context) -> AttackOutput:
-        """See `ihaudit.contracts.attack.Attack`."""
-        state, evidence = self.recover(view, ctx)
-        state = run_stage(state, ctx, "restoration", self.restoration)
-        out = answer(state)
-        out.evidence = evidence
-        return out
-
-    def recover(self, view: View, ctx: Context) -> tuple[State, StageEvidence]:
-        """Everything before restoration, and what the scorer needs to judge the early stages."""
-        state, evidence = self.assign(view, ctx)
-        state = run_stage(state, ctx, "recovery", self.recovery)
+    def solve(self, state: State, ctx: Context) -> State:
+        """See `Recipe.solve`."""
+        state = self.stages(self.assign(state, ctx), ctx, "recovery")
         if self.assignment in NEED_IMAGES:
-            state = run_stage(state, ctx, "assignment", self.assignment)
-            state = run_stage(state, ctx, "recovery", self.recovery)
-        return state, evidence
+            state = self.stages(state, ctx, "assignment", "recovery")
+        return state
 
-    def group(self, state: State, ctx: Context) -> tuple[State, StageEvidence]:
-        """What the networks are for: similarity, grouping, membership."""
-        state = run_stage(state, ctx, "similarity", self.similarity)
-        state = run_stage(state, ctx, "grouping", self.grouping)
-        evidence = evidence_of(state, ctx)
-        return run_stage(state, ctx, "membership", self.membership), evidence
-
-    def assign(self, view: View, ctx: Context) -> tuple[State, StageEvidence]:
+    def assign(self, state: State, ctx: Context) -> State:
         """Everything before recovery."""
-        state = prepare(view, ctx, absolute=True)
-        if "network" in (self.similarity, self.membership):
-            with own_networks(view, state, ctx) as inner:
-                state, evidence = self.group(state, inner)
-        else:
-            state, evidence = self.group(state, ctx)
+        networks = "network" in (self.similarity, self.membership)
+        with own_networks(state, ctx) if networks else nullcontext((state, ctx)) as (first, inner):
+            state = self.stages(first, inner, "similarity", "grouping", "membership")
+        state = replace(state, evidence=evidence_of(state, ctx))
         if self.assignment not in NEED_IMAGES:
-            state = run_stage(state, ctx, "assignment", self.assignment)
-        state = run_stage(state, ctx, "coefficients", self.coefficients)
+            state = self.stages(state, ctx, "assignment")
         # the graph is as large as the release and has done its work
-        state = replace(state, graph=None, features=None, weight=None, embedding=None)
-        if state.mask == "signed" and self.recovery in TAKE_SIGNS:  # no mask: here are the encodings themselves
-            values, _ = to_rows(as_images(view), ctx.device, absolute=False)
-            state = replace(state, values=values)
-        return state, evidence
+        state = self.stages(state, ctx, "coefficients").without(Pairs, Features)
+        observed = state.observed
+        if observed.mask == "signed" and self.recovery in TAKE_SIGNS:  # no mask: here are the encodings themselves
+            values = to_rows(as_images(observed.view), ctx.device)
+            state = replace(state, observed=replace(observed, values=values))
+        return state
 
 
 def evidence_of(state: State, ctx: Context) -> StageEvidence:
     """What similarity and grouping found: a bounded sample of pairs with their log odds, and the sets."""
     first = second = scores = None
-    if state.graph is not None:
-        first, second, scores = edge_sample(state.graph, PAIRS, ctx.rng("pairs"))
-    sets = state.cliques
-    if sets is None and state.members is not None:
-        sets = _sets(state.members, state.unknowns)
+    if (pairs := state.find(Pairs)) is not None:
+        first, second, scores = edge_sample(pairs.graph, PAIRS, ctx.rng("pairs"))
+    grouped = state.require(Grouped)
+    sets = grouped.cliques
+    if sets is None:
+        sets = _sets(state.require(Assigned).members, grouped.unknowns)
     return StageEvidence(first, second, scores, sets)
 
 
-def _sets(members: np.ndarray, unknowns: int) -> np.ndarray:
+def _sets(members: NDArray[np.int64], unknowns: int) -> NDArray[np.int64]:
     """int64 (R, n): the encodings of each set, -1 beyond its end."""
     rows = [np.nonzero((members == r).any(1))[0] for r in range(unknowns)]
     out = np.full((unknowns, max((len(r) for r in rows), default=0)), -1, np.int64)

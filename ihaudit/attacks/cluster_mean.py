@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ihaudit.attacks.phase import answer, prepare
-from ihaudit.attacks.stages.grouping.copies import singletons
-from ihaudit.attacks.stages.state import run_stage
-from ihaudit.contracts.attack import AttackOutput, attack
+from ihaudit.attacks.recipe import Recipe, start
+from ihaudit.attacks.stages.grouping.copies import copies
+from ihaudit.attacks.stages.state import State
+from ihaudit.contracts.attack import attack
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.scheme import Knowledge
@@ -16,7 +16,7 @@ from ihaudit.scheme import Knowledge
 
 @attack("cluster-mean")
 @dataclass(frozen=True)
-class ClusterMean:
+class ClusterMean(Recipe):
     """Mean of |encodings| over each cluster, or of the encodings themselves where there is no sign mask."""
 
     similarity: str = "squares"
@@ -31,21 +31,17 @@ class ClusterMean:
     needs: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.ENCODINGS})
     profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")
 
-    def run(self, view: View, ctx: Context) -> AttackOutput:
-        """See `ihaudit.contracts.attack.Attack`."""
-        state = prepare(view, ctx, absolute=False)
-        signed = state.mask == "signed"
-        if signed and (alone := singletons(state)) is not None:
-            return answer(alone)
-        similarity = "linear" if signed and self.similarity == "squares" else self.similarity
-        if not signed:
-            state.values.abs_()  # a copy of the release, made by `prepare`
-        for name, variant in (
-            ("similarity", similarity),
-            ("grouping", self.grouping),
-            ("coefficients", self.coefficients),
-            ("recovery", self.recovery),
-            ("restoration", "none" if signed and self.restoration == "stretch" else self.restoration),
-        ):
-            state = run_stage(state, ctx, name, variant)
-        return answer(state)
+    def begin(self, view: View, ctx: Context) -> State:
+        """See `Recipe.begin`."""
+        state = start(view, ctx, keep_signs=True)
+        return (copies(state) if state.observed.mask == "signed" else None) or state
+
+    def solve(self, state: State, ctx: Context) -> State:
+        """See `Recipe.solve`."""
+        return self.stages(state, ctx, "similarity", "grouping", "coefficients", "recovery")
+
+    def variant(self, name: str, state: State) -> str:
+        """See `Recipe.variant`: encodings without a sign mask are compared and shown as they are."""
+        plain = {("similarity", "squares"): "linear", ("restoration", "stretch"): "none"}
+        chosen = super().variant(name, state)
+        return plain.get((name, chosen), chosen) if state.observed.mask == "signed" else chosen

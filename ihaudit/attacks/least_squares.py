@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ihaudit.attacks.phase import answer, prepare
-from ihaudit.attacks.stages.grouping.copies import singletons
-from ihaudit.attacks.stages.state import run_stage
-from ihaudit.contracts.attack import AttackOutput, attack
+from ihaudit.attacks.recipe import Recipe, start
+from ihaudit.attacks.stages.grouping.copies import copies
+from ihaudit.attacks.stages.state import State
+from ihaudit.contracts.attack import attack
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
@@ -17,7 +17,7 @@ from ihaudit.scheme import Knowledge
 
 @attack("least-squares")
 @dataclass(frozen=True)
-class LeastSquares:
+class LeastSquares(Recipe):
     """Groups encodings in the linear model and solves for all private images at once."""
 
     similarity: str = "linear"
@@ -33,18 +33,13 @@ class LeastSquares:
     needs: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.ENCODINGS})
     profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")
 
-    def run(self, view: View, ctx: Context) -> AttackOutput:
-        """See `ihaudit.contracts.attack.Attack`."""
-        state = prepare(view, ctx, absolute=False)
-        if state.mask == "masked" or (state.mask == "absolute" and state.image_range[0] < 0):
+    def begin(self, view: View, ctx: Context) -> State:
+        """See `Recipe.begin`."""
+        state = start(view, ctx, keep_signs=True)
+        if state.observed.mask == "masked" or (state.observed.mask == "absolute" and view.image_range[0] < 0):
             raise NotApplicable("the signs of neighbouring pixels are independent: there is a sign mask, or no image")
-        if (alone := singletons(state)) is not None:
-            return answer(alone)
-        state = run_stage(state, ctx, "similarity", self.similarity)
-        state = run_stage(state, ctx, "grouping", self.grouping)
-        state = run_stage(state, ctx, "coefficients", self.coefficients)
-        for _ in range(2):
-            state = run_stage(state, ctx, "assignment", self.assignment)
-        state = run_stage(state, ctx, "recovery", self.recovery)
-        state = run_stage(state, ctx, "restoration", self.restoration)
-        return answer(state)
+        return copies(state) or state
+
+    def solve(self, state: State, ctx: Context) -> State:
+        """See `Recipe.solve`."""
+        return self.stages(state, ctx, "similarity", "grouping", "coefficients", "assignment", "assignment", "recovery")

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ihaudit.attacks.phase import answer, prepare
-from ihaudit.attacks.stages.state import State, run_stage
-from ihaudit.contracts.attack import AttackOutput, attack
+from ihaudit.attacks.recipe import Recipe
+from ihaudit.attacks.stages.state import State
+from ihaudit.contracts.attack import attack
 from ihaudit.contracts.context import Context
-from ihaudit.contracts.view import View
 from ihaudit.scheme import Knowledge
 
 #: times that the assignment is re-estimated from the reconstructions at most, by profile
@@ -22,7 +21,7 @@ SETTLED = 0.03
 
 @attack("unmix")
 @dataclass(frozen=True)
-class Unmix:
+class Unmix(Recipe):
     """Recovers masks with a network, which makes the rest of the attack of Carlini et al. linear.
 
     A network guesses the sign mask of every encoding by itself; the mixtures are grouped by image together with their
@@ -45,26 +44,15 @@ class Unmix:
     needs: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.ENCODINGS})
     profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")
 
-    def run(self, view: View, ctx: Context) -> AttackOutput:
-        """See `ihaudit.contracts.attack.Attack`."""
-        return answer(run_stage(self.solve(view, ctx), ctx, "restoration", self.restoration))
-
-    def solve(self, view: View, ctx: Context) -> State:
-        """Everything but the restoration."""
-        return self.solve_state(prepare(view, ctx, absolute=True), ctx)
-
-    def solve_state(self, state: State, ctx: Context) -> State:
-        """Everything but the restoration, from a state of its own (`masks_known`: signs are given)."""
-        state = run_stage(state, ctx, "similarity", self.similarity)
-        state = run_stage(state, ctx, "grouping", self.grouping)
-        state = run_stage(state, ctx, "coefficients", self.coefficients)
-        state = run_stage(state, ctx, "recovery", self.recovery)
-        rounds = ROUNDS[ctx.profile]
-        for _ in range(rounds if len(state.values) > FEW else max(rounds, 5)):
-            state = run_stage(state, ctx, "assignment", self.assignment)
+    def solve(self, state: State, ctx: Context) -> State:
+        """See `Recipe.solve`; with known masks (`start`) no stage estimates them."""
+        state = self.stages(state, ctx, "similarity", "grouping", "coefficients", "recovery")
+        rounds, few = ROUNDS[ctx.profile], len(state.observed.values) <= FEW
+        for _ in range(max(rounds, 5) if few else rounds):
+            state = self.stages(state, ctx, "assignment")
             changed = state.records[-1].diagnostics.get("changed", 1.0)
             if changed > 0:
-                state = run_stage(state, ctx, "recovery", self.recovery)
+                state = self.stages(state, ctx, "recovery")
             if changed < SETTLED:
                 break
-        return run_stage(state, ctx, "sharpening", self.sharpening)
+        return self.stages(state, ctx, "sharpening")

@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression, linear_sum_assignment
 
+from ihaudit.attacks.numerics.pictures import to_pictures
+from ihaudit.attacks.recipe import start
 from ihaudit.attacks.stages.restoration.network import restored_state
-from ihaudit.attacks.stages.state import State, to_pictures
 from ihaudit.attacks.unmix import Unmix
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.trainer import Job, trainer
@@ -67,9 +68,9 @@ def release(
 
 def judge(view: View, private: Uints, ctx: Context) -> Judged:
     """Attack a release and compare every candidate with the private image assigned to it, 0 where none is."""
-    state: State = Unmix().solve(view, ctx)
+    state = Unmix().solve(start(view, ctx), ctx)
     features, images = restored_state(state, load_restorer(device=ctx.device))
-    shown = to_pictures(images, state.shape, state.image_range)
+    shown = to_pictures(images, state.observed.shape, state.observed.image_range)
     truth = private.astype(np.float32) / 255
     rows, columns = linear_sum_assignment(-correlation(shown, truth))
     reached = np.zeros(len(shown), np.float32)

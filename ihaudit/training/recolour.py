@@ -7,7 +7,6 @@ ones in one pass.  One network per way of recovery, since each distorts colours 
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 
 from ihaudit.attacks.carlini import Carlini
 from ihaudit.attacks.stages.restoration.recolour73 import pixels_of
-from ihaudit.attacks.stages.state import run_stage
+from ihaudit.attacks.stages.state import Assigned, Grouped
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.trainer import Job, trainer
 from ihaudit.contracts.view import View
@@ -87,17 +86,23 @@ def _attacked(
     release = InstaHide(k=k, epochs=EPOCHS).encode(images, np.arange(PRIVATE) % 10, others, rng)
     view = View(encodings=release.encodings, labels=release.labels, image_range=release.image_range)
     ctx = Context(seed=config.seed + number, device=config.device, profile="standard")
-    state, _ = attack.assign(view, ctx)
+    state = attack.assign(attack.begin(view, ctx), ctx)
+    assigned = state.require(Assigned)
     truth = release.provenance
-    assert truth is not None and state.members is not None
+    assert truth is not None
     evidence = votes(
-        PRIVATE, state.unknowns, state.members, state.coefficients, np.asarray(truth.sources), truth.coefficients
+        PRIVATE,
+        state.require(Grouped).unknowns,
+        assigned.members,
+        assigned.coefficients,
+        np.asarray(truth.sources),
+        truth.coefficients,
     )
     candidate, source = linear_sum_assignment(-evidence)
     original = torch.from_numpy(images[source] * 2 - 1).reshape(-1, 3)
     out = {}
     for name in RECOVERIES:
-        found, _ = pixels_of(run_stage(replace(state, records=[]), ctx, "recovery", name), name)
+        found, _ = pixels_of(state.run(ctx, "recovery", name), name)
         out[name] = (found[torch.from_numpy(candidate)].reshape(-1, 3).cpu(), original)
     return out
 

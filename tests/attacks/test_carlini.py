@@ -11,6 +11,7 @@ import torch
 from ihaudit.attacks.carlini import Carlini
 from ihaudit.attacks.numerics.em import Estimate
 from ihaudit.attacks.stages.restoration.recolour73 import pixels_of
+from ihaudit.attacks.stages.state import Recovered, Restored
 from ihaudit.contracts.attack import AttackOutput, StageEvidence, get_stage
 from ihaudit.contracts.configure import configure
 from ihaudit.contracts.context import Context
@@ -20,11 +21,10 @@ from ihaudit.nn.recolour import PixelNet, fit
 from ihaudit.nn.weights import FOLDER
 from ihaudit.registry import load
 from ihaudit.release import Provenance, Release, Truth
-from ihaudit.results import StageRecord
 from ihaudit.scoring.reconstructions import score_attack
 from ihaudit.scoring.stages import evidence_quality
 from tests.attacks.releases import Sample, instahide
-from tests.attacks.test_gradient import stage_state
+from tests.attacks.states import true_state
 from tests.attacks.test_phase import correlation, view
 
 CTX = Context(seed=3)
@@ -166,11 +166,11 @@ def test_the_network_has_73_parameters_and_learns_a_colour_curve():
 
 def recovered(variant: str):
     sample = instahide(n=8, epochs=10, k=3)
-    state = stage_state(sample)
+    state = true_state(sample, sample.members)
     images = torch.from_numpy(sample.images * 2 - 1).permute(0, 3, 1, 2).reshape(8, -1)
     images = torch.cat([images, images.mean(0, keepdim=True)])
-    state.records.append(StageRecord(name="recovery", variant=variant))
-    return sample, replace(state, estimate=Estimate(images, torch.ones(len(state.values))))
+    state = state.having(Recovered(Estimate(images, torch.ones(len(sample.encodings)))))
+    return sample, state.recorded("recovery", variant, {})
 
 
 @WITH_WEIGHTS
@@ -178,17 +178,20 @@ def test_recolouring_changes_what_it_was_fitted_for_and_nothing_else():
     sample, state = recovered("gradient")
     done, diagnostics = get_stage("restoration", "recolour73")(state, CTX)
     assert diagnostics["weights_for"] == "gradient" and diagnostics["moved"] > 0
-    assert done.images.shape == sample.images.shape and 0 <= done.images.min() <= done.images.max() <= 1
+    assert (
+        done.require(Restored).images.shape == sample.images.shape
+        and 0 <= done.require(Restored).images.min() <= done.require(Restored).images.max() <= 1
+    )
     # the output of one pixel depends on that pixel alone
-    state.estimate.images[:, 5] += 0.3
+    state.require(Recovered).estimate.images[:, 5] += 0.3
     moved, _ = get_stage("restoration", "recolour73")(state, CTX)
-    changed = np.abs(moved.images - done.images).max((0, 3)) > 1e-6
+    changed = np.abs(moved.require(Restored).images - done.require(Restored).images).max((0, 3)) > 1e-6
     assert changed.sum() == 1
     _, other = recovered("mean")
     left, diagnostics = get_stage("restoration", "recolour73")(other, CTX)
     assert diagnostics["weights_for"] is None
     plain, _ = pixels_of(other, "mean")
-    np.testing.assert_allclose(left.images, ((plain + 1) / 2).clamp(0, 1).numpy(), atol=1e-6)
+    np.testing.assert_allclose(left.require(Restored).images, ((plain + 1) / 2).clamp(0, 1).numpy(), atol=1e-6)
 
 
 def test_the_published_start_is_stretched():
@@ -201,8 +204,8 @@ def test_the_published_start_is_stretched():
 
 def test_recolouring_leaves_other_channels_alone_and_says_so():
     _, state = recovered("gradient")
-    state = replace(state, shape=(1, 16, 48))
+    state = replace(state, observed=replace(state.observed, shape=(1, 16, 48)))
     done, diagnostics = get_stage("restoration", "recolour73")(state, CTX)
     assert diagnostics["weights_for"] is None and "1 channel" in diagnostics["skipped"]
     plain, _ = pixels_of(state, "gradient")
-    np.testing.assert_allclose(done.images, ((plain + 1) / 2).clamp(0, 1).numpy(), atol=1e-6)
+    np.testing.assert_allclose(done.require(Restored).images, ((plain + 1) / 2).clamp(0, 1).numpy(), atol=1e-6)

@@ -11,10 +11,10 @@ from scipy.sparse import issparse
 
 from ihaudit.attacks.numerics import pair_odds, set_scores
 from ihaudit.attacks.numerics.graph import edge_sample, nodes_of
-from ihaudit.attacks.phase import prepare
+from ihaudit.attacks.recipe import start
 from ihaudit.attacks.stages.membership import network as membership_net
 from ihaudit.attacks.stages.similarity import network as similarity_net
-from ihaudit.attacks.stages.state import State, run_stage
+from ihaudit.attacks.stages.state import Grouped, Pairs, Scores, State
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
@@ -24,6 +24,7 @@ from ihaudit.nn.similarity import PairNet
 from ihaudit.nn.similarity_wrn import PairWrn, WrnConfig
 from ihaudit.stats import auc
 from tests.attacks.releases import Sample, instahide
+from tests.attacks.states import view_of
 
 CTX = Context(seed=1)
 
@@ -33,17 +34,14 @@ def sample() -> Sample:
     return instahide(n=12, epochs=10, k=3, seed=2, size=32)
 
 
-def start(encodings: np.ndarray, sample: Sample) -> State:
-    hints = {"n_private": 12}
-    return prepare(
-        View(encodings=encodings, labels=sample.labels, image_range=(-1.0, 1.0), hints=hints), CTX, absolute=True
-    )
+def begin(encodings: np.ndarray, sample: Sample) -> State:
+    return start(view_of(sample, encodings=encodings, hints={"n_private": 12}), CTX)
 
 
 @pytest.fixture(scope="module")
 def grouped(sample: Sample) -> State:
-    state = run_stage(start(sample.encodings, sample), CTX, "similarity", "network")
-    return run_stage(state, CTX, "grouping", "cliques")
+    state = begin(sample.encodings, sample).run(CTX, "similarity", "network")
+    return state.run(CTX, "grouping", "cliques")
 
 
 def truth(sample: Sample, i: np.ndarray, j: np.ndarray) -> np.ndarray:
@@ -53,14 +51,14 @@ def truth(sample: Sample, i: np.ndarray, j: np.ndarray) -> np.ndarray:
 def test_the_network_tells_pairs_apart_and_compares_only_pairs_that_labels_allow(
     sample: Sample, grouped: State
 ) -> None:
-    assert grouped.graph is not None
-    i, j, odds = edge_sample(grouped.graph, 20_000, np.random.default_rng(0))
+    graph, slots = grouped.require(Pairs).graph, grouped.observed.slots
+    i, j, odds = edge_sample(graph, 20_000, np.random.default_rng(0))
     assert (auc(odds, truth(sample, i, j)).value or 0) > 0.8
     shares_class = ((sample.labels[i] > 0) & (sample.labels[j] > 0)).any(1)
     assert shares_class.all()
-    for g in grouped.graph:
-        rows, columns = nodes_of(grouped.slots, g.label)
-        assert np.array_equal(rows, g.rows) and (grouped.slots.label[rows, columns] == g.label).all()
+    for g in graph:
+        rows, columns = nodes_of(slots, g.label)
+        assert np.array_equal(rows, g.rows) and (slots.label[rows, columns] == g.label).all()
         w = g.lines(np.arange(len(g)))
         np.testing.assert_allclose(w, w.T, atol=1e-4)
         assert not w.diagonal().any()
@@ -69,36 +67,37 @@ def test_the_network_tells_pairs_apart_and_compares_only_pairs_that_labels_allow
 
 def test_cliques_of_the_network_are_pure_and_noise_has_none(sample: Sample, grouped: State) -> None:
     def purity(state: State) -> float:
-        assert state.cliques is not None
-        inside = [sample.members[c[c >= 0]] for c in state.cliques]
-        return float(np.mean([max((m == v).any(1).mean() for v in np.unique(m)) for m in inside]))
+        cliques = state.require(Grouped).cliques
+        assert cliques is not None
+        held = [sample.members[c[c >= 0]] for c in cliques]
+        return float(np.mean([max((m == v).any(1).mean() for v in np.unique(m)) for m in held]))
 
     noise = np.random.default_rng(0).normal(size=sample.encodings.shape).astype(np.float32)
-    nothing = run_stage(run_stage(start(noise, sample), CTX, "similarity", "network"), CTX, "grouping", "cliques")
+    nothing = begin(noise, sample).run(CTX, "similarity", "network").run(CTX, "grouping", "cliques")
     assert purity(grouped) > 0.85 > 0.75 > purity(nothing)
 
 
 @pytest.mark.parametrize("variant", ["network", "mean"])
 def test_membership_scores_tell_members_from_others(sample: Sample, grouped: State, variant: str) -> None:
-    state = run_stage(grouped, CTX, "membership", variant)
-    scores = state.scores
+    scores = grouped.run(CTX, "membership", variant).require(Scores).scores
     assert isinstance(scores, np.ndarray) and scores.shape == (len(sample.encodings), 12) and scores.dtype == np.float32
-    assert state.grouping is not None and state.cliques is not None
-    class_of = np.concatenate([np.full(len(ids), c) for c, ids in enumerate(state.grouping.of_class)])
+    sets = grouped.require(Grouped)
+    assert sets.cliques is not None
+    class_of = np.concatenate([np.full(len(ids), c) for c, ids in enumerate(sets.of_class)])
     allowed = sample.labels[:, class_of] > 0
     assert np.array_equal(np.isfinite(scores), allowed)
-    inside = [sample.members[c[c >= 0]] for c in state.cliques]
-    image = np.array([np.bincount(m.ravel(), minlength=12).argmax() for m in inside])
+    held = [sample.members[c[c >= 0]] for c in sets.cliques]
+    image = np.array([np.bincount(m.ravel(), minlength=12).argmax() for m in held])
     holds = (sample.members[:, :, None] == image[None, None]).any(1)
     assert (auc(scores[allowed], holds[allowed]).value or 0) > 0.9
-    again = run_stage(replace(grouped, records=list(grouped.records)), CTX, "membership", variant)
-    assert np.array_equal(again.scores, scores)
+    again = grouped.run(CTX, "membership", variant).require(Scores).scores
+    assert np.array_equal(again, scores)
 
 
 def test_many_scores_become_sparse(grouped: State, monkeypatch: pytest.MonkeyPatch) -> None:
-    dense = run_stage(grouped, CTX, "membership", "mean").scores
+    dense = grouped.run(CTX, "membership", "mean").require(Scores).scores
     monkeypatch.setattr(set_scores, "DENSE_SCORES", 10)
-    sparse = run_stage(grouped, CTX, "membership", "mean").scores
+    sparse = grouped.run(CTX, "membership", "mean").require(Scores).scores
     assert issparse(sparse) and isinstance(dense, np.ndarray)
     allowed = np.isfinite(dense)
     assert sparse.nnz == allowed.sum()
@@ -109,9 +108,8 @@ def test_large_classes_give_the_same_strong_edges(
     sample: Sample, grouped: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(similarity_net, "MAX_COMPLETE", 20)
-    state = run_stage(start(sample.encodings, sample), CTX, "similarity", "network")
-    assert state.graph is not None and grouped.graph is not None
-    for g, whole in zip(state.graph, grouped.graph, strict=True):
+    state = begin(sample.encodings, sample).run(CTX, "similarity", "network")
+    for g, whole in zip(state.require(Pairs).graph, grouped.require(Pairs).graph, strict=True):
         if issparse(g.weights):
             lines, all_lines = g.lines(np.arange(len(g))), whole.lines(np.arange(len(g)))
             strong = lines > g.floor + 1e-3
@@ -124,21 +122,20 @@ def test_mirrored_images_are_noticed_and_membership_falls_back_on_the_mean(sampl
     # one image per encoding is strong: mirroring the whole encoding mirrors it
     turn = rng.random(len(mirrored)) < 0.5
     mirrored[turn] = mirrored[turn, :, ::-1]
-    state = run_stage(start(mirrored, sample), CTX, "similarity", "network")
+    state = begin(mirrored, sample).run(CTX, "similarity", "network")
     assert state.records[-1].diagnostics["augmentation"] == "mirrored"
-    assert state.graph is not None
-    i, j, odds = edge_sample(state.graph, 20_000, np.random.default_rng(0))
+    i, j, odds = edge_sample(state.require(Pairs).graph, 20_000, np.random.default_rng(0))
     assert (auc(odds, truth(sample, i, j)).value or 0) > 0.75
-    state = run_stage(run_stage(state, CTX, "grouping", "cliques"), CTX, "membership", "network")
+    state = state.run(CTX, "grouping", "cliques").run(CTX, "membership", "network")
     assert "mirrored" in state.records[-1].diagnostics["scores_from"]
 
 
 @pytest.mark.parametrize(("name", "shape"), [("similarity", (16, 16, 3)), ("membership", (32, 32, 1))])
 def test_other_shapes_are_not_applicable(name: str, shape: tuple[int, int, int]) -> None:
     x = np.random.default_rng(0).normal(size=(10, *shape)).astype(np.float32)
-    state = prepare(View(encodings=x), CTX, absolute=True)
+    state = start(View(encodings=x), CTX)
     with pytest.raises(NotApplicable, match="32 x 32 x 3"):
-        run_stage(state, CTX, name, "network")
+        state.run(CTX, name, "network")
 
 
 def test_a_wide_resnet_on_a_processor_says_how_long_it_would_take(
@@ -149,17 +146,17 @@ def test_a_wide_resnet_on_a_processor_says_how_long_it_would_take(
     monkeypatch.setattr(similarity_net, "MAX_SLOW_PAIRS", 100)
     ctx = replace(CTX, options={"similarity_weights": str(tmp_path / "w.safetensors")})
     with pytest.raises(NotApplicable, match="Wide ResNet"):
-        run_stage(start(sample.encodings, sample), ctx, "similarity", "network")
+        begin(sample.encodings, sample).run(ctx, "similarity", "network")
     few = Sample(*(getattr(sample, f)[:30] for f in ("encodings", "labels", "members", "lambdas")), sample.images)
     monkeypatch.setattr(similarity_net, "MAX_SLOW_PAIRS", 10_000)
-    state = run_stage(start(few.encodings, few), ctx, "similarity", "network")
-    assert state.graph and state.embedding is None
+    state = begin(few.encodings, few).run(ctx, "similarity", "network")
+    assert state.require(Pairs).graph and state.require(Pairs).embedding is None
 
 
 def test_membership_weights_of_another_encoder_are_refused(grouped: State, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(membership_net, "shipped_encoder", lambda: "other")
     with pytest.raises(NotApplicable, match="other similarity weights"):
-        run_stage(grouped, CTX, "membership", "network")
+        grouped.run(CTX, "membership", "network")
 
 
 def test_embeddings_in_blocks_equal_one_pass(sample: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +164,7 @@ def test_embeddings_in_blocks_equal_one_pass(sample: Sample, monkeypatch: pytest
     assert isinstance(net, PairNet)
     monkeypatch.setattr(pair_odds, "bf16_is_fast", lambda device: False)
     monkeypatch.setattr(pair_odds, "EMBED", 5)
-    rows = start(sample.encodings, sample).values[:12]
+    rows = begin(sample.encodings, sample).observed.values[:12]
     parts = pair_odds.embed(net, rows)
     with torch.inference_mode():
         whole = net.embed(rows.view(-1, 3, 32, 32))

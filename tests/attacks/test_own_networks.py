@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from ihaudit.attacks.numerics.labels import read_slots
 from ihaudit.attacks.own import networks as own_networks
 from ihaudit.attacks.own.images import FEWEST, at_shape, merged, own_images
 from ihaudit.attacks.own.networks import releases_like
-from ihaudit.attacks.phase import prepare
+from ihaudit.attacks.recipe import start
 from ihaudit.audit.store import FolderStore
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
@@ -68,14 +69,13 @@ def context(folder: Path | None = None, **options: object) -> Context:
     return Context(seed=3, options={**OPTIONS, **options}, store=store)
 
 
-def training(records: list[StageRecord]) -> StageRecord:
+def training(records: Sequence[StageRecord]) -> StageRecord:
     return next(r for r in records if r.name == "training")
 
 
 def trained(view: View, ctx: Context) -> StageRecord:
     """The record of the training alone."""
-    state = prepare(view, ctx, absolute=True)
-    with own_networks.own_networks(view, state, ctx):
+    with own_networks.own_networks(start(view, ctx), ctx) as (state, _):
         return training(state.records)
 
 
@@ -167,7 +167,7 @@ def test_the_shipped_shape_uses_the_shipped_networks_and_says_so(monkeypatch: py
     view = View(encodings=np.random.default_rng(0).normal(size=(4, 32, 32, 3)).astype(np.float32))
     record = trained(view, context())
     assert record.variant == "shipped" and "nothing was trained" in record.diagnostics["networks"]
-    assert prepare(view, context(), absolute=True).shape == SHAPE
+    assert start(view, context()).observed.shape == SHAPE
 
 
 @pytest.mark.parametrize(
@@ -268,10 +268,9 @@ def test_releases_to_train_on_resemble_the_one_to_attack() -> None:
     soft[np.arange(40), np.arange(40) % 4] = 0.4
     soft[np.arange(40), (np.arange(40) + 1) % 4] = 0.3
     slots = read_slots(soft, 40)
-    share = 1 - soft.sum(1)
-    mixed = releases_like(slots, share, (-1.0, 1.0))
+    mixed = releases_like(slots, (-1.0, 1.0))
     assert mixed.k == (3, 10) and mixed.private == ((2, 1.0),) and mixed.unknown == 0 and mixed.plain < 1
-    alone = releases_like(slots, np.zeros(40), (0.0, 1.0))
+    alone = releases_like(replace(slots, mass=np.full((40, 2), 0.5, np.float32)), (0.0, 1.0))
     assert alone.k == (2, 2) and alone.image_range == (0.0, 1.0) and alone.plain == 1
-    blind = releases_like(read_slots(None, 40), np.full(40, 0.6), (-1.0, 1.0))
+    blind = releases_like(read_slots(None, 40), (-1.0, 1.0))
     assert blind.unknown == 1 and blind.k[0] == 2 and blind.k[1] >= 10

@@ -16,17 +16,18 @@ from ihaudit.attacks.numerics.labels import Slots
 from ihaudit.attacks.numerics.mixing import Mixing
 from ihaudit.attacks.numerics.negated import turn_negated
 from ihaudit.attacks.numerics.pairing import TEMPER
+from ihaudit.attacks.numerics.pictures import to_pictures
 from ihaudit.attacks.numerics.signed_grouping import Views, _View, anneal_signed
 from ihaudit.attacks.numerics.signed_pairing import LinearWhitening, assign_signed
 from ihaudit.attacks.numerics.squares import dct, low_frequencies
 from ihaudit.attacks.numerics.standard_errors import standard_errors
 from ihaudit.attacks.numerics.unmasking import Unmasker
 from ihaudit.attacks.numerics.weighted import weighted
-from ihaudit.attacks.phase import prepare
+from ihaudit.attacks.recipe import start
 from ihaudit.attacks.stages.recovery import unmask
 from ihaudit.attacks.stages.sharpening import local
 from ihaudit.attacks.stages.similarity import unmasked
-from ihaudit.attacks.stages.state import run_stage, to_pictures
+from ihaudit.attacks.stages.state import Recovered
 from ihaudit.attacks.unmix import Unmix
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
@@ -261,26 +262,27 @@ def test_known_masks_stay_as_they_are_and_need_no_network(monkeypatch: pytest.Mo
     for module in (unmasked, unmask, local):
         monkeypatch.setattr(module, "Unmasker", lambda *_: pytest.fail("masks are known"))
     view = View(encodings=sample.encodings, labels=sample.labels, image_range=(-1.0, 1.0))
-    state = prepare(view, CTX, absolute=True)
-    signs = torch.from_numpy(np.sign(sample.encodings).transpose(0, 3, 1, 2).reshape(len(state.values), -1).copy())
-    state = Unmix().solve_state(replace(state, signs=signs, masks_known=True), replace(CTX, profile="standard"))
-    torch.testing.assert_close(state.signs.float(), signs)
-    assert state.confidence is not None and state.confidence.shape == (state.unknowns,)
-    images = to_pictures(state.estimate.images[:-1], state.shape, state.image_range)
+    state = start(view, CTX, signs=np.sign(sample.encodings))
+    solved = Unmix().solve(state, replace(CTX, profile="standard")).require(Recovered)
+    torch.testing.assert_close(solved.signs, state.observed.signs)
+    images = to_pictures(solved.estimate.images[:-1], state.observed.shape, (-1.0, 1.0))
+    assert solved.confidence is not None and solved.confidence.shape == (len(images),)
     assert correlation(images, sample.images) > 0.9
 
 
 def test_local_weights_improve_on_recurring_images(monkeypatch: pytest.MonkeyPatch) -> None:
     sample = instahide(n=12, epochs=30, k=4, size=32)
     view = View(encodings=sample.encodings, labels=sample.labels, image_range=(-1.0, 1.0), hints={"n_private": 12})
-    before = Unmix(sharpening="none").solve(view, CTX)
+    before = Unmix(sharpening="none").solve(start(view, CTX), CTX)
     found = {}
     for name, profile in (("none", "quick"), ("recurring", "quick"), ("local", "quick"), ("local", "standard")):
-        after = run_stage(before, replace(CTX, profile=profile), "sharpening", name)
-        found[name, profile] = to_pictures(after.estimate.images[:-1], after.shape, after.image_range)
-    assert after.records[-1].diagnostics["recurring_public_images"] > 0 and after.confidence is None
+        after = before.run(replace(CTX, profile=profile), "sharpening", name)
+        solved = after.require(Recovered)
+        found[name, profile] = to_pictures(solved.estimate.images[:-1], after.observed.shape, (-1.0, 1.0))
+    assert after.records[-1].diagnostics["recurring_public_images"] > 0 and solved.confidence is None
     score = {k: correlation(v, sample.images) for k, v in found.items()}
     assert score["local", "standard"] > score["none", "quick"]
     assert score["local", "quick"] > score["none", "quick"]
-    none = run_stage(replace(before, slots=replace(before.slots, informative=False)), CTX, "sharpening", "local")
+    slots = replace(before.observed.slots, informative=False)
+    none = replace(before, observed=replace(before.observed, slots=slots)).run(CTX, "sharpening", "local")
     assert "recurring_public_images" not in none.records[-1].diagnostics

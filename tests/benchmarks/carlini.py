@@ -18,13 +18,14 @@ from itertools import product
 import numpy as np
 import torch
 
+from ihaudit.attacks.numerics.em import Estimate
 from ihaudit.attacks.numerics.flow import Capacity, balanced_targets, soft_slack, solve
 from ihaudit.attacks.numerics.gradient import descend_adam
-from ihaudit.attacks.numerics.group import Grouping
 from ihaudit.attacks.numerics.labels import Slots
 from ihaudit.attacks.numerics.sizes import Sizes
+from ihaudit.attacks.recipe import start
 from ihaudit.attacks.stages.restoration.recolour73 import pixels_of
-from ihaudit.attacks.stages.state import State
+from ihaudit.attacks.stages.state import Assigned, Grouped, Recovered, State
 from ihaudit.contracts.attack import get_stage
 from ihaudit.contracts.configure import configure
 from ihaudit.contracts.context import Context
@@ -35,7 +36,6 @@ from ihaudit.nn.fitting import TrainConfig
 from ihaudit.nn.recolour import fit
 from ihaudit.nn.sources import load_split
 from ihaudit.release import Provenance, Release, Truth
-from ihaudit.results import StageRecord
 from ihaudit.scoring.reconstructions import score_attack
 from tests.attacks.numerics.flow_network import solve_networkx
 from tests.attacks.releases import Sample
@@ -50,15 +50,13 @@ def held_out() -> np.ndarray:
 
 def true_state(sample: Sample) -> State:
     """A state in which pairing and coefficients are known."""
-    e, h, w, c = sample.encodings.shape
-    values = torch.from_numpy(np.abs(sample.encodings).transpose(0, 3, 1, 2).reshape(e, -1).copy())
+    view = View(encodings=sample.encodings, labels=sample.labels, image_range=(-1.0, 1.0))
     lam, n = sample.lambdas[:, :2].copy(), len(sample.images)
-    slots = Slots(np.zeros((e, 2), np.int64), lam, np.zeros(e, bool), 1, True)
-    sizes = Sizes(np.array([n]), 2 * e / n, True, "the truth")
-    grouping = Grouping(sample.members, [np.arange(n)], sizes, [])
-    return State(
-        values, (c, h, w), "masked", (-1.0, 1.0), slots, grouping=grouping, members=sample.members, coefficients=lam
-    )
+    slots = Slots(np.zeros(lam.shape, np.int64), lam, np.zeros(len(lam), bool), 1, True)
+    state = start(view, Context(seed=0))
+    sizes = Sizes(np.array([n]), 2 * len(lam) / n, True, "the truth")
+    state = replace(state, observed=replace(state.observed, slots=slots))
+    return state.having(Grouped([np.arange(n)], sizes), Assigned(sample.members, lam))
 
 
 def shown(rows: torch.Tensor, sample: Sample) -> float:
@@ -96,14 +94,12 @@ def _recovery(seeds: list[int], variants: list[str], k: int, t: int) -> None:
                 bare = reference(seed, epochs=t, k=k, public=public, mask=False).encodings
                 signed = torch.from_numpy(bare.transpose(0, 3, 1, 2).reshape(len(bare), -1).copy())
                 images = descend_adam(signed, state.mixing().dense[:, :-1].contiguous(), signed=True)
-                assert state.estimate is None
-                found = replace(state, estimate=_estimate(images), records=[])
+                images = torch.cat([images, torch.zeros_like(images[:1])])
+                found = state.having(Recovered(Estimate(images, torch.ones(1))))
             else:
-                found, _ = get_stage("recovery", variant)(state, ctx)
-                found = replace(found, records=[StageRecord(name="recovery", variant=variant)])
+                found = state.run(ctx, "recovery", variant)
             cpu = time.process_time() - cpu
-            assert found.estimate is not None
-            rows = found.estimate.images[:-1]
+            rows = found.require(Recovered).estimate.images[:-1]
             plain, _ = pixels_of(found, variant if variant == "gradient-zero" else "")
             after = "" if variant.endswith("masks") else _restored(found, ctx, sample)
             best = shown(refit(plain, truth), sample)
@@ -113,19 +109,13 @@ def _recovery(seeds: list[int], variants: list[str], k: int, t: int) -> None:
                 flush=True,
             )
             if variant == "gradient-zero":
-                c, h, w = state.shape
+                c, h, w = state.observed.shape
                 size = rows.abs().view(-1, c, h, w).permute(0, 2, 3, 1) * truth.sign()
                 print(
                     f"| {seed} | the same, each value given its true sign | {shown(size, sample):.3f} | "
                     f"| {shown(refit(size, truth), sample):.3f} | {float((size < 0).float().mean()):.2f} | |",
                     flush=True,
                 )
-
-
-def _estimate(images: torch.Tensor):  # type: ignore[no-untyped-def]
-    from ihaudit.attacks.numerics.em import Estimate
-
-    return Estimate(torch.cat([images, torch.zeros_like(images[:1])]), torch.ones(1))
 
 
 def _restored(found: State, ctx: Context, sample: Sample) -> str:

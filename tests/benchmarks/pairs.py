@@ -19,8 +19,8 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from ihaudit.attacks.numerics.graph import edge_sample
-from ihaudit.attacks.phase import prepare
-from ihaudit.attacks.stages.state import State, run_stage
+from ihaudit.attacks.recipe import start
+from ihaudit.attacks.stages.state import Assigned, Grouped, Pairs, Scores, State
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.nn.sources import load_split
@@ -72,22 +72,21 @@ def balanced(scores: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
 
 def pair_figures(state: State, truth: Truth) -> tuple[float, float]:
     """AUC and accuracy of the similarity of up to 500,000 pairs."""
-    assert state.graph is not None
-    i, j, odds = edge_sample(state.graph, 500_000, np.random.default_rng(0))
+    i, j, odds = edge_sample(state.require(Pairs).graph, 500_000, np.random.default_rng(0))
     m = truth.members
     return balanced(odds, (m[i][:, :, None] == m[j][:, None, :]).any((1, 2)))
 
 
 def image_of_set(state: State, truth: Truth) -> np.ndarray:
     """int64 (R,), the image matched to each set, -1 for none: as many members right as possible."""
-    assert state.members is not None
-    hits = np.zeros((state.unknowns, len(truth.labels)))
-    for slot in range(state.members.shape[1]):
+    members, unknowns = state.require(Assigned).members, state.require(Grouped).unknowns
+    hits = np.zeros((unknowns, len(truth.labels)))
+    for slot in range(members.shape[1]):
         for member in range(truth.members.shape[1]):
             image = truth.members[:, member]
-            good = (state.members[:, slot] >= 0) & (truth.labels[image] == state.slots.label[:, slot])
-            np.add.at(hits, (state.members[good, slot], image[good]), 1)
-    out = np.full(state.unknowns, -1)
+            good = (members[:, slot] >= 0) & (truth.labels[image] == state.observed.slots.label[:, slot])
+            np.add.at(hits, (members[good, slot], image[good]), 1)
+    out = np.full(unknowns, -1)
     rows, columns = linear_sum_assignment(-hits)
     out[rows] = columns
     return out
@@ -96,28 +95,29 @@ def image_of_set(state: State, truth: Truth) -> np.ndarray:
 def group_figures(state: State, truth: Truth) -> tuple[float, float, float]:
     """Purity of the cliques (or nan), share of images with a clique, share of members right."""
     image = image_of_set(state, truth)
-    assert state.members is not None
-    got = np.where(state.members >= 0, image[state.members], -1)
+    members, cliques = state.require(Assigned).members, state.require(Grouped).cliques
+    got = np.where(members >= 0, image[members], -1)
     right = np.mean([(truth.members[:, m, None] == got).any(1) for m in range(truth.members.shape[1])])
-    if state.cliques is None:
+    if cliques is None:
         return float("nan"), float("nan"), float(right)
     purity, owners = [], set()
-    for clique in state.cliques:
-        inside = truth.members[clique[clique >= 0]]
-        if len(inside):
-            shares = [(inside == v).any(1).mean() for v in np.unique(inside)]
+    for clique in cliques:
+        held = truth.members[clique[clique >= 0]]
+        if len(held):
+            shares = [(held == v).any(1).mean() for v in np.unique(held)]
             purity.append(max(shares))
-            owners.add(int(np.unique(inside)[int(np.argmax(shares))]))
+            owners.add(int(np.unique(held)[int(np.argmax(shares))]))
     return float(np.mean(purity)), len(owners) / len(truth.labels), float(right)
 
 
 def membership_figures(state: State, truth: Truth) -> tuple[float, float]:
     """AUC and accuracy of the scores of encodings and sets that labels allow."""
-    assert isinstance(state.scores, np.ndarray)
+    scores = state.require(Scores).scores
+    assert isinstance(scores, np.ndarray)
     image = image_of_set(state, truth)
     holds = (truth.members[:, :, None] == image[None, None]).any(1)
-    allowed = np.isfinite(state.scores)
-    return balanced(state.scores[allowed], holds[allowed])
+    allowed = np.isfinite(scores)
+    return balanced(scores[allowed], holds[allowed])
 
 
 def main() -> None:
@@ -147,14 +147,13 @@ def main() -> None:
             options = {"similarity_weights": str(a.weights)} if a.weights else {}
             ctx = Context(seed=seed, options=options)
             wall, cpu = time.perf_counter(), time.process_time()
-            state = run_stage(prepare(view, ctx, absolute=True), ctx, "similarity", similarity)
-            state = run_stage(state, ctx, "grouping", a.grouping)
+            state = start(view, ctx).run(ctx, "similarity", similarity).run(ctx, "grouping", a.grouping)
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-            pairs = pair_figures(state, truth) if state.graph is not None else (float("nan"),) * 2
+            pairs = pair_figures(state, truth) if state.find(Pairs) is not None else (float("nan"),) * 2
             groups = group_figures(state, truth)
             member = (float("nan"),) * 2
             if a.membership:
-                state = run_stage(state, ctx, "membership", "network")
+                state = state.run(ctx, "membership", "network")
                 member = membership_figures(state, truth)
             figures = " | ".join(f"{v:.3f}" for v in (*pairs, *groups, *member))
             print(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,17 @@ class Sizes:
     multiplicity: float
     exact: bool
     source: str
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a report says of them, JSON-able."""
+        return {
+            "images": int(self.per_class.sum()),
+            "per_class": self.per_class.tolist(),
+            "encodings_per_image": self.multiplicity,
+            "sizes_from": self.source,
+            "equal_sizes": self.exact,
+        }
 
 
 #: trial(class, K, exact) -> leave-one-out score in nats

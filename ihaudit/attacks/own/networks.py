@@ -26,14 +26,12 @@ from ihaudit.attacks.numerics.labels import Slots
 from ihaudit.attacks.own.images import OwnImages, own_images
 from ihaudit.attacks.stages.state import State
 from ihaudit.contracts.context import Context
-from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
 from ihaudit.nn.releases import ReleaseConfig
 from ihaudit.nn.retraining import PARTS, Recipe, Retraining
 from ihaudit.nn.similarity import SHAPE
 from ihaudit.nn.unet import MIN_SIDE
 from ihaudit.nn.weights import digests
-from ihaudit.results import StageRecord
 
 #: Steps of `--train-steps` where nothing else is said, and pixels beyond which a step takes a minute on two cores.
 STEPS, MOST_PIXELS = 800, 128 * 128
@@ -44,10 +42,10 @@ VERSION = 1
 
 
 @contextmanager
-def own_networks(view: View, state: State, ctx: Context) -> Iterator[Context]:
-    """The context in which the network stages find weights for this release; appends a stage ``training``.
+def own_networks(state: State, ctx: Context) -> Iterator[tuple[State, Context]]:
+    """The state with a record ``training``, and the context in which network stages find weights for this release.
 
-    Without the option ``train``, or where the user named weights, it is the context as it came.
+    Without the option ``train``, or where the user named weights, both are as they came.
 
     Raises:
         NotApplicable: the adversary lacks images to train on, the encodings are too small or too large, or nothing is
@@ -55,33 +53,31 @@ def own_networks(view: View, state: State, ctx: Context) -> Iterator[Context]:
     """
     wish = ctx.options.get("train")
     if not wish or ctx.options.get("similarity_weights"):
-        yield ctx
+        yield state, ctx
         return
     began = time.perf_counter()
-    if state.shape == SHAPE:
+    if state.observed.shape == SHAPE:
         note = "the shipped networks are for this shape; nothing was trained"
-        state.records.append(StageRecord(name="training", variant="shipped", diagnostics={"networks": note}))
-        yield ctx
+        yield state.recorded("training", "shipped", {"networks": note}), ctx
         return
     with tempfile.TemporaryDirectory(prefix="ihaudit-") as name:
         folder = Path(name)
-        diagnostics = _kept_for(state, ctx, folder) if wish == "kept" else _trained(view, state, ctx, folder)
+        diagnostics = _kept_for(state, ctx, folder) if wish == "kept" else _trained(state, ctx, folder)
         seconds = time.perf_counter() - began
-        state.records.append(StageRecord(name="training", variant="own", seconds=seconds, diagnostics=diagnostics))
         files = {f"{part}_weights": str(folder / f"{part}.safetensors") for part in ("similarity", "membership")}
-        yield replace(ctx, options={**ctx.options, **files})
+        inner = replace(ctx, options={**ctx.options, **files})
+        yield state.recorded("training", "own", diagnostics, seconds), inner
 
 
-def releases_like(slots: Slots, share: np.ndarray, image_range: tuple[float, float]) -> ReleaseConfig:
+def releases_like(slots: Slots, image_range: tuple[float, float]) -> ReleaseConfig:
     """Releases to train on that resemble the one to attack, by what it tells openly.
 
     Args:
         slots: of the release's labels.
-        share: float (E,), the weight that labels leave to public images.
         image_range: of the images as mixed.
     """
     private = slots.count
-    mixes_public = not slots.informative or float(np.median(share)) > NO_PUBLIC
+    mixes_public = not slots.informative or float(np.median(slots.share)) > NO_PUBLIC
     k = (private + 1, max(10, private + 1)) if mixes_public else (private, private)
     same = round(float(np.clip(slots.shared.mean(), 0.02, 0.5)), 2) if slots.informative else 0.1
     return ReleaseConfig(
@@ -98,9 +94,9 @@ def releases_like(slots: Slots, share: np.ndarray, image_range: tuple[float, flo
     )
 
 
-def _trained(view: View, state: State, ctx: Context, folder: Path) -> dict[str, Any]:
+def _trained(state: State, ctx: Context, folder: Path) -> dict[str, Any]:
     """Every part, kept or trained, in `folder`; the diagnostics."""
-    c, h, w = state.shape
+    c, h, w = state.observed.shape
     if min(h, w) < MIN_SIDE:
         raise NotApplicable(
             f"networks for {h} x {w} x {c} encodings cannot be trained: the smallest side is {MIN_SIDE}; "
@@ -112,9 +108,13 @@ def _trained(view: View, state: State, ctx: Context, folder: Path) -> dict[str, 
             "use similarity=squares and assignment=likelihood"
         )
     steps, seed = _asked(ctx)
-    images = own_images(view, state.shape, seed)
+    images = own_images(state.observed.view, state.observed.shape, seed)
     recipe = Recipe(
-        state.shape, releases_like(state.slots, state.slots.share, state.image_range), steps, seed, device=ctx.device
+        state.observed.shape,
+        releases_like(state.observed.slots, state.observed.image_range),
+        steps,
+        seed,
+        device=ctx.device,
     )
     key = _key(recipe, images)
     made = {"trained_on": _words(images), "made_for": key}
@@ -138,13 +138,13 @@ def _trained(view: View, state: State, ctx: Context, folder: Path) -> dict[str, 
 
 def _kept_for(state: State, ctx: Context, folder: Path) -> dict[str, Any]:
     """Networks that this audit trained for this shape, whatever range or number of images they were made for."""
-    c, h, w = state.shape
+    c, h, w = state.observed.shape
     steps, seed = _asked(ctx)
     facts = {}
     for part in PARTS:
         card = _fetch(ctx, folder, part, None) or {}
         made = card.get("made_for", {})
-        if [made.get(name) for name in ("shape", "steps", "seed")] != [list(state.shape), steps, seed]:
+        if [made.get(name) for name in ("shape", "steps", "seed")] != [list(state.observed.shape), steps, seed]:
             raise NotApplicable(f"no networks were trained for {h} x {w} x {c} encodings")
         facts[part] = card
     if facts["membership"].get("encoder") != facts["similarity"]["sha256"]:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ihaudit.attacks.numerics.demix import Demixed, Whitener, demix
 from ihaudit.attacks.numerics.local_weights import refine
 from ihaudit.attacks.numerics.shared import sharpen
-from ihaudit.attacks.phase import prepare
 from ihaudit.attacks.prng.exact import EXPLAINED, exact
 from ihaudit.attacks.prng.public import Matcher, fit_public, sign_by_public, without_public
 from ihaudit.attacks.prng.stream import Unmasked
-from ihaudit.attacks.stages.state import run_stage
+from ihaudit.attacks.recipe import start
+from ihaudit.attacks.stages.state import Assigned, Restored
+from ihaudit.attacks.stages.state import Recovered as Solved
 from ihaudit.attacks.unmix import Unmix
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
@@ -204,28 +204,24 @@ def _grouped(u: NDArray[np.float32], labels: NDArray[np.floating], view: View, c
     """
     masked = View(encodings=u, labels=labels, image_range=view.image_range, hints=view.hints)
     try:
-        state = prepare(masked, ctx, absolute=True)
-        if not state.slots.informative:
+        state = start(masked, ctx, signs=np.sign(u))
+        if not state.observed.slots.informative:
             return None
-        signs = torch.from_numpy(np.sign(u).astype(np.float16).transpose(0, 3, 1, 2).reshape(len(u), -1))
-        state = replace(state, signs=signs.to(state.values.device), masks_known=True)
-        solved = Unmix().solve_state(state, ctx)
-        state = run_stage(solved, ctx, "restoration", "network")
+        recipe = Unmix()
+        state = recipe.stages(recipe.solve(state, ctx), ctx, "restoration")
     except NotApplicable:
         return None
-    assert state.estimate is not None and state.grouping is not None
-    assert state.members is not None and state.coefficients is not None
-    assert state.images is not None
-    images = _scaled(state.images, view)
+    assigned, recovered, restored = state.require(Assigned), state.require(Solved), state.require(Restored)
+    images = _scaled(restored.images, view)
     return Demixed(
         images,
-        state.members,
-        state.coefficients,
-        np.sqrt(state.estimate.noise.cpu().numpy().astype(np.float64)),
+        assigned.members,
+        assigned.coefficients,
+        np.sqrt(recovered.estimate.noise.cpu().numpy().astype(np.float64)),
         np.zeros(len(images), np.int64),
         {k: v for r in state.records if r.name in ("grouping", "sharpening") for k, v in r.diagnostics.items()},
         # where the masks are certain, variances say more than the network that was taught by uncertain ones
-        state.confidence if solved.confidence is None else solved.confidence,
+        restored.confidence if recovered.confidence is None else recovered.confidence,
     )
 
 

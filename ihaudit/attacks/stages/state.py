@@ -1,15 +1,16 @@
-"""What flows from stage to stage: a frozen record, each stage returns a changed copy and its diagnostics.
+"""What flows from stage to stage: what was observed, and the parts that stages have left so far.
 
 A stage variant is a callable ``(State, Context) -> (State, dict)`` registered with ``@stage(name, variant)``; an attack
-that replaces one stage keeps the others.
+that replaces one stage keeps the others.  A stage asks for the parts that it needs by their class (`State.require`) and
+answers with a copy that has others (`State.having`); diagnostics are JSON-able.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -23,13 +24,191 @@ from ihaudit.attacks.numerics.group import Grouping
 from ihaudit.attacks.numerics.labels import Slots
 from ihaudit.attacks.numerics.masks import MaskKind
 from ihaudit.attacks.numerics.mixing import Mixing
-from ihaudit.contracts.attack import get_stage
+from ihaudit.attacks.numerics.pictures import Shape
+from ihaudit.attacks.numerics.sizes import Sizes
+from ihaudit.contracts.attack import StageEvidence, get_stage
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
 from ihaudit.results import StageRecord
 
-Shape = tuple[int, int, int]
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """The release as an attack reads it.
+
+    Attributes:
+        view: what the adversary has.
+        values: float32 (E, P), P = C*H*W in that order: |encodings|, or the encodings where there is no mask.
+        shape: (C, H, W).
+        mask: kind of release.
+        slots: what the labels say.
+        signs: float (E, P), the masks where they are known, as after a predicted generator: no stage estimates them.
+    """
+
+    view: View
+    values: Tensor
+    shape: Shape
+    mask: MaskKind
+    slots: Slots
+    signs: Tensor | None = None
+
+    @property
+    def image_range(self) -> tuple[float, float]:
+        """Range of the images as mixed."""
+        low, high = self.view.image_range
+        return float(low), float(high)
+
+    @property
+    def n_private(self) -> int | None:
+        """A publicly stated number of private images."""
+        hint = self.view.hints.get("n_private")
+        return int(hint) if hint else None
+
+
+class Part:
+    """What some stage leaves for those after it; `source` names the variants that do, for a refusal."""
+
+    source: ClassVar[str]
+
+
+@dataclass(frozen=True, eq=False)
+class Features(Part):
+    """Whitened statistic, rows float32 (E, D), and row weights float32 (E,)."""
+
+    source: ClassVar[str] = "similarity=squares, linear or unmasked"
+    rows: Tensor
+    weight: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Mixtures(Part):
+    """Whitened transform of the unmasked encodings, rows float32 (E, D), and row weights float32 (E,)."""
+
+    source: ClassVar[str] = "similarity=unmasked"
+    rows: Tensor
+    weight: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Unmasked(Part):
+    """Signs before any image is known.
+
+    Attributes:
+        signs: float16 (E, P), expected signs by the mask recovery network, or the known ones.
+        polarity: float32 (E,), expected global sign of each row, or None before grouping.
+    """
+
+    source: ClassVar[str] = "similarity=unmasked and grouping=signed"
+    signs: Tensor
+    polarity: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs(Part):
+    """Log odds that two slots of one class hold one image.
+
+    Attributes:
+        graph: one per class (`ihaudit.attacks.numerics.graph`).
+        embedding: float16 tensors (blocks, E, d) of the similarity network, where it ran and they serve again.
+        augmentation: how images seem to have been changed from encoding to encoding.
+    """
+
+    source: ClassVar[str] = "similarity=network or grouping=cliques"
+    graph: list[ClassGraph]
+    embedding: list[Tensor] | None = None
+    augmentation: str = "none seen"
+
+
+@dataclass(frozen=True, eq=False)
+class Grouped(Part):
+    """The private images there are, as sets of encodings.
+
+    Attributes:
+        of_class: int64 ids of the sets of each class, all R in their order.
+        sizes: numbers of images and encodings, and where they come from.
+        cliques: int64 (R, n), encodings of a clique of each set, -1 beyond its end, where grouping found cliques.
+    """
+
+    source: ClassVar[str] = "a variant of the stage grouping"
+    of_class: list[NDArray[np.int64]]
+    sizes: Sizes
+    cliques: NDArray[np.int64] | None = None
+
+    @property
+    def unknowns(self) -> int:
+        """Number of candidate images R."""
+        return int(self.sizes.per_class.sum())
+
+    @property
+    def encodings_each(self) -> float | None:
+        """Encodings per image where all images have equally many, else None."""
+        return self.sizes.multiplicity if self.sizes.exact else None
+
+
+@dataclass(frozen=True, eq=False)
+class Scores(Part):
+    """Log odds float32 (E, R) that encoding e belongs to set r, -inf where the labels forbid it; CSR where large."""
+
+    source: ClassVar[str] = "a variant of the stage membership"
+    scores: NDArray[np.float32] | csr_matrix
+
+
+@dataclass(frozen=True, eq=False)
+class Assigned(Part):
+    """What each encoding is made of.
+
+    Attributes:
+        members: int64 (E, s), sets as in `Grouped`, -1 where undecided.
+        coefficients: float32 (E, s), the labels' until a stage knows better.
+        certainty: float32 (E,) posterior of the members, or None.
+    """
+
+    source: ClassVar[str] = "a variant of the stage grouping"
+    members: NDArray[np.int64]
+    coefficients: NDArray[np.float32]
+    certainty: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Recovered(Part):
+    """Images in mixing units.
+
+    Attributes:
+        estimate: images float32 (R + 1, P) and noise variances of all E encodings.
+        signs: expected signs float32 or float16 (E, P) given these images and members, or None.
+        confidence: float32 (R,) expected pinned SSIM of each image, or None.
+    """
+
+    source: ClassVar[str] = "a variant of the stage recovery"
+    estimate: Estimate
+    signs: Tensor | None = None
+    confidence: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class PublicFound(Part):
+    """Public images in each encoding: index int64 (E, K) into the public set, -1 for none, and weights float32."""
+
+    source: ClassVar[str] = "a variant of the stage public"
+    index: NDArray[np.int64]
+    weight: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Restored(Part):
+    """Images float32 (R, H, W, C) in [0, 1], and their expected pinned SSIM float32 (R,) or None."""
+
+    source: ClassVar[str] = "a variant of the stage restoration"
+    images: NDArray[np.float32]
+    confidence: NDArray[np.float32] | None = None
+
+
+P = TypeVar("P", bound=Part)
+
+
+class Missing(NotApplicable):
+    """A stage was asked for before those whose parts it needs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,76 +216,83 @@ class State:
     """The attack so far.
 
     Attributes:
-        values: float32 (E, P), P = C*H*W in that order: |encodings|, or the encodings where there is no mask.
-        shape: (C, H, W).
-        mask: kind of release.
-        image_range: range of the images as mixed.
-        slots: what the labels say.
-        n_private: a publicly stated number of private images, or None.
-        features: float32 (E, D) whitened statistic, and its row weights float32 (E,).
-        grouping: clusters per class.
-        members: int64 (E, s), -1 where undecided; coefficients: float32 (E, s); certainty: float32 (E,).
-        estimate: images in mixing units and noise variances of all E encodings.
-        signs: expected signs float32 or float16 (E, P) of the last E-step, or None.
-        masks_known: `signs` are certain, as after a predicted generator: no stage estimates them.
-        images: float32 (R, H, W, C) in [0, 1] once restored.
-        confidence: float32 (R,) expected pinned SSIM of each image, or None.
-        blind: float16 (E, P), expected signs by the mask recovery network with nothing known, or None.
-        mixtures: float32 (E, D) whitened transform of the blindly unmasked encodings, and its row weights float32 (E,).
-        polarity: float32 (E,), expected global sign of each row of `blind`.
-        similar: float32 (S, H, W, C) in [0, 1] similar images, where the adversary has them.
-        public_set: float32 (M, H, W, C) in [0, 1] the public images, where the adversary has them;
-        public_members: int64 (E, K) which of them were found in each encoding, -1 for none; public_coefficients:
-            float32 (E, K) their weights.
-        graph: per class, the log odds that two slots hold one image (`ihaudit.attacks.numerics.graph`).
-        embedding: float16 tensors (blocks, E, d) of the similarity network, where it ran.
-        cliques: int64 (R, n), encodings of a clique of each set, -1 beyond its end, where grouping found cliques.
-        scores: float32 (E, R): log odds that encoding e belongs to set r (ids as in `grouping`), -inf where the labels
-            forbid it; CSR of the same shape, absent where forbidden, for more than `set_scores.DENSE_SCORES` entries.
+        observed: the release.
+        parts: what stages have left, by class; read with `find` and `require`.
+        records: one per stage that ran.
+        evidence: what the early stages found, for the scorer alone, or None.
     """
 
-    values: Tensor
-    shape: Shape
-    mask: MaskKind
-    image_range: tuple[float, float]
-    slots: Slots
-    n_private: int | None = None
-    features: Tensor | None = None
-    weight: Tensor | None = None
-    grouping: Grouping | None = None
-    members: NDArray[np.int64] | None = None
-    coefficients: NDArray[np.float32] | None = None
-    certainty: NDArray[np.float32] | None = None
-    estimate: Estimate | None = None
-    signs: Tensor | None = None
-    masks_known: bool = False
-    images: NDArray[np.float32] | None = None
-    confidence: NDArray[np.float32] | None = None
-    blind: Tensor | None = None
-    mixtures: Tensor | None = None
-    mixture_weight: Tensor | None = None
-    polarity: Tensor | None = None
-    similar: NDArray[np.floating] | None = None
-    graph: list[ClassGraph] | None = None
-    embedding: list[Tensor] | None = None
-    cliques: NDArray[np.int64] | None = None
-    scores: NDArray[np.float32] | csr_matrix | None = None
-    public_set: NDArray[np.floating] | None = None
-    public_members: NDArray[np.int64] | None = None
-    public_coefficients: NDArray[np.float32] | None = None
-    records: list[StageRecord] = field(default_factory=list)
+    observed: Observed
+    parts: Mapping[type[Part], Part] = field(default_factory=dict)
+    records: tuple[StageRecord, ...] = ()
+    evidence: StageEvidence | None = None
 
-    @property
-    def unknowns(self) -> int:
-        """Number of candidate images."""
-        return int(self.grouping.sizes.per_class.sum()) if self.grouping is not None else 0
+    def find(self, kind: type[P]) -> P | None:
+        """The part of a class, or None."""
+        part = self.parts.get(kind)
+        return part if isinstance(part, kind) else None
+
+    def require(self, kind: type[P]) -> P:
+        """The part of a class.
+
+        Raises:
+            Missing: no stage has left one; the sentence names the variants that do.
+        """
+        part = self.find(kind)
+        if part is None:
+            raise Missing(f"needs {kind.source} before it")
+        return part
+
+    def having(self, *parts: Part) -> State:
+        """With these parts in place of those of their classes."""
+        return replace(self, parts={**self.parts, **{type(p): p for p in parts}})
+
+    def without(self, *kinds: type[Part]) -> State:
+        """Without the parts of these classes."""
+        return replace(self, parts={k: p for k, p in self.parts.items() if k not in kinds})
+
+    def run(self, ctx: Context, name: str, variant: str) -> State:
+        """After one registered stage, and its record."""
+        began = time.perf_counter()
+        ctx.progress(name, None)
+        function: Stage = get_stage(name, variant)
+        try:
+            state, diagnostics = function(self, ctx)
+        except Missing as e:
+            raise NotApplicable(f"{name}={variant} {e}") from None
+        return state.recorded(name, variant, diagnostics, time.perf_counter() - began)
+
+    def recorded(self, name: str, variant: str, diagnostics: dict[str, Any], seconds: float = 0.0) -> State:
+        """With one more record."""
+        record = StageRecord(name=name, variant=variant, seconds=seconds, diagnostics=diagnostics)
+        return replace(self, records=(*self.records, record))
+
+    def last(self, name: str) -> StageRecord | None:
+        """The latest record of a stage."""
+        return next((r for r in reversed(self.records) if r.name == name), None)
+
+    def grouped(self, found: Grouping, cliques: NDArray[np.int64] | None = None) -> State:
+        """With what a grouping found; the features are as large as the release and not needed again."""
+        assigned = Assigned(found.members, self.observed.slots.mass)
+        return self.having(Grouped(found.of_class, found.sizes, cliques), assigned).without(Features, Mixtures)
 
     def decided(self) -> NDArray[np.int64]:
         """Rows whose members are all known; with at least one known member where that leaves too few."""
-        assert self.members is not None
-        known = self.members >= 0
-        whole = (known | (self.slots.label < 0)).all(1) & known.any(1)
+        known = self.require(Assigned).members >= 0
+        whole = (known | (self.observed.slots.label < 0)).all(1) & known.any(1)
         return np.nonzero(whole if whole.mean() > 0.3 else known.any(1))[0]
+
+    def mixing(self, rows: NDArray[np.int64] | None = None) -> Mixing:
+        """The known linear part, for some or all encodings."""
+        assigned = self.require(Assigned)
+        pick = slice(None) if rows is None else rows
+        device = self.observed.values.device
+        return Mixing(
+            torch.from_numpy(assigned.members[pick]).to(device),
+            torch.from_numpy(assigned.coefficients[pick].astype(np.float32)).to(device),
+            torch.from_numpy(self.observed.slots.share[pick]).to(device),
+            self.require(Grouped).unknowns,
+        )
 
     def decided_part(self) -> tuple[Tensor, Tensor, Mixing]:
         """The rows `decided`, int64 on the device, their values, and their mixing.
@@ -114,71 +300,24 @@ class State:
         Raises:
             NotApplicable: there are none.
         """
-        rows = self.decided()
+        rows, values = self.decided(), self.observed.values
         if len(rows) == 0:
             raise NotApplicable("no encoding could be assigned to an image, so there is nothing to recover")
-        index = torch.from_numpy(rows).to(self.values.device)
-        return index, self.values if len(rows) == len(self.values) else self.values[index], self.mixing(rows)
+        index = torch.from_numpy(rows).to(values.device)
+        return index, values if len(rows) == len(values) else values[index], self.mixing(rows)
 
     def recovered(self, rows: Tensor, estimate: Estimate, signs: Tensor | None = None) -> State:
         """With what was recovered from some encodings; the noise of the others is taken to be the mean."""
-        noise = torch.full((len(self.values),), float(estimate.noise.mean()), device=self.values.device)
+        noise = torch.full((len(self.observed.values),), float(estimate.noise.mean()), device=estimate.noise.device)
         noise[rows] = estimate.noise
-        return replace(self, estimate=Estimate(estimate.images, noise), signs=signs)
+        return self.having(Recovered(Estimate(estimate.images, noise), signs))
 
-    def mixing(self, rows: NDArray[np.int64] | None = None) -> Mixing:
-        """The known linear part, for some or all encodings."""
-        assert self.members is not None and self.coefficients is not None
-        pick = slice(None) if rows is None else rows
-        device = self.values.device
-        return Mixing(
-            torch.from_numpy(self.members[pick]).to(device),
-            torch.from_numpy(self.coefficients[pick].astype(np.float32)).to(device),
-            torch.from_numpy(self.slots.share[pick]).to(device),
-            self.unknowns,
-        )
+    def restored(self, images: NDArray[np.float32], confidence: NDArray[np.float32] | None = None) -> State:
+        """With finished images; without a confidence of their own they have that of their recovery."""
+        recovered = self.find(Recovered)
+        if confidence is None and recovered is not None:
+            confidence = recovered.confidence
+        return self.having(Restored(images, confidence))
 
 
 Stage = Callable[[State, Context], tuple[State, dict[str, Any]]]
-
-
-def run_stage(state: State, ctx: Context, name: str, variant: str) -> State:
-    """Run one registered stage and append its record."""
-    began = time.perf_counter()
-    ctx.progress(name, None)
-    state, diagnostics = get_stage(name, variant)(state, ctx)
-    seconds = time.perf_counter() - began
-    state.records.append(StageRecord(name=name, variant=variant, seconds=seconds, diagnostics=diagnostics))
-    return state
-
-
-def as_images(view: View) -> NDArray[np.floating]:
-    """The encodings as float (E, H, W, C), or `NotApplicable` where they are not images."""
-    x = np.asarray(view.encodings)
-    if x.ndim == 3 and min(x.shape[1:]) >= 8:
-        x = x[..., None]
-    if x.ndim != 4 or min(x.shape[1:3]) < 8 or x.shape[3] > 16:
-        raise NotApplicable(f"encodings of shape {tuple(x.shape[1:])} are not images (height, width, channels)")
-    if len(x) < 2:
-        raise NotApplicable(f"{len(x)} encodings are too few to compare")
-    return x
-
-
-def to_rows(x: NDArray[np.floating], device: str, *, absolute: bool) -> tuple[Tensor, Shape]:
-    """float32 (E, C*H*W) on the device from (E, H, W, C), non-finite values as zero."""
-    e, h, w, c = x.shape
-    out = torch.empty(e, c * h * w, dtype=torch.float32, device=device)
-    for i in range(0, e, 1024):
-        block = np.nan_to_num(np.asarray(x[i : i + 1024], dtype=np.float32))
-        if absolute:
-            block = np.abs(block)
-        out[i : i + 1024] = torch.from_numpy(np.ascontiguousarray(block.transpose(0, 3, 1, 2)).reshape(len(block), -1))
-    return out, (c, h, w)
-
-
-def to_pictures(rows: Tensor, shape: Shape, image_range: tuple[float, float]) -> NDArray[np.float32]:
-    """float32 (R, H, W, C) in [0, 1] from (R, P) in mixing units."""
-    c, h, w = shape
-    low, high = image_range
-    unit = ((rows - low) / max(high - low, 1e-9)).clamp(0, 1)
-    return unit.view(-1, c, h, w).permute(0, 2, 3, 1).contiguous().cpu().numpy().astype(np.float32)

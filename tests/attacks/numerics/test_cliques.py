@@ -14,12 +14,15 @@ from scipy.sparse import csr_matrix
 
 from ihaudit.attacks.numerics import cliques, graph, squares_graph
 from ihaudit.attacks.numerics.labels import read_slots
-from ihaudit.attacks.phase import prepare
-from ihaudit.attacks.stages.state import State, run_stage
+from ihaudit.attacks.recipe import start
+from ihaudit.attacks.stages.state import Assigned, Features, Grouped, State
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
 from tests.attacks.releases import Sample, instahide
+from tests.attacks.states import view_of
+
+CTX = Context(seed=1)
 
 
 def random_graph(n: int, seed: int = 0) -> graph.ClassGraph:
@@ -133,45 +136,43 @@ def sample() -> Sample:
 
 
 def grouped(sample: Sample, encodings: np.ndarray, **hints: int) -> State:
-    view = View(encodings=encodings, labels=sample.labels, image_range=(-1.0, 1.0), hints=hints)
-    state = prepare(view, Context(seed=1), absolute=True)
-    state = run_stage(state, Context(seed=1), "similarity", "squares")
-    return run_stage(state, Context(seed=1), "grouping", "cliques")
+    state = start(view_of(sample, encodings=encodings, hints=hints), CTX)
+    return state.run(CTX, "similarity", "squares").run(CTX, "grouping", "cliques")
+
+
+def share_of_image(sample: Sample, state: State) -> list[float]:
+    """Of each clique, the share of its encodings that hold the image which most of them hold."""
+    found = state.require(Grouped).cliques
+    assert found is not None
+    members = [sample.members[c[c >= 0]] for c in found]
+    return [np.bincount(m.ravel(), minlength=12).max() / len(m) for m in members]
 
 
 def test_stage_finds_the_images_of_a_release_and_noise_has_none(sample: Sample) -> None:
     state = grouped(sample, sample.encodings, n_private=12)
-    assert state.grouping is not None and state.cliques is not None and state.members is not None
-    assert len(state.cliques) == state.unknowns == 12
-    share = [np.bincount(sample.members[c[c >= 0]].ravel(), minlength=12).max() / (c >= 0).sum() for c in state.cliques]
+    share = share_of_image(sample, state)
+    assert len(share) == state.require(Grouped).unknowns == 12
     noise = np.random.default_rng(0).normal(size=sample.encodings.shape).astype(np.float32)
     nothing = grouped(sample, noise, n_private=12)
-    assert nothing.cliques is not None
-    chance = [
-        np.bincount(sample.members[c[c >= 0]].ravel(), minlength=12).max() / (c >= 0).sum() for c in nothing.cliques
-    ]
-    assert np.mean(share) > 0.9 > 0.75 > np.mean(chance)
+    assert np.mean(share) > 0.9 > 0.75 > np.mean(share_of_image(sample, nothing))
     spread = [s.records[-1].diagnostics["set_spread"] for s in (state, nothing)]
     assert spread[1] > spread[0]
     again = grouped(sample, sample.encodings, n_private=12)
-    assert np.array_equal(again.members, state.members)
+    assert np.array_equal(again.require(Assigned).members, state.require(Assigned).members)
 
 
 def test_members_stay_within_their_class_and_equal_classes_get_two_sets(sample: Sample) -> None:
     state = grouped(sample, sample.encodings, n_private=12)
-    assert state.grouping is not None and state.members is not None
-    class_of = np.concatenate([np.full(len(ids), c) for c, ids in enumerate(state.grouping.of_class)])
-    known = state.members >= 0
-    assert known.all() and (class_of[state.members] == state.slots.label).all()
-    both = state.slots.shared
-    assert both.any() and (state.members[both, 0] != state.members[both, 1]).all()
+    members, slots = state.require(Assigned).members, state.observed.slots
+    class_of = np.concatenate([np.full(len(ids), c) for c, ids in enumerate(state.require(Grouped).of_class)])
+    assert (members >= 0).all() and (class_of[members] == slots.label).all()
+    assert slots.shared.any() and (members[slots.shared, 0] != members[slots.shared, 1]).all()
 
 
 def test_squares_graph_is_calibrated_on_unrelated_pairs(sample: Sample) -> None:
-    view = View(encodings=sample.encodings, labels=sample.labels, image_range=(-1.0, 1.0))
-    state = run_stage(prepare(view, Context(seed=1), absolute=True), Context(seed=1), "similarity", "squares")
-    assert state.features is not None and state.weight is not None
-    graphs = squares_graph.squares_graph(state.features, state.weight, state.slots)
+    state = start(view_of(sample), CTX).run(CTX, "similarity", "squares")
+    features = state.require(Features)
+    graphs = squares_graph.squares_graph(features.rows, features.weight, state.observed.slots)
     i, j, odds = graph.edge_sample(graphs, 100_000, np.random.default_rng(0))
     same = (sample.members[i][:, :, None] == sample.members[j][:, None, :]).any((1, 2))
     assert odds[same].mean() > 0 > odds[~same].mean()
@@ -198,6 +199,6 @@ def test_edges_are_sampled_as_they_are() -> None:
 
 def test_nothing_to_group_is_said() -> None:
     x = np.random.default_rng(0).normal(size=(8, 16, 16, 3)).astype(np.float32)
-    state = prepare(View(encodings=x), Context(seed=0), absolute=True)
+    state = start(View(encodings=x), CTX)
     with pytest.raises(NotApplicable, match="no similarity"):
-        run_stage(state, Context(seed=0), "grouping", "cliques")
+        state.run(CTX, "grouping", "cliques")

@@ -15,17 +15,19 @@ from scipy.sparse import csr_matrix
 
 from ihaudit.attacks.numerics.cluster_scores import cluster_scores
 from ihaudit.attacks.numerics.flow import Capacity, balanced_targets, soft_slack, solve
-from ihaudit.attacks.numerics.group import Grouping
-from ihaudit.attacks.numerics.labels import read_slots
-from ihaudit.attacks.numerics.sizes import Sizes
-from ihaudit.attacks.stages.state import State
+from ihaudit.attacks.stages.state import Assigned, Grouped, Scores, State
 from ihaudit.contracts.attack import get_stage
 from ihaudit.contracts.context import Context
 from ihaudit.errors import NotApplicable
 from tests.attacks.numerics.flow_network import flow_graph, solve_networkx
-from tests.attacks.releases import Sample, instahide
+from tests.attacks.releases import instahide
+from tests.attacks.states import true_state
 
 EXACT = np.zeros(0)
+
+
+def with_members(state: State, members: np.ndarray) -> State:
+    return state.having(replace(state.require(Assigned), members=members))
 
 
 def worth(chosen: np.ndarray, gain: np.ndarray, capacity: Capacity) -> float:
@@ -116,32 +118,6 @@ def test_impossible_capacities_are_refused():
         solve(np.zeros((2, 2)), np.ones(2, dtype=np.int64), Capacity(np.array([3.0, 0.0]), EXACT))
 
 
-def grouped(sample: Sample, members: np.ndarray, *, exact: bool = True) -> State:
-    """A state after grouping into as many sets per class as there are images."""
-    e, h, w, c = sample.encodings.shape
-    values = torch.from_numpy(np.abs(sample.encodings).transpose(0, 3, 1, 2).reshape(e, -1).copy())
-    slots = read_slots(sample.labels, e)
-    n = len(sample.images)
-    labels = np.zeros(n, np.int64)
-    for j in range(2):
-        alone = ~slots.shared
-        hit = np.isclose(slots.mass[alone][:, :, None], sample.lambdas[alone][:, None, j : j + 1])[..., 0]
-        labels[sample.members[alone, j]] = np.where(hit[:, 0], slots.label[alone, 0], slots.label[alone, 1])
-    order = np.argsort(labels, kind="stable")
-    place = np.argsort(order)
-    per_class = np.bincount(labels, minlength=slots.classes)
-    ends = np.cumsum(per_class)
-    of_class = [np.arange(end - k, end) for end, k in zip(ends, per_class, strict=True)]
-    sizes = Sizes(per_class, 2 * e / n, exact, "test")
-    # slots are in order of lambda, members in order of permutation
-    swap = sample.lambdas[:, 1] > sample.lambdas[:, 0]
-    members = np.where(swap[:, None], members[:, ::-1], members)
-    known = np.where(members >= 0, place[members], -1)
-    return State(
-        values, (c, h, w), "masked", (-1.0, 1.0), slots, grouping=Grouping(known, of_class, sizes, []), members=known
-    )
-
-
 def accuracy(found: np.ndarray, truth: np.ndarray) -> float:
     """Share of true memberships among those found, encodings that mix an image with itself left out."""
     some = truth[:, 0] != truth[:, 1]
@@ -152,11 +128,11 @@ def accuracy(found: np.ndarray, truth: np.ndarray) -> float:
 @pytest.mark.parametrize("sparse", [True, False])
 def test_true_scores_give_the_true_members(exact, sparse):
     sample = instahide(n=12, epochs=10)
-    state = grouped(sample, sample.members, exact=exact)
-    truth = state.members
+    state = true_state(sample, sample.members, exact=exact)
+    truth = state.require(Assigned).members
     scores = np.full((len(truth), 12), -np.inf, np.float32)
-    for c, ids in enumerate(state.grouping.of_class):
-        rows = np.nonzero((state.slots.label == c).any(1))[0]
+    for c, ids in enumerate(state.require(Grouped).of_class):
+        rows = np.nonzero((state.observed.slots.label == c).any(1))[0]
         scores[np.ix_(rows, ids)] = -3
     for j in range(2):
         scores[np.arange(len(truth)), truth[:, j]] = 3
@@ -165,52 +141,59 @@ def test_true_scores_give_the_true_members(exact, sparse):
         given = csr_matrix((scores[row, column], (row, column)), shape=scores.shape)
     else:
         given = scores
-    state = replace(state, members=np.full_like(truth, -1), scores=given)
+    state = with_members(state, np.full_like(truth, -1)).having(Scores(given))
     found, diagnostics = get_stage("assignment", "flow")(state, Context(seed=0))
-    assert accuracy(found.members, truth) > 0.99
+    assert accuracy(found.require(Assigned).members, truth) > 0.99
     assert diagnostics["scores_from"] == "membership"
-    of = np.concatenate([np.full(len(ids), c) for c, ids in enumerate(state.grouping.of_class)])
-    held = found.members >= 0
-    assert (of[found.members[held]] == state.slots.label[held]).all()
+    of = np.concatenate([np.full(len(ids), c) for c, ids in enumerate(state.require(Grouped).of_class)])
+    held = found.require(Assigned).members >= 0
+    assert (of[found.require(Assigned).members[held]] == state.observed.slots.label[held]).all()
     if exact:
         assert diagnostics["furthest_from_capacity"] == 0
-        assert found.members.shape == truth.shape
+        assert found.require(Assigned).members.shape == truth.shape
 
 
 def test_scores_from_squares_improve_a_poor_grouping():
     sample = instahide(n=12, epochs=40, k=3)
     rng = np.random.default_rng(1)
-    state = grouped(sample, sample.members)
-    truth = state.members.copy()
+    state = true_state(sample, sample.members)
+    truth = state.require(Assigned).members.copy()
     spoilt = truth.copy()
-    for c, ids in enumerate(state.grouping.of_class):
-        wrong = (state.slots.label == c) & (rng.random(truth.shape) < 0.5)
+    for c, ids in enumerate(state.require(Grouped).of_class):
+        wrong = (state.observed.slots.label == c) & (rng.random(truth.shape) < 0.5)
         spoilt[wrong] = rng.choice(ids, int(wrong.sum()))
-    found, diagnostics = get_stage("assignment", "flow")(replace(state, members=spoilt), Context(seed=0))
+    found, diagnostics = get_stage("assignment", "flow")(with_members(state, spoilt), Context(seed=0))
     assert diagnostics["scores_from"] == "squares"
-    assert accuracy(found.members, truth) > accuracy(spoilt, truth) + 0.1
-    assert found.certainty.min() >= 0 and found.certainty.max() <= 1
+    assert accuracy(found.require(Assigned).members, truth) > accuracy(spoilt, truth) + 0.1
+    assert found.require(Assigned).certainty.min() >= 0 and found.require(Assigned).certainty.max() <= 1
 
 
 def test_scores_from_squares_equal_a_plain_loop():
     sample = instahide(n=8, epochs=6)
     rng = np.random.default_rng(0)
-    state = grouped(sample, sample.members)
+    state = true_state(sample, sample.members)
     features = torch.from_numpy(rng.normal(size=(len(sample.encodings), 7)).astype(np.float32))
     weight = torch.from_numpy(rng.uniform(0.5, 2, len(sample.encodings)).astype(np.float32))
-    ours = cluster_scores(features, weight, state.slots, state.members, state.grouping.of_class, linear=False)
+    ours = cluster_scores(
+        features,
+        weight,
+        state.observed.slots,
+        state.require(Assigned).members,
+        state.require(Grouped).of_class,
+        linear=False,
+    )
     f, w = features.numpy().astype(float), weight.numpy().astype(float)
-    of = np.concatenate([np.full(len(ids), c) for c, ids in enumerate(state.grouping.of_class)])
-    lam2 = state.slots.mass.astype(float) ** 2
+    of = np.concatenate([np.full(len(ids), c) for c, ids in enumerate(state.require(Grouped).of_class)])
+    lam2 = state.observed.slots.mass.astype(float) ** 2
     for e in range(12):
         for r in range(8):
-            slot = np.nonzero(state.slots.label[e] == of[r])[0]
+            slot = np.nonzero(state.observed.slots.label[e] == of[r])[0]
             if len(slot) == 0:
                 assert ours[e, r] == -np.inf
                 continue
             top, bottom, norm_top, norm_bottom = np.zeros(7), 1e-6, np.zeros(7), 1e-6
             for i in range(len(f)):
-                vote = lam2[i][state.members[i] == r].sum()
+                vote = lam2[i][state.require(Assigned).members[i] == r].sum()
                 norm_top, norm_bottom = norm_top + w[i] * vote * f[i], norm_bottom + w[i] * vote**2
                 if i != e:
                     top, bottom = top + w[i] * vote * f[i], bottom + w[i] * vote**2

@@ -14,7 +14,7 @@ from ihaudit.attacks.numerics.cluster_scores import cluster_scores
 from ihaudit.attacks.numerics.flow import Capacity, balanced_targets, soft_slack, solve
 from ihaudit.attacks.numerics.leastsq import linear_features
 from ihaudit.attacks.numerics.squares import square_features
-from ihaudit.attacks.stages.state import State
+from ihaudit.attacks.stages.state import Assigned, Features, Grouped, Recovered, Scores, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
 
@@ -25,14 +25,14 @@ def assignment_flow(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
 
     Needs `grouping`; uses `scores` where a membership stage has left them, else the fit to the sets' mean squares.
     """
-    assert state.grouping is not None and state.members is not None
-    slots, sizes = state.slots, state.grouping.sizes
+    assigned, grouped, given = state.require(Assigned), state.require(Grouped), state.find(Scores)
+    slots, sizes = state.observed.slots, grouped.sizes
     # no labels: every encoding may join every set, as in the paper
-    scores = _by_squares(state) if state.scores is None else state.scores
+    scores = _by_squares(state) if given is None else given.scores
     members = np.full(slots.label.shape, -1, dtype=np.int64)
     certainty = np.ones(len(members), dtype=np.float32)
     gained, rounds, off = 0.0, 0, []
-    for c, ids in enumerate(state.grouping.of_class):
+    for c, ids in enumerate(grouped.of_class):
         places = (slots.label == c).sum(1).astype(np.int64)
         rows = np.nonzero(places)[0]
         if len(ids) == 0 or len(rows) == 0:
@@ -54,29 +54,38 @@ def assignment_flow(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
         off.append(np.abs(chosen.sum(0) - target))
         ctx.progress("assignment", (c + 1) / slots.classes)
     certainty[(members < 0).all(1)] = 0
-    before = state.members
     diagnostics = {
-        "scores_from": "squares" if state.scores is None else "membership",
+        "scores_from": "squares" if given is None else "membership",
         "capacities": "exact" if sizes.exact else "soft",
         "encodings_per_set": sizes.multiplicity,
         "furthest_from_capacity": int(max((o.max() for o in off), default=0)),
         "score": gained,
         "rounds": rounds,
         "mean_certainty": float(certainty.mean()),
-        "changed": float((np.sort(before, 1) != np.sort(members, 1)).any(1).mean()),
+        "changed": float((np.sort(assigned.members, 1) != np.sort(members, 1)).any(1).mean()),
     }
-    return replace(state, members=members, certainty=certainty, signs=None), diagnostics
+    state = state.having(replace(assigned, members=members, certainty=certainty))
+    if (recovered := state.find(Recovered)) is not None:
+        state = state.having(replace(recovered, signs=None))
+    return state, diagnostics
 
 
 def _by_squares(state: State) -> NDArray[np.float32]:
     """`cluster_scores` of the state."""
-    assert state.grouping is not None and state.members is not None
-    linear = state.mask == "signed"
-    features, weight = state.features, state.weight
-    if features is None or weight is None:
-        mass = torch.from_numpy(state.slots.mass).to(state.values.device)
-        features, weight = (linear_features if linear else square_features)(state.values, mass, state.shape)
-    return cluster_scores(features, weight, state.slots, state.members, state.grouping.of_class, linear=linear)
+    observed = state.observed
+    linear = observed.mask == "signed"
+    features = state.find(Features)
+    if features is None:
+        mass = torch.from_numpy(observed.slots.mass).to(observed.values.device)
+        features = Features(*(linear_features if linear else square_features)(observed.values, mass, observed.shape))
+    return cluster_scores(
+        features.rows,
+        features.weight,
+        observed.slots,
+        state.require(Assigned).members,
+        state.require(Grouped).of_class,
+        linear=linear,
+    )
 
 
 def _block(scores: Any, rows: NDArray[np.int64], ids: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import torch
-
 from ihaudit.attacks.numerics import em, pairing
-from ihaudit.attacks.stages.state import State
+from ihaudit.attacks.stages.state import Assigned, Grouped, Recovered, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
 
@@ -21,34 +19,31 @@ MAX_PAIRS = 4000
 @stage("assignment", "likelihood")
 def assignment_likelihood(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     """Re-estimates which images each encoding contains, from the current reconstructions."""
-    assert state.estimate is not None and state.grouping is not None and state.members is not None
-    rows = state.decided()
-    index = torch.from_numpy(rows).to(state.values.device)
-    mixing = state.mixing(rows)
-    values = state.values if len(rows) == len(state.values) else state.values[index]
-    noise = state.estimate.noise
-    inside = em.Estimate(state.estimate.images, noise[index])
-    folds = FOLDS if len(rows) == len(state.values) else 1
-    images = em.cross_fit(values, mixing, inside, folds=folds, signs=state.signs)
-    whitening = pairing.fit_whitening(values, mixing, images, inside.noise, state.shape)
-    sizes = state.grouping.sizes
-    largest = max((len(ids) for ids in state.grouping.of_class), default=0)
-    if state.slots.count == 2 and largest**2 <= MAX_PAIRS:
+    observed, grouped = state.observed, state.require(Grouped)
+    recovered, assigned = state.require(Recovered), state.require(Assigned)
+    rows, values, mixing = state.decided_part()
+    noise = recovered.estimate.noise
+    estimate = em.Estimate(recovered.estimate.images, noise[rows])
+    folds = FOLDS if len(rows) == len(observed.values) else 1
+    images = em.cross_fit(values, mixing, estimate, folds=folds, signs=recovered.signs)
+    whitening = pairing.fit_whitening(values, mixing, images, estimate.noise, observed.shape)
+    largest = max((len(ids) for ids in grouped.of_class), default=0)
+    if observed.slots.count == 2 and largest**2 <= MAX_PAIRS:
         found = pairing.assign_pairs(
-            state.values,
-            state.slots,
+            observed.values,
+            observed.slots,
             images,
             noise,
             whitening,
-            state.grouping.of_class,
-            target=sizes.multiplicity if sizes.exact else None,
+            grouped.of_class,
+            target=grouped.encodings_each,
         )
     else:
         found = pairing.assign_slotwise(
-            state.values, state.slots, state.estimate.images, noise, whitening, state.grouping.of_class, state.members
+            observed.values, observed.slots, estimate.images, noise, whitening, grouped.of_class, assigned.members
         )
-    before = state.members
-    changed = float((before != found.members).any(1).mean())
-    return replace(
-        state, members=found.members, coefficients=found.coefficients, certainty=found.certainty, signs=None
-    ), {"changed": changed, "mean_certainty": float(found.certainty.mean())}
+    changed = float((assigned.members != found.members).any(1).mean())
+    return state.having(Assigned(found.members, found.coefficients, found.certainty), replace(recovered, signs=None)), {
+        "changed": changed,
+        "mean_certainty": float(found.certainty.mean()),
+    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +10,10 @@ import torch
 from ihaudit.attacks.numerics.em import Estimate, cross_fit
 from ihaudit.attacks.numerics.mixing import DENSE_COLUMNS
 from ihaudit.attacks.numerics.signed_pairing import assign_signed, fit_linear_whitening
-from ihaudit.attacks.stages.state import State
+from ihaudit.attacks.stages.state import Assigned, Grouped, Recovered, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
+from ihaudit.errors import NotApplicable
 
 #: sets of encodings that are left out in turn when encodings are compared with reconstructions
 FOLDS = 4
@@ -25,45 +25,46 @@ _BATCH = 512
 @stage("assignment", "signed")
 def assignment_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     """Re-estimates which images each encoding contains, from unmasked mixtures and the current reconstructions."""
-    assert state.estimate is not None and state.grouping is not None and state.members is not None
-    assert state.signs is not None, "assignment=signed needs recovery=unmask"
-    rows = torch.from_numpy(state.decided()).to(state.values.device)
+    observed, grouped, assigned = state.observed, state.require(Grouped), state.require(Assigned)
+    recovered = state.require(Recovered)
+    signs, noise = recovered.signs, recovered.estimate.noise
+    if signs is None:
+        raise NotApplicable("assignment=signed needs expected signs: choose recovery=unmask")
+    rows = torch.from_numpy(state.decided()).to(noise.device)
     mixing = state.mixing()
-    noise = state.estimate.noise
     # undecided encodings have no say in the images, but are judged in the same folds as all
     silent = torch.full_like(noise, 1e9)
     silent[rows] = noise[rows]
     # sums over images are as large as the images: few and large blocks where there are many
-    batch = 256 if state.unknowns < DENSE_COLUMNS else 4096
-    inside = Estimate(state.estimate.images, silent)
-    images = cross_fit(state.values, mixing, inside, folds=FOLDS, signs=state.signs, batch=batch)
+    batch = 256 if grouped.unknowns < DENSE_COLUMNS else 4096
+    voiced = Estimate(recovered.estimate.images, silent)
+    images = cross_fit(observed.values, mixing, voiced, folds=FOLDS, signs=signs, batch=batch)
     rows = rows[:: max(1, len(rows) // MOMENTS)]
-    seen, told = torch.empty(len(rows), state.values.shape[1]), torch.empty(len(rows), state.values.shape[1])
-    seen, told = seen.to(noise.device), told.to(noise.device)
+    unmasked = torch.empty(len(rows), observed.values.shape[1], device=noise.device)
+    predicted = torch.empty_like(unmasked)
     for i, part in enumerate(rows.split(_BATCH)):
         at = slice(i * _BATCH, i * _BATCH + len(part))
-        seen[at] = state.signs[part].float() * state.values[part]
+        unmasked[at] = signs[part].float() * observed.values[part]
         some = mixing.some(part)
         for f in range(FOLDS):
             own = torch.nonzero(part % FOLDS == f)[:, 0]
-            told[i * _BATCH + own] = some.some(own).forward(images[f], slice(None))
-    whitening = fit_linear_whitening(seen, told, noise[rows], state.shape)
-    del seen, told
-    sizes = state.grouping.sizes
+            predicted[i * _BATCH + own] = some.some(own).forward(images[f], slice(None))
+    whitening = fit_linear_whitening(unmasked, predicted, noise[rows], observed.shape)
+    del unmasked, predicted
     found = assign_signed(
-        state.signs,
-        state.values,
-        state.slots,
+        signs,
+        observed.values,
+        observed.slots,
         images,
         noise,
         whitening,
-        state.grouping.of_class,
-        state.members,
-        state.shape,
-        target=sizes.multiplicity if sizes.exact else None,
+        grouped.of_class,
+        assigned.members,
+        observed.shape,
+        target=grouped.encodings_each,
     )
-    changed = float((state.members != found.members).any(1).mean())
-    return replace(state, members=found.members, coefficients=found.coefficients, certainty=found.certainty), {
+    changed = float((assigned.members != found.members).any(1).mean())
+    return state.having(Assigned(found.members, found.coefficients, found.certainty)), {
         "changed": changed,
         "mean_certainty": float(np.mean(found.certainty)),
     }

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ihaudit.attacks.numerics.em import Estimate
-from ihaudit.attacks.numerics.group import Grouping
+from ihaudit.attacks.numerics.pictures import to_pictures
 from ihaudit.attacks.numerics.sizes import Sizes
-from ihaudit.attacks.stages.state import State, to_pictures
-from ihaudit.results import StageRecord
+from ihaudit.attacks.stages.state import Assigned, Grouped, Observed, Recovered, Restored, State
 
 #: correlation above which two encodings of one slot are copies of one image
 COPY = 0.97
@@ -20,45 +18,40 @@ COPY = 0.97
 FEWEST = 4
 
 
-def singletons(state: State) -> State | None:
+def copies(state: State) -> State | None:
     """A finished state whose candidates are (averages of copies of) the encodings, or None where grouping can work.
 
     Taken where encodings are plain copies (one slot of weight one), or where each image can occur only a few times:
     an encoding then shows its images as well as anything computed from it.
     """
-    slots = state.slots
-    copies = slots.count == 1 or bool((slots.label[:, 1:] < 0).all())
+    observed, slots = state.observed, state.observed.slots
+    values = observed.values
+    plain = slots.count == 1 or bool((slots.label[:, 1:] < 0).all())
     whole = bool((slots.mass.sum(1) > 0.98).all()) or not slots.informative
     unlabelled = slots.classes == 1 and not slots.informative
-    if unlabelled or (copies and whole):
-        groups = _merge_copies(state.values)
-    elif _nothing_to_group(state):
-        groups = np.arange(len(state.values))
+    if unlabelled or (plain and whole):
+        groups = _merge_copies(values)
+    elif _nothing_to_group(observed):
+        groups = np.arange(len(values))
     else:
         return None
     n = int(groups.max()) + 1
-    index = torch.from_numpy(groups).to(state.values.device)
-    total = torch.zeros(n + 1, state.values.shape[1], device=state.values.device)
-    total.index_add_(0, index, state.values)
+    index = torch.from_numpy(groups).to(values.device)
+    total = torch.zeros(n + 1, values.shape[1], device=values.device)
+    total.index_add_(0, index, values)
     count = torch.bincount(index, minlength=n + 1).clamp_min(1)
     images = total / count[:, None]
-    per_class = np.array([n], dtype=np.int64)
-    sizes = Sizes(per_class, len(groups) / n, False, "encodings that are copies of one another")
-    members = np.full((len(groups), 1), -1, dtype=np.int64)
-    members[:, 0] = groups
-    state.records.append(StageRecord(name="grouping", variant="copies", diagnostics={"images": n}))
-    noise = ((state.values - images[index]) ** 2).mean(1)
-    return replace(
-        state,
-        grouping=Grouping(members, [np.arange(n, dtype=np.int64)], sizes, []),
-        members=members,
-        coefficients=np.ones((len(groups), 1), dtype=np.float32),
-        estimate=Estimate(images, noise),
-        images=to_pictures(images[:-1], state.shape, state.image_range),
+    sizes = Sizes(np.array([n], dtype=np.int64), len(groups) / n, False, "encodings that are copies of one another")
+    done = state.having(
+        Grouped([np.arange(n, dtype=np.int64)], sizes),
+        Assigned(groups[:, None], np.ones((len(groups), 1), dtype=np.float32)),
+        Recovered(Estimate(images, ((values - images[index]) ** 2).mean(1))),
+        Restored(to_pictures(images[:-1], observed.shape, observed.image_range)),
     )
+    return done.recorded("grouping", "copies", {"images": n})
 
 
-def _merge_copies(values: Tensor) -> np.ndarray:
+def _merge_copies(values: Tensor) -> NDArray[np.int64]:
     """Greedy groups of encodings correlated above `COPY`, int64 (E,), without an E x E matrix."""
     unit = values - values.mean(1, keepdim=True)
     unit = unit / unit.norm(dim=1, keepdim=True).clamp_min(1e-9)
@@ -74,7 +67,8 @@ def _merge_copies(values: Tensor) -> np.ndarray:
     return groups
 
 
-def _nothing_to_group(state: State) -> bool:
-    if state.n_private:
-        return bool(state.slots.totals().sum() < FEWEST * state.n_private)
-    return bool(state.slots.totals().max(initial=0) < 2 * FEWEST)
+def _nothing_to_group(observed: Observed) -> bool:
+    totals = observed.slots.totals()
+    if observed.n_private:
+        return bool(totals.sum() < FEWEST * observed.n_private)
+    return bool(totals.max(initial=0) < 2 * FEWEST)

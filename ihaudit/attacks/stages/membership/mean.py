@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ihaudit.attacks.numerics.cliques import mean_affinity
 from ihaudit.attacks.numerics.set_scores import exemplars_of, gather
-from ihaudit.attacks.stages.state import State
+from ihaudit.attacks.stages.state import Assigned, Grouped, Pairs, Scores, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
 from ihaudit.errors import NotApplicable
@@ -22,16 +22,23 @@ Floats = NDArray[np.float32]
 @stage("membership", "mean")
 def membership_mean(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     """Mean similarity of each encoding with the clique of each set: the paper's "simplest strategy" (4.3.4)."""
-    assert state.grouping is not None and state.members is not None
-    if state.graph is None:
+    grouped, pairs = state.require(Grouped), state.find(Pairs)
+    if pairs is None:
         raise NotApplicable("there is no similarity graph to average; use membership=network or none")
-    sets = exemplars_of(state.unknowns, state.cliques, state.members, state.slots.mass, ctx.rng("membership"))
-    by_class = {g.label: g for g in state.graph}
+    sets = exemplars_of(
+        grouped.unknowns,
+        grouped.cliques,
+        state.require(Assigned).members,
+        state.observed.slots.mass,
+        ctx.rng("membership"),
+    )
+    by_class = {g.label: g for g in pairs.graph}
     blocks: list[tuple[IntArray, IntArray, Floats]] = []
-    for c, ids in enumerate(state.grouping.of_class):
+    for c, ids in enumerate(grouped.of_class):
         g = by_class.get(c)
         if g is None or len(ids) == 0:
             continue
-        inside = np.stack([np.isin(g.rows, sets[r]) for r in ids], 1).astype(np.float32)
-        blocks.append((g.rows, ids, mean_affinity(g, inside)))
-    return replace(state, scores=gather(blocks, len(state.values), state.unknowns), embedding=None), {}
+        indicator = np.stack([np.isin(g.rows, sets[r]) for r in ids], 1).astype(np.float32)
+        blocks.append((g.rows, ids, mean_affinity(g, indicator)))
+    scores = gather(blocks, len(state.observed.values), grouped.unknowns)
+    return state.having(Scores(scores), replace(pairs, embedding=None)), {}

@@ -19,7 +19,7 @@ from ihaudit.attacks.numerics.graph import nodes_of
 from ihaudit.attacks.numerics.pair_odds import embed, require_shape
 from ihaudit.attacks.numerics.set_scores import DRAWS, class_scores, exemplars_of, gather
 from ihaudit.attacks.stages.membership.mean import membership_mean
-from ihaudit.attacks.stages.state import State
+from ihaudit.attacks.stages.state import Assigned, Grouped, Pairs, Scores, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
 from ihaudit.errors import NotApplicable
@@ -37,33 +37,35 @@ def membership_network(state: State, ctx: Context) -> tuple[State, dict[str, Any
 
     Options: ``membership_weights`` and ``similarity_weights``, files of `ihaudit train` to use instead of the shipped.
     """
+    observed, pairs = state.observed, state.find(Pairs)
     own = ctx.options.get("similarity_weights")
     encoder = load_similarity(Path(own) if own else None, ctx.device)
-    require_shape(state.shape, encoder)
-    assert state.grouping is not None and state.members is not None
-    seen = [r.diagnostics.get("augmentation") for r in state.records if r.name == "similarity"]
-    if state.graph is not None and seen and seen[-1] not in (None, "none seen"):
+    require_shape(observed.shape, encoder)
+    grouped = state.require(Grouped)
+    if pairs is not None and pairs.augmentation != "none seen":
         found, diagnostics = membership_mean(state, ctx)
-        return found, diagnostics | {"scores_from": f"mean log odds: images are {seen[-1]}"}
+        return found, diagnostics | {"scores_from": f"mean log odds: images are {pairs.augmentation}"}
     path = ctx.options.get("membership_weights")
     head, trained_with = load_membership(Path(path) if path else None, ctx.device)
     fits = isinstance(encoder, PairNet) and head.config.products == encoder.head.first.in_features
     if not fits or (not own and not path and trained_with != shipped_encoder()):
         raise NotApplicable("the membership weights were trained with other similarity weights than those in use")
-    z = state.embedding
+    z = None if pairs is None else pairs.embedding
     if z is None:
-        z = embed(encoder, state.values, progress=lambda f: ctx.progress("membership", 0.4 * f))
-    rng = ctx.rng("membership")
-    sets = exemplars_of(state.unknowns, state.cliques, state.members, state.slots.mass, rng)
+        z = embed(encoder, observed.values, progress=lambda f: ctx.progress("membership", 0.4 * f))
+    members = state.require(Assigned).members
+    sets = exemplars_of(grouped.unknowns, grouped.cliques, members, observed.slots.mass, ctx.rng("membership"))
     blocks: list[tuple[IntArray, IntArray, Floats]] = []
-    for c, ids in enumerate(state.grouping.of_class):
-        rows, columns = nodes_of(state.slots, c)
-        if len(ids) and len(rows):
-            blocks.append((rows, ids, class_scores(head, z, state.slots, (rows, columns), [sets[r] for r in ids])))
-        ctx.progress("membership", 0.4 + 0.6 * (c + 1) / len(state.grouping.of_class))
-    scores = gather(blocks, len(state.values), state.unknowns)
-    used = [len(sets[r]) for r in range(state.unknowns)]
-    return replace(state, scores=scores, embedding=None), {
+    for c, ids in enumerate(grouped.of_class):
+        nodes = nodes_of(observed.slots, c)
+        if len(ids) and len(nodes[0]):
+            blocks.append((nodes[0], ids, class_scores(head, z, observed.slots, nodes, [sets[r] for r in ids])))
+        ctx.progress("membership", 0.4 + 0.6 * (c + 1) / len(grouped.of_class))
+    state = state.having(Scores(gather(blocks, len(observed.values), grouped.unknowns)))
+    if pairs is not None:
+        state = state.having(replace(pairs, embedding=None))
+    used = [len(s) for s in sets]
+    return state, {
         "exemplars_per_set": float(np.mean(used)) if used else 0.0,
         "draws": DRAWS,
         "above_even_odds": float(np.mean([(b[2] > 0).mean() for b in blocks])) if blocks else None,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-from ihaudit.attacks.stages.state import State
+from ihaudit.attacks.stages.state import Scores, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
 
@@ -13,4 +12,4 @@ from ihaudit.contracts.context import Context
 @stage("membership", "none")
 def membership_none(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     """No second similarity: the assignment compares encodings with the sets' means."""
-    return replace(state, scores=None), {}
+    return state.without(Scores), {}

@@ -10,7 +10,7 @@ import torch
 from ihaudit.attacks.numerics.em import Estimate
 from ihaudit.attacks.numerics.public_problem import Problem, expect, identify, reassign_all, solve
 from ihaudit.attacks.numerics.public_restarts import restart_values
-from ihaudit.attacks.stages.state import State
+from ihaudit.attacks.stages.state import Assigned, Grouped, PublicFound, Recovered, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
 from ihaudit.errors import NotApplicable
@@ -26,19 +26,19 @@ EM_STEPS = 2
 @stage("public", "identify")
 def public_identify(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     """Identifies public images and solves private images, masks and pairing with them; see the module."""
-    if state.public_set is None or len(state.public_set) < 2:
+    observed, public = state.observed, state.observed.view.public_set
+    if public is None or len(public) < 2:
         raise NotApplicable("the adversary does not have the public set")
-    assert state.estimate is not None and state.grouping is not None
-    device = state.values.device
+    device = observed.values.device
     problem = Problem.begin(
-        state.values,
-        state.shape,
-        state.image_range,
-        state.slots,
-        state.grouping.of_class,
+        observed.values,
+        observed.shape,
+        observed.image_range,
+        observed.slots,
+        state.require(Grouped).of_class,
         state.mixing(),
-        state.estimate,
-        state.public_set,
+        state.require(Recovered).estimate,
+        public,
     )
     rounds = ROUNDS[ctx.profile]
     history: list[float] = []
@@ -55,7 +55,7 @@ def public_identify(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
             expect(problem, torch.arange(len(problem.noise)))
             solve(problem)
         if step >= 1:
-            if state.image_range[0] < 0:
+            if observed.image_range[0] < 0:
                 moved = restart_values(problem)
             changed = reassign_all(problem)
         history.append(float(problem.explained().float().mean()))
@@ -65,17 +65,13 @@ def public_identify(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     per = (problem.found.index >= 0).sum(1).float()
     mean = problem.candidates.mean.flatten()
     images = torch.cat([problem.images, mean[None]]).to(device)
-    out = replace(
-        state,
-        estimate=Estimate(images, problem.noise.to(device)),
-        members=problem.members.numpy(),
-        coefficients=problem.coefficients.numpy(),
-        public_members=problem.found.index.numpy(),
-        public_coefficients=problem.found.weight.numpy(),
-        signs=None,
+    out = state.having(
+        Recovered(Estimate(images, problem.noise.to(device)), confidence=state.require(Recovered).confidence),
+        replace(state.require(Assigned), members=problem.members.numpy(), coefficients=problem.coefficients.numpy()),
+        PublicFound(problem.found.index.numpy(), problem.found.weight.numpy()),
     )
     return out, {
-        "public_images": len(state.public_set),
+        "public_images": len(public),
         "public_per_encoding": float(per.mean()),
         "encodings_explained": history[-1] if history else 1.0,
         "explained_by_round": [round(h, 4) for h in history],

@@ -9,7 +9,7 @@ import torch
 from ihaudit.attacks.numerics import em
 from ihaudit.attacks.numerics.restarts import restart_pixels
 from ihaudit.attacks.numerics.spectral import resynchronise, spectral_start
-from ihaudit.attacks.stages.state import State
+from ihaudit.attacks.stages.state import Recovered, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
 
@@ -18,33 +18,32 @@ from ihaudit.contracts.context import Context
 def recovery_em(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     """Spectral start (first time), annealed EM, then EM with masks inferred from their surroundings."""
     rows, values, mixing = state.decided_part()
-    first = state.estimate is None
-    if first:
+    observed, before = state.observed, state.find(Recovered)
+    if before is None:
         noise = em.noise_start(values, mixing)
-        if state.image_range[0] >= 0:
+        if observed.image_range[0] >= 0:
             # mixtures of non-negative images are non-negative: the mask hides nothing
-            start = torch.full((state.unknowns + 1, values.shape[1]), float(values.mean()), device=values.device)
+            start = torch.full((mixing.unknowns + 1, values.shape[1]), float(values.mean()), device=values.device)
         else:
             weight = 1 / (noise + 0.3 * noise.mean()) ** 2
             generator = torch.Generator().manual_seed(ctx.seed % 2**31)
-            start = spectral_start(values, mixing, weight, state.shape, generator=generator)
+            start = spectral_start(values, mixing, weight, observed.shape, generator=generator)
         estimate = em.Estimate(start, noise)
         heats = [1 + 2 * max(0.0, 1 - i / 20) for i in range(28)]
         estimate = em.folded_em(values, mixing, estimate, temperatures=heats, reestimate_after=20)
     else:
-        assert state.estimate is not None
-        estimate = em.Estimate(state.estimate.images, state.estimate.noise[rows])
+        estimate = em.Estimate(before.estimate.images, before.estimate.noise[rows])
         heats = [1 + max(0.0, 1 - i / 6) for i in range(8)]
         estimate = em.folded_em(values, mixing, estimate, temperatures=heats)
     turned = moved = 0.0
-    if state.image_range[0] < 0:
-        for _ in range(4 if first else 2):
-            images, turned = resynchronise(estimate.images, state.shape)
-            estimate, moved = restart_pixels(values, mixing, em.Estimate(images, estimate.noise), state.shape)
+    if observed.image_range[0] < 0:
+        for _ in range(4 if before is None else 2):
+            images, turned = resynchronise(estimate.images, observed.shape)
+            estimate, moved = restart_pixels(values, mixing, em.Estimate(images, estimate.noise), observed.shape)
             if moved < 0.1:
                 break
         estimate = em.folded_em(values, mixing, estimate, temperatures=[1.0] * 2)
-    estimate, signs = em.coupled_em(values, mixing, estimate, state.shape, steps=10)
+    estimate, signs = em.coupled_em(values, mixing, estimate, observed.shape, steps=10)
     diagnostics = {
         "encodings_used": len(rows),
         "values_turned": turned,
@@ -52,4 +51,4 @@ def recovery_em(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
         "residual_rms": estimate.residual_rms,
         "mean_sign_certainty": float(signs[:: max(1, len(signs) // 200)].abs().mean()),
     }
-    return state.recovered(rows, estimate, signs if len(rows) == len(state.values) else None), diagnostics
+    return state.recovered(rows, estimate, signs if len(rows) == len(observed.values) else None), diagnostics

@@ -7,7 +7,7 @@ from typing import Any
 from ihaudit.attacks.numerics import leastsq
 from ihaudit.attacks.numerics.em import Estimate
 from ihaudit.attacks.numerics.equation3 import Equation3, Found
-from ihaudit.attacks.stages.state import State
+from ihaudit.attacks.stages.state import Recovered, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
 
@@ -19,24 +19,25 @@ def recovery_gradient(state: State, ctx: Context, *, network: bool = True) -> tu
     pixel's surroundings, kept by likelihood, and deltas chosen by what their surroundings say.  Where the network does
     not apply it starts as `gradient-spectral`."""
     rows, values, mixing = state.decided_part()
-    if state.mask == "signed":
+    observed, before = state.observed, state.find(Recovered)
+    if observed.mask == "signed":
         found = Found(Estimate(*leastsq.solve(values, mixing)))
-    elif state.image_range[0] >= 0:
+    elif observed.image_range[0] >= 0:
         # mixtures of non-negative images are non-negative: the mask hides nothing, eq. (3) is eq. (1)
         found = Found(Estimate(*leastsq.solve(values.abs(), mixing)))
     else:
         problem = Equation3(
             values,
             mixing,
-            state.shape,
-            state.image_range,
+            observed.shape,
+            observed.image_range,
             seed=ctx.seed % 2**31,
             device=ctx.device,
             progress=lambda f: ctx.progress("recovery", f),
         )
-        if state.estimate is None:
+        if before is None:
             found = problem.solve(network=network)
         else:
-            found = problem.descended(Estimate(state.estimate.images, state.estimate.noise[rows]))
+            found = problem.descended(Estimate(before.estimate.images, before.estimate.noise[rows]))
     diagnostics = {"encodings_used": len(rows), **found.facts, "residual_rms": found.estimate.residual_rms}
     return state.recovered(rows, found.estimate), diagnostics

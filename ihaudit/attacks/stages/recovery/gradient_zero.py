@@ -17,7 +17,7 @@ from ihaudit.contracts.context import Context
 def recovery_gradient_zero(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     """Eq. (3) as the published code solves it: from zero, 1,000 steps of Adam, no public column, equal weights."""
     rows, values, mixing = state.decided_part()
-    low, high = state.image_range
+    low, high = state.observed.image_range
     private = descend_adam(
         values, mixing.dense[:, :-1].contiguous(), limits=(low, high), report=lambda f: ctx.progress("recovery", f)
     )

@@ -19,7 +19,7 @@ def recovery_eq1(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
 
     `recovery=least-squares` adds a column for the mean public image and weights.
     """
-    if state.mask == "masked":
+    if state.observed.mask == "masked":
         raise NotApplicable("eq. (1) holds for encodings without a sign mask; use recovery=gradient, which is eq. (3)")
     rows, values, mixing = state.decided_part()
     c = mixing.dense[:, :-1]

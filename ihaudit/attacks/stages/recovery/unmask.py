@@ -10,9 +10,10 @@ from ihaudit.attacks.numerics.em import Estimate, noise_start
 from ihaudit.attacks.numerics.negated import turn_negated
 from ihaudit.attacks.numerics.unmasking import Unmasker
 from ihaudit.attacks.numerics.weighted import weighted
-from ihaudit.attacks.stages.state import State
+from ihaudit.attacks.stages.state import Recovered, State, Unmasked
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
+from ihaudit.errors import NotApplicable
 
 _BATCH = 512
 
@@ -21,28 +22,30 @@ _BATCH = 512
 def recovery_unmask(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     """Least squares on unmasked encodings, the network unmasking them again with the reconstructions known; with
     known masks on the mixtures themselves."""
-    assert state.blind is not None and state.polarity is not None, "recovery=unmask needs similarity=unmasked"
+    observed, before, unmasked = state.observed, state.find(Recovered), state.require(Unmasked)
+    if unmasked.polarity is None:
+        raise NotApplicable("recovery=unmask needs the global signs of encodings: choose grouping=signed")
     rows, values, mixing = state.decided_part()
-    if state.estimate is None:
-        signs = state.blind[rows] * state.polarity[rows, None].half()
+    if before is None:
+        signs = unmasked.signs[rows] * unmasked.polarity[rows, None].half()
         estimate = weighted(values, signs, mixing, noise_start(values, mixing))
     else:
-        estimate = Estimate(state.estimate.images, state.estimate.noise[rows])
+        estimate = Estimate(before.estimate.images, before.estimate.noise[rows])
     turned = 0
-    if state.masks_known:
-        signs = state.blind[rows]
+    if observed.signs is not None:
+        signs = unmasked.signs[rows]
     else:
         images, turned = turn_negated(values, mixing, estimate)
         estimate = Estimate(images, estimate.noise)
-        unmasker = Unmasker(state.shape, state.image_range, ctx.device)
+        unmasker = Unmasker(observed.shape, observed.image_range, ctx.device)
         predicted = torch.empty_like(values, dtype=torch.float16)
         for i in range(0, len(values), _BATCH):
             part = slice(i, min(i + _BATCH, len(values)))
             predicted[part] = mixing.forward(estimate.images, part).half()
         signs = unmasker(values, predicted)
     estimate = weighted(values, signs, mixing, estimate.noise)
-    if len(rows) < len(state.values):
-        full = state.blind * state.polarity[:, None].half()
+    if len(rows) < len(observed.values):
+        full = unmasked.signs * unmasked.polarity[:, None].half()
         full[rows] = signs
         signs = full
     diagnostics = {

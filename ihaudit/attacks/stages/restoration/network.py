@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ihaudit.attacks.numerics.em import Estimate
+from ihaudit.attacks.numerics.pictures import to_pictures
 from ihaudit.attacks.numerics.restoring import mean_certainty, restored
-from ihaudit.attacks.stages.state import State, to_pictures
+from ihaudit.attacks.stages.state import Assigned, Grouped, Recovered, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
 from ihaudit.errors import NotApplicable
@@ -24,8 +23,8 @@ def restoration_network(state: State, ctx: Context) -> tuple[State, dict[str, An
     """The learned restorer on every image, and what SSIM it is expected to reach."""
     features, images = restored_state(state, load_restorer(device=ctx.device))
     confidence = load_confidence(device=ctx.device)(features.to(ctx.device)).cpu().numpy().astype(np.float32)
-    pictures = to_pictures(images, state.shape, state.image_range)
-    return replace(state, images=pictures, confidence=confidence), {
+    pictures = to_pictures(images, state.observed.shape, state.observed.image_range)
+    return state.restored(pictures, confidence), {
         "mean_confidence": float(confidence.mean()),
         "mean_error": float(features[:, 1].exp().mean()),
     }
@@ -37,19 +36,17 @@ def restored_state(state: State, net: Restorer) -> tuple[Tensor, Tensor]:
     Raises:
         NotApplicable: there are no expected signs, or images are neither grey nor in colour, or too small.
     """
-    if state.estimate is None or state.signs is None:
+    observed, assigned, recovered = state.observed, state.require(Assigned), state.require(Recovered)
+    if recovered.signs is None:
         raise NotApplicable("restoration=network needs expected signs: choose recovery=unmask")
-    assert state.members is not None and state.coefficients is not None
-    rows = torch.from_numpy(state.decided()).to(state.values.device)
-    whole = len(rows) == len(state.values)
-    values, signs = (state.values, state.signs) if whole else (state.values[rows], state.signs[rows])
+    rows, values, _ = state.decided_part()
     return restored(
         net,
         values,
-        signs,
+        recovered.signs if len(rows) == len(observed.values) else recovered.signs[rows],
         state.mixing().some(rows),
-        Estimate(state.estimate.images, state.estimate.noise[rows]),
-        mean_certainty(state.members, state.coefficients, state.certainty, state.unknowns),
-        state.shape,
-        state.image_range,
+        Estimate(recovered.estimate.images, recovered.estimate.noise[rows]),
+        mean_certainty(assigned.members, assigned.coefficients, assigned.certainty, state.require(Grouped).unknowns),
+        observed.shape,
+        observed.image_range,
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from ihaudit.attacks.numerics.orientation import orient
-from ihaudit.attacks.stages.state import State, to_pictures
+from ihaudit.attacks.numerics.pictures import to_pictures
+from ihaudit.attacks.stages.state import Recovered, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
 
@@ -14,6 +14,6 @@ from ihaudit.contracts.context import Context
 @stage("restoration", "none")
 def restoration_none(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     """Orients the images (a set and its negative fit equally well) and maps them to [0, 1]."""
-    assert state.estimate is not None
-    images, flipped = orient(state.estimate.images, state.shape, state.image_range, state.similar)
-    return replace(state, images=to_pictures(images[:-1], state.shape, state.image_range)), {"negated": flipped}
+    observed, estimate = state.observed, state.require(Recovered).estimate
+    images, flipped = orient(estimate.images, observed.shape, observed.image_range, observed.view.similar)
+    return state.restored(to_pictures(images[:-1], observed.shape, observed.image_range)), {"negated": flipped}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ihaudit.attacks.numerics.orientation import orient
-from ihaudit.attacks.stages.state import State
+from ihaudit.attacks.stages.state import Recovered, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
 from ihaudit.nn.shipped import load_recolour
@@ -24,11 +23,11 @@ def restoration_recolour73(state: State, ctx: Context) -> tuple[State, dict[str,
     It maps red, green and blue; images of other channels are left as they are.
     Option: ``recolour_weights``, a file of `ihaudit train recolour` to use instead of the shipped one.
     """
-    assert state.estimate is not None
-    recovery = next((r.variant for r in reversed(state.records) if r.name == "recovery"), "")
+    record = state.last("recovery")
+    recovery = record.variant if record else ""
     found, flipped = pixels_of(state, recovery)
     path = ctx.options.get("recolour_weights")
-    colour, known, repaired = state.shape[0] == 3, False, found
+    colour, known, repaired = state.observed.shape[0] == 3, False, found
     if colour:
         nets = load_recolour(Path(path) if path else None, ctx.device)
         # eq. (1) and means leave colours alone or spoil them in ways of their own: nothing was fitted for those
@@ -39,8 +38,8 @@ def restoration_recolour73(state: State, ctx: Context) -> tuple[State, dict[str,
     moved = float((repaired - found.clamp(-1, 1)).abs().mean()) if known else 0.0
     diagnostics = {"negated": flipped, "weights_for": recovery if known else None, "moved": moved}
     if not colour:
-        diagnostics["skipped"] = f"it maps red, green and blue; these images have {state.shape[0]} channel(s)"
-    return replace(state, images=pictures), diagnostics
+        diagnostics["skipped"] = f"it maps red, green and blue; these images have {state.observed.shape[0]} channel(s)"
+    return state.restored(pictures), diagnostics
 
 
 def pixels_of(state: State, recovery: str) -> tuple[Tensor, bool]:
@@ -49,15 +48,15 @@ def pixels_of(state: State, recovery: str) -> tuple[Tensor, bool]:
     After `gradient-zero` every image is stretched from its least to its largest value, as in the published code, which
     has no need to find the sign: from zero, every value comes out negative.
     """
-    assert state.estimate is not None
-    low, high = state.image_range
+    observed, recovered = state.observed, state.require(Recovered).estimate.images
+    low, high = observed.image_range
     flipped = False
     if recovery == "gradient-zero":
-        rows = state.estimate.images[:-1]
+        rows = recovered[:-1]
         least, most = rows.amin(1, keepdim=True), rows.amax(1, keepdim=True)
         unit = (rows - least) / (most - least).clamp_min(1e-9)
     else:
-        images, flipped = orient(state.estimate.images, state.shape, state.image_range, state.similar)
+        images, flipped = orient(recovered, observed.shape, observed.image_range, observed.view.similar)
         unit = (images[:-1] - low) / max(high - low, 1e-9)
-    c, h, w = state.shape
+    c, h, w = observed.shape
     return (2 * unit - 1).view(-1, c, h, w).permute(0, 2, 3, 1).contiguous(), flipped

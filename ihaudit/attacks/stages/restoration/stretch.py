@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 
-from ihaudit.attacks.stages.state import State
+from ihaudit.attacks.numerics.pictures import to_arrays
+from ihaudit.attacks.stages.state import Recovered, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
 
@@ -16,12 +15,9 @@ from ihaudit.contracts.context import Context
 @stage("restoration", "stretch")
 def restoration_stretch(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     """Stretches each image's 1st to 99th percentile over [0, 1]: averages have the right shape but little contrast."""
-    assert state.estimate is not None
-    rows = state.estimate.images[:-1]
-    c, h, w = state.shape
+    rows = state.require(Recovered).estimate.images[:-1]
     low = torch.quantile(rows, 0.01, dim=1, keepdim=True)
     high = torch.quantile(rows, 0.99, dim=1, keepdim=True)
     flat = (high - low) < 1e-6
     unit = torch.where(flat, torch.full_like(rows, 0.5), (rows - low) / (high - low).clamp_min(1e-6)).clamp(0, 1)
-    pictures = unit.view(-1, c, h, w).permute(0, 2, 3, 1).contiguous().cpu().numpy().astype(np.float32)
-    return replace(state, images=pictures), {}
+    return state.restored(to_arrays(unit, state.observed.shape)), {}

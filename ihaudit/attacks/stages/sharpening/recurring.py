@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from ihaudit.attacks.numerics.demix import Whitener
 from ihaudit.attacks.numerics.em import Estimate
+from ihaudit.attacks.numerics.labels import Slots
+from ihaudit.attacks.numerics.pictures import to_arrays
 from ihaudit.attacks.numerics.shared import correlation, generalised_least_squares
 from ihaudit.attacks.numerics.weighted import weighted
-from ihaudit.attacks.stages.state import State
+from ihaudit.attacks.stages.state import Assigned, Recovered, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
 from ihaudit.errors import NotApplicable
@@ -23,51 +25,51 @@ from ihaudit.errors import NotApplicable
 MOST_COMPARED, FEWEST_FOR_RECURRENCE = 20_000, 60
 
 
-def _labels_tell(state: State) -> bool:
+def _labels_tell(slots: Slots) -> bool:
     """Whether the labels say how much of each encoding is public, and that differs."""
-    share = state.slots.share
-    return state.slots.informative and float(share.min()) > 0.01 and float(share.std()) > 0.02
+    share = slots.share
+    return slots.informative and float(share.min()) > 0.01 and float(share.std()) > 0.02
 
 
 @stage("sharpening", "recurring")
 def sharpening_recurring(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
-    """Variances by the labels, and the covariance of public images that recur (`unmasked.shared`).
+    """Variances by the labels, and the covariance of public images that recur (`numerics.shared`).
 
     Last, since variances by the labels do not guard against wrongly assigned encodings as residuals do: used in every
     round they lost an image (development seed 2, T = 50).
     """
-    assert state.estimate is not None and state.members is not None
-    signs = state.signs
+    observed, recovered = state.observed, state.require(Recovered)
+    values, signs, estimate = observed.values, recovered.signs, recovered.estimate
+    nothing = {"pairs_sharing_a_public_image": 0}
     if signs is None:
         raise NotApplicable("sharpening=recurring needs expected signs: choose recovery=unmask")
-    if not _labels_tell(state) or len(state.decided()) < len(state.values):
-        return state, {"pairs_sharing_a_public_image": 0}
-    each = (state.members >= 0).sum() / max(state.unknowns, 1)
+    if not _labels_tell(observed.slots) or len(state.decided()) < len(values):
+        return state, nothing
     mixing = state.mixing()
-    state = replace(state, estimate=weighted(state.values, signs, mixing, state.estimate.noise, by_labels=True))
-    if len(state.values) > MOST_COMPARED or each < FEWEST_FOR_RECURRENCE:
-        return state, {"pairs_sharing_a_public_image": 0}
-    assert state.estimate is not None
-    c, h, w = state.shape
-    flat = (signs.float() * state.values).cpu().numpy()
+    each = (state.require(Assigned).members >= 0).sum() / max(mixing.unknowns, 1)
+    estimate = weighted(values, signs, mixing, estimate.noise, by_labels=True)
+    state = state.having(replace(recovered, estimate=estimate))
+    if len(values) > MOST_COMPARED or each < FEWEST_FOR_RECURRENCE:
+        return state, nothing
+    flat = (signs.float() * values).cpu().numpy()
     coefficients = mixing.dense.cpu().numpy().astype(np.float64)
-    images = state.estimate.images.cpu().numpy()
+    images = estimate.images.cpu().numpy()
 
     def pictures(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        return rows.reshape(-1, c, h, w).transpose(0, 2, 3, 1)
+        return to_arrays(torch.from_numpy(rows), observed.shape)
 
     left = flat - coefficients.astype(np.float32) @ images
     whiten = Whitener(pictures(flat - flat.mean(0, keepdims=True)))
     shared = correlation(whiten(pictures(left)))
     if shared is None:
-        return state, {"pairs_sharing_a_public_image": 0}
-    level = np.sqrt(state.estimate.noise.cpu().numpy().astype(np.float64))
+        return state, nothing
+    level = np.sqrt(estimate.noise.cpu().numpy().astype(np.float64))
     solved, variance = generalised_least_squares(coefficients, flat, level, shared)
     plain = np.diag(np.linalg.inv((coefficients / level[:, None]).T @ (coefficients / level[:, None])))
     # the standard errors that follow are those of plain least squares with these variances
     ratio = float(np.mean(variance[:-1] / plain[:-1]))
-    estimate = Estimate(torch.from_numpy(solved).to(state.values.device), state.estimate.noise * ratio)
-    return replace(state, estimate=estimate), {
+    estimate = Estimate(torch.from_numpy(solved).to(values.device), estimate.noise * ratio)
+    return state.having(replace(recovered, estimate=estimate)), {
         "pairs_sharing_a_public_image": shared.pairs,
         "correlations_shrunk_by": round(shared.shrunk, 3),
         "variance_ratio": ratio,

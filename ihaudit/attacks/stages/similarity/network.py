@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 from ihaudit.attacks.numerics.graph import MAX_COMPLETE, ClassGraph, nodes_of
 from ihaudit.attacks.numerics.pair_odds import PairOdds, augmentation, embed, facts_of, require_shape, strongest_nodes
 from ihaudit.attacks.numerics.squares_graph import sparse_graph
-from ihaudit.attacks.stages.state import State
+from ihaudit.attacks.stages.state import Features, Pairs, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
 from ihaudit.errors import NotApplicable
@@ -29,23 +28,24 @@ def similarity_network(state: State, ctx: Context) -> tuple[State, dict[str, Any
 
     Options: ``similarity_weights``, a file of `ihaudit train similarity` to use instead of the shipped one.
     """
+    observed = state.observed
     path = ctx.options.get("similarity_weights")
     net = load_similarity(Path(path) if path else None, ctx.device)
-    require_shape(state.shape, net)
-    nodes = {c: strongest_nodes(state.slots, *nodes_of(state.slots, c)) for c in range(state.slots.classes)}
+    require_shape(observed.shape, net)
+    nodes = {c: strongest_nodes(observed.slots, *nodes_of(observed.slots, c)) for c in range(observed.slots.classes)}
     nodes = {c: n for c, n in nodes.items() if len(n[0]) > 1}
     pairs = sum(len(n[0]) * (len(n[0]) - 1) // 2 for n in nodes.values())
-    if isinstance(net, PairWrn) and state.values.device.type == "cpu" and pairs > MAX_SLOW_PAIRS:
+    if isinstance(net, PairWrn) and observed.values.device.type == "cpu" and pairs > MAX_SLOW_PAIRS:
         raise NotApplicable(
             f"a Wide ResNet on each of {pairs:,} pairs takes {pairs / 40 / 3600:.0f} hours on a CPU; "
             "use the shipped network or --device cuda"
         )
-    z = embed(net, state.values, progress=lambda f: ctx.progress("similarity", 0.4 * f))
-    mirrored, moved, likelihood = augmentation(net, state.values, state.slots, z, nodes)
-    other = embed(net, state.values, mirrored=True) if mirrored else None
+    z = embed(net, observed.values, progress=lambda f: ctx.progress("similarity", 0.4 * f))
+    mirrored, moved, likelihood = augmentation(net, observed.values, observed.slots, z, nodes)
+    other = embed(net, observed.values, mirrored=True) if mirrored else None
     graph, done = [], 0
     for c, (rows, columns) in nodes.items():
-        facts = facts_of(state.slots, rows, columns, state.values.device, moved=moved)
+        facts = facts_of(observed.slots, rows, columns, observed.values.device, moved=moved)
         compare = PairOdds(net, z, other, rows, facts)
         if len(rows) <= MAX_COMPLETE:
             graph.append(ClassGraph(c, rows, columns, compare.complete()))
@@ -53,14 +53,15 @@ def similarity_network(state: State, ctx: Context) -> tuple[State, dict[str, Any
             graph.append(sparse_graph(c, rows, columns, compare.lines))
         done += len(rows) * (len(rows) - 1) // 2
         ctx.progress("similarity", 0.4 + 0.6 * done / max(1, pairs))
+    changed = "mirrored and shifted" if moved else "mirrored" if mirrored else "none seen"
     diagnostics = {
         "pairs": pairs,
-        "augmentation": "mirrored and shifted" if moved else "mirrored" if mirrored else "none seen",
+        "augmentation": changed,
         "log_likelihoods": likelihood,
         "pairs_above_even_odds": float(np.mean([_share_above(g) for g in graph])) if graph else None,
     }
     keep = z if isinstance(net, PairNet) and not mirrored else None
-    return replace(state, graph=graph, embedding=keep, features=None, weight=None), diagnostics
+    return state.having(Pairs(graph, keep, changed)).without(Features), diagnostics
 
 
 def _share_above(g: ClassGraph) -> float:

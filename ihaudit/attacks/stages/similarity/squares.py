@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import torch
 
 from ihaudit.attacks.numerics.squares import square_features
-from ihaudit.attacks.stages.state import State
+from ihaudit.attacks.stages.state import Features, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
 
@@ -16,6 +15,7 @@ from ihaudit.contracts.context import Context
 @stage("similarity", "squares")
 def similarity_squares(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     """Whitened squares of all encodings; their inner products are the similarity."""
-    mass = torch.from_numpy(state.slots.mass).to(state.values.device)
-    features, weight = square_features(state.values, mass, state.shape)
-    return replace(state, features=features, weight=weight), {"dimensions": int(features.shape[1])}
+    observed = state.observed
+    mass = torch.from_numpy(observed.slots.mass).to(observed.values.device)
+    features = Features(*square_features(observed.values, mass, observed.shape))
+    return state.having(features), {"dimensions": int(features.rows.shape[1])}

@@ -1,0 +1,33 @@
+"""Images (N, H, W, C) in [0, 1] and rows (N, C*H*W) in mixing units."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Shape = tuple[int, int, int]
+
+
+def to_rows(x: NDArray[np.floating], device: str, *, absolute: bool = False) -> Tensor:
+    """float32 (E, C*H*W) on the device from (E, H, W, C), non-finite values as zero."""
+    e, h, w, c = x.shape
+    out = torch.empty(e, c * h * w, dtype=torch.float32, device=device)
+    for i in range(0, e, 1024):
+        block = np.nan_to_num(np.asarray(x[i : i + 1024], dtype=np.float32))
+        if absolute:
+            block = np.abs(block)
+        out[i : i + 1024] = torch.from_numpy(np.ascontiguousarray(block.transpose(0, 3, 1, 2)).reshape(len(block), -1))
+    return out
+
+
+def to_arrays(rows: Tensor, shape: Shape) -> NDArray[np.float32]:
+    """float32 (R, H, W, C) from (R, C*H*W), in the same units."""
+    return rows.view(-1, *shape).permute(0, 2, 3, 1).contiguous().cpu().numpy().astype(np.float32)
+
+
+def to_pictures(rows: Tensor, shape: Shape, image_range: tuple[float, float]) -> NDArray[np.float32]:
+    """float32 (R, H, W, C) in [0, 1] from (R, C*H*W) in mixing units."""
+    low, high = image_range
+    return to_arrays(((rows - low) / max(high - low, 1e-9)).clamp(0, 1), shape)
