@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression, linear_sum_assignment
 
 from ihaudit.attacks.numerics.pictures import to_pictures
-from ihaudit.attacks.recipe import start
 from ihaudit.attacks.stages.restoration.network import restored_state
 from ihaudit.attacks.unmix import Unmix
 from ihaudit.contracts.context import Context
@@ -68,7 +67,8 @@ def release(
 
 def judge(view: View, private: Uints, ctx: Context) -> Judged:
     """Attack a release and compare every candidate with the private image assigned to it, 0 where none is."""
-    state = Unmix().solve(start(view, ctx), ctx)
+    attack = Unmix()
+    state = attack.solve(attack.begin(view, ctx), ctx)
     features, images = restored_state(state, load_restorer(device=ctx.device))
     shown = to_pictures(images, state.observed.shape, state.observed.image_range)
     truth = private.astype(np.float32) / 255
