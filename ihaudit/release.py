@@ -57,7 +57,7 @@ class Release:
     encodings: FloatArray
     labels: FloatArray | None = None
     image_range: tuple[float, float] = (0.0, 1.0)
-    extra: Mapping[str, NDArray] = field(default_factory=dict)
+    extra: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     provenance: Provenance | None = None
 
     def public_part(self) -> Release:

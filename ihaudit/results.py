@@ -89,7 +89,7 @@ class Finding(_Model):
     requested: bool = False  # asked for by name; then "not run" makes the audit inconclusive (exit 3)
     stages: list[StageRecord] = Field(default_factory=list)
     details: dict[str, Any] = Field(default_factory=dict)
-    arrays: SkipJsonSchema[dict[str, NDArray]] = Field(default_factory=dict, exclude=True)
+    arrays: SkipJsonSchema[dict[str, NDArray[Any]]] = Field(default_factory=dict, exclude=True)
 
 
 class ImageCard(_Model):
@@ -271,7 +271,7 @@ def atomic_write(path: Path, data: bytes | str) -> None:
         raise
 
 
-def write_results(folder: Path, results: Results, arrays: dict[str, NDArray] | None = None) -> None:
+def write_results(folder: Path, results: Results, arrays: dict[str, NDArray[Any]] | None = None) -> None:
     """Write results.json and, when `arrays` is given, arrays.npz into `folder`, each atomically."""
     import io
 
@@ -309,7 +309,7 @@ def read_results(path: Path) -> Results:
         raise ResultsError(f"{path} is damaged: {where}: {first['msg']} ({e.error_count()} problems)") from None
 
 
-def read_arrays(folder: Path) -> dict[str, NDArray]:
+def read_arrays(folder: Path) -> dict[str, NDArray[Any]]:
     """The arrays beside results.json, or an empty dict where there are none."""
     path = (folder if folder.is_dir() else folder.parent) / "arrays.npz"
     if not path.exists():

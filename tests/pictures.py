@@ -13,7 +13,8 @@ def pictures(n: int, seed: int = 0, size: int = 32, channels: int = 3) -> np.nda
     fine = gaussian_filter(rng.normal(size=(n, size, size, 1)), (0, 1.5, 1.5, 0))
     edges = np.sign(gaussian_filter(rng.normal(size=(n, size, size, 1)), (0, 4, 4, 0)))
     x = coarse / coarse.std() + 0.6 * fine / fine.std() + 0.8 * edges
-    return np.clip(0.5 + 0.2 * x, 0, 1).astype(np.float32)
+    out: np.ndarray = np.clip(0.5 + 0.2 * x, 0, 1).astype(np.float32)
+    return out
 
 
 def lookalikes(n: int, seed: int = 0, size: int = 32) -> np.ndarray:

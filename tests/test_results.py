@@ -9,6 +9,9 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,11 +40,12 @@ from ihaudit.results import (
 )
 from ihaudit.stats import Estimate
 
+Change = Callable[[dict[str, Any]], object]
 NUMBER = st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True))
 ESTIMATE = st.builds(Estimate, NUMBER, NUMBER, NUMBER, st.integers(0, 10**6))
 
 
-def results(**fields) -> Results:
+def results(**fields: Any) -> Results:
     finding = Finding(
         id="a",
         kind="attack",
@@ -77,14 +81,16 @@ def results(**fields) -> Results:
     return Results(**{**base, **fields})
 
 
-def test_round_trip(tmp_path):
+def test_round_trip(tmp_path: Path) -> None:
     written = results()
     write_results(tmp_path, written, {"a/ssim": np.arange(3.0)})
     read = read_results(tmp_path)
     assert read.to_json() == written.to_json()
-    assert read.finding("a").metrics["ssim"] == Estimate(0.5, 0.4, 0.6, 100)
+    again = read.finding("a")
+    assert again is not None
+    assert again.metrics["ssim"] == Estimate(0.5, 0.4, 0.6, 100)
     assert read.finding("b") is None
-    assert read.finding("a").arrays == {}  # arrays are not in the JSON
+    assert again.arrays == {}  # arrays are not in the JSON
     assert np.array_equal(read_arrays(tmp_path)["a/ssim"], np.arange(3.0))
     assert read_results(tmp_path / "results.json").gate == written.gate
 
@@ -98,13 +104,13 @@ def test_round_trip(tmp_path):
         max_leaves=8,
     ),
 )
-def test_any_value_gives_strict_json_that_reads_back(metrics, detail):
+def test_any_value_gives_strict_json_that_reads_back(metrics: dict[str, Estimate], detail: Any) -> None:
     r = results()
     r.findings[0].metrics = metrics
     r.findings[0].details = {"x": detail}
     text = r.to_json()
 
-    def refuse(name):
+    def refuse(name: str) -> None:
         raise AssertionError(f"{name} in strict JSON")
 
     data = json.loads(text, parse_constant=refuse)
@@ -113,7 +119,7 @@ def test_any_value_gives_strict_json_that_reads_back(metrics, detail):
     assert again.findings[0].metrics == metrics
 
 
-def test_numpy_values_and_odd_objects_do_not_cost_the_audit():
+def test_numpy_values_and_odd_objects_do_not_cost_the_audit() -> None:
     r = results()
     r.findings[0].details = {
         "a": np.float32(0.5),
@@ -122,13 +128,13 @@ def test_numpy_values_and_odd_objects_do_not_cost_the_audit():
         "d": np.bool_(True),
         "e": {"z", "y"},
         "f": complex(1, 2),
-        3: (1, np.inf),
+        3: (1, np.inf),  # type: ignore[dict-item]  # what must not be there
     }
     details = json.loads(r.to_json())["findings"][0]["details"]
     assert details == {"a": 0.5, "b": [1.0, None], "c": 3, "d": True, "e": ["y", "z"], "f": "(1+2j)", "3": [1, None]}
 
 
-def test_the_stated_top_level_is_there():
+def test_the_stated_top_level_is_there() -> None:
     data = json.loads(results().to_json())
     assert data["schema"] == SCHEMA
     assert {"scheme", "findings", "claims", "gate", "environment"} <= set(data)
@@ -137,7 +143,7 @@ def test_the_stated_top_level_is_there():
     assert {"status", "exit_code", "statistic", "bound"} <= set(data["gate"])
 
 
-def test_json_schema_is_valid_json_and_names_the_version():
+def test_json_schema_is_valid_json_and_names_the_version() -> None:
     schema = json.loads(json_schema())
     assert schema["properties"]["schema"]["const"] == SCHEMA
     assert "arrays" not in schema["$defs"]["Finding"]["properties"]
@@ -158,7 +164,7 @@ def test_json_schema_is_valid_json_and_names_the_version():
         (lambda d: d.update(seed="seven"), "seed"),
     ],
 )
-def test_what_is_not_of_the_documented_shape_is_refused(tmp_path, change, message):
+def test_what_is_not_of_the_documented_shape_is_refused(tmp_path: Path, change: Change, message: str) -> None:
     data = json.loads(results().to_json())
     change(data)
     (tmp_path / "results.json").write_text(json.dumps(data))
@@ -172,13 +178,13 @@ def test_what_is_not_of_the_documented_shape_is_refused(tmp_path, change, messag
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[1, 2]", b"\xff\xfe\x00", b'{"schema": NaN}', b"[" * 100_000], ids=range(6)
 )
-def test_damaged_files_are_refused(tmp_path, content):
+def test_damaged_files_are_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "results.json").write_bytes(content)
     with pytest.raises(ResultsError, match=r"results\.json"):
         read_results(tmp_path)
 
 
-def test_truncation_anywhere_is_noticed(tmp_path):
+def test_truncation_anywhere_is_noticed(tmp_path: Path) -> None:
     text = results().to_json()
     for cut in range(0, len(text) - 2, max(1, len(text) // 60)):
         (tmp_path / "results.json").write_text(text[:cut])
@@ -186,13 +192,13 @@ def test_truncation_anywhere_is_noticed(tmp_path):
             read_results(tmp_path)
 
 
-def test_a_missing_file_says_what_to_do(tmp_path):
+def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match="ihaudit run"):
         read_results(tmp_path)
     assert read_arrays(tmp_path) == {}
 
 
-def test_damaged_arrays_are_refused(tmp_path):
+def test_damaged_arrays_are_refused(tmp_path: Path) -> None:
     write_results(tmp_path, results(), {"a/x": np.random.default_rng(0).random(5000)})
     whole = (tmp_path / "arrays.npz").read_bytes()
     damaged = [b"no zip", whole[: len(whole) // 2], whole[:200] + bytes(400) + whole[600:]]
@@ -205,11 +211,11 @@ def test_damaged_arrays_are_refused(tmp_path):
         read_arrays(tmp_path)
 
 
-def test_a_failed_write_keeps_the_old_file_and_leaves_nothing(tmp_path, monkeypatch):
+def test_a_failed_write_keeps_the_old_file_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = tmp_path / "results.json"
     atomic_write(target, "old")
 
-    def fail(*_):
+    def fail(*_: Any) -> None:
         raise OSError("disk full")
 
     monkeypatch.setattr(os, "replace", fail)
@@ -219,7 +225,7 @@ def test_a_failed_write_keeps_the_old_file_and_leaves_nothing(tmp_path, monkeypa
     assert os.listdir(tmp_path) == ["results.json"]
 
 
-def test_a_killed_writer_leaves_a_whole_file(tmp_path):
+def test_a_killed_writer_leaves_a_whole_file(tmp_path: Path) -> None:
     """kill -9 in the middle of writing, several times: the file is always one of the two whole versions."""
     code = textwrap.dedent(
         """

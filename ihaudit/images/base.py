@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ihaudit.errors import ImageError
 from ihaudit.release import FloatArray, IntArray
@@ -44,7 +43,7 @@ class ImageSet:
         digest.update(np.ascontiguousarray(self.labels, np.int64).tobytes())
         return digest.hexdigest()
 
-    def subset(self, index: NDArray) -> ImageSet:
+    def subset(self, index: IntArray) -> ImageSet:
         """The images at `index` (int or bool array), in that order."""
         groups = None if self.groups is None else self.groups[index]
         return ImageSet(self.images[index], self.labels[index], self.name, groups, self.pseudo)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ihaudit.errors import ImageError
 from ihaudit.images.base import ImageSet, pseudo_labels
@@ -53,7 +52,7 @@ def load(spec: str, *, role: Role, size: int = 32) -> ImageSet:
     return _checked(images, labels, path.stem if path.is_file() else path.name or str(path), role)
 
 
-def _checked(images: NDArray, labels: NDArray | None, name: str, role: Role) -> ImageSet:
+def _checked(images: FloatArray, labels: IntArray | None, name: str, role: Role) -> ImageSet:
     if len(images) == 0:
         raise ImageError(f"{name} is empty; it must hold at least two images")
     if len(images) > MAX_IMAGES:
@@ -77,7 +76,7 @@ def _checked(images: NDArray, labels: NDArray | None, name: str, role: Role) -> 
     return ImageSet(images, kinds, name, pseudo=pseudo)
 
 
-def _whole(labels: NDArray, n: int, name: str) -> IntArray:
+def _whole(labels: IntArray, n: int, name: str) -> IntArray:
     labels = np.asarray(labels)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
@@ -94,7 +93,7 @@ def _whole(labels: NDArray, n: int, name: str) -> IntArray:
 # -- .npz -----------------------------------------------------------------------------------------------------------
 
 
-def _npz(path: Path) -> tuple[FloatArray, NDArray | None]:
+def _npz(path: Path) -> tuple[FloatArray, IntArray | None]:
     try:
         with np.load(path, allow_pickle=False) as z:
             if "images" not in z.files:
@@ -111,7 +110,7 @@ def _npz(path: Path) -> tuple[FloatArray, NDArray | None]:
     return _unit_range(_channels_last(images, path.name), path.name), labels
 
 
-def _channels_last(images: NDArray, name: str) -> NDArray:
+def _channels_last(images: FloatArray, name: str) -> FloatArray:
     if images.dtype == object:
         raise ImageError(f"{name} holds images of mixed shapes; give all in one size")
     if images.ndim == 3:
@@ -123,7 +122,7 @@ def _channels_last(images: NDArray, name: str) -> NDArray:
     return images
 
 
-def _unit_range(images: NDArray, name: str) -> FloatArray:
+def _unit_range(images: FloatArray, name: str) -> FloatArray:
     """float32 in [0, 1] from uint8 (0..255), bool, or floats that lie in [0, 1] already; anything else is refused."""
     if images.size == 0:
         return images.astype(np.float32)
@@ -144,7 +143,7 @@ def _unit_range(images: NDArray, name: str) -> FloatArray:
 # -- folders --------------------------------------------------------------------------------------------------------
 
 
-def _folder(path: Path, size: int) -> tuple[FloatArray, NDArray | None]:
+def _folder(path: Path, size: int) -> tuple[FloatArray, IntArray | None]:
     """Files in subfolders (one class each, by name), or all in the folder itself (no labels)."""
     classes = sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
     groups = [(i, _files(p, deep=True)) for i, p in enumerate(classes)]
@@ -215,7 +214,7 @@ class _Plain(pickle.Unpickler):
         return super().find_class(module, name)
 
 
-def _cifar(paths: list[Path]) -> tuple[FloatArray, NDArray]:
+def _cifar(paths: list[Path]) -> tuple[FloatArray, IntArray]:
     images, labels = [], []
     for path in paths:
         try:

@@ -29,7 +29,7 @@ def prctl(option: int, *args: int) -> bool:
 
 
 def _syscall(number: int, *args: object) -> int:
-    return _LIBC.syscall(ctypes.c_long(number), *args)
+    return int(_LIBC.syscall(ctypes.c_long(number), *args))
 
 
 # --- Landlock (kernel documentation: userspace-api/landlock.rst) ----------------------------------------------------
@@ -164,9 +164,8 @@ def seccomp() -> bool:
         _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
 
     program = Program(len(code), ctypes.addressof(buffer))
-    return (
-        _LIBC.prctl(PR_SET_SECCOMP, ctypes.c_ulong(2), ctypes.byref(program), ctypes.c_ulong(0), ctypes.c_ulong(0)) == 0
-    )
+    none = ctypes.c_ulong(0)
+    return bool(_LIBC.prctl(PR_SET_SECCOMP, ctypes.c_ulong(2), ctypes.byref(program), none, none) == 0)
 
 
 # --- capabilities, limits, namespaces --------------------------------------------------------------------------------
@@ -181,7 +180,7 @@ def drop_capabilities() -> bool:
         prctl(PR_CAPBSET_DROP, cap)
     header = struct.pack("<Ii", 0x20080522, 0)
     data = struct.pack("<6I", *([0] * 6))
-    return _LIBC.capset(header, data) == 0
+    return bool(_LIBC.capset(header, data) == 0)
 
 
 def limit_resources(memory_mb: int, file_mb: int, processes: int) -> None:

@@ -9,6 +9,8 @@ and when the auditor is gone.  In a PID namespace the kernel kills all that is l
 is the subreaper of everything that detaches itself, and kills its own descendants until there are none.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import select
@@ -23,6 +25,9 @@ import contextlib
 import confine
 
 sys.path.pop(0)
+TYPE_CHECKING = False  # typing takes longer to import than all else here
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def main() -> None:
@@ -63,7 +68,7 @@ def _line(sock: socket.socket) -> bytes:
 
 def _watch(control: socket.socket, child: int, parent: int) -> int:
     """Wait until the child ends (its wait status), or the auditor says stop or is gone (-1)."""
-    readers: list = [control]
+    readers: list[socket.socket | int] = [control]
     with contextlib.suppress(AttributeError, OSError):
         readers.append(os.pidfd_open(child))
     while True:
@@ -83,7 +88,7 @@ def _watch(control: socket.socket, child: int, parent: int) -> int:
                 break
 
 
-def _init(config: dict, message: int) -> None:
+def _init(config: dict[str, Any], message: int) -> None:
     """PID 1 of the namespace: starts the worker, reaps orphans, and reports the worker's status by its own exit."""
     confine.prctl(confine.PR_SET_PDEATHSIG, signal.SIGKILL)
     worker = os.fork()
@@ -99,7 +104,7 @@ def _init(config: dict, message: int) -> None:
             os._exit(os.WEXITSTATUS(status))
 
 
-def _worker(config: dict, message: int) -> None:
+def _worker(config: dict[str, Any], message: int) -> None:
     """Confine this process for good, then hand over to `ihaudit.sandbox.worker`."""
     os.setsid()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -140,7 +145,7 @@ def _kill(child: int, inside: bool) -> None:
         time.sleep(0.002)
 
 
-def _descendants(root: int) -> list:
+def _descendants(root: int) -> list[int]:
     """All processes below `root`, by the parent numbers in /proc."""
     parents = {}
     try:

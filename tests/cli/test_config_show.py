@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -16,7 +17,7 @@ def show(*arguments: str) -> Result:
     return CliRunner().invoke(app, ["config", "show", *arguments])
 
 
-def rows(*arguments: str) -> dict[tuple[str, str], dict]:
+def rows(*arguments: str) -> dict[tuple[str, str], dict[str, Any]]:
     got = show("--json", *arguments)
     assert got.exit_code == 0, got.output
     return {(r["command"], r["option"]): r for r in json.loads(got.output)}

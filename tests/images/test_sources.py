@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,11 +40,11 @@ def test_no_private_image_is_among_the_similar_or_public_ones() -> None:
     def prints(s: ImageSet) -> np.ndarray:
         x = s.images.reshape(len(s), -1)
         x = x - x.mean(axis=1, keepdims=True)
-        return x / np.linalg.norm(x, axis=1, keepdims=True)
+        return np.asarray(x / np.linalg.norm(x, axis=1, keepdims=True))
 
     private = prints(load("embedded", role="private"))
     for role in ("similar", "public"):
-        assert (private @ prints(load("embedded", role=role)).T).max() < 0.97  # type: ignore[arg-type]
+        assert (private @ prints(load("embedded", role=role)).T).max() < 0.97
     own = private @ private.T - np.eye(len(private))
     assert own.max() < 0.97
 
@@ -86,7 +87,7 @@ def test_labels_become_classes_without_gaps_and_missing_ones_pseudo_classes(tmp_
         ({"images": np.array([BYTES[0], BYTES[1, :8]], dtype=object)}, "cannot be read"),
     ],
 )
-def test_bad_npz_is_one_sentence(tmp_path: Path, arrays: dict, message: str) -> None:
+def test_bad_npz_is_one_sentence(tmp_path: Path, arrays: dict[str, np.ndarray], message: str) -> None:
     with pytest.raises(ImageError, match=message):
         load(npz(tmp_path, **arrays), role="private")
 
@@ -135,7 +136,7 @@ def test_bad_folders_are_one_sentence(tmp_path: Path) -> None:
 
 def cifar(folder: Path, **extra: object) -> None:
     data = RNG.integers(0, 256, (20, 3072), dtype=np.uint8)
-    batch = {b"data": data, b"labels": (np.arange(20) % 10).tolist(), **extra}
+    batch: dict[Any, Any] = {b"data": data, b"labels": (np.arange(20) % 10).tolist(), **extra}
     (folder / "data_batch_1").write_bytes(pickle.dumps(batch, protocol=2))
 
 
@@ -148,7 +149,7 @@ def test_cifar_batches_are_read_in_their_layout(tmp_path: Path) -> None:
 
 
 class Evil:
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         return (exec, ("raise SystemExit('ran')",))
 
 
