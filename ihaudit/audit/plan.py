@@ -10,7 +10,7 @@ from ihaudit import registry
 from ihaudit.audit.options import RunOptions
 from ihaudit.audit.profiles import Profile
 from ihaudit.contracts.attack import Attack
-from ihaudit.contracts.configure import configure, parse_spec
+from ihaudit.contracts.configure import configure, configure_game, parse_spec
 from ihaudit.contracts.game import Game
 from ihaudit.errors import UsageError
 from ihaudit.results import Finding
@@ -111,9 +111,7 @@ def plan_items(
         specs = [s for s in wanted or () if s != "none"]
         ids = [parse_spec(s)[0] for s in specs]
         for spec, id_ in zip(specs, ids, strict=True):
-            registry.get(kind, id_)
-            if kind == "attack":
-                configure(spec)
+            configure(spec) if kind == "attack" else configure_game(spec)
             items.append(_item(kind, spec, known[id_], adversaries, lacking, requested=True))
         for id_, cls in known.items():
             if id_ in ids:

@@ -12,6 +12,7 @@ from ihaudit.audit.plan import Item
 from ihaudit.audit.subject import Subject
 from ihaudit.audit.worker import AttackWorker
 from ihaudit.contracts.attack import AttackOutput
+from ihaudit.contracts.configure import configure_game
 from ihaudit.contracts.context import Context
 from ihaudit.errors import NotApplicable, SchemeError
 from ihaudit.metrics.threads import one_thread
@@ -91,7 +92,7 @@ def _judged(item: Item, subject: Subject, output: AttackOutput, cost: Cost, ctx:
 def _game(item: Item, subject: Subject, ctx: Context) -> list[Finding]:
     wall, cpu = time.perf_counter(), time.process_time()
     try:
-        findings: list[Finding] = registry.get("game", item.id)().run(subject.setting(), ctx)
+        findings: list[Finding] = configure_game(item.spec).run(subject.setting(), ctx)
     except NotApplicable as e:
         findings = [item.not_run(str(e))]
     except SchemeError as e:

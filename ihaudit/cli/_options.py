@@ -114,7 +114,8 @@ Games = Annotated[
     list[str] | None,
     typer.Option(
         "--game",
-        help="Play only this game; repeatable. 'none' plays no game.",
+        help="Play only this game (id, or id:option=value such as instance:learner=convolutional); repeatable. "
+        "'none' plays no game.",
         envvar="IHAUDIT_GAME",
         rich_help_panel=WHAT,
     ),

@@ -1,4 +1,4 @@
-"""From ``id:option=value,...`` to a configured attack, every value checked against what its option can be."""
+"""From ``id:option=value,...`` to a configured attack or game, every value checked against what its option can be."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import typing
 from typing import Any, Literal
 
 from ihaudit.contracts.attack import Attack, get_stage
+from ihaudit.contracts.game import Game
 from ihaudit.errors import UsageError
 from ihaudit.registry import get, load, suggest
 
@@ -24,7 +25,7 @@ def parse_spec(spec: str) -> tuple[str, dict[str, str]]:
     for part in filter(None, rest.split(",")):
         key, eq, value = part.partition("=")
         if not eq or not key or not value:
-            raise UsageError(f"{spec!r} is not of the form attack:stage=variant,...; {part!r} lacks a value")
+            raise UsageError(f"{spec!r} is not of the form id:option=value,...; {part!r} lacks a value")
         options[key.strip()] = value.strip()
     return id_.strip(), options
 
@@ -40,24 +41,34 @@ def configure(spec: str) -> Attack:
         UsageError: an unknown attack, option or variant, or a value that is not of the option's type; it names the
             value and the nearest right one.
     """
+    configured: Attack = _configured("attack", spec)
+    return configured
+
+
+def configure_game(spec: str) -> Game:
+    """The game object of ``id:option=value,...``, as `configure` for attacks."""
+    configured: Game = _configured("game", spec)
+    return configured
+
+
+def _configured(kind: Literal["attack", "game"], spec: str) -> Any:
     id_, options = parse_spec(spec)
-    cls = get("attack", id_)
+    cls = get(kind, id_)
     fields = [f.name for f in dataclasses.fields(cls)] if dataclasses.is_dataclass(cls) else []
     types = typing.get_type_hints(cls)
     values: dict[str, Any] = {}
     for key, text in options.items():
         if key not in fields:
-            raise UsageError(f"attack {id_!r} has no option {key!r}{suggest(key, fields)}")
-        if any(k.startswith(f"{key}=") for k in load("stage")):
+            raise UsageError(f"{kind} {id_!r} has no option {key!r}{suggest(key, fields)}")
+        if kind == "attack" and any(k.startswith(f"{key}=") for k in load("stage")):
             get_stage(key, text)
             values[key] = text
         else:
             values[key] = _value(f"{id_}:{key}", text, types[key])
     try:
-        configured: Attack = cls(**values)
+        return cls(**values)
     except (TypeError, ValueError) as e:
-        raise UsageError(f"attack {spec!r} cannot be configured: {e}") from None
-    return configured
+        raise UsageError(f"{kind} {spec!r} cannot be configured: {e}") from None
 
 
 def _value(option: str, text: str, kind: Any) -> Any:

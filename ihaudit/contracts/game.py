@@ -41,7 +41,7 @@ class GameSetting:
 
 
 class Game(Protocol):
-    """A game is a frozen dataclass that is made without arguments.
+    """A game is a configured, printable object: a frozen dataclass whose fields, if it has any, are its options.
 
     Class attributes:
         id, title, reference, needs, profiles: as of `ihaudit.contracts.attack.Attack`.

@@ -15,6 +15,7 @@ instead.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -63,16 +64,23 @@ class OracleGame:
         """
         raise NotImplementedError
 
-    def finding(self, *, kind: Kind = "game", **fields: Any) -> Finding:
-        """A finding with the game's id, title, reference and needs (each can be overridden)."""
-        fields = {"id": self.id, "title": self.title, "reference": self.reference} | fields
-        return Finding(kind=kind, needs=sorted(k.value for k in self.needs), **fields)
+    def finding(self, *, kind: Kind = "game", id: str = "", **values: Any) -> Finding:
+        """A finding with the game's id, title, reference and needs (each can be overridden); options join the id."""
+        values = {"title": self.title, "reference": self.reference} | values
+        needs = sorted(k.value for k in self.needs)
+        return Finding(id=(id or self.id) + self._options(), kind=kind, needs=needs, **values)
 
-    def verdict(self, setting: GameSetting, metrics: dict[str, Estimate], sentence: str, **fields: Any) -> Finding:
+    def _options(self) -> str:
+        """``:name=value,...`` of the options that are not at their default, as on the command line; else empty."""
+        values = [(f.name, getattr(self, f.name), f.default) for f in dataclasses.fields(self)]
+        given = ",".join(f"{name}={value}" for name, value, default in values if value != default)
+        return f":{given}" if given else ""
+
+    def verdict(self, setting: GameSetting, metrics: dict[str, Estimate], sentence: str, **values: Any) -> Finding:
         """A finding whose word follows from ``metrics["advantage"]``."""
         status, reason = word(metrics["advantage"], setting)
-        fields = {"status": status, "reason": reason} | fields
-        return self.finding(primary="advantage", metrics=metrics, sentence=sentence, **fields)
+        values = {"status": status, "reason": reason} | values
+        return self.finding(primary="advantage", metrics=metrics, sentence=sentence, **values)
 
     def utility(
         self, definition: str, what: str, accuracy: Estimate, advantage: Estimate, *rows: tuple[str, object]

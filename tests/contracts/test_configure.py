@@ -11,9 +11,10 @@ import pytest
 from ihaudit import registry
 from ihaudit.attacks.unmix import Unmix
 from ihaudit.contracts.attack import Attack, attack
-from ihaudit.contracts.configure import configure
+from ihaudit.contracts.configure import configure, configure_game
 from ihaudit.contracts.game import Game, game
 from ihaudit.errors import UsageError
+from ihaudit.games.instance import InstanceGame
 from ihaudit.scheme import Knowledge
 
 
@@ -75,6 +76,21 @@ def test_values_become_what_their_option_is_annotated() -> None:
 def test_what_an_option_cannot_be_is_refused_with_the_nearest_right_value(spec: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         configure(spec)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("instance:learner=convolution", "no learner called 'convolution'; did you mean 'convolutional'"),
+        ("instance:lerner=ridge", "game 'instance' has no option 'lerner'; did you mean 'learner'"),
+        ("checks:learner=ridge", "game 'checks' has no option 'learner'"),
+        ("instnce", "no game called 'instnce'; did you mean 'instance'"),
+    ],
+)
+def test_games_take_options_as_attacks_do(spec: str, message: str) -> None:
+    assert configure_game("instance:learner=ridge") == InstanceGame(learner="ridge")
+    with pytest.raises(UsageError, match=message):
+        configure_game(spec)
 
 
 def test_stages_take_their_variants() -> None:

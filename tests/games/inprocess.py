@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from ihaudit.contracts.configure import configure_game
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.game import GameSetting
 from ihaudit.images.embedded import embedded
-from ihaudit.registry import get
 from ihaudit.release import Provenance, Release
 from ihaudit.results import Finding
 from tests.data import load_images
@@ -71,8 +71,8 @@ def shared_setting(scheme: Any, name: str) -> GameSetting:
 
 
 def play(game: str, s: GameSetting, seed: int = 1, profile: str = "quick", **fields: Any) -> list[Finding]:
-    """All findings of one game."""
-    return get("game", game)().run(s, Context(seed, profile=profile, **fields))  # type: ignore[arg-type]
+    """All findings of one game, which may be given options: ``id:option=value``."""
+    return configure_game(game).run(s, Context(seed, profile=profile, **fields))  # type: ignore[arg-type]
 
 
 Encode = Callable[[np.ndarray, np.ndarray, np.random.Generator], Release]

@@ -19,10 +19,9 @@ from ihaudit.games.adversary.components import components
 from ihaudit.games.adversary.filters import Bank
 from ihaudit.games.challenger import Challenger, draw_pairs, pick_rows, same_label_partner, split
 from ihaudit.games.distinguisher import guess
-from ihaudit.games.instance import InstanceGame
 from ihaudit.games.learners.features import features, pool2d
 from ihaudit.games.learners.ridge import RidgeLearner, ridge_batch
-from ihaudit.registry import load
+from ihaudit.registry import load, unregister
 from ihaudit.release import Release
 from ihaudit.results import Finding
 from ihaudit.schemes.constant import Constant
@@ -317,5 +316,15 @@ def test_a_learner_of_ones_own_is_used() -> None:
             return RidgeLearner(side=4).fit(encodings, targets, groups, seed)
 
     learner("mine")(lambda ctx: Mine())
-    (f, _) = InstanceGame(learner="mine").run(setting(Identity()), Context(1, options={"control": True}))
+    f, use = play("instance:learner=mine", setting(Identity()), options={"control": True})
+    unregister("learner", "mine")
     assert Mine.used == 1 and f.status == "broken"
+    assert (f.id, use.id) == ("instance:learner=mine", "instance-utility:learner=mine")
+
+
+def test_what_is_trained_is_shared_between_games_of_the_same_learner() -> None:
+    s, options = setting(Identity()), {"control": True}
+    play("instance", s, options=options)
+    calls = s.encoder.calls
+    play("one-run:learner=ridge", s, options=options)
+    assert s.encoder.calls == calls + 1
