@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -57,7 +58,7 @@ class Stateful(Protocol):
     def load_state_dict(self, state: Any) -> Any: ...
 
 
-class Task(Protocol[N, B]):
+class Task(ABC, Generic[N, B]):
     """What is trained, on what, and how it is judged; N is the network, B one batch.
 
     Attributes:
@@ -65,21 +66,30 @@ class Task(Protocol[N, B]):
         extra: further state that belongs in a checkpoint.
     """
 
-    network: dict[str, Any]
-    extra: dict[str, Stateful]
+    def __init__(self, network: dict[str, Any]) -> None:
+        self.network = network
+        self.extra: dict[str, Stateful] = {}
 
+    @abstractmethod
     def build(self) -> N:
         """A fresh network on the CPU; called right after seeding torch."""
 
+    def prepare(self, config: TrainConfig) -> None:
+        """Fills `extra`, before a checkpoint is restored into it."""
+
+    @abstractmethod
     def draw(self, rng: np.random.Generator, config: TrainConfig) -> B:
         """One training batch on `config.device`, a function of `rng` alone."""
 
+    @abstractmethod
     def loss(self, net: N, batch: B, config: TrainConfig) -> Tensor:
         """Scalar loss of one batch; may update `extra`."""
 
+    @abstractmethod
     def validate(self, net: N, config: TrainConfig) -> dict[str, float]:
         """Figures on held-out samples, the same every time; the key ``loss`` decides what is best."""
 
+    @abstractmethod
     def describe(self, figures: Mapping[str, float]) -> str:
         """The figures besides the losses, for the log."""
 
@@ -105,8 +115,9 @@ class _Run(Generic[N, B]):
     """The state of one training run."""
 
     def __init__(self, task: Task[N, B], config: TrainConfig) -> None:
-        torch.manual_seed(config.seed)  # initial weights only; batches have generators of their own
         self.task, self.config = task, config
+        task.prepare(config)
+        torch.manual_seed(config.seed)  # initial weights only; batches have generators of their own
         self.net = task.build().to(config.device)
         torch.manual_seed(config.seed)
         self.mean = task.build().to(config.device)

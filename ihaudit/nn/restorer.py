@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ihaudit.nn.unet import UNet, UNetConfig
+from ihaudit.nn.unet import UNet, UNetConfig, padded
 
 #: channels of `Restorer.forward`'s inputs after `_features`
 _INPUTS = 8
@@ -43,19 +43,21 @@ class Restorer(UNet):
         """Restored images and quality.
 
         Args:
-            estimate: (B, 3, H, W) on [-1, 1] (values may lie outside); H and W multiples of 8.
+            estimate: (B, 3, H, W) on [-1, 1] (values may lie outside); H and W at least 16.
             doubt: (B, 3, H, W) standard error of each value that comes from undecided signs.
             error: (B,) standard error of each image by its information.
 
         Returns:
             (B, 3, H, W) and (B,): the logit of the pinned SSIM that the restored image is expected to reach.
         """
+        h, w = estimate.shape[2:]
+        estimate, doubt = padded(estimate), padded(doubt)
         x, deepest = self.layers(_features(estimate, doubt, error))
         change = F.pixel_shuffle(self.head(x), 2).float()
         image = estimate + change * error[:, None, None, None].clamp_max(1.0)
         deepest = deepest.float()
         summary = torch.cat([deepest.mean((2, 3)), deepest.amax((2, 3)), x.float().mean((2, 3))], 1)
-        return image, self.quality(summary).float()[:, 0]
+        return image[..., :h, :w], self.quality(summary).float()[:, 0]
 
 
 def _features(estimate: Tensor, doubt: Tensor, error: Tensor) -> Tensor:

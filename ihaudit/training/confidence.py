@@ -23,8 +23,7 @@ from ihaudit.nn.fitting import TrainConfig
 from ihaudit.nn.mixtures import Uints, mix_release
 from ihaudit.nn.shipped import load_restorer
 from ihaudit.nn.sources import load_split
-from ihaudit.nn.weights import save
-from ihaudit.training import facts, start
+from ihaudit.training import start, write
 
 #: (epochs, k, private images) of the releases that are attacked for calibration
 SETTINGS = (
@@ -133,7 +132,6 @@ def train_confidence(job: Job) -> dict[str, Any]:
     predicted = net(torch.from_numpy(other.features)).numpy()
     card = {
         "trained_on": "attacks on releases of held-out CIFAR-10 images and photographs (ihaudit.nn.sources)",
-        **facts(job, config, {"steps": len(judged.reached), "seconds": 0}),
         "settings": [list(s) for s in SETTINGS],
         "held_out": {
             "mean_said": round(float(predicted.mean()), 4),
@@ -142,5 +140,4 @@ def train_confidence(job: Job) -> dict[str, Any]:
             "correlation": round(float(np.corrcoef(predicted, other.reached)[0, 1]), 4),
         },
     }
-    save(net, {}, job.out, card)
-    return card
+    return write(job, net, {}, config, {"steps": len(judged.reached), "seconds": 0}, card)

@@ -20,8 +20,8 @@ from ihaudit.nn.similarity import PairNet
 from ihaudit.nn.sources import TRAINED_ON, load_split
 from ihaudit.nn.tasks.membership import RANGE, MembershipTask, draw_sets, set_logits
 from ihaudit.nn.tasks.similarity import figures_of
-from ihaudit.nn.weights import FOLDER, save
-from ihaudit.training import facts, start
+from ihaudit.nn.weights import FOLDER
+from ihaudit.training import start, write
 from ihaudit.training.similarity import STARTS_FROM, held_out_releases, releases
 
 DEFAULTS = TrainConfig(steps=400, batch=256, rate=2e-3, cool_down=0.5, average=0.98, every=50, validation=1024)
@@ -54,13 +54,11 @@ def train_membership(job: Job) -> dict[str, Any]:
     card = {
         "trained_on": TRAINED_ON + STARTS_FROM,
         "encoder": hashlib.sha256(path.read_bytes()).hexdigest(),
-        **facts(job, config, record),
         "releases": asdict(RANGE),
         "learning_curve": learning_curve(record),
         "held_out": {name: measured(task, net, sampler, config) for name, sampler in samplers.items()},
     }
-    save(net, task.network, job.out, card)
-    return card
+    return write(job, net, task.network, config, record, card)
 
 
 def measured(task: MembershipTask, net: MemberHead, sampler: Releases, config: TrainConfig) -> dict[str, float]:

@@ -21,13 +21,12 @@ from ihaudit.contracts.context import Context
 from ihaudit.contracts.trainer import Job, trainer
 from ihaudit.contracts.view import View
 from ihaudit.metrics.matching import votes
-from ihaudit.nn import weights
 from ihaudit.nn.fitting import TrainConfig
 from ihaudit.nn.mixtures import Uints
 from ihaudit.nn.recolour import PixelNet, fit
 from ihaudit.nn.sources import load_split
 from ihaudit.schemes.instahide import InstaHide
-from ihaudit.training import facts, start
+from ihaudit.training import start, write
 
 #: ways of recovery that weights are fitted for
 RECOVERIES = ("gradient", "gradient-spectral", "gradient-zero", "em")
@@ -68,11 +67,10 @@ def train_recolour(job: Job) -> dict[str, Any]:
         "imagenet_patches, attacked; the split is ihaudit.nn.sources.load_split",
         "releases": {"private": PRIVATE, "epochs": EPOCHS, "k": MIXED},
         "attack": repr(attack),
-        **facts(job, config, {"steps": config.steps, "seconds": round(time.monotonic() - began)}),
         "held_out": held,
     }
-    weights.save(nn.ModuleDict(nets), {"recoveries": list(RECOVERIES)}, job.out, card)
-    return card
+    record = {"steps": config.steps, "seconds": round(time.monotonic() - began)}
+    return write(job, nn.ModuleDict(nets), {"recoveries": list(RECOVERIES)}, config, record, card)
 
 
 def _attacked(

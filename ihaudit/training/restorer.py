@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,11 @@ from ihaudit.attacks.numerics.unmasking import Unmasker
 from ihaudit.attacks.numerics.weighted import weighted
 from ihaudit.contracts.trainer import Job, trainer
 from ihaudit.metrics.ssim import ssim, ssim_challenge
-from ihaudit.nn.fitting import Stateful, TrainConfig, autocast, train
+from ihaudit.nn.fitting import Task, TrainConfig, autocast, train
 from ihaudit.nn.mixtures import Uints, mix_release
 from ihaudit.nn.restorer import Restorer, RestorerConfig
-from ihaudit.nn.sources import HUNDRED, LICENSE_NOTE, TRAINED_ON, load_split
-from ihaudit.nn.weights import save
-from ihaudit.training import facts, start
+from ihaudit.nn.sources import HUNDRED, TRAINED_ON, load_split
+from ihaudit.training import start, write
 
 DEFAULTS = TrainConfig(steps=3000, every=250, batch=64, rate=1e-3, cool_down=0.6)
 SHAPE = (3, 32, 32)
@@ -59,15 +58,36 @@ RELEASES, HELD_OUT = SimulationConfig(), 8
 
 @dataclass(frozen=True)
 class Samples:
-    """truth, estimate, doubt: float16 (n, 3, 32, 32) on [-1, 1]; error float32 (n,)."""
+    """truth, estimate, doubt: (n, 3, 32, 32) on [-1, 1], kept as float16; error: float32 (n,)."""
 
-    truth: NDArray[np.float16]
-    estimate: NDArray[np.float16]
-    doubt: NDArray[np.float16]
-    error: NDArray[np.float32]
+    truth: Tensor
+    estimate: Tensor
+    doubt: Tensor
+    error: Tensor
 
     def __len__(self) -> int:
         return len(self.truth)
+
+    def some(self, index: Tensor | slice) -> Samples:
+        """Some of them as float32."""
+        return Samples(*(getattr(self, f)[index].float() for f in FIELDS))
+
+    def to(self, device: str) -> Samples:
+        """The same on a device."""
+        return Samples(*(getattr(self, f).to(device) for f in FIELDS))
+
+    @staticmethod
+    def join(parts: list[Samples]) -> Samples:
+        """All samples in one."""
+        return Samples(*(torch.cat([getattr(p, f) for p in parts]) for f in FIELDS))
+
+    def inputs(self) -> tuple[Tensor, Tensor, Tensor]:
+        """What the network is given."""
+        form = torch.channels_last
+        return self.estimate.contiguous(memory_format=form), self.doubt.contiguous(memory_format=form), self.error
+
+
+FIELDS = tuple(f.name for f in fields(Samples))
 
 
 def simulate(
@@ -105,44 +125,25 @@ def simulate(
         estimate = weighted(magnitude, signs, mixing, estimate.noise)
     error, doubt = standard_errors(magnitude, signs, mixing, estimate)
 
-    def stored(v: Tensor) -> NDArray[np.float16]:
-        return v.reshape(n, *SHAPE).half().numpy()
-
-    return Samples(stored(images), stored(estimate.images[:-1]), stored(doubt), error.numpy())
+    kept = [v.reshape(n, *SHAPE).half() for v in (images, estimate.images[:-1], doubt)]
+    return Samples(kept[0], kept[1], kept[2], error)
 
 
-def join(parts: list[Samples]) -> Samples:
-    """All samples in one."""
-    return Samples(*(np.concatenate([getattr(p, f) for p in parts]) for f in ("truth", "estimate", "doubt", "error")))
-
-
-@dataclass(frozen=True)
-class RestorerBatch:
-    """`Samples` as float32 tensors."""
-
-    truth: Tensor
-    estimate: Tensor
-    doubt: Tensor
-    error: Tensor
-
-
-class RestorerTask:
-    """See `ihaudit.nn.fitting.Task`."""
+class RestorerTask(Task[Restorer, Samples]):
+    """The learned image prior on reconstructions."""
 
     def __init__(self, training: Samples, held_out: Samples, shape: RestorerConfig | None = None) -> None:
         self.training, self.held_out = training, held_out
         self.shape = shape or RestorerConfig()
-        self.network = self.shape.as_dict()
-        self.extra: dict[str, Stateful] = {}
+        super().__init__(self.shape.as_dict())
 
     def build(self) -> Restorer:
-        """See `Task`."""
         return Restorer(self.shape)
 
-    def draw(self, rng: np.random.Generator, config: TrainConfig) -> RestorerBatch:
+    def draw(self, rng: np.random.Generator, config: TrainConfig) -> Samples:
         """Random samples, mirrored, turned and with their colours permuted: errors have no preferred direction."""
-        index = rng.integers(0, len(self.training), config.batch)
-        parts = [torch.from_numpy(getattr(self.training, f)[index]).float() for f in ("truth", "estimate", "doubt")]
+        some = self.training.some(torch.from_numpy(rng.integers(0, len(self.training), config.batch)))
+        parts = [some.truth, some.estimate, some.doubt]
         if rng.random() < 0.5:
             parts = [p.flip(3) for p in parts]
         if rng.random() < 0.3:
@@ -152,12 +153,12 @@ class RestorerTask:
         if rng.random() < 0.3:
             order = torch.from_numpy(rng.permutation(3))
             parts = [p[:, order] for p in parts]
-        return _batch(parts, torch.from_numpy(self.training.error[index]), config.device)
+        return Samples(parts[0], parts[1], parts[2], some.error).to(config.device)
 
-    def loss(self, net: Restorer, batch: RestorerBatch, config: TrainConfig) -> Tensor:
+    def loss(self, net: Restorer, batch: Samples, config: TrainConfig) -> Tensor:
         """Squared error in units of the standard error, SSIM in both conventions, and the error of the quality."""
         with autocast(config):
-            image, quality = net(*_inputs(batch))
+            image, quality = net(*batch.inputs())
         shown = image.clamp(-1.2, 1.2)
         relative = ((shown - batch.truth) ** 2).mean((1, 2, 3)) / (batch.error**2 + 1e-4)
         strict = uniform_ssim(shown, batch.truth, 2.0)
@@ -167,15 +168,12 @@ class RestorerTask:
         return (relative.clamp_max(4) + (1 - strict) + (1 - mild)).mean() + 0.2 * judged
 
     def validate(self, net: Restorer, config: TrainConfig) -> dict[str, float]:
-        """See `Task`."""
         losses, scores = [], []
         for i in range(0, len(self.held_out), 128):
-            part = slice(i, i + 128)
-            parts = [torch.from_numpy(getattr(self.held_out, f)[part]).float() for f in ("truth", "estimate", "doubt")]
-            batch = _batch(parts, torch.from_numpy(self.held_out.error[part]), config.device)
+            batch = self.held_out.some(slice(i, i + 128)).to(config.device)
             losses.append(float(self.loss(net, batch, config)))
             with autocast(config):
-                image, quality = net(*_inputs(batch))
+                image, quality = net(*batch.inputs())
             mild = uniform_ssim((image.clamp(-1, 1) + 1) / 2, (batch.truth + 1) / 2, 1.0)
             scores.append(
                 [
@@ -193,7 +191,6 @@ class RestorerTask:
         }
 
     def describe(self, figures: Mapping[str, float]) -> str:
-        """See `Task`."""
         return (
             f"SSIM (challenge, windows) {figures['before']:.4f} before, {figures['after']:.4f} after; "
             f"quality off by {figures['quality_off']:.3f}"
@@ -216,25 +213,15 @@ def uniform_ssim(a: Tensor, b: Tensor, data_range: float, *, window: int = 7) ->
     return value.mean((1, 2, 3))
 
 
-def _inputs(batch: RestorerBatch) -> tuple[Tensor, Tensor, Tensor]:
-    form = torch.channels_last
-    return batch.estimate.contiguous(memory_format=form), batch.doubt.contiguous(memory_format=form), batch.error
-
-
-def _batch(parts: list[Tensor], error: Tensor, device: str) -> RestorerBatch:
-    truth, estimate, doubt = (p.to(device) for p in parts)
-    return RestorerBatch(truth, estimate, doubt, error.to(device))
-
-
 def _samples(path: Path, make: Any, log: Any) -> Samples:
     """Cached samples, so that a resumed training does not simulate again."""
     if path.exists():
         with np.load(path) as z:
-            return Samples(z["truth"], z["estimate"], z["doubt"], z["error"])
+            return Samples(*(torch.from_numpy(z[f]) for f in FIELDS))
     found = make()
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part.npz")
-    np.savez(part, **{f: getattr(found, f) for f in ("truth", "estimate", "doubt", "error")})
+    np.savez(part, **{f: getattr(found, f).numpy() for f in FIELDS})
     part.replace(path)
     log(f"{len(found)} reconstructions in {path}")
     return found
@@ -263,12 +250,12 @@ def train_restorer(job: Job) -> dict[str, Any]:
             parts.append(simulate(rng, pool, split.train_public, RELEASES, unmasker))
             if i % 10 == 9:
                 job.log(f"release {i + 1}/{RELEASES.count}")
-        return join(parts)
+        return Samples.join(parts)
 
     def few() -> Samples:
         public = split.held_patches[: len(split.held_patches) // 2]
         rngs = [np.random.default_rng([config.seed, 6, i]) for i in range(HELD_OUT)]
-        return join([simulate(r, split.held_cifar[:half], public, RELEASES, unmasker) for r in rngs])
+        return Samples.join([simulate(r, split.held_cifar[:half], public, RELEASES, unmasker) for r in rngs])
 
     stem = job.checkpoint_path
     training = _samples(stem.with_suffix(".training.npz"), many, job.log)
@@ -277,13 +264,10 @@ def train_restorer(job: Job) -> dict[str, Any]:
     net, record = train(task, config, job.checkpoint_path, job.log)
     card = {
         "trained_on": f"reconstructions of releases of {TRAINED_ON}",
-        "license_note": LICENSE_NOTE,
-        **facts(job, config, record),
         "releases": asdict(RELEASES),
         "held_out": held_out_figures(net, split.held_cifar[half:], split.held_patches, unmasker, config.device),
     }
-    save(net, task.network, job.out, card)
-    return card
+    return write(job, net, task.network, config, record, card)
 
 
 @torch.no_grad()
@@ -296,8 +280,9 @@ def held_out_figures(
     for epochs in (10, 20, 50):
         config = replace(RELEASES, epochs=(epochs, epochs), k=(6, 6), masked=1.0)
         s = simulate(np.random.default_rng([7, epochs]), private, second, config, unmasker)
-        image, quality = net(*(torch.from_numpy(v).float().to(device) for v in (s.estimate, s.doubt, s.error)))
-        truth, before, after = (_shown(torch.as_tensor(v).float().cpu()) for v in (s.truth, s.estimate, image))
+        s = s.some(slice(None)).to(device)
+        image, quality = net(s.estimate, s.doubt, s.error)
+        truth, before, after = (_shown(v.cpu()) for v in (s.truth, s.estimate, image))
         pinned = ssim(after, truth)
         out[f"T={epochs}"] = {
             "challenge_before": round(float(ssim_challenge(before, truth).mean()), 4),

@@ -10,12 +10,11 @@ import torch
 from torch import Tensor
 
 from ihaudit.contracts.trainer import Job, trainer
-from ihaudit.nn.fitting import Stateful, TrainConfig, train
+from ihaudit.nn.fitting import Task, TrainConfig, train
 from ihaudit.nn.mixtures import Uints, coefficients
 from ihaudit.nn.scales import KINDS, Scales, ScalesConfig, colours, context, pyramid
-from ihaudit.nn.sources import LICENSE_NOTE, TRAINED_ON, load_split
-from ihaudit.nn.weights import save
-from ihaudit.training import facts, start
+from ihaudit.nn.sources import TRAINED_ON, load_split
+from ihaudit.training import start, write
 
 DEFAULTS = TrainConfig(steps=1500, every=250, batch=128, rate=5e-3, cool_down=0.6, bf16=False)
 #: how many public images a mixture holds, and how often: k = 6 leaves four, and what recurs is taken out of them
@@ -65,18 +64,17 @@ def settle(net: Scales, pool: PyramidMixtures, rng: np.random.Generator) -> None
             level.spread.copy_(x.std(1, keepdim=True).clamp_min(1e-2))
 
 
-class ScalesTask:
-    """See `ihaudit.nn.fitting.Task`; the loss is the Gaussian negative log likelihood with the predicted variance."""
+class ScalesTask(Task[Scales, dict[str, list[Tensor]]]):
+    """All levels on mixtures and single images; the loss is the Gaussian negative log likelihood with the predicted
+    variance."""
 
     def __init__(self, training: PyramidMixtures, held_out: PyramidMixtures, seed: int) -> None:
         self.training, self.seed = training, seed
-        self.network = ScalesConfig().as_dict()
-        self.extra: dict[str, Stateful] = {}
+        super().__init__(ScalesConfig().as_dict())
         rng = np.random.default_rng([seed, 6])
         self.held_out = {k: held_out.draw(rng, HELD_OUT, k) for k in KINDS}
 
     def build(self) -> Scales:
-        """See `Task`."""
         net = Scales()
         settle(net, self.training, np.random.default_rng([self.seed, 5]))
         return net
@@ -97,7 +95,6 @@ class ScalesTask:
 
     @torch.no_grad()
     def validate(self, net: Scales, config: TrainConfig) -> dict[str, float]:
-        """See `Task`."""
         batch = {k: [p.to(config.device) for p in v] for k, v in self.held_out.items()}
         worth = information(net, batch["mixture"], "mixture")
         return {
@@ -107,7 +104,6 @@ class ScalesTask:
         }
 
     def describe(self, figures: Mapping[str, float]) -> str:
-        """See `Task`."""
         fine, coarse = figures["fine"], figures["coarse"]
         return f"information on brightness x{fine:.2f} at the finest level, x{coarse:.2f} at the coarsest"
 
@@ -143,9 +139,6 @@ def train_scales(job: Job) -> dict[str, Any]:
     rng = np.random.default_rng([config.seed, 7])
     card = {
         "trained_on": f"mixtures of {TRAINED_ON}",
-        "license_note": LICENSE_NOTE,
-        **facts(job, config, record),
         "held_out": {k: information(net.cpu(), second.draw(rng, 2 * HELD_OUT, k, grey=0), k) for k in KINDS},
     }
-    save(net, task.network, job.out, card)
-    return card
+    return write(job, net, task.network, config, record, card)

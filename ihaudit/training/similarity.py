@@ -16,8 +16,7 @@ from ihaudit.nn.similarity import PairConfig
 from ihaudit.nn.similarity_wrn import WrnConfig
 from ihaudit.nn.sources import TRAINED_ON, Split, load_split
 from ihaudit.nn.tasks.similarity import PairTask, SimilarityTask, WrnTask
-from ihaudit.nn.weights import save
-from ihaudit.training import facts, start
+from ihaudit.training import start, write
 
 DEFAULTS = TrainConfig(steps=700, batch=256, rate=7e-4, cool_down=0.5, average=0.98, every=50, validation=1024)
 WRN_DEFAULTS = replace(DEFAULTS, steps=50_000, rate=1e-3, average=0.998, every=1000)
@@ -51,7 +50,6 @@ def train_similarity(job: Job) -> dict[str, Any]:
     net, record = train(task, config, job.checkpoint_path, job.log)
     card = {
         "trained_on": TRAINED_ON + STARTS_FROM,
-        **facts(job, config, record),
         "releases": asdict(training.config),
         "learning_curve": learning_curve(record),
         "held_out": {
@@ -59,8 +57,7 @@ def train_similarity(job: Job) -> dict[str, Any]:
             for name, sampler in held_out_releases(split, REFERENCE, ReleaseConfig()).items()
         },
     }
-    save(net, task.network, job.out, card)
-    return card
+    return write(job, net, task.network, config, record, card)
 
 
 def releases(split: Split, config: ReleaseConfig) -> tuple[Releases, Releases]:

@@ -15,8 +15,7 @@ from ihaudit.nn.mixtures import MixtureConfig, Mixtures
 from ihaudit.nn.sources import TRAINED_ON, Split, load_split
 from ihaudit.nn.tasks.unmask import UnmaskTask, sign_share
 from ihaudit.nn.unmask import UnmaskNet
-from ihaudit.nn.weights import save
-from ihaudit.training import facts, start
+from ihaudit.training import start, write
 
 #: Mixtures in a held-out measurement.
 MEASURED = 512
@@ -45,18 +44,14 @@ def train_unmask(job: Job) -> dict[str, Any]:
         Mixtures(split.held_cifar, split.held_patches, mixing),
         gan=gan,
     )
-    if gan:
-        task.prepare_critic(config)
     net, record = train(task, config, job.checkpoint_path, job.log)
     card = {
         "trained_on": TRAINED_ON,
-        **facts(job, config, record),
         "gan": gan,
         "mixtures": asdict(mixing),
         "held_out": held_out_figures(net, split, config.device),
     }
-    save(net, task.network, job.out, card)
-    return card
+    return write(job, net, task.network, config, record, card)
 
 
 def held_out_figures(net: UnmaskNet, split: Split, device: str = "cpu") -> dict[str, dict[str, float]]:

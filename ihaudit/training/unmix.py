@@ -17,10 +17,9 @@ from ihaudit.contracts.trainer import Job, trainer
 from ihaudit.nn.fitting import TrainConfig, train
 from ihaudit.nn.mixtures import MixtureBatch, MixtureConfig, Mixtures, Uints
 from ihaudit.nn.shipped import load_unmask
-from ihaudit.nn.sources import LICENSE_NOTE, TRAINED_ON, load_split
+from ihaudit.nn.sources import TRAINED_ON, load_split
 from ihaudit.nn.tasks.unmask import UnmaskTask
-from ihaudit.nn.weights import save
-from ihaudit.training import facts, start
+from ihaudit.training import start, write
 from ihaudit.training.unmask import held_out_figures
 
 #: the rate is lower than that of `unmask`, from whose weights this training starts
@@ -112,11 +111,8 @@ def train_unmix(job: Job) -> dict[str, Any]:
     net, record = train(task, config, job.checkpoint_path, job.log)
     card = {
         "trained_on": TRAINED_ON,
-        "license_note": LICENSE_NOTE,
         "start": "the shipped weights of unmask",
-        **facts(job, config, record),
         "predictions": asdict(how),
         "held_out": held_out_figures(net, split, config.device),
     }
-    save(net, task.network, job.out, card)
-    return card
+    return write(job, net, task.network, config, record, card)

@@ -20,7 +20,6 @@ from rich.table import Table
 from scipy.ndimage import zoom
 
 from ihaudit.attacks.prng import Prng
-from ihaudit.attacks.prng._jit import cores
 from ihaudit.attacks.prng.generators import lanes
 from ihaudit.attacks.prng.generators.conventions import NCHW, NHWC, PLAIN
 from ihaudit.attacks.prng.generators.kinds import KINDS
@@ -29,6 +28,7 @@ from ihaudit.attacks.prng.scans import labels as labelscan
 from ihaudit.attacks.prng.scans import masks as maskscan
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
+from ihaudit.environment import cores
 from ihaudit.nn.sources import load_split
 from ihaudit.release import Release, Truth
 from ihaudit.schemes.instahide import InstaHide, SecureDraws

@@ -7,13 +7,14 @@ the same from run to run on one machine.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
+
+from ihaudit.environment import cores
 
 T = TypeVar("T")
 J = TypeVar("J")
@@ -26,8 +27,7 @@ def workers(device: torch.device | str) -> int:
     """Number of threads that share the rows; one on an accelerator."""
     if torch.device(device).type != "cpu":
         return 1
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    return max(1, min(MAX_WORKERS, available))
+    return min(MAX_WORKERS, cores())
 
 
 @contextmanager

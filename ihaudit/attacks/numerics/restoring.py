@@ -6,14 +6,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from ihaudit.attacks.numerics.em import Estimate
 from ihaudit.attacks.numerics.mixing import Mixing
 from ihaudit.attacks.numerics.standard_errors import standard_errors
 from ihaudit.errors import NotApplicable
 from ihaudit.nn.restorer import Restorer
-from ihaudit.nn.unet import MULTIPLE
+from ihaudit.nn.unet import MIN_SIDE
 
 Shape = tuple[int, int, int]
 _BATCH = 64
@@ -41,7 +40,7 @@ def restored(
         NotApplicable: images that are neither grey nor in colour, or too small.
     """
     c, h, w = shape
-    if c not in (1, 3) or min(h, w) < 2 * MULTIPLE:
+    if c not in (1, 3) or min(h, w) < MIN_SIDE:
         raise NotApplicable(f"the restorer needs grey or colour images of at least 16 pixels, not {c}x{h}x{w}")
     error, doubt = standard_errors(values, signs, mixing, estimate)
     low, high = image_range
@@ -59,14 +58,11 @@ def restored(
 
 def _apply(net: Restorer, estimate: Tensor, doubt: Tensor, error: Tensor, shape: Shape) -> tuple[Tensor, Tensor]:
     c, h, w = shape
-    pad = (0, -w % MULTIPLE, 0, -h % MULTIPLE)
 
-    def wide(v: Tensor) -> Tensor:
-        v = F.pad(v.view(-1, c, h, w), pad, mode="reflect")
-        return v.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
+    def colour(v: Tensor) -> Tensor:
+        return v.view(-1, c, h, w).expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
 
-    image, quality = net(wide(estimate), wide(doubt), error)
-    image = image[..., :h, :w]
+    image, quality = net(colour(estimate), colour(doubt), error)
     if c == 1:
         image = image.mean(1, keepdim=True)
     return image.reshape(len(estimate), -1), quality

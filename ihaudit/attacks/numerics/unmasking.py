@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from ihaudit.attacks.numerics.parallel import run_jobs
 from ihaudit.errors import NotApplicable
 from ihaudit.nn.fitting import bf16_is_fast
 from ihaudit.nn.shipped import load_unmix
-from ihaudit.nn.unet import MIN_SIDE, MULTIPLE
+from ihaudit.nn.unet import MIN_SIDE
 
 Shape = tuple[int, int, int]
 
@@ -79,15 +78,9 @@ class Unmasker:
         c, h, w = self.shape
         y = magnitude.float().view(-1, c, h, w)
         part = torch.zeros_like(y) if known is None else known.float().view(-1, c, h, w)
-        down, right = -h % MULTIPLE, -w % MULTIPLE
-        pad = (0, right, 0, down)
-        wide, told = (F.pad(v, pad, mode="reflect").expand(-1, 3, -1, -1) if c == 1 or down or right else v
-                      for v in (y, part))  # fmt: skip
+        y, part = (v.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last) for v in (y, part))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            logits = self.net(
-                wide.contiguous(memory_format=torch.channels_last), told.contiguous(memory_format=torch.channels_last)
-            ).float()
-        logits = logits[..., :h, :w]
+            logits = self.net(y, part).float()
         if c == 1:
             logits = logits.mean(1, keepdim=True)
         return torch.tanh(logits / 2).reshape(len(y), -1).half()

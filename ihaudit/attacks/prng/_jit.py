@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 import numba
 
+from ihaudit.environment import cores
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -42,14 +44,6 @@ def kernel(f: Callable[..., Any]) -> Any:
 def inlined(f: Callable[..., Any]) -> Any:
     """Paste `f` into the kernels that call it: LLVM turns no loop with a call to a larger function into vectors."""
     return numba.njit(inline="always")(f)
-
-
-def cores() -> int:
-    """CPU cores this process may use."""
-    try:
-        return max(1, len(os.sched_getaffinity(0)))
-    except AttributeError:  # not on Linux
-        return max(1, os.cpu_count() or 1)
 
 
 def parallel(f: Callable[[T], R], items: Iterable[T], threads: int | None = None) -> list[R]:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ihaudit.nn.fitting import Stateful, TrainConfig, autocast
+from ihaudit.nn.fitting import Task, TrainConfig, autocast
 from ihaudit.nn.membership import EXEMPLARS, MemberConfig, MemberHead
 from ihaudit.nn.releases import PairBatch, ReleaseConfig, Releases
 from ihaudit.nn.similarity import Embedding, PairNet
@@ -65,8 +65,8 @@ def draw_sets(sampler: Releases, rng: np.random.Generator, size: int, wrong: flo
     return SetBatch(release, torch.from_numpy(exemplars), torch.from_numpy(belongs), torch.from_numpy(asked))
 
 
-class MembershipTask:
-    """The membership head on a frozen encoder (see `ihaudit.nn.fitting.Task`).
+class MembershipTask(Task[MemberHead, SetBatch]):
+    """The membership head on a frozen encoder.
 
     Args:
         encoder: the similarity network whose embeddings are compared.
@@ -87,18 +87,16 @@ class MembershipTask:
         self.validated = validated or similarity.VALIDATED
         first = encoder.head.first
         self.config = MemberConfig(products=first.in_features, hidden=first.out_features, pooled=pooled)
-        self.network = self.config.as_dict()
-        self.extra: dict[str, Stateful] = {}
+        super().__init__(self.config.as_dict())
         self._held: list[tuple[SetBatch, Embedding]] = []
 
     def build(self) -> MemberHead:
-        """See `Task`; comparisons start as the similarity network's."""
+        """Comparisons start as the similarity network's."""
         head = MemberHead(self.config)
         head.pair.load_state_dict(self.encoder.head.state_dict())
         return head
 
     def draw(self, rng: np.random.Generator, config: TrainConfig) -> SetBatch:
-        """See `Task`."""
         return draw_sets(self.training, rng, config.batch).to(config.device)
 
     def embed(self, batch: SetBatch, config: TrainConfig) -> Embedding:
@@ -108,11 +106,9 @@ class MembershipTask:
             return self.encoder.to(config.device).embed(x)
 
     def loss(self, net: MemberHead, batch: SetBatch, config: TrainConfig) -> Tensor:
-        """See `Task`."""
         return balanced_loss(*set_logits(net, self.embed(batch, config), batch))
 
     def validate(self, net: MemberHead, config: TrainConfig) -> dict[str, float]:
-        """See `Task`."""
         if not self._held:
             for i in range(max(1, config.validation // self.validated)):
                 rng = np.random.default_rng([config.seed, 1, i])
@@ -121,7 +117,6 @@ class MembershipTask:
         return mean_figures([figures(*set_logits(net, z, b)) for b, z in self._held])
 
     def describe(self, figures: Mapping[str, float]) -> str:
-        """See `Task`."""
         return f"balanced memberships right {figures['accuracy']:.3f}, AUC {figures['auc']:.3f}"
 
 

@@ -5,9 +5,9 @@ Pairs that share an image and pairs that do not get equal weight, so logits are 
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ihaudit import stats
-from ihaudit.nn.fitting import Stateful, TrainConfig, autocast
+from ihaudit.nn.fitting import Task, TrainConfig, autocast
 from ihaudit.nn.releases import PairBatch, Releases
 from ihaudit.nn.similarity import Embedding, PairConfig, PairNet
 from ihaudit.nn.similarity_wrn import PairWrn, WrnConfig
@@ -28,40 +28,29 @@ VALIDATED = 256
 NEGATIVES = 6000
 
 
-class PairTask(ABC, Generic[N]):
-    """A network N that compares encodings, on releases; every pair of a batch counts (see `ihaudit.nn.fitting.Task`).
+class PairTask(Task[N, PairBatch]):
+    """A network N that compares encodings, on releases; every pair of a batch counts.
 
     Attributes:
         validated: encodings in each release of a validation.
-        network: the network's shape.
     """
 
     def __init__(
         self, training: Releases, held_out: Releases, network: dict[str, Any], validated: int | None = None
     ) -> None:
-        self.training, self.held_out, self.network = training, held_out, network
+        super().__init__(network)
+        self.training, self.held_out = training, held_out
         self.validated = validated or VALIDATED
-        self.extra: dict[str, Stateful] = {}
         self._held: list[PairBatch] = []
-
-    @abstractmethod
-    def build(self) -> N:
-        """See `Task`."""
-
-    @abstractmethod
-    def loss(self, net: N, batch: PairBatch, config: TrainConfig) -> Tensor:
-        """See `Task`."""
 
     @abstractmethod
     def logits(self, net: N, batch: PairBatch, config: TrainConfig) -> Tensor:
         """Log odds (B, B) of all pairs."""
 
     def draw(self, rng: np.random.Generator, config: TrainConfig) -> PairBatch:
-        """See `Task`."""
         return self.training.draw(rng, config.batch).to(config.device)
 
     def validate(self, net: N, config: TrainConfig) -> dict[str, float]:
-        """See `Task`."""
         if not self._held:
             rng = np.random.default_rng([config.seed, 1])
             rounds = max(1, config.validation // self.validated)
@@ -69,7 +58,6 @@ class PairTask(ABC, Generic[N]):
         return mean_figures([figures(*upper(self.logits(net, b, config), b)) for b in self._held])
 
     def describe(self, figures: Mapping[str, float]) -> str:
-        """See `Task`."""
         return f"balanced pairs right {figures['accuracy']:.3f}, AUC {figures['auc']:.3f}"
 
     def measured(self, net: N, sampler: Releases, config: TrainConfig, seed: int, count: int) -> dict[str, float]:
@@ -104,7 +92,6 @@ class SimilarityTask(PairTask[PairNet]):
         self.config, self.start, self.rest = config, start, rest
 
     def build(self) -> PairNet:
-        """See `Task`."""
         net = PairNet(self.config)
         if self.start is not None:
             net.unmask.load_state_dict(self.start)
@@ -119,7 +106,6 @@ class SimilarityTask(PairTask[PairNet]):
         return net.compare(z, z, batch.facts, batch.facts)
 
     def loss(self, net: PairNet, batch: PairBatch, config: TrainConfig) -> Tensor:
-        """See `Task`."""
         i, j, truth = chosen_pairs(batch, NEGATIVES)
         return balanced_loss(net.compare_some(self._embed(net, batch, config), batch.facts, i, j), truth)
 
@@ -138,7 +124,6 @@ class WrnTask(PairTask[PairWrn]):
         self.config = config
 
     def build(self) -> PairWrn:
-        """See `Task`."""
         return PairWrn(self.config)
 
     def logits(self, net: PairWrn, batch: PairBatch, config: TrainConfig) -> Tensor:
@@ -148,7 +133,7 @@ class WrnTask(PairTask[PairWrn]):
             return net.compare(z, z, batch.facts, batch.facts)
 
     def loss(self, net: PairWrn, batch: PairBatch, config: TrainConfig) -> Tensor:
-        """See `Task`: up to two pairs per encoding."""
+        """Up to two pairs per encoding."""
         i, j, truth = chosen_pairs(batch, len(batch.images))
         keep = torch.linspace(0, len(i) - 1, min(len(i), 2 * len(batch.images)), device=i.device).long()
         i, j, truth = i[keep], j[keep], truth[keep]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ihaudit.nn.fitting import Stateful, TrainConfig, autocast
+from ihaudit.nn.fitting import Task, TrainConfig, autocast
 from ihaudit.nn.mixtures import MixtureBatch, Mixtures
 from ihaudit.nn.unmask import UnmaskConfig, UnmaskNet
 
@@ -85,8 +85,8 @@ def sign_share(logits: Tensor, batch: MixtureBatch) -> SignShare:
     )
 
 
-class UnmaskTask:
-    """The mask recovery network on mixtures (see `ihaudit.nn.fitting.Task`).
+class UnmaskTask(Task[UnmaskNet, MixtureBatch]):
+    """The mask recovery network on mixtures.
 
     Args:
         gan: weight of the adversarial loss (Carlini et al.'s way), 0 for none.
@@ -104,19 +104,25 @@ class UnmaskTask:
     ) -> None:
         self.training, self.held_out, self.gan, self.start = training, held_out, gan, start
         self.shape = shape or UnmaskConfig()
-        self.network = self.shape.as_dict()
-        self.extra: dict[str, Stateful] = {}
+        super().__init__(self.shape.as_dict())
         self._held: list[MixtureBatch] = []
 
     def build(self) -> UnmaskNet:
-        """See `Task`."""
         net = UnmaskNet(self.shape)
         if self.start is not None:
             net.load_state_dict(self.start)
         return net
 
+    def prepare(self, config: TrainConfig) -> None:
+        if not self.gan:
+            return
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed + 1)
+            critic = Critic().to(config.device)
+        optimiser = torch.optim.AdamW(critic.parameters(), config.rate, betas=(0.5, 0.99))
+        self.extra = {"critic": critic, "critic_optimiser": optimiser}
+
     def draw(self, rng: np.random.Generator, config: TrainConfig) -> MixtureBatch:
-        """See `Task`."""
         return self.training.draw(rng, config.batch).to(config.device)
 
     def logits(self, net: UnmaskNet, batch: MixtureBatch, config: TrainConfig) -> Tensor:
@@ -127,11 +133,11 @@ class UnmaskTask:
         return logits.float()
 
     def loss(self, net: UnmaskNet, batch: MixtureBatch, config: TrainConfig) -> Tensor:
-        """See `Task`."""
         logits = self.logits(net, batch, config)
         loss = sign_loss(logits, batch)
         if self.gan:
-            critic, optimiser = self._critic(config)
+            critic, optimiser = self.extra["critic"], self.extra["critic_optimiser"]
+            assert isinstance(critic, Critic) and isinstance(optimiser, torch.optim.AdamW)
             magnitude = batch.mixture.abs()
             optimiser.zero_grad()
             critic_loss(critic, logits, batch).backward()
@@ -139,26 +145,7 @@ class UnmaskTask:
             loss = loss - self.gan * critic(magnitude, soft_mixture(logits, magnitude)).mean()
         return loss
 
-    def prepare_critic(self, config: TrainConfig) -> None:
-        """Makes the critic before a checkpoint is restored into it."""
-        generator_state = torch.get_rng_state()
-        torch.manual_seed(config.seed + 1)
-        critic = Critic().to(config.device)
-        torch.set_rng_state(generator_state)
-        self.extra = {
-            "critic": critic,
-            "critic_optimiser": torch.optim.AdamW(critic.parameters(), config.rate, betas=(0.5, 0.99)),
-        }
-
-    def _critic(self, config: TrainConfig) -> tuple[Critic, torch.optim.AdamW]:
-        if not self.extra:
-            self.prepare_critic(config)
-        critic, optimiser = self.extra["critic"], self.extra["critic_optimiser"]
-        assert isinstance(critic, Critic) and isinstance(optimiser, torch.optim.AdamW)
-        return critic, optimiser
-
     def validate(self, net: UnmaskNet, config: TrainConfig) -> dict[str, float]:
-        """See `Task`."""
         if not self._held:
             rng = np.random.default_rng([config.seed, 1])
             self._held = [self.held_out.draw(rng, 64).to(config.device) for _ in range(max(1, config.validation // 64))]
@@ -167,7 +154,6 @@ class UnmaskTask:
         return {"loss": float(sign_loss(logits, whole)), **asdict(sign_share(logits, whole))}
 
     def describe(self, figures: Mapping[str, float]) -> str:
-        """See `Task`."""
         return (
             f"signs right (weighted by |m|) {figures['best']:.3f} up to global sign, {figures['guessed']:.3f} with it, "
             f"{figures['known']:.3f} with a part known"

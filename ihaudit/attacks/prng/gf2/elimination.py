@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit.attacks.prng._jit import cores, kernel
+from ihaudit.attacks.prng._jit import kernel
 from ihaudit.attacks.prng.gf2.decoding import decode, syndromes
+from ihaudit.environment import cores
 
 U64 = NDArray[np.uint64]
 TILE = 40  # words; the eight 256-row tables of a tile (640 KB) stay in the second-level cache
