@@ -40,8 +40,8 @@ def ranking(
     support: NDArray[np.float64] = np.zeros(count)
     if members is not None and members.size:
         weights = np.ones(members.shape) if coefficients is None else np.abs(coefficients)
-        inside = (members >= 0) & (members < count)
-        support = np.bincount(members[inside], weights=weights[inside], minlength=count).astype(np.float64)
+        valid = (members >= 0) & (members < count)
+        support = np.bincount(members[valid], weights=weights[valid], minlength=count).astype(np.float64)
     # Rounded, so that ties broken by order do not hang on the last digits of a sum.
     keys: list[NDArray] = [np.arange(count), -np.round(support, 6)]
     if confidence is not None:

@@ -29,7 +29,7 @@ class Case:
 
 def text_of(finding: Finding) -> str:
     """A finding in one line: its sentence, reason and primary statistic."""
-    parts = [words.said(finding)]
+    parts = [words.statement(finding)]
     if (first := words.primary(finding)) and first[1].value is not None:
         m = words.metric(first[0])
         parts.append(f"{m.label}: {words.estimate(first[1], m.unit)}.")

@@ -172,16 +172,24 @@ class Epsilon:
     kind: str
 
     @property
+    def shown(self) -> float | None:
+        """The lower end of what was measured."""
+        return self.lower.low if self.lower.low is not None else self.lower.value
+
+    @property
+    def at_ceiling(self) -> bool:
+        """Whether more trials would have shown a larger bound."""
+        return self.shown is not None and self.ceiling is not None and self.shown >= 0.95 * self.ceiling
+
+    @property
     def text(self) -> str:
         """Never "epsilon = ...": only what was shown, and how far it could have been shown."""
-        shown = self.lower.low if self.lower.low is not None else self.lower.value
-        if shown is None:
+        if self.shown is None:
             return "nothing shown"
-        parts = [f"≥ {words.number(max(shown, 0.0), 2)}"]
-        if self.ceiling is not None:
-            at = " (at the ceiling)" if shown >= 0.95 * self.ceiling else ""
-            parts.append(f"{at or f'(at most {words.number(self.ceiling, 2)} could be shown)'}".strip())
-        return " ".join(parts)
+        text = f"≥ {words.number(max(self.shown, 0.0), 2)}"
+        if self.at_ceiling:
+            return f"{text} (at the ceiling)"
+        return text if self.ceiling is None else f"{text} (at most {words.number(self.ceiling, 2)} could be shown)"
 
 
 def epsilon(finding: Finding) -> Epsilon | None:

@@ -175,7 +175,7 @@ def clause(text: str) -> str:
     return text + ("" if not text or text[-1] in ".!?" else ".")
 
 
-def said(finding: Finding) -> str:
+def statement(finding: Finding) -> str:
     """A finding's sentence and reason, the reason only where the sentence does not hold it already."""
     repeated = finding.reason.strip(". ").lower() in finding.sentence.lower()
     parts = [sentence(finding.sentence), "" if repeated else sentence(finding.reason)]

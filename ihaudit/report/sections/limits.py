@@ -79,8 +79,7 @@ def _claim(results: Results) -> tuple[str, str]:
     if not results.claims:
         return "no", (
             "The scheme states no quantity, bound and adversary that a measurement could contradict. This audit "
-            "applied "
-            "its own default gates instead; they are the auditor's, not the author's."
+            "applied its own default gates instead; they are the auditor's, not the author's."
         )
     refuted = [c for c in results.claims if c.status == "refuted"]
     n = len(results.claims)
@@ -95,8 +94,7 @@ def _goalposts(results: Results) -> tuple[str, str]:
     if parameter := results.scheme.security_parameter:
         text += (
             f"The author names a security parameter ({parameter} = {results.scheme.parameters.get(parameter, '?')}); "
-            "whether "
-            "attacks really get harder with it is for a sweep to show, and was not examined here."
+            "whether attacks really get harder with it is for a sweep to show, and was not examined here."
         )
     else:
         text += "No security parameter is named, so there is no stated way to answer an attack by a larger constant."
@@ -111,8 +109,8 @@ def _complexity(results: Results) -> tuple[str, str]:
         if f.status == "broken" and stages:
             return "for show", (
                 f"The attack “{f.title}” throws all signs away in its stage “{stages[0].name}: {stages[0].variant}” "
-                "and breaks "
-                "the scheme all the same: against it a random sign mask is worth no more than an absolute value."
+                "and breaks the scheme all the same: against it a random sign mask is worth no more than an absolute "
+                "value."
             )
     return NOT_EXAMINED, "No finding compares the scheme with a simpler one that hides as much."
 
@@ -134,8 +132,7 @@ def _theorems(results: Results) -> tuple[str, str]:
     where = f" ({results.private.name})" if results.private else ""
     text = (
         "ihaudit reads no proofs, so the author's theorems were not examined. Every number here was measured on the "
-        "scheme "
-        f"as it stands in its file, with its parameters, on ordinary images{where} rather than contrived ones."
+        f"scheme as it stands in its file, with its parameters, on ordinary images{where} rather than contrived ones."
     )
     if checks := broken(results, "check"):
         text += (
@@ -163,8 +160,7 @@ def _indistinguishability(results: Results) -> tuple[str, str]:
         )
     return "not shown", (
         f"No adversary among {words.plural(len(games), 'game')} told encodings apart beyond the bound. The word means "
-        "that no "
-        f"efficient adversary can, which only a proof could show.{marginals}"
+        f"that no efficient adversary can, which only a proof could show.{marginals}"
     )
 
 
