@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from scipy.optimize import nnls as scipy_nnls
 
 from ihaudit.attacks.numerics import public_fit
-from ihaudit.attacks.numerics.public_pairs import reassign
+from ihaudit.attacks.numerics.candidates import Candidates
+from ihaudit.attacks.numerics.transforms import Basis
 from ihaudit.attacks.phase_public import PhasePublic
-from ihaudit.attacks.single.candidates import Candidates
-from ihaudit.attacks.single.spectrum import Basis
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
@@ -96,7 +95,7 @@ def test_search_and_fit_find_what_was_mixed(kept: bool, monkeypatch: pytest.Monk
         monkeypatch.setattr(public_fit, "BLOCK", 64)
     rng = np.random.default_rng(0)
     public, _ = photographs(300, 9, 16)
-    candidates = Candidates(public, Basis.of(3, 16, 16))
+    candidates = Candidates(public, Basis((3, 16, 16)))
     true = np.stack([rng.choice(300, 3, replace=False) for _ in range(40)])
     weight = rng.uniform(0.1, 0.3, true.shape).astype(np.float32)
     x = np.einsum("es,eshwc->ehwc", weight, public[true] * 2 - 1).transpose(0, 3, 1, 2)
@@ -124,7 +123,7 @@ def test_search_and_fit_find_what_was_mixed(kept: bool, monkeypatch: pytest.Monk
 def test_strangers_are_not_found() -> None:
     """Null control: residuals of images that are not in the set."""
     public, _ = photographs(300, 9, 16)
-    candidates = Candidates(public, Basis.of(3, 16, 16))
+    candidates = Candidates(public, Basis((3, 16, 16)))
     noise = torch.from_numpy(np.random.default_rng(1).normal(0, 0.1, (60, 3, 16, 16)).astype(np.float32))
     left = candidates.basis.forward(noise)
     none = torch.full((60, 1), -1, dtype=torch.int64)
@@ -132,32 +131,6 @@ def test_strangers_are_not_found() -> None:
     pool = public_fit.merge(none, public_fit.Index(candidates, response).search(left, none, response))
     found, _ = public_fit.joint_fit(left, pool, candidates, response, left)
     assert (found >= 0).any(1).float().mean() < 0.1
-
-
-def test_reassign_finds_pairs_and_splits() -> None:
-    rng = np.random.default_rng(3)
-    images = torch.from_numpy(rng.standard_normal((8, 60)).astype(np.float32))
-    class_of = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1])
-    true = torch.tensor([[0, 4], [1, 7], [2, 3], [5, 6]])
-    lam = torch.tensor([[0.3, 0.2], [0.2, 0.4], [0.35, 0.15], [0.1, 0.3]])
-    target = torch.einsum("es,esp->ep", lam, images[true]) + 0.01 * torch.from_numpy(
-        rng.standard_normal((4, 60)).astype(np.float32)
-    )
-    labels, shared = class_of[true], torch.tensor([False, False, True, True])
-    start = torch.tensor([[1, 5], [1, 6], [0, 1], [4, -1]])
-    given = lam.clone()
-    given[shared] = given[shared].sum(1, keepdim=True) / 2
-    members, coefficients = reassign(target, images, torch.full((4,), 1e-4), start, given, labels, shared, class_of)
-    assert members[:2].tolist() == true[:2].tolist()
-    assert torch.equal(coefficients[:2], lam[:2])
-    for e in (2, 3):
-        order = members[e].argsort()
-        want = true[e].argsort()
-        assert members[e][order].tolist() == true[e][want].tolist()
-        assert torch.allclose(coefficients[e][order], lam[e][want], atol=0.02)
-    # nothing moves that is right already
-    same, _ = reassign(target, images, torch.full((4,), 1e-4), members, coefficients, labels, shared, class_of)
-    assert torch.equal(same, members)
 
 
 @pytest.mark.slow

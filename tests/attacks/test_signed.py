@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -12,15 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ihaudit.attacks.numerics.em import Estimate
-from ihaudit.attacks.numerics.labels import Slots
 from ihaudit.attacks.numerics.mixing import Mixing
 from ihaudit.attacks.numerics.negated import turn_negated
-from ihaudit.attacks.numerics.pairing import TEMPER
 from ihaudit.attacks.numerics.pictures import to_pictures
-from ihaudit.attacks.numerics.signed_grouping import Views, _View, anneal_signed
-from ihaudit.attacks.numerics.signed_pairing import LinearWhitening, assign_signed
-from ihaudit.attacks.numerics.squares import dct, low_frequencies
 from ihaudit.attacks.numerics.standard_errors import standard_errors
+from ihaudit.attacks.numerics.transforms import low_frequencies
 from ihaudit.attacks.numerics.unmasking import Unmasker
 from ihaudit.attacks.numerics.weighted import weighted
 from ihaudit.attacks.recipe import start
@@ -39,114 +34,6 @@ from tests.attacks.releases import instahide
 from tests.attacks.test_phase import correlation
 
 CTX = Context(seed=3)
-
-
-def planted(n: int, k: int, dims: int, noise: float, seed: int, *, signal: float = 1.0) -> tuple[Views, np.ndarray]:
-    g = torch.Generator().manual_seed(seed)
-    mass = 0.1 + 0.3 * torch.rand(n, generator=g)
-    cluster = torch.arange(n) % k
-    sign = torch.where(torch.rand(n, generator=g) < 0.2, -1.0, 1.0)
-    means, second = (torch.randn(k, dims, generator=g) for _ in range(2))
-    squares = signal * 8 * mass[:, None] ** 2 * means[cluster] + noise * torch.randn(n, dims, generator=g)
-    mixtures = signal * 3 * (sign * mass)[:, None] * second[cluster] + noise * torch.randn(n, dims, generator=g)
-    one = torch.ones(n)
-    return Views(squares, mixtures, one / noise**2, one / noise**2, mass), cluster.numpy()
-
-
-def test_annealing_finds_clusters_whatever_the_global_signs():
-    views, cluster = planted(90, 3, 300, 1.0, 0)
-    found = anneal_signed(views, 3, generator=torch.Generator().manual_seed(0), restarts=1)
-    choice = found.posterior.argmax(1).numpy()
-    best = max(np.mean(np.array(p)[choice] == cluster) for p in itertools.permutations(range(3)))
-    assert best > 0.95
-    assert found.polarity.abs().max() <= 1
-
-
-def test_annealing_is_not_sure_of_noise():
-    views, _ = planted(90, 3, 300, 1.0, 1, signal=0.0)
-    found = anneal_signed(views, 3, generator=torch.Generator().manual_seed(0), restarts=1)
-    real, _ = planted(90, 3, 300, 1.0, 1)
-    other = anneal_signed(real, 3, generator=torch.Generator().manual_seed(0), restarts=1)
-    assert found.score < 0.1 * other.score
-
-
-def test_one_image_beats_two_halves_of_it():
-    views, _ = planted(60, 1, 300, 1.0, 2)
-    one = anneal_signed(views, 1, generator=torch.Generator().manual_seed(0), restarts=1)
-    two = anneal_signed(views, 2, generator=torch.Generator().manual_seed(0), restarts=1)
-    assert one.score > 0 and two.score < 1.3 * one.score
-    assert (one.polarity < 0).float().mean() == pytest.approx(0.2, abs=0.1)
-
-
-@pytest.mark.parametrize("dims", [3, 40])
-def test_leave_one_out_equals_leaving_one_out(dims):
-    g = torch.Generator().manual_seed(dims)
-    n, k = 12, 3
-    features, weight, scale = (
-        torch.randn(n, dims, generator=g),
-        torch.rand(n, generator=g) + 0.5,
-        torch.rand(n, generator=g),
-    )
-    q = torch.softmax(torch.randn(n, k, generator=g), 1)
-    sign = torch.tanh(torch.randn(n, k, generator=g))
-    agree, cost = _View(features, weight, scale).compare(q, sign)
-    for i, c in itertools.product(range(n), range(k)):
-        votes = q[:, c] * weight * scale
-        mass = (votes * scale).sum() + 1e-6
-        others = votes * sign[:, c]
-        others[i] = 0
-        mean = (others[:, None] * features).sum(0) / (mass - votes[i] * scale[i])
-        if votes[i] * scale[i] < 0.9 * mass:
-            assert torch.isclose(agree[i, c], weight[i] * scale[i] * (features[i] @ mean), rtol=1e-3, atol=1e-4)
-        whole = ((votes * sign[:, c])[:, None] * features).sum(0) / mass
-        assert torch.isclose(cost[i, c], weight[i] * scale[i] ** 2 * (whole @ whole) / 2, rtol=1e-3, atol=1e-4)
-
-
-def tiny(seed: int = 0) -> tuple[Slots, torch.Tensor, torch.Tensor, torch.Tensor, list[np.ndarray], torch.Tensor]:
-    rng = np.random.default_rng(seed)
-    e, n, p = 8, 5, 3 * 8 * 8
-    of_class = [np.array([0, 1, 2]), np.array([3, 4])]
-    label = np.stack([np.zeros(e, int), np.ones(e, int)], 1)
-    mass = rng.uniform(0.1, 0.4, (e, 2)).astype(np.float32)
-    slots = Slots(label, mass, np.zeros(e, bool), 2, True)
-    images = torch.from_numpy(rng.standard_normal((n + 1, p)).astype(np.float32))
-    values = torch.from_numpy(rng.uniform(0, 1, (e, p)).astype(np.float32))
-    signs = torch.from_numpy(rng.uniform(-1, 1, (e, p)).astype(np.float32))
-    noise = torch.from_numpy(rng.uniform(5, 9, e).astype(np.float32))
-    return slots, images, values, signs, of_class, noise
-
-
-def test_pairs_are_the_most_likely_of_all():
-    slots, images, values, signs, of_class, noise = tiny()
-    shape = (3, 8, 8)
-    whitening = LinearWhitening(torch.full((192,), 0.8), torch.linspace(0.5, 2, 192))
-    found = assign_signed(signs, values, slots, [images], noise, whitening, of_class, np.full((8, 2), -1), shape)
-    told = dct(images, shape) * whitening.gain * whitening.scale
-    seen = dct(signs * values, shape) * whitening.scale
-    for i in range(8):
-        scores = {}
-        for a, b in itertools.product(of_class[0], of_class[1]):
-            l1, l2 = slots.mass[i]
-            rest = seen[i] - (1 - l1 - l2) * told[-1] - l1 * told[a] - l2 * told[b]
-            scores[a, b] = float(-TEMPER / noise[i] * (rest**2).sum() / 2)
-        best = max(scores, key=scores.__getitem__)
-        assert tuple(found.members[i]) == best
-        total = np.exp(np.array(list(scores.values())) - scores[best]).sum()
-        assert found.certainty[i] == pytest.approx(1 / total, rel=1e-3)
-
-
-def test_slots_one_by_one_agree_with_pairs_where_images_are_orthogonal():
-    slots, images, values, signs, of_class, noise = tiny(1)
-    images = torch.linalg.qr(images.T).Q.T[: len(images)].contiguous()
-    whitening = LinearWhitening(torch.ones(192), torch.ones(192))
-    one = np.zeros((8, 1), int)
-    three = Slots(
-        np.hstack([slots.label, one - 1]), np.hstack([slots.mass, one]).astype(np.float32), slots.shared, 2, True
-    )
-    pairs = assign_signed(signs, values, slots, [images], noise, whitening, of_class, np.full((8, 2), -1), (3, 8, 8))
-    single = assign_signed(signs, values, three, [images], noise, whitening, of_class, np.full((8, 3), -1), (3, 8, 8))
-    np.testing.assert_array_equal(single.members[:, :2], pairs.members)
-    assert (single.members[:, 2] == -1).all()
 
 
 @settings(max_examples=10, deadline=None)

@@ -9,18 +9,17 @@ from scipy.fft import dctn
 
 from ihaudit.attacks.numerics import (
     em,
-    grouping,
+    features,
     labels,
     leastsq,
     masks,
     mixing,
-    pairing,
     parallel,
     restarts,
     sizes,
     spectral,
+    transforms,
 )
-from ihaudit.attacks.numerics import squares as statistics
 from tests.attacks.releases import instahide, photographs
 
 
@@ -47,7 +46,7 @@ def test_no_labels_give_one_class():
 
 def test_dct_matches_scipy():
     x = np.random.default_rng(0).normal(size=(2, 1, 8, 12)).astype(np.float32)
-    ours = statistics.dct(torch.from_numpy(x.reshape(2, -1)), (1, 8, 12)).numpy()
+    ours = transforms.dct(torch.from_numpy(x.reshape(2, -1)), (1, 8, 12)).numpy()
     theirs = dctn(x[:, 0], axes=(1, 2), norm="ortho").reshape(2, -1)
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
@@ -56,7 +55,7 @@ def test_regress_out_leaves_nothing_of_the_design_even_when_rank_deficient():
     g = torch.Generator().manual_seed(0)
     one = torch.ones(30)
     design = torch.stack([one, 2 * one, torch.rand(30, generator=g)], 1)
-    rest = statistics.regress_out(torch.randn(30, 4, generator=g), design)
+    rest = features.regress_out(torch.randn(30, 4, generator=g), design)
     assert float((design.T @ rest).abs().max()) < 1e-4
 
 
@@ -67,23 +66,6 @@ def test_mixing_products_equal_dense_ones(unknowns):
     torch.testing.assert_close(m.forward(images, slice(3, 20)), (m.dense @ images)[3:20])
     values = torch.randn(40, 7, generator=torch.Generator().manual_seed(2))
     torch.testing.assert_close(m.adjoint(values, slice(0, 40)), m.dense.T @ values)
-
-
-def test_sinkhorn_makes_equal_columns_and_unit_rows():
-    q = grouping.sinkhorn(torch.randn(60, 4, generator=torch.Generator().manual_seed(0)), 1.0, rounds=50)
-    torch.testing.assert_close(q.sum(1), torch.ones(60))
-    torch.testing.assert_close(q.sum(0), torch.full((4,), 15.0), rtol=1e-3, atol=1e-2)
-
-
-def test_annealed_em_separates_plain_clusters():
-    rng = np.random.default_rng(0)
-    truth = np.repeat(np.arange(5), 20)
-    f = torch.from_numpy((rng.normal(size=(5, 30))[truth] + 0.5 * rng.normal(size=(100, 30))).astype(np.float32))
-    found = grouping.anneal(
-        f @ f.T, torch.ones(100), torch.full((100,), 4.0), 5, generator=torch.Generator().manual_seed(0)
-    )
-    got = found.posterior.argmax(1).numpy()
-    assert len({(a, b) for a, b in zip(truth, got)}) == 5
 
 
 def test_number_of_images_is_found_from_counts_and_scores():
@@ -165,28 +147,6 @@ def test_restarts_never_lower_the_likelihood():
     after, _ = restarts.restart_pixels(y, m, before, (3, 4, 4))
     old, new = (restarts.pixel_likelihood(y, m, e) for e in (before, after))
     assert bool((new >= old - 1e-3).all())
-
-
-def test_pair_scores_equal_whitened_distances():
-    sample = instahide(n=8, epochs=6, size=8)
-    y = torch.from_numpy(np.abs(sample.encodings).transpose(0, 3, 1, 2).reshape(len(sample.encodings), -1).copy())
-    slots = labels.read_slots(sample.labels, len(y))
-    mass = torch.from_numpy(slots.mass)
-    m = mixing.Mixing(torch.from_numpy(sample.members.astype(np.int64)), mass, 1 - mass.sum(1), 8)
-    images = torch.randn(9, y.shape[1], generator=torch.Generator().manual_seed(0)) * 0.3
-    noise = torch.full((len(y),), 0.05)
-    w = pairing.fit_whitening(y, m, [images], noise, (3, 8, 8))
-    of_class = [np.nonzero(np.arange(8) % 4 == c)[0] for c in range(4)]
-    c1, c2, rows = next(b for b in pairing._class_blocks(slots) if b[0] != b[1])
-    block = pairing._score_block(y, slots, images, noise, w, of_class, c1, c2, rows)
-    i = int(rows[0])
-    direct = []
-    for a, b in zip(block.first, block.second):
-        pred = mass[i, 0] * images[a] + mass[i, 1] * images[b] + (1 - mass[i].sum()) * images[-1]
-        gap = w.features(y[i : i + 1], noise[i : i + 1]) - w.predicted(pred[None] ** 2)
-        direct.append(-0.5 * pairing.TEMPER * float((gap**2).sum()) / 0.05**2)
-    ours = block.score[0].numpy()
-    np.testing.assert_allclose(ours - ours.max(), np.array(direct) - max(direct), rtol=1e-2, atol=0.5)
 
 
 def test_least_squares_equals_numpy():

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2
 from scipy.sparse.csgraph import connected_components
 
+from ihaudit.attacks.numerics.clusters import sinkhorn
 from ihaudit.attacks.numerics.graph import ClassGraph
-from ihaudit.attacks.numerics.group import Grouping
-from ihaudit.attacks.numerics.grouping import sinkhorn
+from ihaudit.attacks.numerics.grouping import Grouping
 from ihaudit.attacks.numerics.labels import IntArray, Slots
 from ihaudit.attacks.numerics.parallel import run_jobs
 from ihaudit.attacks.numerics.sizes import Sizes, infer_sizes

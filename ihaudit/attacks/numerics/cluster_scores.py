@@ -23,7 +23,7 @@ def cluster_scores(
 ) -> NDArray[np.float32]:
     """float32 (E, R): log odds that an encoding holds a set's image, by the fit to the set's mean squares.
 
-    Model and leave-one-out as in `grouping.anneal`: f_i = lam_i^2 mu_r + noise / sqrt(w_i), against no such image.
+    Model and leave-one-out as in `clusters.Statistic`: f_i = lam_i^2 mu_r + noise / sqrt(w_i), against no such image.
     Sets that the labels forbid are -inf.
 
     Args:

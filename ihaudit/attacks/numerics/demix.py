@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import dctn
 
+from ihaudit.attacks.numerics.members import by_labels
+from ihaudit.attacks.numerics.transforms import Whitener
 from ihaudit.release import FloatArray
 
 _MEMBER = 0.5  # a member's fitted weight lies near 1 of its label weight, a stranger's near 0
@@ -40,28 +41,6 @@ class Demixed:
     classes: NDArray[np.int64]
     diagnostics: dict[str, Any] = field(default_factory=dict)
     confidence: NDArray[np.float32] | None = None
-
-
-class Whitener:
-    """Second-order whitening of natural images: principal colours, two-dimensional DCT, unit variances."""
-
-    def __init__(self, images: FloatArray) -> None:
-        x = np.asarray(images, np.float32)
-        x = x - x.mean(0)
-        pixels = x.reshape(-1, x.shape[-1])[:: max(1, x.size // (x.shape[-1] * 200_000))]
-        _, self.colours = np.linalg.eigh(np.cov(pixels.T).reshape(x.shape[-1], x.shape[-1]))
-        self.colours = self.colours.astype(np.float32)
-        d = self._coefficients(x)
-        sd = np.sqrt((d**2).mean(0))
-        self.scale = (1 / np.maximum(sd, 1e-3 * float(sd.max()))).astype(np.float32)
-
-    def _coefficients(self, x: FloatArray) -> NDArray[np.float32]:
-        out: NDArray[np.float32] = dctn(np.asarray(x @ self.colours, np.float32), axes=(1, 2), norm="ortho")
-        return out.reshape(len(x), -1)
-
-    def __call__(self, images: FloatArray) -> NDArray[np.float32]:
-        """(n, H, W, C) -> float32 (n, P); linear, no centring."""
-        return self._coefficients(np.asarray(images, np.float32)) * self.scale
 
 
 def _unit(z: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -118,79 +97,6 @@ def _grow(
         if len(members) >= smallest and len(fresh):
             found.append(members)
             free[members] = False
-
-
-def pick(
-    z: NDArray[np.float32],
-    labels: NDArray[np.float64],
-    centres: NDArray[np.float32],
-    classes: NDArray[np.int64],
-    slots: int,
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Members and weights of every row: per class in its label the best image, and where the label holds fewer classes
-    than `slots`, one class's weight split between two images; all by least squares in the whitened space."""
-    e = len(z)
-    members = np.full((e, slots), -1, np.int64)
-    weights = np.zeros((e, slots))
-    gram = (centres @ centres.T).astype(np.float64)
-    norm = np.diag(gram)
-    dots = (z @ centres.T).astype(np.float64)
-    by_class = {int(c): np.flatnonzero(classes == c) for c in np.unique(classes)}
-    for i in range(e):
-        present = [c for c in np.flatnonzero(labels[i] > 1e-6) if int(c) in by_class]
-        residual = dots[i].copy()
-        chosen: list[int] = []
-        lam: list[float] = []
-        for c in sorted(present, key=lambda c: -labels[i, c]):
-            group = by_class[int(c)]
-            w = labels[i, c]
-            gain = 2 * w * residual[group] - w * w * norm[group]
-            a = int(group[gain.argmax()])
-            chosen.append(a)
-            lam.append(float(w))
-            residual -= w * gram[a]
-        # once more with the others' part taken out
-        for k, a in enumerate(chosen if len(chosen) > 1 else []):
-            residual += lam[k] * gram[a]
-            group = by_class[int(classes[a])]
-            gain = 2 * lam[k] * residual[group] - lam[k] ** 2 * norm[group]
-            chosen[k] = int(group[gain.argmax()])
-            residual -= lam[k] * gram[chosen[k]]
-        for _ in range(slots - len(chosen)):
-            best = (0.0, -1, -1, 0.0)
-            for k, a in enumerate(chosen):
-                # split lam[k] between images (x, y) of the class: maximise over the share t of x
-                back = residual + lam[k] * gram[a]
-                group = by_class[int(classes[a])]
-                if len(group) < 2:
-                    continue
-                g = gram[np.ix_(group, group)]
-                r = back[group]
-                w = lam[k]
-                # minimise |back - t x - (w - t) y|^2 over t in [0, w]
-                quad = np.maximum(norm[group][:, None] + norm[group][None] - 2 * g, 1e-9)
-                t = np.clip((r[:, None] - r[None] - w * (g - norm[group][None])) / quad, 0, w)
-                gain = 2 * (t * r[:, None] + (w - t) * r[None]) - (
-                    t**2 * norm[group][:, None] + (w - t) ** 2 * norm[group][None] + 2 * t * (w - t) * g
-                )
-                np.fill_diagonal(gain, -np.inf)
-                x, y = divmod(int(gain.argmax()), len(group))
-                base = 2 * w * back[a] - w * w * norm[a]
-                more = float(gain[x, y] - base)
-                if more > best[0]:
-                    best = (more, k, int(group[x]) * len(classes) + int(group[y]), float(t[x, y]))
-            if best[1] < 0:
-                break
-            k, t = best[1], best[3]
-            x, y = divmod(best[2], len(classes))
-            w = lam[k]
-            residual += w * gram[chosen[k]] - t * gram[x] - (w - t) * gram[y]
-            chosen[k], lam[k] = x, t
-            chosen.append(y)
-            lam.append(w - t)
-        members[i, : len(chosen)] = chosen
-        weights[i, : len(lam)] = lam
-    return members, weights
 
 
 def _shrink(centres: NDArray, error: NDArray) -> NDArray[np.float32]:
@@ -279,7 +185,7 @@ def demix(unmasked: FloatArray, labels: FloatArray, *, whitener: Whitener | None
     weights = np.zeros((e, slots))
     for _ in range(6):
         before = members
-        members, weights = pick(z, y, centres, classes, slots)
+        members, weights = by_labels(z, y, centres, classes, slots)
         changes.append(float((members != before).any(1).mean()))
         if changes[-1] < 1e-3:
             break

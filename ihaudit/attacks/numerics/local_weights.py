@@ -10,6 +10,7 @@ range, which tells of errors that extend over whole images.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,19 +18,20 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from ihaudit.attacks.numerics.demix import Demixed, Whitener, design
+from ihaudit.attacks.numerics.demix import Demixed, design
 from ihaudit.attacks.numerics.frame import Frame
 from ihaudit.attacks.numerics.joint import Solution, solve
 from ihaudit.attacks.numerics.recurring import embed, loadings
 from ihaudit.attacks.numerics.shared import levels
 from ihaudit.attacks.numerics.standard_errors import expected_ssim
-from ihaudit.contracts.context import Progress
+from ihaudit.attacks.numerics.transforms import Whitener
 from ihaudit.errors import NotApplicable
 from ihaudit.nn.scales import Scales
 from ihaudit.nn.shipped import load_scales
 from ihaudit.release import FloatArray
 
 Floats = NDArray[np.float32]
+Progress = Callable[[str, float | None], None]
 
 _FEWEST = 5  # encodings per image: with fewer not even the pairing is right
 _MOST_PADDED = 1.35  # area over the picture's: what is mirrored into the rest is unlike photographs (48 pixels: a loss)

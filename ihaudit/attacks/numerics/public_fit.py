@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ihaudit.attacks.numerics.candidates import Candidates, Filter, Response
 from ihaudit.attacks.numerics.parallel import run_jobs
-from ihaudit.attacks.single.candidates import Candidates, Filter, Response
 
 #: Public images per encoding at most, and fresh candidates looked at per search.
 LIMIT, FRESH = 12, 12
@@ -29,7 +29,7 @@ BLOCK, KEPT_BYTES = 4096, 512 * 2**20
 
 
 @dataclass(eq=False)
-class Found:
+class PublicMembers:
     """Public images found so far.
 
     Attributes:
@@ -41,7 +41,7 @@ class Found:
     weight: Tensor
 
     @classmethod
-    def none(cls, encodings: int) -> Found:
+    def none(cls, encodings: int) -> PublicMembers:
         """Nothing found yet."""
         return cls(torch.full((encodings, LIMIT), -1, dtype=torch.int64), torch.zeros(encodings, LIMIT))
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import networkx as nx
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from scipy.fft import idctn
 from scipy.ndimage import gaussian_filter
 from scipy.sparse import csr_matrix
 
-from ihaudit.attacks.numerics.demix import Whitener
+from ihaudit.attacks.numerics.transforms import Whitener
 from ihaudit.release import FloatArray
 
 _STANDARD_ERRORS = 5.4  # of a correlation by chance: one false pair in 30 million
@@ -37,10 +37,10 @@ def embed(noise: FloatArray, whitener: Whitener) -> NDArray[np.float32]:
     Returns:
         float32 (E, H * W * C).
     """
-    z = whitener(noise).reshape(noise.shape)
-    z = idctn(z / max(float(np.sqrt((z**2).mean())), 1e-12), axes=(1, 2), norm="ortho")
-    strength = gaussian_filter((z**2).mean(3), (0, _RADIUS, _RADIUS))
-    z = (z / np.sqrt(strength + 1e-3)[..., None]).reshape(len(z), -1)
+    z = whitener(noise)
+    z = whitener.basis.backward(torch.from_numpy(z / max(float(np.sqrt((z**2).mean())), 1e-12))).numpy()
+    strength = gaussian_filter((z**2).mean(1), (0, _RADIUS, _RADIUS))
+    z = (z / np.sqrt(strength + 1e-3)[:, None]).reshape(len(z), -1)
     return (z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12)).astype(np.float32)
 
 

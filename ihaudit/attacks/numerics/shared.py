@@ -17,8 +17,9 @@ from scipy.fft import dctn, idctn
 from scipy.sparse import coo_matrix, csr_matrix, identity
 from scipy.sparse.linalg import ArpackNoConvergence, eigsh
 
-from ihaudit.attacks.numerics.demix import Demixed, Whitener, design
+from ihaudit.attacks.numerics.demix import Demixed, design
 from ihaudit.attacks.numerics.standard_errors import expected_ssim
+from ihaudit.attacks.numerics.transforms import Whitener
 from ihaudit.release import FloatArray
 
 _LEAST_CORRELATION = 0.1  # of two residuals; chance has a standard deviation of 1 / sqrt(values), 0.018 at 32x32x3

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit.attacks.numerics.demix import Demixed, design, pick, weighted_least_squares
+from ihaudit.attacks.numerics.demix import Demixed, design, weighted_least_squares
+from ihaudit.attacks.numerics.members import by_labels
 from ihaudit.attacks.prng.public import Matcher, PublicFit, fit_public
 from ihaudit.contracts.context import Progress
 from ihaudit.release import FloatArray
@@ -76,7 +77,7 @@ class _System:
         z = target[rows] - (1 - self.rest[rows])[:, None].astype(np.float32) * self.mean
         centres = self.matcher.whiten((s.images - self.mean).reshape(-1, *self.shape))
         members, weights = s.members.copy(), s.weights.copy()
-        members[rows], weights[rows] = pick(
+        members[rows], weights[rows] = by_labels(
             self.matcher.whiten(z.reshape(-1, *self.shape)), self.labels[rows], centres, s.classes, members.shape[1]
         )
         images, noise, _ = weighted_least_squares(design(members, weights, len(s.images)), target, rounds=8)

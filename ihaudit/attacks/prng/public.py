@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from ihaudit.attacks.numerics.demix import Whitener
+from ihaudit.attacks.numerics.transforms import Whitener
 from ihaudit.contracts.context import Progress
 from ihaudit.metrics.threads import one_thread
 from ihaudit.release import FloatArray

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit.attacks.numerics.demix import Demixed, Whitener, demix
+from ihaudit.attacks.numerics.demix import Demixed, demix
 from ihaudit.attacks.numerics.local_weights import refine
 from ihaudit.attacks.numerics.shared import sharpen
+from ihaudit.attacks.numerics.transforms import Whitener
 from ihaudit.attacks.prng.exact import EXPLAINED, exact
 from ihaudit.attacks.prng.public import Matcher, fit_public, sign_by_public, without_public
 from ihaudit.attacks.prng.stream import Unmasked

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ihaudit.attacks.single.candidates import Candidates, Response
+from ihaudit.attacks.numerics.candidates import Candidates, Response
 from ihaudit.attacks.single.posterior import Recolourer, mean_and_variance
 
 

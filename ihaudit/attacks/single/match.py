@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ihaudit.attacks.numerics.candidates import Candidates, Response
 from ihaudit.attacks.single.calibrate import Calibration
-from ihaudit.attacks.single.candidates import Candidates, Response
 from ihaudit.attacks.single.fit import fit_coefficients
 from ihaudit.attacks.single.posterior import Recolourer, mean_and_variance
 

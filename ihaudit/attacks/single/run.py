@@ -12,13 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ihaudit.attacks.numerics.candidates import Candidates
+from ihaudit.attacks.numerics.transforms import Basis
 from ihaudit.attacks.single.calibrate import calibrate
-from ihaudit.attacks.single.candidates import Candidates
 from ihaudit.attacks.single.match import MatchConfig, Matcher, Matches
 from ihaudit.attacks.single.posterior import Recolourer
 from ihaudit.attacks.single.prepare import Units, magnitudes
 from ihaudit.attacks.single.published import match_by_ssim
-from ihaudit.attacks.single.spectrum import Basis
 from ihaudit.contracts.attack import AttackOutput
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
@@ -144,7 +144,7 @@ def match(
     clock: Clock,
 ) -> tuple[Matches, Tensor, dict[str, Any]]:
     """Calibrate on the public set and match encodings in batches; also the mean public image (1, C, H, W)."""
-    basis = Basis.of(*magnitude.shape[1:])
+    basis = Basis(magnitude.shape[1:])
     ctx.progress("learning how the network responds to public images", 0.1)
     candidates = Candidates(public, basis, units.low / units.scale, units.high / units.scale)
     calibration = calibrate(recolourer, candidates, ctx.rng("calibration"), CALIBRATION[ctx.profile])

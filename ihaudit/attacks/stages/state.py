@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ihaudit.attacks.numerics.em import Estimate
 from ihaudit.attacks.numerics.graph import ClassGraph
-from ihaudit.attacks.numerics.group import Grouping
+from ihaudit.attacks.numerics.grouping import Grouping
 from ihaudit.attacks.numerics.labels import Slots
 from ihaudit.attacks.numerics.masks import MaskKind
 from ihaudit.attacks.numerics.mixing import Mixing

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from ihaudit.attacks.single import candidates as module
-from ihaudit.attacks.single.candidates import Candidates, Filter, Response
+from ihaudit.attacks.numerics import candidates as module
+from ihaudit.attacks.numerics.candidates import Candidates, Filter, Response
+from ihaudit.attacks.numerics.transforms import Basis
 from ihaudit.attacks.single.fit import fit_coefficients
 from ihaudit.attacks.single.posterior import Recolourer
 from ihaudit.attacks.single.prepare import magnitudes, sign_coherence, units
 from ihaudit.attacks.single.published import match_by_ssim
-from ihaudit.attacks.single.spectrum import Basis
 from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
 from ihaudit.nn.unmask import UnmaskNet
@@ -27,9 +27,9 @@ def masked(x: np.ndarray, seed: int = 0) -> np.ndarray:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_basis_keeps_inner_products(channels: int) -> None:
     x = torch.randn(5, channels, 20, 28)
-    y = Basis.of(channels, 20, 28).forward(x)
+    y = Basis((channels, 20, 28)).forward(x)
     assert torch.allclose(y @ y.T, x.flatten(1) @ x.flatten(1).T, rtol=1e-4, atol=1e-2)
-    assert (Basis.of(channels, 20, 28).bands.sum(1) == 1).all()
+    assert (Basis((channels, 20, 28)).bands.sum(1) == 1).all()
 
 
 def _response(c: Candidates) -> Response:
@@ -38,7 +38,7 @@ def _response(c: Candidates) -> Response:
 
 
 def test_blocks_give_what_one_pass_gives(monkeypatch: pytest.MonkeyPatch) -> None:
-    public, basis = crops("public", 150), Basis.of(3, 32, 32)
+    public, basis = crops("public", 150), Basis((3, 32, 32))
     whole = Candidates(public, basis)
     response = _response(whole)
     residual = torch.randn(4, 3072, generator=torch.Generator().manual_seed(0)) * response.power.sqrt()
@@ -53,7 +53,7 @@ def test_blocks_give_what_one_pass_gives(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_scores_are_standard_normal_by_chance_and_find_what_is_there() -> None:
-    c = Candidates(crops("public", 400), Basis.of(3, 32, 32))
+    c = Candidates(crops("public", 400), Basis((3, 32, 32)))
     response = _response(c)
     g = torch.Generator().manual_seed(1)
     noise = torch.randn(40, 3072, generator=g) * response.power.sqrt()

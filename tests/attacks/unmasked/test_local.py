@@ -9,11 +9,12 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from ihaudit.attacks.numerics import local_weights as local
-from ihaudit.attacks.numerics.demix import Demixed, Whitener, weighted_least_squares
+from ihaudit.attacks.numerics.demix import Demixed, weighted_least_squares
 from ihaudit.attacks.numerics.joint import outer, solve
 from ihaudit.attacks.numerics.local_weights import Frame, refine, within_range
 from ihaudit.attacks.numerics.recurring import embed, groups, loadings, pairs
 from ihaudit.attacks.numerics.shared import sharpen
+from ihaudit.attacks.numerics.transforms import Whitener
 from ihaudit.errors import NotApplicable
 from tests.attacks.prng.helpers import natural
 

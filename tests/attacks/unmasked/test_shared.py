@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from ihaudit.attacks.numerics.demix import Demixed, Whitener, weighted_least_squares
+from ihaudit.attacks.numerics.demix import Demixed, weighted_least_squares
 from ihaudit.attacks.numerics.shared import Correlation, _solve, correlation, generalised_least_squares, levels, sharpen
+from ihaudit.attacks.numerics.transforms import Whitener
 from ihaudit.metrics.ssim import ssim
 from tests.attacks.prng.helpers import natural
 

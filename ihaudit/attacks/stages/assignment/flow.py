@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 
 from ihaudit.attacks.numerics.cluster_scores import cluster_scores
+from ihaudit.attacks.numerics.features import linear_features, square_features
 from ihaudit.attacks.numerics.flow import Capacity, balanced_targets, soft_slack, solve
-from ihaudit.attacks.numerics.leastsq import linear_features
-from ihaudit.attacks.numerics.squares import square_features
 from ihaudit.attacks.stages.state import Assigned, Features, Grouped, Recovered, Scores, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 
-from ihaudit.attacks.numerics import leastsq
+from ihaudit.attacks.numerics.features import linear_features
+from ihaudit.attacks.numerics.members import linear_modes
 from ihaudit.attacks.stages.state import Assigned, Grouped, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
@@ -18,19 +18,18 @@ from ihaudit.contracts.context import Context
 def assignment_linear(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     """Members by least squares in the linear model, slot by slot."""
     observed, assigned, grouped = state.observed, state.require(Assigned), state.require(Grouped)
+    if grouped.unknowns == 0:
+        return state, {"changed": 0.0}
     device = observed.values.device
     mass = torch.from_numpy(observed.slots.mass).to(device)
-    features, weight = leastsq.linear_features(observed.values, mass, observed.shape)
-    class_of = np.concatenate([np.full(len(ids), c) for c, ids in enumerate(grouped.of_class)]).astype(np.int64)
-    if len(class_of) == 0:
-        return state, {"changed": 0.0}
-    members = leastsq.reassign(
+    features, weight = linear_features(observed.values, mass, observed.shape)
+    members = linear_modes(
         features,
         weight,
         torch.from_numpy(observed.slots.label).to(device),
         mass,
         torch.from_numpy(assigned.members).to(device),
-        torch.from_numpy(class_of).to(device),
+        grouped.of_class,
     )
     found = members.cpu().numpy()
     changed = float((found != assigned.members).any(1).mean())

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from ihaudit.attacks.numerics.em import Estimate, cross_fit
+from ihaudit.attacks.numerics.members import Linear, assign
 from ihaudit.attacks.numerics.mixing import DENSE_COLUMNS
-from ihaudit.attacks.numerics.signed_pairing import assign_signed, fit_linear_whitening
 from ihaudit.attacks.stages.state import Assigned, Grouped, Recovered, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
@@ -17,9 +17,6 @@ from ihaudit.errors import NotApplicable
 
 #: sets of encodings that are left out in turn when encodings are compared with reconstructions
 FOLDS = 4
-#: encodings from which the whitening of the assignment is estimated
-MOMENTS = 20_000
-_BATCH = 512
 
 
 @stage("assignment", "signed")
@@ -39,30 +36,8 @@ def assignment_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]
     batch = 256 if grouped.unknowns < DENSE_COLUMNS else 4096
     voiced = Estimate(recovered.estimate.images, silent)
     images = cross_fit(observed.values, mixing, voiced, folds=FOLDS, signs=signs, batch=batch)
-    rows = rows[:: max(1, len(rows) // MOMENTS)]
-    unmasked = torch.empty(len(rows), observed.values.shape[1], device=noise.device)
-    predicted = torch.empty_like(unmasked)
-    for i, part in enumerate(rows.split(_BATCH)):
-        at = slice(i * _BATCH, i * _BATCH + len(part))
-        unmasked[at] = signs[part].float() * observed.values[part]
-        some = mixing.some(part)
-        for f in range(FOLDS):
-            own = torch.nonzero(part % FOLDS == f)[:, 0]
-            predicted[i * _BATCH + own] = some.some(own).forward(images[f], slice(None))
-    whitening = fit_linear_whitening(unmasked, predicted, noise[rows], observed.shape)
-    del unmasked, predicted
-    found = assign_signed(
-        signs,
-        observed.values,
-        observed.slots,
-        images,
-        noise,
-        whitening,
-        grouped.of_class,
-        assigned.members,
-        observed.shape,
-        target=grouped.encodings_each,
-    )
+    mixtures = Linear(signs, observed.values, noise, images, observed.slots, observed.shape).fit(mixing, rows)
+    found = assign(mixtures, grouped.of_class, assigned.members, target=grouped.encodings_each, sweeps=3)
     changed = float((assigned.members != found.members).any(1).mean())
     return state.having(Assigned(found.members, found.coefficients, found.certainty)), {
         "changed": changed,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ihaudit.attacks.numerics.group import group_encodings
+import torch
+
+from ihaudit.attacks.numerics.clusters import Statistic
+from ihaudit.attacks.numerics.grouping import THOROUGH, group
 from ihaudit.attacks.stages.state import Features, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
@@ -14,13 +17,13 @@ from ihaudit.contracts.context import Context
 def grouping_anneal(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     """Annealed EM per class; the number of images per class is inferred."""
     observed, features = state.observed, state.require(Features)
-    found = group_encodings(
-        features.rows,
-        features.weight,
+    mass = torch.from_numpy(observed.slots.mass).to(features.rows.device)
+    found, _ = group(
+        [Statistic(features.rows, features.weight, mass if observed.mask == "signed" else mass**2)],
         observed.slots,
         seed=ctx.seed % 2**31,
+        effort=THOROUGH,
         n_private=observed.n_private,
-        linear=observed.mask == "signed",
         progress=ctx.progress,
     )
     return state.grouped(found), found.sizes.facts | {"score": float(sum(found.scores))}

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from ihaudit.attacks.numerics.em import Estimate
-from ihaudit.attacks.numerics.public_problem import Problem, expect, identify, reassign_all, solve
-from ihaudit.attacks.numerics.public_restarts import restart_values
+from ihaudit.attacks.numerics.public_system import PublicSystem
+from ihaudit.attacks.numerics.public_values import restart_values
 from ihaudit.attacks.stages.state import Assigned, Grouped, PublicFound, Recovered, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
@@ -30,7 +30,7 @@ def public_identify(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     if public is None or len(public) < 2:
         raise NotApplicable("the adversary does not have the public set")
     device = observed.values.device
-    problem = Problem.begin(
+    system = PublicSystem.begin(
         observed.values,
         observed.shape,
         observed.image_range,
@@ -42,33 +42,33 @@ def public_identify(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     )
     rounds = ROUNDS[ctx.profile]
     history: list[float] = []
-    level = float(problem.noise.log().mean())
+    level = float(system.noise.log().mean())
     changed = moved = 0.0
     for step in range(rounds):
         ctx.progress("public images", step / rounds)
-        todo = torch.nonzero(~problem.explained())[:, 0]
+        todo = torch.nonzero(~system.explained())[:, 0]
         if len(todo) == 0:
             break
-        expect(problem, todo)
-        identify(problem, todo)
+        system.expect(todo)
+        system.identify(todo)
         for _ in range(EM_STEPS):
-            expect(problem, torch.arange(len(problem.noise)))
-            solve(problem)
+            system.expect(torch.arange(len(system.noise)))
+            system.solve()
         if step >= 1:
             if observed.image_range[0] < 0:
-                moved = restart_values(problem)
-            changed = reassign_all(problem)
-        history.append(float(problem.explained().float().mean()))
-        before, level = level, float(problem.noise.log().mean())
+                moved = restart_values(system)
+            changed = system.reassign()
+        history.append(float(system.explained().float().mean()))
+        before, level = level, float(system.noise.log().mean())
         if step >= 2 and (history[-1] >= ENOUGH[ctx.profile] or before - level < LEAST_GAIN):
             break
-    per = (problem.found.index >= 0).sum(1).float()
-    mean = problem.candidates.mean.flatten()
-    images = torch.cat([problem.images, mean[None]]).to(device)
+    per = (system.found.index >= 0).sum(1).float()
+    mean = system.candidates.mean.flatten()
+    images = torch.cat([system.images, mean[None]]).to(device)
     out = state.having(
-        Recovered(Estimate(images, problem.noise.to(device)), confidence=state.require(Recovered).confidence),
-        replace(state.require(Assigned), members=problem.members.numpy(), coefficients=problem.coefficients.numpy()),
-        PublicFound(problem.found.index.numpy(), problem.found.weight.numpy()),
+        Recovered(Estimate(images, system.noise.to(device)), confidence=state.require(Recovered).confidence),
+        replace(state.require(Assigned), members=system.members.numpy(), coefficients=system.coefficients.numpy()),
+        PublicFound(system.found.index.numpy(), system.found.weight.numpy()),
     )
     return out, {
         "public_images": len(public),
@@ -77,5 +77,5 @@ def public_identify(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
         "explained_by_round": [round(h, 4) for h in history],
         "pairing_changed": changed,
         "values_restarted": moved,
-        "median_residual": float(problem.noise.sqrt().median()) / problem.span,
+        "median_residual": float(system.noise.sqrt().median()) / system.span,
     }

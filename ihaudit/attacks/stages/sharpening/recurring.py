@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ihaudit.attacks.numerics.demix import Whitener
 from ihaudit.attacks.numerics.em import Estimate
 from ihaudit.attacks.numerics.labels import Slots
 from ihaudit.attacks.numerics.pictures import to_arrays
 from ihaudit.attacks.numerics.shared import correlation, generalised_least_squares
+from ihaudit.attacks.numerics.transforms import Whitener
 from ihaudit.attacks.numerics.weighted import weighted
 from ihaudit.attacks.stages.state import Assigned, Recovered, State
 from ihaudit.contracts.attack import stage

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ihaudit.attacks.numerics.squares import square_features
+from ihaudit.attacks.numerics.features import square_features
 from ihaudit.attacks.stages.state import Features, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ihaudit.attacks.single.spectrum import Basis
+from ihaudit.attacks.numerics.transforms import Basis
 from ihaudit.release import FloatArray
 
 #: Public images of one block, and the number up to which their coefficients are kept between rounds.

@@ -7,16 +7,12 @@ are told apart: the exact likelihood of each value and of an alternative is summ
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
 from ihaudit.attacks.numerics.parallel import run_jobs
+from ihaudit.attacks.numerics.public_system import PublicSystem
 from ihaudit.attacks.numerics.restarts import blurred
-
-if TYPE_CHECKING:
-    from ihaudit.attacks.numerics.public_problem import Problem
 
 #: Log-likelihood by which an alternative must be better.
 MARGIN = 3.0
@@ -25,21 +21,21 @@ BLOCK = 512
 STUCK, LEVELS = 0.3, 13
 
 
-def restart_values(problem: Problem) -> float:
-    """Replaces values of `problem.images` by better alternatives; the share replaced.
+def restart_values(system: PublicSystem) -> float:
+    """Replaces values of `system.images` by better alternatives; the share replaced.
 
     Tried in turn: all images negated at one pixel, single images negated, single images as their surroundings, and for
     images of which few encodings are explained, values all over the range.
     """
-    before = problem.images.clone()
-    better = _whole_pixels(problem) > MARGIN
-    problem.images = torch.where(better[None], -problem.images, problem.images)
-    every = torch.arange(len(problem.noise))
-    for other in (-problem.images, blurred(problem.images, problem.shape, 1.0, 0.3)):
-        gain = _single_values(problem, other, every)
-        problem.images = torch.where(gain > MARGIN, other, problem.images)
-    _search_values(problem)
-    return float((problem.images != before).float().mean())
+    before = system.images.clone()
+    better = _whole_pixels(system) > MARGIN
+    system.images = torch.where(better[None], -system.images, system.images)
+    every = torch.arange(len(system.noise))
+    for other in (-system.images, blurred(system.images, system.shape, 1.0, 0.3)):
+        gain = _single_values(system, other, every)
+        system.images = torch.where(gain > MARGIN, other, system.images)
+    _search_values(system)
+    return float((system.images != before).float().mean())
 
 
 def _fit(y: Tensor, pred: Tensor, tau2: Tensor) -> Tensor:
@@ -48,56 +44,56 @@ def _fit(y: Tensor, pred: Tensor, tau2: Tensor) -> Tensor:
     return z + torch.log1p(torch.exp(-2 * z)) - pred**2 / (2 * tau2)
 
 
-def _whole_pixels(problem: Problem) -> Tensor:
+def _whole_pixels(system: PublicSystem) -> Tensor:
     """float32 (P,): what negating all private images at a pixel gains."""
 
     def part(rows: Tensor) -> Tensor:
-        y, tau2 = problem.values[rows], problem.noise[rows, None]
-        private, public = problem.private(rows), problem.public(rows)
+        y, tau2 = system.values[rows], system.noise[rows, None]
+        private, public = system.private(rows), system.public(rows)
         return (_fit(y, public - private, tau2) - _fit(y, public + private, tau2)).sum(0)
 
-    parts = run_jobs(part, list(torch.arange(len(problem.noise)).split(BLOCK)))
+    parts = run_jobs(part, list(torch.arange(len(system.noise)).split(BLOCK)))
     return torch.stack(parts).sum(0)
 
 
-def _search_values(problem: Problem) -> None:
+def _search_values(system: PublicSystem) -> None:
     """Coordinate search over `LEVELS` values for images of which few encodings are explained while others' are."""
-    explained = problem.explained()
+    explained = system.explained()
     if float(explained.float().mean()) < STUCK:
         return
-    n = len(problem.images)
+    n = len(system.images)
     total, known = torch.zeros(n), torch.zeros(n)
-    for slot in range(problem.members.shape[1]):
-        some = problem.members[:, slot] >= 0
-        member = problem.members[some, slot]
+    for slot in range(system.members.shape[1]):
+        some = system.members[:, slot] >= 0
+        member = system.members[some, slot]
         total.index_add_(0, member, torch.ones(len(member)))
         known.index_add_(0, member, explained[some].float())
     stuck = known < STUCK * total
-    rows = torch.nonzero(((problem.members >= 0) & stuck[problem.members.clamp_min(0)]).any(1) & ~explained)[:, 0]
+    rows = torch.nonzero(((system.members >= 0) & stuck[system.members.clamp_min(0)]).any(1) & ~explained)[:, 0]
     if len(rows) == 0:
         return
-    low, high = problem.image_range
-    values, best = problem.images, torch.full_like(problem.images, MARGIN)
+    low, high = system.image_range
+    values, best = system.images, torch.full_like(system.images, MARGIN)
     for level in torch.linspace(low, high, LEVELS).tolist():
-        other = torch.where(stuck[:, None], torch.full_like(problem.images, level), problem.images)
-        gain = _single_values(problem, other, rows)
+        other = torch.where(stuck[:, None], torch.full_like(system.images, level), system.images)
+        gain = _single_values(system, other, rows)
         values, best = torch.where(gain > best, other, values), torch.maximum(gain, best)
-    problem.images = values
+    system.images = values
 
 
-def _single_values(problem: Problem, other: Tensor, rows: Tensor) -> Tensor:
+def _single_values(system: PublicSystem, other: Tensor, rows: Tensor) -> Tensor:
     """float32 (N, P): what each value alone gains by its alternative in `other`, over some encodings."""
-    step = other - problem.images
+    step = other - system.images
 
     def part(rows: Tensor) -> Tensor:
-        y, tau2 = problem.values[rows], problem.noise[rows, None]
-        pred = problem.private(rows) + problem.public(rows)
+        y, tau2 = system.values[rows], system.noise[rows, None]
+        pred = system.private(rows) + system.public(rows)
         now = _fit(y, pred, tau2)
         gain = torch.zeros_like(step)
-        for slot in range(problem.members.shape[1]):
-            member = problem.members[rows, slot]
+        for slot in range(system.members.shape[1]):
+            member = system.members[rows, slot]
             some = member >= 0
-            weight = problem.coefficients[rows, slot][some, None]
+            weight = system.coefficients[rows, slot][some, None]
             moved = pred[some] + weight * step[member[some]]
             gain.index_add_(0, member[some], _fit(y[some], moved, tau2[some]) - now[some])
         return gain

@@ -1,0 +1,182 @@
+"""Which encodings of one class contain the same image: annealed EM on whitened statistics of them.
+
+Model, per class and statistic: f_i = g_i s_i mu_c(i) + noise / sqrt(w_i), with known scale s and weight w and unknown
+means mu and clusters c.  Squares have scale lam^2 and no sign (g = 1): they are sure of strong members.  A mixture as
+the mask recovery network unmasked it has scale lam and a global sign g = +-1 that the network guessed right or wrong:
+it still sees members of lam = 0.1.  Where both are used they err on the same pixels, so that their likelihoods are
+added with weights below one.
+
+Three things make it find the global optimum nearly always: scores that leave the encoding itself out of the mean it is
+compared with (a strong encoding otherwise votes for itself), annealing that starts far below the critical temperature,
+and equal cluster sizes (Sinkhorn) where the release's counts say so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+#: log odds that the network guesses a global sign right (0.93 of held-out mixtures at k = 6, 0.88 at k = 4)
+PRIOR = 2.2
+#: the expected sign before anything is known
+GUESS = math.tanh(PRIOR / 2)
+
+
+@dataclass(frozen=True, eq=False)
+class Statistic:
+    """A whitened statistic of some encodings.
+
+    Attributes:
+        features: float32 (n, D).
+        weight: float32 (n,) inverse noise variances.
+        scale: float32 (n,) of the image's part in the features.
+        signed: whether that part has an unknown sign.
+        temper: weight of the log-likelihood.
+    """
+
+    features: Tensor
+    weight: Tensor
+    scale: Tensor
+    signed: bool = False
+    temper: float = 1.0
+
+    def some(self, rows: Tensor) -> Statistic:
+        """The part of the encodings `rows`."""
+        return replace(self, features=self.features[rows], weight=self.weight[rows], scale=self.scale[rows])
+
+    @cached_property
+    def _energy(self) -> Tensor:
+        return (self.features**2).sum(1, keepdim=True)
+
+    @cached_property
+    def _gram(self) -> Tensor | None:
+        """Of the encodings, where that is smaller than the features."""
+        return self.features @ self.features.T if len(self.features) <= self.features.shape[1] else None
+
+    def compare(self, q: Tensor, sign: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Encodings against cluster means that they are left out of.
+
+        Args:
+            q: (n, K) responsibilities; sign: (n, K) expected signs, all 1 where None.
+
+        Returns:
+            ``w s <f, mean>`` and ``w s^2 |mean|^2 / 2``, each (n, K).
+        """
+        weight, scale = self.weight[:, None], self.scale[:, None]
+        votes = q * weight * scale
+        alpha = votes / ((votes * scale).sum(0, keepdim=True) + 1e-6)
+        leverage = (alpha * scale).clamp_max(0.9)
+        if sign is not None:
+            alpha = alpha * sign
+        if self._gram is not None:
+            dots = self._gram @ alpha
+            norms = (alpha * dots).sum(0, keepdim=True)
+        else:
+            means = alpha.T @ self.features
+            dots = self.features @ means.T
+            norms = (means**2).sum(1)[None]
+        left_out = (dots - alpha * self._energy) / (1 - leverage)
+        return weight * scale * left_out, weight * scale**2 * norms / 2
+
+
+@dataclass(frozen=True, eq=False)
+class Clusters:
+    """posterior float32 (n, K); polarity float32 (n,), expected global sign; score: leave-one-out, in nats."""
+
+    posterior: Tensor
+    polarity: Tensor
+    score: float
+
+
+def anneal(
+    statistics: Sequence[Statistic],
+    clusters: int,
+    *,
+    generator: torch.Generator,
+    restarts: int = 3,
+    iterations: int = 80,
+    start: float = 0.02,
+    balance: float = 1.0,
+) -> Clusters:
+    """Best of several annealed EM runs over `clusters` images of one class.
+
+    Args:
+        statistics: of the same n encodings.
+        generator: CPU generator for the random starts.
+        iterations: EM steps; the inverse temperature rises geometrically from `start` to 1 over the first 70 %.
+        balance: exponent of the Sinkhorn column scaling; 1 forces equal sizes, 0 leaves them free.
+    """
+    n, k = len(statistics[0].weight), max(clusters, 1)
+    device = statistics[0].weight.device
+    if n <= k:
+        at = torch.arange(n, device=device)
+        posterior = torch.zeros(n, k, device=device)
+        posterior[at, at % k] = 1
+        return Clusters(posterior, torch.ones(n, device=device), 0.0)
+    if k == 1:  # nothing to choose, but the score counts: one image must be able to beat two halves of it
+        ones = torch.ones(n, 1, device=device)
+        return _iterate(statistics, ones, GUESS * ones, [1.0] * 4, 0.0)
+    inverse_temperatures = [start ** max(0.0, 1 - step / (0.7 * iterations)) for step in range(iterations)]
+    found: list[Clusters] = []
+    for _ in range(restarts):
+        q = torch.rand(n, k, generator=generator).to(device)
+        q /= q.sum(1, keepdim=True)
+        found.append(_iterate(statistics, q, torch.full_like(q, GUESS), inverse_temperatures, balance))
+    return max(found, key=lambda f: f.score)
+
+
+def extend(
+    statistics: Sequence[Statistic], strong: Tensor, found: Clusters, *, iterations: int = 5, balance: float = 1.0
+) -> Clusters:
+    """Clusters of all encodings from those of the strongest.
+
+    Args:
+        statistics: of all n encodings.
+        strong: int64 (m,) those that `found` is about.
+        iterations: EM steps at full temperature; the first compares all with the means of the strong ones.
+    """
+    n, k = len(statistics[0].weight), found.posterior.shape[1]
+    q = torch.zeros(n, k, device=found.posterior.device)
+    q[strong] = found.posterior
+    sign = torch.full_like(q, GUESS)
+    sign[strong] = found.polarity[:, None].expand(-1, k)
+    return _iterate(statistics, q, sign, [1.0] * iterations, balance)
+
+
+def _iterate(
+    statistics: Sequence[Statistic], q: Tensor, sign: Tensor, inverse_temperatures: Sequence[float], balance: float
+) -> Clusters:
+    score = torch.zeros_like(q)
+    for inverse_temperature in inverse_temperatures:
+        score = torch.zeros_like(q)
+        for statistic in statistics:
+            sharp = inverse_temperature * statistic.temper
+            if statistic.signed:
+                agree, cost = statistic.compare(q, sign)
+                tilt = sharp * agree
+                # log of the sum over both signs, each with its prior
+                score += torch.logaddexp(PRIOR / 2 + tilt, -PRIOR / 2 - tilt) - sharp * cost
+                sign = torch.tanh(PRIOR / 2 + tilt)
+            else:
+                agree, cost = statistic.compare(q)
+                score += sharp * (agree - cost)
+        q = sinkhorn(score, balance)
+    choice = q.argmax(1, keepdim=True)
+    return Clusters(q, sign.gather(1, choice)[:, 0], float((q * score).sum()))
+
+
+def sinkhorn(log_scores: Tensor, balance: float, *, rounds: int = 6) -> Tensor:
+    """Row-stochastic weights ~ exp(scores) whose columns (of the second last axis) sum to equal masses."""
+    q = torch.softmax(log_scores, dim=-1)
+    if balance <= 0:
+        return q
+    target = q.shape[-2] / q.shape[-1]
+    for _ in range(rounds):
+        q = q * (target / q.sum(-2, keepdim=True).clamp_min(1e-6)) ** balance
+        q = q / q.sum(-1, keepdim=True).clamp_min(1e-30)
+    return q

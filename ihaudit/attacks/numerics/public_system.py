@@ -1,0 +1,250 @@
+"""Private images, public images and masks in turn, the public set being known.
+
+An encoding whose public images are all known is free of noise but for its unknown mask, and with nothing unknown but
+the sign of each value a mask is read off.  `PublicSystem` holds what is known so far; each of its steps re-estimates
+one part of it given the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ihaudit.attacks.numerics import public_fit
+from ihaudit.attacks.numerics.candidates import Candidates
+from ihaudit.attacks.numerics.em import Coupling, Estimate, Neighbours, summed
+from ihaudit.attacks.numerics.labels import IntArray, Slots
+from ihaudit.attacks.numerics.members import Products, conditional_modes, split_shared
+from ihaudit.attacks.numerics.mixing import Mixing
+from ihaudit.attacks.numerics.parallel import run_jobs
+from ihaudit.attacks.numerics.public_fit import Index, PublicMembers
+from ihaudit.attacks.numerics.transforms import Basis
+from ihaudit.errors import NotApplicable
+from ihaudit.release import FloatArray
+
+#: An encoding is explained where its residual's RMS, in units of the image range, is below this: a faint public image
+#: (weight 0.03) that is missed leaves about 0.01.
+EXPLAINED = 0.004
+#: Least noise variance in squared units of the range: an explained encoding must not take all the weight.
+FLOOR = 1e-7
+BLOCK = 512
+#: Log-likelihood by which other members must be better.
+MARGIN = 3.0
+
+
+@dataclass(eq=False)
+class PublicSystem:
+    """Encodings and everything that is known of them; the steps change `images` to `unmasked`.
+
+    Attributes:
+        values: float32 (E, P) magnitudes, P = C*H*W; shape: (C, H, W).
+        image_range: of the images as mixed.
+        slots: what the labels say.
+        of_class: images of each class.
+        candidates: the public set.
+        images: float32 (N, P) private images.
+        members: int64 (E, s); coefficients: float32 (E, s).
+        noise: float32 (E,) variances.
+        found: public images of every encoding.
+        unmasked: float32 (E, P) expected mixtures.
+    """
+
+    values: Tensor
+    shape: tuple[int, int, int]
+    image_range: tuple[float, float]
+    slots: Slots
+    of_class: Sequence[IntArray]
+    candidates: Candidates
+    images: Tensor
+    members: Tensor
+    coefficients: Tensor
+    noise: Tensor
+    found: PublicMembers
+    unmasked: Tensor
+    _index: Index | None = None
+
+    @classmethod
+    def begin(
+        cls,
+        values: Tensor,
+        shape: tuple[int, int, int],
+        image_range: tuple[float, float],
+        slots: Slots,
+        of_class: Sequence[IntArray],
+        mixing: Mixing,
+        estimate: Estimate,
+        public: FloatArray,
+    ) -> PublicSystem:
+        """From what phase retrieval left, with the sign under which public images show.
+
+        Args:
+            public: float (M, H, W, C) in [0, 1].
+
+        Raises:
+            NotApplicable: public images are of another shape.
+        """
+        c, h, w = shape
+        if tuple(public.shape[1:]) != (h, w, c):
+            raise NotApplicable(f"public images of shape {tuple(public.shape[1:])} were not mixed into these encodings")
+        values = values.cpu()
+        system = cls(
+            values=values,
+            shape=shape,
+            image_range=image_range,
+            slots=slots,
+            of_class=of_class,
+            candidates=Candidates(public, Basis(shape), *image_range),
+            images=estimate.images[:-1].cpu().clone(),
+            members=mixing.members.cpu().clone(),
+            coefficients=mixing.coefficients.cpu().clone(),
+            noise=estimate.noise.cpu().clone(),
+            found=PublicMembers.none(len(values)),
+            unmasked=torch.zeros_like(values),
+        )
+        if image_range[0] < 0 < image_range[1] and system._upside_down():
+            system.images = -system.images
+        return system
+
+    @property
+    def span(self) -> float:
+        """Width of the image range."""
+        return self.image_range[1] - self.image_range[0]
+
+    @property
+    def share(self) -> Tensor:
+        """float32 (E,): the weight that the labels leave to public images."""
+        return torch.from_numpy(self.slots.share)
+
+    def private(self, rows: Tensor) -> Tensor:
+        """float32 (n, P): what the private images contribute."""
+        out = torch.zeros(len(rows), self.images.shape[1])
+        for slot in range(self.members.shape[1]):
+            member = self.members[rows, slot]
+            weight = torch.where(member >= 0, self.coefficients[rows, slot], torch.zeros(len(rows)))
+            out += weight[:, None] * self.images[member.clamp_min(0)]
+        return out
+
+    def public(self, rows: Tensor) -> Tensor:
+        """float32 (n, P): what the public images contribute; the unknown rest is the mean public image."""
+        return self.found.part(self.candidates, rows) + self.share[rows, None] * self.candidates.mean.flatten()
+
+    def explained(self) -> Tensor:
+        """bool (E,)."""
+        return self.noise.sqrt() < EXPLAINED * self.span
+
+    def residual(self, rows: Tensor) -> Tensor:
+        """(n, P) in the basis: expected mixtures less all that is known of them."""
+        return self._in_basis(self.unmasked[rows] - self.private(rows) - self.public(rows))
+
+    def _in_basis(self, x: Tensor) -> Tensor:
+        return self.candidates.basis.forward(x.view(-1, *self.shape))
+
+    def _upside_down(self) -> bool:
+        """Whether public images show in the negative: phase retrieval fits a set of images and its negatives alike."""
+        rows = torch.arange(len(self.noise))[:: max(1, len(self.noise) // 200)][:200]
+        best = []
+        kept = self.images
+        for sign in (1, -1):
+            self.images = sign * kept
+            self.expect(rows)
+            left = self.residual(rows)
+            response = public_fit.measure_response(left, self.candidates)
+            none = torch.full((len(rows), 1), -1, dtype=torch.int64)
+            score, _, _ = self.candidates.best(left, response, 1, none)
+            best.append(float(score[:, 0].mean()))
+        self.images = kept
+        return best[1] > best[0]
+
+    def identify(self, rows: Tensor) -> None:
+        """Searches for further public images in `rows` and fits all candidates of each jointly."""
+        left = self.residual(rows)
+        response = public_fit.measure_response(left, self.candidates)
+        known = self.found.index[rows]
+        if self._index is None:
+            self._index = Index(self.candidates, response)
+        fresh = self._index.search(left, known, response)
+        pool = public_fit.merge(known, fresh)
+        used = int((pool >= 0).sum(1).max())
+        pool = pool.sort(1, descending=True).values[:, : max(1, used)]
+        own = self.found.part(self.candidates, rows)
+        whole = left + self._in_basis(own)
+        index, weight = public_fit.joint_fit(whole, pool, self.candidates, response, left)
+        self.found.index[rows], self.found.weight[rows] = index, weight
+
+    def expect(self, rows: Tensor) -> None:
+        """Expected mixtures and noise variances of `rows`; neighbouring residuals help to decide signs, as in `em`."""
+        coupling = Coupling()
+        neighbours = Neighbours(self.shape, coupling, self.images)
+        blocks = list(rows.split(BLOCK))
+
+        def part(block: Tensor) -> tuple[Tensor, Tensor]:
+            y = self.values[block]
+            pred = self.private(block) + self.public(block)
+            tau2 = self.noise[block, None]
+            unmasked = torch.tanh(y * pred / tau2).mul_(y)
+            for _ in range(2):
+                sure = 1 / (coupling.spread * tau2 + (y**2 - unmasked**2).clamp_min(0))
+                pull = neighbours(sure * (unmasked - pred))
+                precision = neighbours(sure).mul_(coupling.strength).add_(1 / tau2)
+                unmasked = torch.tanh(y * (pred * precision + coupling.strength * pull)).mul_(y)
+            spread = (y**2 - 2 * unmasked * pred + pred**2).mean(1)
+            return unmasked, spread
+
+        floor = FLOOR * self.span**2
+        for block, (unmasked, spread) in zip(blocks, run_jobs(part, blocks)):
+            self.unmasked[block] = unmasked
+            self.noise[block] = spread.clamp_min(floor)
+
+    def reassign(self) -> float:
+        """Pairs every encoding again that is not explained, from its mixture less the public part; the share changed.
+
+        Encodings of two images of one class take part whether or not they are explained: their split is fitted here.
+        """
+        labels, shared = torch.from_numpy(self.slots.label), torch.from_numpy(self.slots.shared)
+        rows = torch.nonzero(shared | ~self.explained())[:, 0]
+        if len(rows) == 0:
+            return 0.0
+        power = torch.zeros(self.images.shape[1])
+        for block in rows.split(BLOCK):
+            power += self.residual(block).square().sum(0)
+        whiten = (power / len(rows)).clamp_min(1e-12).rsqrt()
+        images = self._in_basis(self.images) * whiten
+        gram = images @ images.T
+        before = self.members.clone()
+        for part in rows.split(BLOCK):
+            left = self.residual(part) * whiten
+            target = left + self._in_basis(self.private(part)) * whiten
+            precision = 1 / left.square().mean(1).clamp_min(1e-9)
+            for alone in (True, False):
+                some = shared[part] != alone
+                these = part[some]
+                observed = Products(target[some] @ images.T, gram, precision[some])
+                given = labels[these], self.coefficients[these], self.members[these], self.of_class
+                if alone:
+                    handicap = torch.full_like(observed.precision, -MARGIN)
+                    self.members[these], _ = conditional_modes(observed, *given, sweeps=2, handicap=handicap)
+                else:
+                    self.members[these], self.coefficients[these] = split_shared(observed, *given, margin=MARGIN)
+        return float((self.members != before).any(1).float().mean())
+
+    def solve(self) -> None:
+        """Private images by weighted least squares, the public part taken out."""
+        n = len(self.images)
+        mixing = Mixing(self.members, self.coefficients, torch.zeros_like(self.share), n)
+        weights = 1 / self.noise
+
+        def part(rows: slice) -> Tensor:
+            index = torch.arange(rows.start, rows.stop)
+            target = self.unmasked[rows] - self.public(index)
+            return mixing.adjoint(target, rows, weights[rows])
+
+        right = summed(part, len(mixing), BLOCK, torch.device("cpu"))[:-1]
+        normal = mixing.normal(weights, ridge=1e-6)[:-1, :-1].double()
+        images = torch.linalg.solve(normal, right.double()).float()
+        low, high = self.image_range
+        seen = torch.zeros(n, dtype=torch.bool)
+        seen[self.members[self.members >= 0]] = True
+        self.images = torch.where(seen[:, None], images.clamp(low - 0.5 * (high - low), high + 0.5 * (high - low)), 0.0)
