@@ -26,6 +26,8 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -255,20 +257,29 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not valid JSON")
 
 
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """An empty file to fill, which takes the place of `path` when the block ends and is removed where it fails.
+
+    A reader sees the old content or the new, never half of it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        yield temporary
+        os.fsync(fd)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    finally:
+        os.close(fd)
+        temporary.unlink(missing_ok=True)
+
+
 def atomic_write(path: Path, data: bytes | str) -> None:
     """Write a file so that a reader sees the old content or the new, never half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fd, tmp = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(fd, "wb") as f:
-            f.write(data.encode() if isinstance(data, str) else data)
-            f.flush()
-            os.fsync(f.fileno())
-        os.chmod(tmp, 0o644)
-        os.replace(tmp, path)
-    except BaseException:
-        Path(tmp).unlink(missing_ok=True)
-        raise
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data.encode() if isinstance(data, str) else data)
 
 
 def write_results(folder: Path, results: Results, arrays: dict[str, NDArray[Any]] | None = None) -> None:

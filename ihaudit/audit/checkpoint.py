@@ -98,9 +98,6 @@ class Checkpoints:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-_PROVENANCE = ("sources", "coefficients", "masks", "public_sources", "public_coefficients")
-
-
 def pack_release(release: Release, encode_s: float) -> tuple[Arrays, dict[str, Any]]:
     """A release, with provenance, as arrays and meta data for `Checkpoints.save_arrays`."""
     arrays: Arrays = {"encodings": release.encodings}
@@ -108,10 +105,7 @@ def pack_release(release: Release, encode_s: float) -> tuple[Arrays, dict[str, A
         arrays["labels"] = release.labels
     arrays |= {f"extra/{k}": v for k, v in release.extra.items()}
     if release.provenance is not None:
-        for name in _PROVENANCE:
-            value = getattr(release.provenance, name)
-            if value is not None:
-                arrays[f"provenance/{name}"] = value
+        arrays |= {f"provenance/{k}": v for k, v in vars(release.provenance).items() if v is not None}
     return arrays, {"image_range": list(release.image_range), "encode_s": encode_s}
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ihaudit.audit.setup import Setup
-from ihaudit.release import FloatArray
+from ihaudit.images import ImageSet
 from ihaudit.sandbox import Declaration, Limits, Replays, SchemeProcess
 from ihaudit.sandbox.loader import SchemeSource, parse_sets
 
@@ -25,7 +25,7 @@ class Code:
 def opened(
     source: SchemeSource,
     setup: Setup,
-    public: FloatArray | None,
+    public: ImageSet | None,
     *,
     n_public: int | None = None,
     global_seeds: bool = False,
@@ -35,7 +35,7 @@ def opened(
     Args:
         source: the file.
         setup: of the run.
-        public: float32 (M, H, W, C), the public images that it mixes in, or None.
+        public: the public images that it mixes in, or None.
         n_public: how many there are, where they are not known.
         global_seeds: global generators may have been seeded before the release was made.
 
@@ -48,7 +48,9 @@ def opened(
     if n_public is None:
         n_public = 0 if public is None else len(public)
     with (
-        SchemeProcess(source, sets, public=public, limits=limits, hidden=hidden) as scheme,
+        SchemeProcess(
+            source, sets, public=None if public is None else public.images, limits=limits, hidden=hidden
+        ) as scheme,
         Replays(
             source, sets, scheme.card, n_public=n_public, limits=limits, hidden=hidden, global_seeds=global_seeds
         ) as replays,

@@ -21,27 +21,24 @@ def output_folder(options: RunOptions, name: str) -> tuple[Path, bool]:
     """
     if options.resume and options.overwrite:
         raise UsageError("--resume and --overwrite contradict each other; give one of them")
-    if options.out is None:
-        found = _free(Path("reports") / _slug(name), options)
-        _writable(found[0])
-        return found
-    out = options.out
+    out = options.out or _default(Path("reports") / _slug(name), options)
     _writable(out)
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out {out} is a file; name a folder")
-    complete, begun = (out / "results.json").exists(), (out / ".work" / "plan.json").exists()
+    begun, complete = _begun(out), (out / "results.json").exists()
     if options.resume:
-        if begun:
-            return out, False
-        if complete:
-            return out, True
-        raise UsageError(f"there is nothing to resume in {out}; leave --resume away to start")
-    if not options.overwrite:
-        if begun:
-            raise UsageError(f"{out} holds a stopped audit; go on with --resume, or start afresh with --overwrite")
-        if complete:
-            raise UsageError(f"{out} holds results already; name another --out, or replace them with --overwrite")
+        if not begun and not complete:
+            raise UsageError(f"there is nothing to resume in {out}; leave --resume away to start")
+        return out, not begun
+    if begun and not options.overwrite:
+        raise UsageError(f"{out} holds a stopped audit; go on with --resume, or start afresh with --overwrite")
+    if complete and not options.overwrite:
+        raise UsageError(f"{out} holds results already; name another --out, or replace them with --overwrite")
     return out, False
+
+
+def _begun(folder: Path) -> bool:
+    return (folder / ".work" / "plan.json").exists()
 
 
 def _writable(folder: Path) -> None:
@@ -59,19 +56,16 @@ def _writable(folder: Path) -> None:
         raise UsageError(f"{there} cannot be written ({e.strerror}); name another folder with --out") from None
 
 
-def _free(base: Path, options: RunOptions) -> tuple[Path, bool]:
+def _default(base: Path, options: RunOptions) -> Path:
+    """`base`, or the next free name; the audit that was stopped last where it is to be gone on with."""
     if options.overwrite:
-        return base, False
+        return base
     if options.resume:
-        begun = [p for p in base.parent.glob(f"{base.name}*") if (p / ".work" / "plan.json").exists()]
-        if begun:
-            return max(begun, key=lambda p: (p / ".work" / "plan.json").stat().st_mtime), False
-        if (base / "results.json").exists():
-            return base, True
-        raise UsageError(f"there is nothing to resume in {base}; leave --resume away to start")
+        begun = [p for p in base.parent.glob(f"{base.name}*") if _begun(p)]
+        return max(begun, key=lambda p: (p / ".work" / "plan.json").stat().st_mtime, default=base)
     for path in (base, *(base.with_name(f"{base.name}-{i}") for i in range(2, 10_000))):
         if not path.exists() or not any(path.iterdir()):
-            return path, False
+            return path
     raise UsageError(f"{base} and thousands of its successors exist; name a folder with --out")
 
 

@@ -54,7 +54,7 @@ def run_audit(options: AuditOptions, reporter: Reporter) -> tuple[Path, Results]
         reporter.note(f"{setup.folder} holds a complete audit; nothing is left to resume")
         return setup.folder, read_results(setup.folder)
     data = load_data(options, setup.profile)
-    with opened(source, setup, data.public.images) as code:
+    with opened(source, setup, data.public) as code:
         claims = code.card.claims
         adversary = choose_adversary(options.knows, claims)
         adversaries = [adversary] if options.knows or not claims else [c.adversary for c in claims]

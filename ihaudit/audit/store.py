@@ -8,11 +8,8 @@ auditor keeps it in one folder of its own and answers for that folder only.
 from __future__ import annotations
 
 import re
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
-from ihaudit.contracts.store import Store
 from ihaudit.results import atomic_write
 
 #: The folder, in that of the audit's results, where networks that an attack trained for itself are kept.
@@ -41,38 +38,6 @@ class FolderStore:
             atomic_write(path, data)
         except OSError:
             return
-
-
-class RemoteStore:
-    """The auditor's store as seen from inside the worker."""
-
-    def __init__(self, conn: Connection) -> None:
-        self._conn = conn
-
-    def read(self, name: str) -> bytes | None:
-        """See `Store`."""
-        self._conn.send(("store", (name, None)))
-        found: bytes | None = self._conn.recv()
-        return found
-
-    def write(self, name: str, data: bytes) -> None:
-        """See `Store`."""
-        self._conn.send(("store", (name, data)))
-        self._conn.recv()
-
-
-def serve(store: Store | None, request: Any) -> bytes | None:
-    """The auditor's answer to one ("store", (name, data or None)) message of a worker; None for what is not there."""
-    try:
-        name, data = request
-        if store is None:
-            return None
-        if data is None:
-            return store.read(name)
-        store.write(name, data)
-    except (TypeError, ValueError):
-        pass
-    return None
 
 
 def _checked(name: str) -> str:

@@ -100,17 +100,19 @@ def exit_code(done: Sequence[tuple[Point, Results]]) -> int:
     return next((c for c in (1, 3) if c in codes), 0)
 
 
+def _highest(results: Results, kind: str, metric: str, end: str) -> tuple[str, Estimate] | None:
+    rows = [(f.id, f.metrics[metric]) for f in results.of_kind(kind) if metric in f.metrics]
+    rows = [r for r in rows if getattr(r[1], end) is not None]
+    return max(rows, key=lambda r: getattr(r[1], end) or 0.0, default=None)
+
+
 def strongest(results: Results) -> tuple[str, Estimate] | None:
     """Id and 90 % quantile of SSIM of the attack with the highest one."""
-    rows = [(f.id, f.metrics["ssim_q90"]) for f in results.of_kind("attack") if "ssim_q90" in f.metrics]
-    rows = [r for r in rows if r[1].value is not None]
-    return max(rows, key=lambda r: r[1].value or 0.0, default=None)
+    return _highest(results, "attack", "ssim_q90", "value")
 
 
 def _advantage(results: Results) -> tuple[str, Estimate] | None:
-    rows = [(f.id, f.metrics["advantage"]) for f in results.of_kind("game") if "advantage" in f.metrics]
-    rows = [r for r in rows if r[1].low is not None]
-    return max(rows, key=lambda r: r[1].low or 0.0, default=None)
+    return _highest(results, "game", "advantage", "low")
 
 
 def trend(done: Sequence[tuple[Point, Results]]) -> str:

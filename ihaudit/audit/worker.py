@@ -15,20 +15,18 @@ import signal
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any
 
-from ihaudit.audit.store import RemoteStore, serve
+from ihaudit.audit.remote import METHODS, RemoteEncoder, RemoteReplayer, RemoteStore, answer
 from ihaudit.contracts.attack import AttackOutput
 from ihaudit.contracts.configure import configure
 from ihaudit.contracts.context import Context
-from ihaudit.contracts.replayer import Entry, Replayed
 from ihaudit.contracts.view import View
 from ihaudit.errors import IhauditError, NotApplicable
 from ihaudit.registry import load
-from ihaudit.release import FloatArray, IntArray, Release
 from ihaudit.results import Cost
 from ihaudit.scheme import Knowledge
 
@@ -42,46 +40,6 @@ class AttackRun:
     not_applicable: str = ""
     failure: str = ""
     trace: str = ""
-
-
-class _Remote:
-    """The auditor's side of the sandbox as seen from inside the worker: only answers come back."""
-
-    def __init__(self, conn: Connection) -> None:
-        self._conn = conn
-
-    def _ask(self, method: str, *args: Any, **named: Any) -> Any:
-        self._conn.send((method, (args, named)))
-        kind, payload = self._conn.recv()
-        if kind == "error":
-            raise NotApplicable(payload)
-        return payload
-
-
-class _RemoteEncoder(_Remote):
-    """Chosen-plaintext access."""
-
-    def encode(self, images: FloatArray, labels: IntArray, *, seed: int) -> Release:
-        return self.encode_many([(images, labels, seed)])[0]
-
-    def encode_many(self, calls: list[tuple[FloatArray, IntArray, int]]) -> list[Release]:
-        try:
-            found: list[Release] = self._ask("encode_many", calls)
-        except NotApplicable as e:
-            raise NotApplicable(f"the scheme could not encode chosen images: {e}") from None
-        return found
-
-
-class _RemoteReplayer(_Remote):
-    """Running the scheme's code again."""
-
-    def entries(self) -> list[Entry]:
-        found: list[Entry] = self._ask("entries")
-        return found
-
-    def replay(self, entry: Entry, values: Sequence[int], **named: Any) -> Replayed:
-        found: Replayed = self._ask("replay", entry, list(values), **named)
-        return found
 
 
 def reset_peak_memory() -> None:
@@ -126,9 +84,9 @@ def _serve(conn: Connection, niceness: int) -> None:
         reply: tuple[str, Any]
         try:
             if Knowledge.ORACLE in view.knows:
-                view = replace(view, encoder=_RemoteEncoder(conn))
+                view = replace(view, encoder=RemoteEncoder(conn))
             if replays:
-                view = replace(view, replayer=_RemoteReplayer(conn))
+                view = replace(view, replayer=RemoteReplayer(conn))
             output = configure(spec).run(view, replace(ctx, progress=progress, store=RemoteStore(conn)))
             reply = ("done", output)
         except NotApplicable as e:
@@ -208,6 +166,10 @@ class AttackWorker:
             conn = self._start()
         except (EOFError, OSError):
             return AttackRun(None, Cost(), failure=f"its process died ({self._exit_code()}) before it began")
+        owners = {"encode_many": view.encoder} | dict.fromkeys(("entries", "replay"), view.replayer)
+        owners |= dict.fromkeys(("read", "write"), ctx.store)
+        owners: dict[str, Any] = {"encode_many": view.encoder, "entries": view.replayer, "replay": view.replayer}
+        owners |= {"read": ctx.store, "write": ctx.store}
         start = time.monotonic()
         bare = replace(view, encoder=None, replayer=None)
         conn.send((spec, bare, replace(ctx, progress=_quiet, store=None), view.replayer is not None))
@@ -225,12 +187,8 @@ class AttackWorker:
                 return AttackRun(None, spent, failure=f"its process died ({code}), probably out of memory")
             if kind == "progress":
                 ctx.progress(*payload)
-            elif kind == "store":
-                conn.send(serve(ctx.store, payload))
-            elif kind == "encode_many":
-                conn.send(_answer(view.encoder, kind, payload, lacking="the adversary has no oracle"))
-            elif kind in ("entries", "replay"):
-                conn.send(_answer(view.replayer, kind, payload, lacking="the adversary does not have the code"))
+            elif kind in METHODS:
+                conn.send(answer(kind, payload, owners[kind]))
             else:
                 value, cost = payload
                 if kind == "done":
@@ -243,17 +201,6 @@ class AttackWorker:
         self._process.join(5)
         code = self._process.exitcode
         return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-
-
-def _answer(owner: object, method: str, arguments: Any, *, lacking: str) -> tuple[str, Any]:
-    """What the worker is sent back: ("ok", answer), or ("error", reason)."""
-    if owner is None:
-        return "error", lacking
-    args, named = arguments
-    try:
-        return "ok", getattr(owner, method)(*args, **named)
-    except IhauditError as e:
-        return "error", str(e)
 
 
 def _quiet(message: str, fraction: float | None = None) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from ihaudit.challenge.layout import Layout
 from ihaudit.errors import ImageError, UsageError
+from ihaudit.results import atomic_path
 
 
 def load_npy(path: Path, *, mmap: bool = False) -> NDArray[Any]:
@@ -73,35 +72,20 @@ def save_blocks(path: Path, shape: tuple[int, ...], dtype: DTypeLike, blocks: It
         UsageError: the folder cannot be written, or the disk is full.
     """
 
-    def fill(tmp: str) -> None:
-        if 0 in shape:
-            with open(tmp, "wb") as f:
-                np.save(f, np.zeros(shape, dtype))
-            return
-        out = np.lib.format.open_memmap(tmp, mode="w+", dtype=np.dtype(dtype), shape=shape)
-        start = 0
-        for block in blocks:
-            out[start : start + len(block)] = block
-            start += len(block)
-        if start != shape[0]:
-            raise ValueError(f"{start} rows for an array of {shape[0]}")
-        out.flush()
-        del out
-
-    _atomically(path, fill)
-
-
-def _atomically(path: Path, fill: Callable[[str], None]) -> None:
-    tmp = ""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fd, tmp = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".npy")
-        os.close(fd)
-        fill(tmp)
-        os.chmod(tmp, 0o644)
-        os.replace(tmp, path)
+        with atomic_path(path) as temporary:
+            if 0 in shape:
+                with open(temporary, "wb") as f:
+                    np.save(f, np.zeros(shape, dtype))
+                return
+            out = np.lib.format.open_memmap(str(temporary), mode="w+", dtype=np.dtype(dtype), shape=shape)
+            start = 0
+            for block in blocks:
+                out[start : start + len(block)] = block
+                start += len(block)
+            if start != shape[0]:
+                raise ValueError(f"{start} rows for an array of {shape[0]}")
+            out.flush()
+            del out
     except OSError as e:
         raise UsageError(f"{path} cannot be written ({e.strerror or e}); name another folder with --out") from None
-    finally:
-        if tmp:
-            Path(tmp).unlink(missing_ok=True)

@@ -21,7 +21,7 @@ from ihaudit.challenge.answer import Answer, decryption, recovered
 from ihaudit.challenge.npy import save_blocks
 from ihaudit.challenge.options import FILES, KIND, NO_TRUTH, ChallengeOptions, Outcome
 from ihaudit.challenge.release import ReadRelease, read_release
-from ihaudit.challenge.subject import Known, Published, lacking
+from ihaudit.challenge.subject import Published, hints, images, lacking
 from ihaudit.errors import UsageError
 from ihaudit.images import ImageSet
 from ihaudit.results import Cost, Finding, Gate, Results, SchemeCard
@@ -41,13 +41,14 @@ def run_challenge(options: ChallengeOptions, reporter: Reporter) -> Outcome:
     _protect(setup.folder, options)
     reporter.stage(f"read {options.encryption}", 1, 1)
     read = read_release(options.encryption, options.label, options.shape, options.image_range)
-    known = Known.of(options, read)
+    public = images(options.public_set, "public", read)
+    known = {"public": public, "similar": images(options.similar, "similar", read), "hints": hints(options, read)}
     shape = " x ".join(map(str, read.layout.shape))
     reporter.done(f"{len(read.release.encodings):,} encodings of {shape}, {read.dtype}, as {read.layout.name}")
     for note in read.notes:
         reporter.note(note)
-    with AttackWorker(options.attack_timeout_s) as worker, _code(options, setup, known.public) as code:
-        subject, root = Published.of(read, known, code), setup.context(reporter)
+    with AttackWorker(options.attack_timeout_s) as worker, _code(options, setup, public) as code:
+        subject, root = Published.of(read, code, **known), setup.context(reporter)
         items = plan_items({"attack": options.attacks}, setup.profile, [subject.knows()], lacking)
         if note := training_note(options, items):
             reporter.note(note)
@@ -90,8 +91,7 @@ def _code(options: ChallengeOptions, setup: Setup, public: ImageSet | None) -> I
                 raise UsageError(f"{name} says something of the scheme; name it too, with --scheme")
         yield None
         return
-    images = None if public is None else public.images
-    with opened(locate(options.scheme), setup, images, n_public=options.n_public, global_seeds=True) as code:
+    with opened(locate(options.scheme), setup, public, n_public=options.n_public, global_seeds=True) as code:
         yield code
 
 
@@ -157,8 +157,8 @@ def _gate(findings: list[Finding], by: str) -> Gate:
 
 def _write_files(folder: Path, answer: Answer, read: ReadRelease) -> list[Path]:
     """The challenge's files, in the release's layout and type."""
-    images, pairs = recovered(answer, read), answer.members
-    save_blocks(folder / "private.npy", images.shape, read.dtype, [images])
+    private, pairs = recovered(answer, read), answer.members
+    save_blocks(folder / "private.npy", private.shape, read.dtype, [private])
     save_blocks(folder / "pairs.npy", pairs.shape, np.int64, [pairs])
     save_blocks(folder / "coefficients.npy", pairs.shape, np.float32, [answer.coefficients])
     save_blocks(folder / "confidence.npy", answer.confidence.shape, np.float32, [answer.confidence])

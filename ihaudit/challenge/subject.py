@@ -52,17 +52,15 @@ class Published(Subject):
     answers: dict[str, Answer] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, read: ReadRelease, known: Known, code: Code | None) -> Published:
-        """From what the files hold and what was said of them."""
+    def of(cls, read: ReadRelease, code: Code | None, **known: Any) -> Published:
+        """From what the files hold, the scheme's code where that is known, and what else is (fields of `Subject`)."""
         return cls(
             release=read.release,
             read=read,
-            public=known.public,
-            similar=known.similar,
-            hints=known.hints,
             card=code.card if code else None,
             encoder=code.scheme if code else None,
             replayer=code.replays if code else None,
+            **known,
         )
 
     def knows(self) -> frozenset[Knowledge]:
@@ -118,30 +116,8 @@ def _arrays(answer: Answer, read: ReadRelease) -> dict[str, NDArray[Any]]:
     }
 
 
-@dataclass(frozen=True, eq=False)
-class Known:
-    """What the user says of a release: images of its shape, and facts that were announced."""
-
-    public: ImageSet | None
-    similar: ImageSet | None
-    hints: dict[str, int]
-
-    @classmethod
-    def of(cls, options: ChallengeOptions, read: ReadRelease) -> Known:
-        """Load and check it.
-
-        Raises:
-            ImageError, UsageError: images of another shape, numbers that cannot be.
-        """
-        return cls(
-            _images(options.public_set, "public", read),
-            _images(options.similar, "similar", read),
-            _hints(options, read),
-        )
-
-
-def _images(spec: str | None, role: Literal["public", "similar"], read: ReadRelease) -> ImageSet | None:
-    """The images of --public-set or --similar, of the release's shape."""
+def images(spec: str | None, role: Literal["public", "similar"], read: ReadRelease) -> ImageSet | None:
+    """The images of --public-set or --similar; refuses images of another shape than the release's."""
     if spec is None:
         return None
     h, w, c = read.layout.shape
@@ -153,17 +129,18 @@ def _images(spec: str | None, role: Literal["public", "similar"], read: ReadRele
     return found
 
 
-def _hints(options: ChallengeOptions, read: ReadRelease) -> dict[str, int]:
+def hints(options: ChallengeOptions, read: ReadRelease) -> dict[str, int]:
+    """What --n-private and --private-per-encoding state; refuses what cannot be."""
     e = len(read.release.encodings)
-    hints: dict[str, int] = {}
+    found: dict[str, int] = {}
     if options.n_private is not None:
         if not 2 <= options.n_private <= 2 * e:
             raise UsageError(
                 f"--n-private {options.n_private}: {e} encodings hold at least 2 and at most {2 * e} images"
             )
-        hints["n_private"] = options.n_private
+        found["n_private"] = options.n_private
     if options.private_per_encoding is not None:
         if not 1 <= options.private_per_encoding <= 16:
             raise UsageError(f"--private-per-encoding {options.private_per_encoding} must lie in 1..16")
-        hints["private_per_encoding"] = options.private_per_encoding
-    return hints
+        found["private_per_encoding"] = options.private_per_encoding
+    return found

@@ -214,6 +214,17 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on with what was stop
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace earlier results in --out.", rich_help_panel=OUTPUT)
 ]
+PricePerHour = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=PRICE",
+        help="What an hour costs, cpu=PRICE or gpu=PRICE (and currency=NAME), so that results state the cost in money; "
+        "repeatable.",
+        envvar="IHAUDIT_PRICE_PER_HOUR",
+        rich_help_panel=OUTPUT,
+        show_default=False,
+    ),
+]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="No progress.", envvar="IHAUDIT_QUIET", rich_help_panel=OUTPUT)
 ]

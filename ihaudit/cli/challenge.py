@@ -95,6 +95,7 @@ def command(
     train_steps: o.TrainSteps = 800,
     out: o.Out = None,
     formats: o.Formats = None,
+    price_per_hour: o.PricePerHour = None,
     no_samples: o.NoSamples = False,
     overwrite: o.Overwrite = False,
     quiet: o.Quiet = False,

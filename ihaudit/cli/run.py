@@ -78,6 +78,7 @@ def command(
     exit_zero: o.ExitZero = False,
     out: o.Out = None,
     formats: o.Formats = None,
+    price_per_hour: o.PricePerHour = None,
     no_samples: o.NoSamples = False,
     resume: o.Resume = False,
     overwrite: o.Overwrite = False,

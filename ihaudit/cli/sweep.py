@@ -40,6 +40,7 @@ def command(
         typer.Option("--format", help="Reports of every audit; repeatable. Default: html.", rich_help_panel=o.OUTPUT),
     ] = None,
     resume: o.Resume = False,
+    price_per_hour: o.PricePerHour = None,
     overwrite: o.Overwrite = False,
     quiet: o.Quiet = False,
 ) -> None:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ihaudit.audit.store import FolderStore, serve
+from ihaudit.audit.remote import answer
+from ihaudit.audit.store import FolderStore
 
 
 def test_what_is_kept_comes_back_until_it_is_replaced(tmp_path: Path) -> None:
@@ -17,8 +18,8 @@ def test_what_is_kept_comes_back_until_it_is_replaced(tmp_path: Path) -> None:
     store.write("similarity.json", b"1")
     store.write("similarity.json", b"2")
     assert FolderStore(store.folder).read("similarity.json") == b"2"
-    assert serve(store, ("similarity.json", None)) == b"2"
-    assert serve(store, ("membership.safetensors", b"w")) is None
+    assert answer("read", (("similarity.json",), {}), store) == ("ok", b"2")
+    assert answer("write", (("membership.safetensors", b"w"), {}), store) == ("ok", None)
     assert store.read("membership.safetensors") == b"w"
 
 
@@ -29,16 +30,16 @@ def test_names_cannot_leave_the_folder(tmp_path: Path, name: str) -> None:
         store.read(name)
     with pytest.raises(ValueError, match="cannot be kept"):
         store.write(name, b"")
-    assert serve(store, (name, None)) is None
+    assert answer("read", ((name,), {}), store)[0] == "error"
 
 
 @given(st.none() | st.integers() | st.text() | st.tuples(st.integers(), st.none()))
-def test_nonsense_from_a_worker_is_answered_with_nothing(request_: object) -> None:
-    assert serve(FolderStore(Path("nowhere")), request_) is None
+def test_nonsense_from_a_worker_is_answered_with_an_error(request_: object) -> None:
+    assert answer("read", request_, FolderStore(Path("nowhere")))[0] == "error"
 
 
 def test_without_a_store_nothing_is_kept() -> None:
-    assert serve(None, ("a.json", b"x")) is None and serve(None, ("a.json", None)) is None
+    assert answer("write", (("a.json", b"x"), {}), None) == answer("read", (("a.json",), {}), None)
 
 
 def test_a_folder_that_cannot_be_written_loses_what_was_to_be_kept(tmp_path: Path) -> None:
