@@ -150,7 +150,7 @@ class Audited(Subject):
             key=self.card.key,
             decomposable=self.card.decomposable,
             mechanism=self.card.mechanism,
-            parameters=self.card.parameters,
+            parameters={} if self.control else self.card.parameters,  # a control's are not the audited scheme's
         )
 
     def judge(self, finding: Finding, output: AttackOutput, ctx: Context) -> None:

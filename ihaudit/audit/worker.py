@@ -166,8 +166,6 @@ class AttackWorker:
             conn = self._start()
         except (EOFError, OSError):
             return AttackRun(None, Cost(), failure=f"its process died ({self._exit_code()}) before it began")
-        owners = {"encode_many": view.encoder} | dict.fromkeys(("entries", "replay"), view.replayer)
-        owners |= dict.fromkeys(("read", "write"), ctx.store)
         owners: dict[str, Any] = {"encode_many": view.encoder, "entries": view.replayer, "replay": view.replayer}
         owners |= {"read": ctx.store, "write": ctx.store}
         start = time.monotonic()
