@@ -14,10 +14,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import special
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,6 @@ class Estimate:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
-def _special() -> Any:
-    """scipy.special, imported late, and not scipy.stats: `ihaudit --help` imports this module and must stay fast."""
-    from scipy import special
-
-    return special
-
-
 # ---------------------------------------------------------------- rates and advantages
 
 
@@ -74,8 +67,8 @@ def clopper_pearson(k: int, n: int, alpha: float = 0.05) -> tuple[float, float]:
         raise ValueError(f"{k} successes in {n} trials is impossible")
     if not 0.0 < alpha < 1.0:
         raise ValueError(f"alpha must lie in (0, 1), not {alpha!r}")
-    low = 0.0 if k == 0 else float(_special().betaincinv(k, n - k + 1, alpha / 2))
-    high = 1.0 if k == n else float(_special().betaincinv(k + 1, n - k, 1 - alpha / 2))
+    low = 0.0 if k == 0 else float(special.betaincinv(k, n - k + 1, alpha / 2))
+    high = 1.0 if k == n else float(special.betaincinv(k + 1, n - k, 1 - alpha / 2))
     return low, high
 
 
@@ -113,7 +106,7 @@ def mean(values: ArrayLike, alpha: float = 0.05) -> Estimate:
         return Estimate(None)
     if x.size == 1:
         return Estimate(float(x[0]), n=1)
-    half = float(_special().stdtrit(x.size - 1, 1 - alpha / 2)) * float(x.std(ddof=1)) / math.sqrt(x.size)
+    half = float(special.stdtrit(x.size - 1, 1 - alpha / 2)) * float(x.std(ddof=1)) / math.sqrt(x.size)
     return Estimate(float(x.mean()), float(x.mean()) - half, float(x.mean()) + half, x.size)
 
 
@@ -162,7 +155,7 @@ def auc(scores: ArrayLike, positive: ArrayLike, alpha: float = 0.05) -> Estimate
     value = float(v10.mean())
     if pos.size < 2 or neg.size < 2:
         return Estimate(value, 0.0, 1.0, s.size)
-    half = float(_special().ndtri(1 - alpha / 2)) * math.sqrt(v10.var(ddof=1) / pos.size + v01.var(ddof=1) / neg.size)
+    half = float(special.ndtri(1 - alpha / 2)) * math.sqrt(v10.var(ddof=1) / pos.size + v01.var(ddof=1) / neg.size)
     return Estimate(value, max(0.0, value - half), min(1.0, value + half), s.size)
 
 
@@ -208,48 +201,23 @@ def gaussian_delta(mu: float, epsilon: float) -> float:
     """delta(epsilon) of a mu-GDP mechanism: Phi(mu/2 - eps/mu) - e^eps Phi(-mu/2 - eps/mu) (Dong et al. 2022)."""
     if mu <= 0:
         return 0.0
-    tail = epsilon + float(_special().log_ndtr(-mu / 2 - epsilon / mu))
-    return max(0.0, float(_special().ndtr(mu / 2 - epsilon / mu)) - math.exp(min(tail, 700.0)))
-
-
-def gaussian_epsilon(mu: float, delta: float) -> float:
-    """The epsilon at which a mu-GDP mechanism is (epsilon, delta)-DP: exact, by root finding."""
-    if not 0.0 < delta < 1.0:
-        raise ValueError(f"delta must lie in (0, 1) for a Gaussian mechanism, not {delta!r}")
-    if gaussian_delta(mu, 0.0) <= delta:
-        return 0.0
-    high = 1.0
-    while gaussian_delta(mu, high) > delta:
-        high *= 2
-    from scipy import optimize
-
-    return float(optimize.brentq(lambda e: gaussian_delta(mu, e) - delta, 0.0, high, xtol=1e-9))
+    tail = epsilon + float(special.log_ndtr(-mu / 2 - epsilon / mu))
+    return max(0.0, float(special.ndtr(mu / 2 - epsilon / mu)) - math.exp(min(tail, 700.0)))
 
 
 def gaussian_sigma(epsilon: float, delta: float, sensitivity: float) -> float:
-    """The smallest noise for (epsilon, delta)-DP at an L2 sensitivity (the analytic Gaussian, Balle and Wang 2018)."""
+    """The least noise for (epsilon, delta)-DP at an L2 sensitivity (the analytic Gaussian, Balle and Wang 2018)."""
     if epsilon <= 0 or sensitivity <= 0:
         raise ValueError(f"epsilon and sensitivity must be positive, not {epsilon!r} and {sensitivity!r}")
-    from scipy import optimize
-
-    mu = optimize.brentq(lambda m: gaussian_epsilon(math.exp(m), delta) - epsilon, math.log(1e-6), math.log(1e4))
-    return sensitivity / math.exp(mu)
-
-
-def gaussian_advantage(distance: float, sigma: float) -> float:
-    """The best possible advantage between N(x0, sigma^2 I) and N(x1, sigma^2 I): 2 Phi(|x0 - x1| / 2 sigma) - 1."""
-    return float(2 * _special().ndtr(distance / (2 * sigma)) - 1)
-
-
-def eps_gdp(tp: int, positives: int, fp: int, negatives: int, delta: float, alpha: float = 0.05) -> float:
-    """Lower bound on epsilon through Gaussian DP (Nasr et al. 2023): **only** for a declared Gaussian mechanism.
-
-    mu >= Phi^-1(1 - FPR_high) - Phi^-1(FNR_high) with Clopper-Pearson ends, then epsilon(delta) of that mu.
-    """
-    fpr_high = clopper_pearson(fp, negatives, alpha)[1]
-    fnr_high = 1 - clopper_pearson(tp, positives, alpha)[0]
-    mu = float(_special().ndtri(1 - fpr_high) - _special().ndtri(fnr_high))
-    return gaussian_epsilon(mu, delta) if mu > 0 and math.isfinite(mu) else 0.0
+    if not 0.0 < delta < 1.0:
+        raise ValueError(f"delta must lie in (0, 1) for a Gaussian mechanism, not {delta!r}")
+    low, high = 0.0, 1.0  # of mu = sensitivity / sigma, in which delta rises
+    while gaussian_delta(high, epsilon) < delta:
+        low, high = high, high * 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if gaussian_delta(middle, epsilon) < delta else (low, middle)
+    return sensitivity / low
 
 
 # ---------------------------------------------------------------- epsilon in one run
@@ -264,11 +232,11 @@ def one_run_pvalue(m: int, guesses: int, right: int, epsilon: float, delta: floa
     if not 0 <= right <= guesses <= m:
         raise ValueError(f"needs right <= guesses <= m, not {right}, {guesses}, {m}")
     q = 1 / (1 + math.exp(-epsilon))
-    p = 1.0 if right == 0 else float(_special().betainc(right, guesses - right + 1, q))  # Pr[Bin(guesses, q) >= right]
+    p = 1.0 if right == 0 else float(special.betainc(right, guesses - right + 1, q))  # Pr[Bin(guesses, q) >= right]
     if delta > 0 and right > 0:
         v = np.arange(right - 1, -1, -1)
-        log_pmf = _special().gammaln(guesses + 1) - _special().gammaln(v + 1) - _special().gammaln(guesses - v + 1)
-        log_pmf += _special().xlogy(v, q) + _special().xlog1py(guesses - v, -q)
+        log_pmf = special.gammaln(guesses + 1) - special.gammaln(v + 1) - special.gammaln(guesses - v + 1)
+        log_pmf += special.xlogy(v, q) + special.xlog1py(guesses - v, -q)
         below = np.cumsum(np.exp(log_pmf))
         p += 2 * m * delta * float(np.max(below / np.arange(1, right + 1)))
     return min(1.0, p)

@@ -173,9 +173,22 @@ def test_advantage_and_epsilon_invert(epsilon: float, delta: float) -> None:
 
 
 @given(st.floats(0.1, 20), st.floats(1e-8, 1e-2), st.floats(0.1, 10))
-def test_gaussian_sigma_and_epsilon_invert(epsilon: float, delta: float, sensitivity: float) -> None:
+def test_gaussian_sigma_and_delta_invert(epsilon: float, delta: float, sensitivity: float) -> None:
     sigma = stats.gaussian_sigma(epsilon, delta, sensitivity)
-    assert stats.gaussian_epsilon(sensitivity / sigma, delta) == pytest.approx(epsilon, rel=1e-5)
+    assert stats.gaussian_delta(sensitivity / sigma, epsilon) == pytest.approx(delta, rel=1e-5)
+
+
+@pytest.mark.parametrize("epsilon", [0.1, 1.0, 8.0])
+def test_gaussian_sigma_is_the_least_that_keeps_epsilon_and_delta(epsilon: float) -> None:
+    sigma = stats.gaussian_sigma(epsilon, 1e-5, 2.0)
+    assert stats.gaussian_delta(2.0 / sigma, epsilon) == pytest.approx(1e-5, rel=1e-6)
+    assert stats.gaussian_delta(2.0 / (0.99 * sigma), epsilon) > 1e-5
+    # The privacy profile by direct integration: delta = E_P[(1 - e^eps q/p)+], loss ~ N(mu^2/2, mu^2).
+    mu = 2.0 / sigma
+    loss = norm(mu**2 / 2, mu)
+    grid = np.linspace(epsilon, mu**2 / 2 + 12 * mu + epsilon, 400_001)
+    direct = np.trapezoid(loss.pdf(grid) * (1 - np.exp(epsilon - grid)), grid)
+    assert direct == pytest.approx(1e-5, rel=1e-2)
 
 
 def test_gaussian_sigma_known_values() -> None:
@@ -190,9 +203,9 @@ def test_dp_calibration_measured_epsilon_exceeds_the_truth_in_at_most_5_percent_
     rng = np.random.default_rng(int(epsilon * 10))
     delta, trials = 1e-5, 1000
     mu = 2.0 / stats.gaussian_sigma(epsilon, delta, 2.0)
-    truth_adv = stats.gaussian_advantage(mu, 1.0)
+    truth_adv = stats.gaussian_delta(mu, 0.0)  # the total variation between the two
     audits = 200
-    exceed = {"cp": 0, "gdp": 0, "adv": 0, "one-run": 0}
+    exceed = {"cp": 0, "adv": 0, "one-run": 0}
     covered, lows = 0, []
     for _ in range(audits):
         early1, early0 = np.sort(rng.standard_normal(trials) + mu), np.sort(rng.standard_normal(trials))
@@ -212,7 +225,6 @@ def test_dp_calibration_measured_epsilon_exceeds_the_truth_in_at_most_5_percent_
         low = stats.eps_lower(tp, trials, fp, trials, delta)
         lows.append(low)
         exceed["cp"] += low > epsilon
-        exceed["gdp"] += stats.eps_gdp(tp, trials, fp, trials, delta) > epsilon
         bits = rng.integers(2, size=2 * trials).astype(bool)
         score = rng.standard_normal(2 * trials) + mu * (bits - 0.5)
         e = stats.advantage(int(((score > 0) == bits).sum()), 2 * trials)

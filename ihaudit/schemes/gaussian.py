@@ -2,36 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ihaudit import Claim, Provenance, Release, Scheme
-
-
-def delta_of(epsilon: float, mu: float) -> float:
-    """The smallest delta at which the Gaussian mechanism with sensitivity / sigma = `mu` is (epsilon, delta)-DP.
-
-    Balle and Wang, ICML 2018, Theorem 8: Phi(mu/2 - eps/mu) - e^eps Phi(-mu/2 - eps/mu).
-    """
-
-    def phi(x: float) -> float:
-        return 0.5 * math.erfc(-x / math.sqrt(2))
-
-    return phi(mu / 2 - epsilon / mu) - math.exp(epsilon) * phi(-mu / 2 - epsilon / mu)
-
-
-def sigma_of(epsilon: float, delta: float, sensitivity: float) -> float:
-    """The least sigma for which the Gaussian mechanism is (epsilon, delta)-DP, by bisection on `delta_of`."""
-    low, high = 1e-9, 1.0
-    while delta_of(epsilon, high) < delta:
-        high *= 2
-    for _ in range(200):
-        middle = (low + high) / 2
-        low, high = (middle, high) if delta_of(epsilon, middle) < delta else (low, middle)
-    return sensitivity / low
+from ihaudit.stats import gaussian_sigma
 
 
 @dataclass
@@ -69,7 +46,7 @@ class Gaussian(Scheme):
     @property
     def sigma(self) -> float:
         """Standard deviation of the noise on every value."""
-        return sigma_of(self.epsilon, self.delta, 2 * self.clip)
+        return gaussian_sigma(self.epsilon, self.delta, 2 * self.clip)
 
     def encode(
         self,

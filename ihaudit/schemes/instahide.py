@@ -182,7 +182,7 @@ class InstaHide(Scheme):
 
     def encode(self, images: Floats, labels: Ints, public: Floats, rng: np.random.Generator) -> Release:
         n, count = len(images), len(images) * self.epochs
-        private, others = self.private_per_encoding, self._n_public_slots()
+        private, others = self.private_per_encoding, self.k - self.private_per_encoding
         if others and not len(public):
             raise ValueError(f"k={self.k} mixes in {others} public images, and there are none; give some with --public")
         draws = self._draws(rng)
@@ -204,9 +204,10 @@ class InstaHide(Scheme):
             np.abs(encodings, out=encodings)
         else:
             encodings *= masks
-        soft = np.zeros((count, self._n_classes(labels)), np.float32)
+        one_hot = np.eye(int(labels.max()) + 1, dtype=np.float32)[labels]
+        soft = np.zeros((count, one_hot.shape[1]), np.float32)
         for slot in range(private):
-            np.add.at(soft, (np.arange(count), labels[sources[:, slot]]), weights[:, slot])
+            soft += weights[:, slot, None] * one_hot[sources[:, slot]]
         return Release(
             encodings,
             soft,
@@ -219,12 +220,6 @@ class InstaHide(Scheme):
                 weights[:, private:] if others else None,
             ),
         )
-
-    def _n_public_slots(self) -> int:
-        return self.k - self.private_per_encoding
-
-    def _n_classes(self, labels: Ints) -> int:
-        return int(labels.max()) + 1
 
     def _draws(self, rng: np.random.Generator) -> Draws:
         if self.rng == "numpy":

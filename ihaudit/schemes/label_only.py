@@ -44,6 +44,5 @@ class LabelOnly(Scheme):
         patterns = np.random.default_rng(0).random((classes, *images.shape[1:]), dtype=np.float32)
         encodings = patterns[labels]
         encodings += np.float32(self.noise) * rng.standard_normal(images.shape, dtype=np.float32)
-        soft = np.zeros((len(images), classes), np.float32)
-        soft[np.arange(len(images)), labels] = 1
-        return Release(encodings, soft, provenance=Provenance(np.full((len(images), 1), -1)))
+        one_hot = np.eye(classes, dtype=np.float32)[labels]
+        return Release(encodings, one_hot, provenance=Provenance(np.full((len(images), 1), -1)))

@@ -47,11 +47,12 @@ class MixUp(Scheme):
         n = len(images)
         sources = np.concatenate([np.stack([rng.permutation(n) for _ in range(self.k)], 1) for _ in range(self.epochs)])
         lam = self._coefficients(len(sources), rng)
-        soft = np.zeros((len(sources), int(labels.max()) + 1), np.float32)
+        one_hot = np.eye(int(labels.max()) + 1, dtype=np.float32)[labels]
+        soft = np.zeros((len(sources), one_hot.shape[1]), np.float32)
         encodings = np.zeros((len(sources), *images.shape[1:]), np.float32)
         for slot in range(self.k):
             encodings += lam[:, slot, None, None, None] * images[sources[:, slot]]
-            np.add.at(soft, (np.arange(len(sources)), labels[sources[:, slot]]), lam[:, slot])
+            soft += lam[:, slot, None] * one_hot[sources[:, slot]]
         return Release(encodings, soft, provenance=Provenance(sources, lam))
 
     def _coefficients(self, rows: int, rng: np.random.Generator) -> NDArray[np.float32]:
