@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ihaudit.contracts.context import Context, derive_seed
 from ihaudit.contracts.game import GameSetting
 from ihaudit.errors import NotApplicable
-from ihaudit.games.adversary.filters import unit_rows
+from ihaudit.games.filters import unit_rows
 from ihaudit.games.trials import fingerprint
 from ihaudit.release import FloatArray, IntArray, Release
 

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from ihaudit import stats
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.game import GameSetting, game
-from ihaudit.games.adversary.filters import Bank
 from ihaudit.games.base import OracleGame, table
 from ihaudit.games.challenger import CALL_MIN, CALL_ROWS, Challenger, split
+from ihaudit.games.filters import Bank
 from ihaudit.release import IntArray, Release
 from ihaudit.results import Finding
 

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.game import GameSetting, game
-from ihaudit.games.adversary.filters import Bank, unit_rows
 from ihaudit.games.adversary.training import Trained, trained
 from ihaudit.games.base import DEFINITION, LearningGame, percent, table
 from ihaudit.games.challenger import draw_pairs
 from ihaudit.games.distinguisher import advantage, best_cut, curve, epsilon
+from ihaudit.games.filters import Bank, unit_rows
 from ihaudit.games.trials import Arrays, stored
 from ihaudit.release import FloatArray, IntArray
 from ihaudit.results import Finding

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.game import GameSetting, game
 from ihaudit.errors import NotApplicable
-from ihaudit.games.adversary.filters import Bank
 from ihaudit.games.adversary.scorer import Adversary
 from ihaudit.games.adversary.training import Trained, trained
 from ihaudit.games.base import DEFINITION, LATER, LearningGame, percent, table
 from ihaudit.games.distinguisher import best_cut, curve, two_arms
+from ihaudit.games.filters import Bank
 from ihaudit.games.learners.logistic import logistic
 from ihaudit.games.trials import Arrays, stored
 from ihaudit.release import IntArray

@@ -16,9 +16,9 @@ from ihaudit.contracts.learner import learner
 from ihaudit.errors import NotApplicable
 from ihaudit.games import base
 from ihaudit.games.adversary.components import components
-from ihaudit.games.adversary.filters import Bank
 from ihaudit.games.challenger import Challenger, draw_pairs, pick_rows, same_label_partner, split
 from ihaudit.games.distinguisher import guess
+from ihaudit.games.filters import Bank
 from ihaudit.games.learners.features import features, pool2d
 from ihaudit.games.learners.ridge import RidgeLearner, ridge_batch
 from ihaudit.registry import load, unregister

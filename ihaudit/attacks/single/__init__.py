@@ -39,7 +39,7 @@ class RecolourAttack:
         """See `ihaudit.contracts.attack.Attack`."""
         from ihaudit.attacks.single.run import recolour
 
-        return recolour(self, view, ctx)
+        return recolour(view, ctx, weights=self.weights)
 
 
 @attack("single")
@@ -76,4 +76,4 @@ class SingleAttack:
         """See `ihaudit.contracts.attack.Attack`."""
         from ihaudit.attacks.single.run import single
 
-        return single(self, view, ctx)
+        return single(view, ctx, matching=self.matching, weights=self.weights, k=self.k)

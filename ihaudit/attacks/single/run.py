@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -27,9 +27,6 @@ from ihaudit.nn.shipped import load_unmask
 from ihaudit.nn.weights import digests
 from ihaudit.release import FloatArray
 from ihaudit.results import StageRecord
-
-if TYPE_CHECKING:
-    from ihaudit.attacks.single import RecolourAttack, SingleAttack
 
 #: Encodings attacked at most, by profile: the first ones in release order, so that with one encoding per image every
 #: private image has its turn.  Undone masks are scored on the first 2,000 only.
@@ -62,10 +59,10 @@ class Clock:
         self.start()
 
 
-def recolour(attack: RecolourAttack, view: View, ctx: Context) -> AttackOutput:
-    """Recoloured mixtures, each also the guess for the private image it holds."""
+def recolour(view: View, ctx: Context, *, weights: str) -> AttackOutput:
+    """Recoloured mixtures, each also the guess for the private image it holds; `weights` as of `RecolourAttack`."""
     clock = Clock([])
-    magnitude, units, recolourer = _prepared(view, ctx, attack.weights, RECOLOURED[ctx.profile])
+    magnitude, units, recolourer = _prepared(view, ctx, weights, RECOLOURED[ctx.profile])
     clock.start()
     logits = _blind(recolourer, torch.from_numpy(magnitude), ctx)
     certainty = _certainty(logits, magnitude)
@@ -77,25 +74,25 @@ def recolour(attack: RecolourAttack, view: View, ctx: Context) -> AttackOutput:
         members=_members(len(view.encodings), count),
         confidence=(0.5 * certainty).astype(np.float32),
         unmasked=_unmasked(view, magnitude, logits, units),
-        diagnostics=_diagnostics(view, count, certainty, attack.weights),
+        diagnostics=_diagnostics(view, count, certainty, weights),
         stages=clock.records,
         sentence=f"The network undid the sign masks of {count} encodings; by its own estimate {certainty.mean():.0%} "
         "of the bits, weighted by magnitude, are right.",
     )
 
 
-def single(attack: SingleAttack, view: View, ctx: Context) -> AttackOutput:
-    """Recover masks, match public images, subtract them."""
+def single(view: View, ctx: Context, *, matching: Literal["filter", "ssim"], weights: str, k: int) -> AttackOutput:
+    """Recover masks, match public images, subtract them; the last three as of `SingleAttack`."""
     clock = Clock([])
     public = _public(view)
-    magnitude, units, recolourer = _prepared(view, ctx, attack.weights, RECOLOURED[ctx.profile])
+    magnitude, units, recolourer = _prepared(view, ctx, weights, RECOLOURED[ctx.profile])
     clock.start()
     logits = _blind(recolourer, torch.from_numpy(magnitude), ctx)
     clock.stop("recolouring", "network", certainty=float(_certainty(logits, magnitude).mean()))
     count = min(MATCHED[ctx.profile], len(magnitude))
     private_sum = _private_sum(view, count)
-    if attack.matching == "ssim":
-        k = attack.k or _known_k(view) or 4
+    if matching == "ssim":
+        k = k or _known_k(view) or 4
         picks, rest = _as_published(magnitude[:count], logits[:count], public, units, k, ctx)
         clock.stop("matching", "ssim", k_guessed=k)
         share = np.full(count, 1 / k, np.float32) if private_sum is None else private_sum
@@ -103,7 +100,7 @@ def single(attack: SingleAttack, view: View, ctx: Context) -> AttackOutput:
         found = picks
         coefficients = np.where(picks >= 0, 1 / k, 0).astype(np.float32)
     else:
-        config = _search(view, ctx, attack.k)
+        config = _search(view, ctx, k)
         matches, mean, facts = match(recolourer, public, units, magnitude[:count], config, ctx, clock)
         logits = torch.cat([matches.logits, logits[count:]])
         images, share = private_images(matches, magnitude[:count], mean, units, private_sum)
@@ -121,7 +118,7 @@ def single(attack: SingleAttack, view: View, ctx: Context) -> AttackOutput:
         confidence=_confidence(certainty[:count], view.labels),
         unmasked=_unmasked(view, magnitude, logits, units),
         diagnostics={
-            **_diagnostics(view, count, certainty[:count], attack.weights),
+            **_diagnostics(view, count, certainty[:count], weights),
             "public_images": len(public),
             "public_found_per_encoding": float(explained.mean()),
             "encodings_with_a_public_image_found": float((explained > 0).mean()),

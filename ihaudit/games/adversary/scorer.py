@@ -4,7 +4,7 @@ For a candidate image c and an encoding x_hat it scores
 
     s(x_hat, c) = sum_j w_j corr(F_j x_hat, F_j c) + w_0 log N(f(x_hat); A code(c), Sigma)
 
-with the matched filters F_j of `ihaudit.games.adversary.filters`, and a learner f that predicts the image's code
+with the matched filters F_j of `ihaudit.games.filters`, and a learner f that predicts the image's code
 (principal components of the image and of its magnitude) from the encoding; A and Sigma are fitted on out-of-fold
 predictions, the weights w by logistic regression on "its image or another of the same class".  All of it sees the train
 pool only, so a difference s(x_hat, x0) - s(x_hat, x1) > 0 is an answer without any choice left, and sums over rows of
@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from ihaudit.contracts.game import GameSetting
 from ihaudit.contracts.learner import Learner, Model
 from ihaudit.games.adversary.components import FAMILIES, components
-from ihaudit.games.adversary.filters import Bank
 from ihaudit.games.challenger import Rows, same_label_partner
+from ihaudit.games.filters import Bank
 from ihaudit.games.learners.features import Float32
 from ihaudit.games.learners.logistic import logistic_without_intercept
 from ihaudit.release import FloatArray, IntArray
