@@ -23,9 +23,7 @@ from ihaudit.attacks.prng import Prng
 from ihaudit.attacks.prng.generators import lanes
 from ihaudit.attacks.prng.generators.conventions import NCHW, NHWC, PLAIN
 from ihaudit.attacks.prng.generators.kinds import KINDS
-from ihaudit.attacks.prng.scans import first_mask as seedscan
-from ihaudit.attacks.prng.scans import labels as labelscan
-from ihaudit.attacks.prng.scans import masks as maskscan
+from ihaudit.attacks.prng.scans import first_mask, labels, masks
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.environment import cores
@@ -80,17 +78,17 @@ def rates(seeds: int) -> Table:
             name, f"{n:,}", f"{c.wall:.1f}", f"{c.cpu:.1f}", f"{rate:.2f}", f"{2**32 / rate / 6e7:.1f}", str(hits)
         )
 
-    target = labelscan.target_from_labels(made.labels, 4)
-    row("labels, numpy.random.seed, k = 4", seeds, lambda n: labelscan.scan(target, last=n))
-    one = [maskscan.target_from_masks(x, PLAIN[0], NHWC, 198)]
-    row("masks, MT19937, 1 hypothesis", seeds // 8, lambda n: maskscan.scan(one, last=n))
-    six = [maskscan.target_from_masks(x, c, layout, 198) for c in PLAIN[:3] for layout in (NHWC, NCHW)]
-    row("masks, MT19937, 6 hypotheses", seeds // 8, lambda n: maskscan.scan(six, last=n))
+    target = labels.target_from_labels(made.labels, 4)
+    row("labels, numpy.random.seed, k = 4", seeds, lambda n: labels.scan(target, last=n))
+    one = [masks.target_from_masks(x, PLAIN[0], NHWC, 198)]
+    row("masks, MT19937, 1 hypothesis", seeds // 8, lambda n: masks.scan(one, last=n))
+    six = [masks.target_from_masks(x, c, layout, 198) for c in PLAIN[:3] for layout in (NHWC, NCHW)]
+    row("masks, MT19937, 6 hypotheses", seeds // 8, lambda n: masks.scan(six, last=n))
     for model in lanes.REACH:
         kinds = [k for k, kind in KINDS.items() if kind.model == model]
-        targets = [seedscan.pair_target(x, k, layout) for k in kinds for layout in (NHWC, NCHW)]
+        targets = [first_mask.pair_target(x, k, layout) for k in kinds for layout in (NHWC, NCHW)]
         for name, part in (("one way", targets[:1]), (f"all {len(targets)} ways and layouts", targets)):
-            row(f"{model}, {name}", seeds // 4, lambda n, part=part: seedscan.scan(part, last=n))  # type: ignore[misc]
+            row(f"{model}, {name}", seeds // 4, lambda n, part=part: first_mask.scan(part, last=n))  # type: ignore[misc]
     return table
 
 
@@ -222,9 +220,9 @@ def main() -> None:
     if options.full:
         seed = 3_141_592_653
         _, _, made = reference(0, k=6, epochs=1, rng="numpy", rng_seed=seed)
-        target = labelscan.target_from_labels(made.labels, 6)
+        target = labels.target_from_labels(made.labels, 6)
         with clock() as c:
-            hits = labelscan.scan(target)
+            hits = labels.scan(target)
         console.print(f"all 2^32 seeds from labels (k = 6): {hits}, {c.wall:.0f} s wall, {c.cpu:.0f} s CPU")
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from ihaudit.attacks.prng.generators import lanes
 from ihaudit.attacks.prng.generators.conventions import NCHW, NHWC, Layout
 from ihaudit.attacks.prng.generators.kinds import KINDS
-from ihaudit.attacks.prng.scans import first_mask as seedscan
+from ihaudit.attacks.prng.scans import first_mask
 from ihaudit.schemes.instahide import InstaHide
 from tests.attacks.prng.draws import drawn
 from tests.benchmarks.prng import _resized, clock
@@ -60,9 +60,9 @@ def detection(repeats: int) -> None:
             for mixture, (kind, _) in zip(todo, product(KINDS, range(repeats))):
                 seed, layout = int(rng.integers(2**32)), (NHWC, NCHW)[int(rng.integers(2))]
                 x = masked(mixture, drawn(kind, seed, mixture.size)[0], layout)
-                target = seedscan.pair_target(x, kind, layout)
+                target = first_mask.pair_target(x, kind, layout)
                 first, last = max(0, seed - NEAR), min(2**32, seed + NEAR)
-                hits = seedscan.scan([target], first=first, last=last, threads=1)
+                hits = first_mask.scan([target], first=first, last=last, threads=1)
                 right = (seed, 0) in hits
                 counts = np.array([1, not right, len(hits) - right])
                 for key in (f"{KINDS[kind].model}: {KINDS[kind].call}", f"{name}, {setting}", "all"):
@@ -73,10 +73,10 @@ def detection(repeats: int) -> None:
     print(f"{c.cpu:.0f} CPU s")
 
 
-def everything(x: np.ndarray, model: str) -> list[seedscan.PairTarget]:
+def everything(x: np.ndarray, model: str) -> list[first_mask.PairTarget]:
     """Every way to draw from a generator, in both layouts."""
     kinds = [k for k, kind in KINDS.items() if kind.model == model]
-    return [seedscan.pair_target(x, k, layout) for k in kinds for layout in (NHWC, NCHW)]
+    return [first_mask.pair_target(x, k, layout) for k in kinds for layout in (NHWC, NCHW)]
 
 
 def null(repeats: int) -> None:
@@ -89,7 +89,7 @@ def null(repeats: int) -> None:
         for model in lanes.REACH:
             targets = everything(x, model)
             first = int(rng.integers(2**32 - 2**24))
-            hits = seedscan.scan(targets, first=first, last=first + 2**24, threads=1)
+            hits = first_mask.scan(targets, first=first, last=first + 2**24, threads=1)
             print(f"{name}, {setting}; {model}: {2**24:,} seeds, {len(targets)} ways and layouts: {hits}", flush=True)
 
 
@@ -98,7 +98,7 @@ def complete(model: str, kind: int, seed: int) -> None:
     mixture = mixtures("cifar10_eval", 32, 1, {"k": 6}, np.random.default_rng(1))[0]
     targets = everything(masked(mixture, drawn(kind, seed, mixture.size)[0], NHWC), model)
     with clock() as c:
-        hits = seedscan.scan(targets, threads=1)
+        hits = first_mask.scan(targets, threads=1)
     found = [(s, KINDS[targets[n].kind].call, targets[n].layout.id) for s, n in hits]
     print(f"{model}, {len(targets)} ways and layouts, all 2^32 seeds: {found}; {c.cpu:.0f} s CPU, {c.wall:.0f} s wall")
 

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from ihaudit.attacks.prng import search
 from ihaudit.attacks.prng.pairs import agreement
-from ihaudit.attacks.prng.reconstruct import Recovered, images_from, matcher_of, orient
+from ihaudit.attacks.prng.reconstruct import Knowns, reconstruct
+from ihaudit.attacks.prng.scans.ranges import EVERY
+from ihaudit.attacks.prng.scans.replay import explain_by_replay
+from ihaudit.attacks.prng.scans.seeds import explain_by_seed, human_ranges
+from ihaudit.attacks.prng.search import Explanation, Search
+from ihaudit.attacks.prng.seedless.solve import explain_by_state
 from ihaudit.contracts.attack import AttackOutput, attack
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
-from ihaudit.results import StageRecord
 from ihaudit.scheme import Knowledge
 
+_SMOOTH = 0.8  # share of neighbours of equal sign above which signs are not masked
 
+
+@attack("prng")
 @dataclass(frozen=True)
 class Prng:
     """Predicts the masks of a release from the release itself.
@@ -44,79 +50,78 @@ class Prng:
 
     def run(self, view: View, ctx: Context) -> AttackOutput:
         """See `ihaudit.contracts.attack.Attack`.  ``broke`` is True only when predicted masks explain the release."""
-        x = np.asarray(view.encodings)
-        if x.ndim != 4 or min(x.shape[1:3]) < 8:
-            raise NotApplicable(
-                f"encodings of shape {tuple(x.shape[1:])} are not images, whose neighbouring pixels it compares"
-            )
-        if not len(x):
-            raise NotApplicable("there are no encodings")
-        x = x.astype(np.float32, copy=False)
-        signed = bool((x < 0).any() and (x > 0).any())
-        probe = x[: min(len(x), 64)]
-        smooth = float(np.median(agreement(probe))) if signed else 1.0
-        if signed and smooth > 0.8:
-            signed = False
-        if not signed and view.labels is None:
-            raise NotApplicable(
-                "the signs of neighbouring pixels agree, so there is no random sign mask to predict, and there are no "
-                "labels that would carry coefficients"
-            )
-        stages: list[StageRecord] = []
-        scanned: list[dict[str, Any]] = []
+        search, agreed = started(view, ctx)
         began = time.perf_counter()
-        found = search.find(x if signed else None, view, ctx, self, scanned, stages)
+        found = self.explanation(search)
         diagnostics: dict[str, Any] = {
-            "scanned": scanned,
-            "sign_agreement_of_neighbours": smooth,
-            "signed": signed,
+            "scanned": search.scanned,
+            "sign_agreement_of_neighbours": agreed,
+            "signed": search.masked,
             "search_s": round(time.perf_counter() - began, 3),
+            "tables": scanned_tables(search.scanned),
         }
-        diagnostics["tables"] = scanned_tables(scanned)
+        output = AttackOutput(
+            np.zeros((0, *search.encodings.shape[1:]), np.float32),
+            diagnostics=diagnostics,
+            stages=search.stages,
+            sentence=_nothing(search),
+            broke=False,
+        )
         if found is None:
-            return AttackOutput(
-                np.zeros((0, *x.shape[1:]), np.float32),
-                diagnostics=diagnostics,
-                stages=stages,
-                sentence=_nothing(scanned, signed),
-                broke=False,
-            )
+            return output
         diagnostics |= found.diagnostics | {"remedy": found.remedy}
         if found.unmasked is None:
-            return AttackOutput(
-                np.zeros((0, *x.shape[1:]), np.float32),
-                diagnostics=diagnostics,
-                stages=stages,
-                sentence=f"{found.sentence} Remedy: {found.remedy}.",
-                broke=True,
-            )
-        start = time.perf_counter()
-        matcher = matcher_of(view, ctx)
-        polarity = orient(found.unmasked, view, matcher)
-        diagnostics["polarity"] = polarity.reason
-        if polarity.flip:
-            found.unmasked.mixtures *= -1
-        recovered: Recovered = images_from(found.unmasked, view, ctx, matcher)
-        stages.append(
-            StageRecord(
-                name="recovery",
-                variant=recovered.variant,
-                seconds=time.perf_counter() - start,
-                diagnostics=recovered.diagnostics,
-            )
-        )
-        diagnostics["recovery"] = recovered.diagnostics
-        return AttackOutput(
-            recovered.images,
-            members=recovered.members,
-            coefficients=recovered.coefficients,
-            confidence=recovered.confidence,
-            unmasked=found.unmasked.mixtures.astype(np.float32),
-            diagnostics=diagnostics,
-            stages=stages,
-            sentence=f"{found.sentence} {recovered.sentence} Remedy: {found.remedy}.",
+            return replace(output, sentence=f"{found.sentence} Remedy: {found.remedy}.", broke=True)
+        with search.stage("recovery", "") as record:
+            images = reconstruct(found.unmasked, Knowns.of(view, ctx), ctx)
+            record.variant, record.diagnostics = images.variant, images.diagnostics
+        return replace(
+            output,
+            images=images.images,
+            members=images.members,
+            coefficients=images.coefficients,
+            confidence=images.confidence,
+            unmasked=found.unmasked.mixtures,
+            diagnostics=diagnostics | {"polarity": images.polarity, "recovery": images.diagnostics},
+            sentence=f"{found.sentence} {images.sentence} Remedy: {found.remedy}.",
             broke=True,
         )
+
+    def explanation(self, search: Search) -> Explanation | None:
+        """Everything that the options and the profile allow, strongest test first."""
+        found: Explanation | None = None
+        if search.masked and self.seedless == "yes":
+            found = explain_by_state(search)
+        if self.human == "yes":
+            if search.masked:
+                found = found or explain_by_replay(search)
+            found = found or explain_by_seed(search, human_ranges(search.ctx.profile))
+        if self.scans == "always" or (self.scans == "auto" and search.ctx.profile == "full"):
+            found = found or explain_by_seed(search, [EVERY])
+        return found
+
+
+def started(view: View, ctx: Context) -> tuple[Search, float]:
+    """A search for the generator of a release, and how often the signs of neighbouring pixels agree.
+
+    Raises:
+        NotApplicable: nothing in the release was drawn by a generator that could be recovered.
+    """
+    x = np.asarray(view.encodings)
+    if x.ndim != 4 or min(x.shape[1:3]) < 8:
+        raise NotApplicable(
+            f"encodings of shape {tuple(x.shape[1:])} are not images, whose neighbouring pixels it compares"
+        )
+    if not len(x):
+        raise NotApplicable("there are no encodings")
+    x = x.astype(np.float32, copy=False)
+    agreed = float(np.median(agreement(x[:64]))) if (x < 0).any() and (x > 0).any() else 1.0
+    if agreed > _SMOOTH and view.labels is None:
+        raise NotApplicable(
+            "the signs of neighbouring pixels agree, so there is no random sign mask to predict, and there are no "
+            "labels that would carry coefficients"
+        )
+    return Search(x, agreed <= _SMOOTH, view, ctx), agreed
 
 
 def scanned_tables(scanned: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -139,16 +144,11 @@ def scanned_tables(scanned: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     }
 
 
-def _nothing(scanned: list[dict[str, Any]], signed: bool) -> str:
-    kinds = sorted({row["generator"] for row in scanned})
-    what = "masks" if signed else "coefficients"
-    tried = (
-        f"{len(scanned)} combinations of generator, convention and range ({', '.join(kinds)})" if scanned else "nothing"
-    )
+def _nothing(search: Search) -> str:
+    kinds = sorted({row["generator"] for row in search.scanned})
+    what = "masks" if search.masked else "coefficients"
+    tried = f"{len(search.scanned)} combinations of generator, convention and range ({', '.join(kinds)})"
     return (
-        f"No break found: {tried} did not explain the {what}; this says nothing about other generators, conventions or "
-        "offsets."
+        f"No break found: {tried if kinds else 'nothing'} did not explain the {what}; this says nothing about other "
+        "generators, conventions or offsets."
     )
-
-
-attack("prng")(Prng)

@@ -1,8 +1,8 @@
-"""What follows from known masks: orientation, pairing, private images, and with the public set their exact values."""
+"""Private images from a release whose masks are known: pairing, least squares, and with the public set exact values."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,243 +13,225 @@ from ihaudit.attacks.numerics.local_weights import refine
 from ihaudit.attacks.numerics.shared import sharpen
 from ihaudit.attacks.numerics.transforms import Whitener
 from ihaudit.attacks.prng.exact import EXPLAINED, exact
-from ihaudit.attacks.prng.public import Matcher, fit_public, sign_by_public, without_public
-from ihaudit.attacks.prng.stream import Unmasked
+from ihaudit.attacks.prng.orientation import orient
+from ihaudit.attacks.prng.public import Matcher, fit_public, without_public
+from ihaudit.attacks.prng.stream import UnmaskedRelease
 from ihaudit.attacks.recipe import start
-from ihaudit.attacks.stages.state import Assigned, Restored
-from ihaudit.attacks.stages.state import Recovered as Solved
+from ihaudit.attacks.stages.state import Assigned, Recovered, Restored
 from ihaudit.attacks.unmix import Unmix
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
 from ihaudit.release import FloatArray
 
-#: encodings per image below which the learned prior restores images: above, it takes as much as it gives
-RESTORED = 30
+_LEAST_REST = 0.02  # mean weight that labels leave to public images, below which there are none
 
 
-@dataclass(frozen=True)
-class Polarity:
-    """Whether the mask bit 1 stands for -1; equations on differences of bits cannot tell."""
+@dataclass(eq=False)
+class Knowns:
+    """What the adversary knows beside the masks, all in the range of the mixtures.
 
-    flip: bool
-    reason: str
+    Attributes:
+        view: the release.
+        public: the public set; None where it is not known.
+        similar: float32 (S, H, W, C), images like the private ones, or None.
+    """
+
+    view: View
+    public: Matcher | None
+    similar: NDArray[np.float32] | None
+
+    @classmethod
+    def of(cls, view: View, ctx: Context) -> Knowns:
+        """From a view."""
+        public = view.public_set
+        if public is not None and (len(public) < 2 or public.shape[1:] != view.encodings.shape[1:]):
+            public = None
+        return cls(
+            view,
+            None if public is None else Matcher(mixed(public, view), ctx.device),
+            None if view.similar is None else mixed(view.similar, view),
+        )
 
 
-def _scaled(images: FloatArray, view: View) -> NDArray[np.float32]:
+def mixed(images: FloatArray, view: View) -> NDArray[np.float32]:
+    """Images in [0, 1] as they were mixed."""
     low, high = view.image_range
     return np.asarray(images, np.float32) * np.float32(high - low) + np.float32(low)
 
 
-def _odd_features(x: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Statistics that change sign with the image: coarse pixels, their cubes, third moments of differences."""
-    n, h, w, c = x.shape
-    fh, fw = max(1, h // 4), max(1, w // 4)
-    coarse = x[:, : 4 * fh, : 4 * fw].reshape(n, 4, fh, 4, fw, c).mean((2, 4)).reshape(n, -1)
-    centred = x - x.mean((1, 2), keepdims=True)
-    scale = np.sqrt((centred**2).mean((1, 2, 3), keepdims=True)) + 1e-6
-    third = ((centred / scale) ** 3).mean((1, 2))
-    steps = [np.diff(x, axis=a) / scale for a in (1, 2)]
-    moments = [(d**3).mean((1, 2)) for d in steps]
-    return np.concatenate([coarse, coarse**3, third, *moments], 1).astype(np.float64)
-
-
-def _odd_vote(u: NDArray[np.float32], similar: NDArray[np.float32]) -> tuple[float, float]:
-    """(mean score of the mixtures, its standard error): positive where they look like mixtures of similar images.
-
-    The score is the linear discriminant between synthetic mixtures of similar images and their negatives.
-    """
-    rng = np.random.default_rng(0)
-    lam = np.abs(rng.standard_normal((3000, 4)))
-    lam /= lam.sum(1, keepdims=True)
-    made = np.zeros((3000, *similar.shape[1:]), np.float32)
-    for j in range(4):
-        made += lam[:, j, None, None, None].astype(np.float32) * similar[rng.integers(0, len(similar), 3000)]
-    f = _odd_features(made)
-    spread = np.cov(f.T) + 1e-2 * np.diag(f.var(0) + 1e-12)
-    score = _odd_features(u[:6000]) @ np.linalg.solve(spread, f.mean(0))
-    effective = max(4.0, len(score) / 20)  # mixtures share images: about 20 hang together
-    return float(score.mean()), float(score.std() / np.sqrt(effective)) + 1e-12
-
-
-def orient(unmasked: Unmasked, view: View, matcher: Matcher | None = None) -> Polarity:
-    """The sign that all mixtures share: by range, by public or similar images, else by the usual convention."""
-    u = unmasked.mixtures[unmasked.known]
+def unmixed(images: FloatArray, view: View) -> NDArray[np.float32]:
+    """The inverse of `mixed`, clipped to [0, 1]."""
     low, high = view.image_range
-    if low >= 0 or high <= 0:
-        wrong = float(u.mean()) * (1 if low >= 0 else -1) < 0
-        return Polarity(wrong, "images of one sign")
-    if matcher is not None:
-        wrong_by_public = sign_by_public(u[:: max(1, len(u) // 64)][:64], matcher)
-        if wrong_by_public is not None:
-            return Polarity(wrong_by_public, "public images recognised in the mixtures")
-    if view.similar is not None and len(view.similar) >= 200:
-        vote, error = _odd_vote(u, _scaled(view.similar[:8192], view))
-        if abs(vote) > 4 * error:
-            return Polarity(vote < 0, f"odd statistics of similar images ({vote / error:+.0f} standard errors)")
-    return Polarity(False, "assumed: bit 1 is +1")
+    return ((images - low) / (high - low)).clip(0, 1).astype(np.float32)
 
 
 @dataclass(eq=False)
-class Recovered:
-    """Reconstructions in [0, 1] as `AttackOutput` wants them."""
+class Reconstruction:
+    """Images, and what is in which mixture.
+
+    Attributes:
+        images: float32 (N, H, W, C) in [0, 1].
+        members: int64 (E, s) of them in each mixture, -1 for none; coefficients: float32 (E, s) or None.
+        confidence: float32 (N,) expected SSIM, or None.
+        variant: of the method, for the record; sentence: in words.
+        diagnostics: JSON-able.
+        polarity: how the common sign of the mixtures is known.
+    """
 
     images: NDArray[np.float32]
+    members: NDArray[np.int64]
+    coefficients: NDArray[np.float32] | None
+    confidence: NDArray[np.float32] | None
     variant: str
     sentence: str
-    members: NDArray[np.int64] | None = None
-    coefficients: NDArray[np.float32] | None = None
-    confidence: NDArray[np.float32] | None = None
     diagnostics: dict[str, Any] = field(default_factory=dict)
+    polarity: str = ""
+
+    def of_release(self, known: NDArray[np.bool_]) -> Reconstruction:
+        """Of a whole release (R,), of which only the mixtures `known` were looked at."""
+        members = np.full((len(known), self.members.shape[1]), -1, np.int64)
+        members[known] = self.members
+        if self.coefficients is None:
+            return replace(self, members=members)
+        coefficients = np.zeros(members.shape, np.float32)
+        coefficients[known] = self.coefficients
+        return replace(self, members=members, coefficients=coefficients)
 
 
-def matcher_of(view: View, ctx: Context) -> Matcher | None:
-    """The public set, whitened, in the range of the mixtures; None where the adversary does not have it."""
-    if view.public_set is None or len(view.public_set) < 2 or view.public_set.shape[1:] != view.encodings.shape[1:]:
-        return None
-    return Matcher(_scaled(view.public_set, view), ctx.device)
+def reconstruct(unmasked: UnmaskedRelease, knowns: Knowns, ctx: Context) -> Reconstruction:
+    """Private images where labels allow to separate them; the unmasked mixtures themselves otherwise.
 
-
-def _more(a: Demixed | None, b: Demixed | None) -> Demixed | None:
-    """The one with more images: taking public images out beforehand shows faint private ones, but can lose some."""
-    if a is None or b is None:
-        return a or b
-    return b if len(b.images) > len(a.images) else a
-
-
-def images_from(unmasked: Unmasked, view: View, ctx: Context, matcher: Matcher | None = None) -> Recovered:
-    """Private images where labels allow to separate them; the unmasked mixtures themselves otherwise."""
-    low, high = view.image_range
-    known = unmasked.known
+    The mixtures of `unmasked` are negated in place where their common sign turns out to be wrong.
+    """
+    known, view = unmasked.known, knowns.view
+    polarity = orient(unmasked.mixtures[known], view.image_range, knowns.public, knowns.similar)
+    if polarity.flip:
+        unmasked.mixtures *= -1
     u = unmasked.mixtures[known]
     labels = None if view.labels is None else np.asarray(view.labels)[known]
-    result: Demixed | None = None
+    found: Reconstruction | None = None
     if labels is not None and len(u) >= 4:
         ctx.progress("grouping unmasked mixtures", None)
-        whitener = (
-            Whitener(_scaled(view.similar, view)) if view.similar is not None and len(view.similar) > 500 else None
-        )
-        if matcher is not None and float((1 - labels.sum(1)).mean()) > 0.02:
-            result = _more(
-                demix(without_public(u, labels, matcher), labels, whitener=matcher.whiten),
-                demix(u, labels, whitener=whitener),
-            )
+        public_mixed = float((1 - labels.sum(1)).mean()) > _LEAST_REST
+        if knowns.public is not None and public_mixed:
+            found = _exactly(u, labels, knowns.public, view, ctx)
         else:
-            result = demix(u, labels, whitener=whitener)
-    if result is None or labels is None:
-        return _singles(u, known, labels, view, ctx, matcher)
-    rest = 1 - labels.sum(1).astype(np.float64)
-    if matcher is not None and float(rest.mean()) > 0.02:
-        method = "Ordinary least squares"
-        result, fit = exact(u, labels, result, matcher, progress=ctx.progress)
-        variant = "exact"
-        extra = (
-            f", after {int((fit.index >= 0).sum()):,} public images were recognised in the mixtures and taken out "
-            f"(median residual {float(np.median(result.noise)):.1e})"
-        )
-    else:
-        result, variant, method, extra = _blind(result, u, labels, view, ctx)
-    members = np.full((len(known), result.members.shape[1]), -1, np.int64)
-    members[known] = result.members
-    coefficients = np.zeros(members.shape, np.float32)
-    coefficients[known] = result.coefficients
-    images = ((result.images - low) / (high - low)).clip(0, 1).astype(np.float32)
-    return Recovered(
-        images,
-        variant,
-        f"{method} on the unmasked mixtures gives {len(images)} private images{extra}.",
-        members=members,
-        coefficients=coefficients,
-        confidence=result.confidence,
-        diagnostics=result.diagnostics | {"median_noise": float(np.median(result.noise))},
+            found = _blind(u, labels, knowns, ctx)
+    if found is None:
+        found = _one_each(u, labels, knowns, ctx)
+    return replace(found.of_release(known), polarity=polarity.reason)
+
+
+def _exactly(
+    u: NDArray[np.float32], labels: FloatArray, public: Matcher, view: View, ctx: Context
+) -> Reconstruction | None:
+    """With every public image recognised and taken out (`exact`)."""
+    # taking public images out beforehand shows faint private ones, but can lose some
+    starts = (demix(without_public(u, labels, public), labels, whitener=public.whiten), demix(u, labels))
+    start = max(filter(None, starts), key=lambda d: len(d.images), default=None)
+    if start is None:
+        return None
+    solved, fit = exact(u, labels, start, public, progress=ctx.progress)
+    return _reconstruction(
+        solved,
+        view,
+        "exact",
+        "Ordinary least squares",
+        f", after {int((fit.index >= 0).sum()):,} public images were recognised in the mixtures and taken out "
+        f"(median residual {float(np.median(solved.noise)):.1e})",
     )
 
 
-def _blind(
-    result: Demixed, u: NDArray[np.float32], labels: NDArray[np.floating], view: View, ctx: Context
-) -> tuple[Demixed, str, str, str]:
-    """Private images without the public set, from what `demix` found or better: the variant, method and what it used.
+def _blind(u: NDArray[np.float32], labels: FloatArray, knowns: Knowns, ctx: Context) -> Reconstruction | None:
+    """Without the public set: by `demix`, which is exact where mixtures hold private images only, or else by the stages
+    of `unmix`, which find more images where each has few encodings.
 
-    Whoever found fewer images gives way; where that is `_grouped`, the sum of expected SSIM decides.
+    Whoever found fewer images gives way; where that is `unmix`, the sum of expected SSIM decides.
     """
-    grouped = None if float(np.median(result.noise)) < EXPLAINED else _grouped(u, labels, view, ctx)
-    if grouped is None or len(grouped.images) < len(result.images):
-        result = sharpen(result, u, labels, view.image_range)
-        result = refine(result, u, labels, view.image_range, ctx.progress)
-        if grouped is not None and (
-            result.confidence is None
-            or grouped.confidence is None
-            or result.confidence.sum() >= grouped.confidence.sum()
-        ):
-            grouped = None
-    if grouped is not None:
-        result, variant = grouped, "signed"
-        method, extra = "Grouping and least squares with weights from place to place", ""
-    elif "recurring_public_images" in result.diagnostics:
-        variant, method, extra = "local-least-squares", "Least squares with weights from place to place", ""
-    elif (pairs := result.diagnostics.get("pairs_sharing_a_public_image")) is not None:
+    view = knowns.view
+    whitener = Whitener(knowns.similar) if knowns.similar is not None and len(knowns.similar) > 500 else None
+    paired = demix(u, labels, whitener=whitener)
+    if paired is None:
+        return None
+    grouped = None if float(np.median(paired.noise)) < EXPLAINED else by_stages(u, labels, view, ctx)
+    if grouped is not None and len(grouped.images) >= len(paired.images):
+        return grouped
+    solved = refine(sharpen(paired, u, labels, view.image_range), u, labels, view.image_range, ctx.progress)
+    if (
+        grouped is not None
+        and grouped.confidence is not None
+        and solved.confidence is not None
+        and grouped.confidence.sum() > solved.confidence.sum()
+    ):
+        return grouped
+    variant, method, extra = "least-squares", "Ordinary least squares", ""
+    if (recurring := solved.diagnostics.get("recurring_public_images")) is not None:
+        variant, method = "local-least-squares", "Least squares with weights from place to place"
+        extra = f", beside {recurring:,} public images seen to recur" if recurring else ""
+    elif (pairs := solved.diagnostics.get("pairs_sharing_a_public_image")) is not None:
         variant, method = "generalised-least-squares", "Generalised least squares"
         extra = f", given that {pairs:,} pairs of encodings were seen to share a public image"
-    else:
-        variant, method, extra = "least-squares", "Ordinary least squares", ""
-    if recurring := result.diagnostics.get("recurring_public_images"):
-        extra = f", beside {recurring:,} public images seen to recur"
-    return result, variant, method, extra
+    return _reconstruction(solved, view, variant, method, extra)
 
 
-def _grouped(u: NDArray[np.float32], labels: NDArray[np.floating], view: View, ctx: Context) -> Demixed | None:
-    """Private images by the stages of the attack `unmix`, with the masks known; None where they do not apply.
+def _reconstruction(solved: Demixed, view: View, variant: str, method: str, extra: str) -> Reconstruction:
+    return Reconstruction(
+        unmixed(solved.images, view),
+        solved.members,
+        solved.coefficients,
+        solved.confidence,
+        variant,
+        f"{method} on the unmasked mixtures gives {len(solved.images)} private images{extra}.",
+        solved.diagnostics | {"median_noise": float(np.median(solved.noise))},
+    )
 
-    They group by squares and mixtures together, and judge an encoding by images that it had no part in: with few
-    encodings per image that finds more images than `demix`, and more of their encodings.
+
+def by_stages(u: NDArray[np.float32], labels: FloatArray, view: View, ctx: Context) -> Reconstruction | None:
+    """By the stages of the attack `unmix`, with the masks known; None where they do not apply.
+
+    They group by squares and mixtures together, and judge an encoding by images that it had no part in.
     """
-    masked = View(encodings=u, labels=labels, image_range=view.image_range, hints=view.hints)
+    mixtures = View(encodings=u, labels=labels, image_range=view.image_range, hints=view.hints)
+    recipe = Unmix()
     try:
-        state = start(masked, ctx, signs=np.sign(u))
+        state = start(mixtures, ctx, signs=np.sign(u))
         if not state.observed.slots.informative:
             return None
-        recipe = Unmix()
         state = recipe.stages(recipe.solve(state, ctx), ctx, "restoration")
     except NotApplicable:
         return None
-    assigned, recovered, restored = state.require(Assigned), state.require(Solved), state.require(Restored)
-    images = _scaled(restored.images, view)
-    return Demixed(
-        images,
+    assigned, recovered, restored = state.require(Assigned), state.require(Recovered), state.require(Restored)
+    facts = {k: v for r in state.records if r.name in ("grouping", "sharpening") for k, v in r.diagnostics.items()}
+    recurring = facts.get("recurring_public_images")
+    extra = f", beside {recurring:,} public images seen to recur" if recurring else ""
+    noise = recovered.estimate.noise.cpu().numpy().astype(np.float64)
+    return Reconstruction(
+        restored.images,
         assigned.members,
         assigned.coefficients,
-        np.sqrt(recovered.estimate.noise.cpu().numpy().astype(np.float64)),
-        np.zeros(len(images), np.int64),
-        {k: v for r in state.records if r.name in ("grouping", "sharpening") for k, v in r.diagnostics.items()},
         # where the masks are certain, variances say more than the network that was taught by uncertain ones
         restored.confidence if recovered.confidence is None else recovered.confidence,
+        "signed",
+        "Grouping and least squares with weights from place to place on the unmasked mixtures gives "
+        f"{len(restored.images)} private images{extra}.",
+        facts | {"median_noise": float(np.median(np.sqrt(noise)))},
     )
 
 
-def _singles(
-    u: NDArray[np.float32],
-    known: NDArray[np.bool_],
-    labels: NDArray | None,
-    view: View,
-    ctx: Context,
-    matcher: Matcher | None,
-) -> Recovered:
+def _one_each(u: NDArray[np.float32], labels: FloatArray | None, knowns: Knowns, ctx: Context) -> Reconstruction:
     """One candidate per encoding: the mixture, less the public images in it where the public set is known."""
-    low, high = view.image_range
+    variant, diagnostics = "mixtures", dict[str, Any](images=len(u))
     sentence = "The unmasked mixtures are returned as they are: no two were seen to share an image."
-    diagnostics: dict[str, Any] = {}
-    variant = "mixtures"
-    if matcher is not None:
+    if (public := knowns.public) is not None:
         rest = 1 - labels.sum(1).astype(np.float64) if labels is not None else np.full(len(u), 0.7)
-        fit = fit_public(u, rest, matcher, progress=ctx.progress)
-        fit = fit_public(u, rest, matcher, fit, progress=ctx.progress)
+        fit = fit_public(u, rest, public, progress=ctx.progress)
+        fit = fit_public(u, rest, public, fit, progress=ctx.progress)
         share = 1 - fit.weight.sum(1)
-        private = (u.reshape(len(u), -1) - fit.part(matcher.public, slice(None))).reshape(u.shape)
+        private = (u.reshape(len(u), -1) - fit.part(public.public, slice(None))).reshape(u.shape)
         u = private / np.clip(share, 0.05, 1)[:, None, None, None].astype(np.float32)
         diagnostics["public_images_per_encoding"] = float((fit.index >= 0).sum(1).mean())
         variant = "mixtures-less-public"
         sentence = "The unmasked mixtures are returned with the public images recognised in them taken out."
-    images = ((u - low) / (high - low)).clip(0, 1).astype(np.float32)
-    members = np.full((len(known), 1), -1, np.int64)
-    members[known, 0] = np.arange(len(u))
-    return Recovered(images, variant, sentence, members=members, diagnostics=diagnostics | {"images": len(images)})
+    members = np.arange(len(u), dtype=np.int64)[:, None]
+    return Reconstruction(unmixed(u, knowns.view), members, None, None, variant, sentence, diagnostics)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +11,13 @@ from numpy.typing import NDArray
 from ihaudit.attacks.prng._jit import kernel
 from ihaudit.attacks.prng.generators import mt
 from ihaudit.attacks.prng.generators.conventions import Convention, Layout
+from ihaudit.attacks.prng.generators.kinds import first_bits
 from ihaudit.attacks.prng.pairs import rank_pairs, smoothness
 from ihaudit.release import FloatArray
 
 _LOCATE_PAIRS = 384  # of one encoding; agreement of the best ones is above 0.95 at the right place, 0.5 elsewhere
 _FITS = 0.9
+_SMOOTH = 0.4  # of `smoothness`: mixtures of photographs have 0.7 and more, under a wrong mask 0 +- 0.03
 
 
 @kernel
@@ -35,20 +38,48 @@ def _locate(bits, last, i, j, differ, need):  # type: ignore[no-untyped-def]
 
 
 @dataclass(eq=False)
-class Unmasked:
+class UnmaskedRelease:
     """A release with its masks undone as far as the generator explains them.
 
     Attributes:
         mixtures: float32 (E, H, W, C); zero where the mask is not known.
         known: bool (E,).
-        offsets: int64 (E,) stream index (in mask elements, from the state's) of each encoding's mask, -1 if unknown.
         gaps: list of (encoding, elements skipped before it).
     """
 
     mixtures: NDArray[np.float32]
     known: NDArray[np.bool_]
-    offsets: NDArray[np.int64]
-    gaps: list[tuple[int, int]]
+    gaps: list[tuple[int, int]] = field(default_factory=list)
+
+    @property
+    def count(self) -> str:
+        """How many encodings are unmasked, in words."""
+        return f"{int(self.known.sum()):,} of {len(self.known):,} encodings"
+
+    @property
+    def diagnostics(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {"unmasked": int(self.known.sum()), "gaps": self.gaps[:50]}
+
+
+def undo(encodings: FloatArray, signs: NDArray[np.int8]) -> UnmaskedRelease:
+    """Encodings (E, H, W, C) under masks of -1 and +1 (same shape); known where the mixtures come out smooth."""
+    mixtures = np.asarray(encodings * signs, np.float32)
+    known = smoothness(mixtures) > _SMOOTH
+    mixtures[~known] = 0
+    return UnmaskedRelease(mixtures, known)
+
+
+def _signs(bits: NDArray[np.uint8], index: NDArray[np.int64]) -> NDArray[np.int8]:
+    """Masks int8 (n, H, W, C) of mask bits (n, size) in the order of a layout's `index` (H, W, C)."""
+    return (2 * bits.astype(np.int8) - 1)[:, index]
+
+
+def unmask_first(encodings: FloatArray, seed: int, kind: int, layout: Layout) -> UnmaskedRelease:
+    """Undo the masks of encodings that follow one another from offset 0 under a kind of `KINDS`."""
+    shape: tuple[int, int, int] = encodings.shape[1:]
+    bits = first_bits(seed, len(encodings) * layout.size(shape), kind).reshape(len(encodings), -1)
+    return undo(encodings, _signs(bits, layout.index(shape)))
 
 
 class Stream:
@@ -70,7 +101,7 @@ class Stream:
 
 def unmask(
     encodings: FloatArray, stream: Stream, layout: Layout, *, start: int = 0, reach: int = 2_000_000
-) -> Unmasked:
+) -> UnmaskedRelease:
     """Undo the masks of all encodings.
 
     Encodings follow one another in the stream; where one does not fit (its neighbours' signs do not agree), other
@@ -83,86 +114,45 @@ def unmask(
         start: encodings before it are undone too, if the stream runs on backwards without gaps.
         reach: how far to search behind the last one that fitted.
     """
-    e = len(encodings)
     shape: tuple[int, int, int] = encodings.shape[1:]
-    size, index = layout.size(shape), layout.index(shape)
-    out = Unmasked(np.zeros(encodings.shape, np.float32), np.zeros(e, bool), np.full(e, -1, np.int64), [])
-    unit = stream.convention.per_step
-    whole = size % unit == 0
-    base = 0
-    if start and whole:
-        base = -(start * size)
-        stream = stream.at(stream.convention.words_for(start * size) * -1)
-        _run(encodings, stream, index, size, 0, start, out, base)
-    position = 0 if not start or not whole else start * size
-    if not whole:
-        base = 0
-    here, first = stream.at(stream.convention.words_for(position)) if position else stream, start
-    offset = 0
-    while first < e:
-        stop = _run(encodings, here, index, size, first, e, out, offset)
-        if stop >= e:
+    size, index, convention = layout.size(shape), layout.index(shape), stream.convention
+    out = UnmaskedRelease(np.zeros(encodings.shape, np.float32), np.zeros(len(encodings), bool))
+    if start and size % convention.per_step == 0:
+        _follow(encodings[:start], stream.at(-convention.words_for(start * size)), index, out, 0)
+    first = start
+    while first < len(encodings):
+        fitted = _follow(encodings[first:], stream, index, out, first)
+        stream, first = stream.at(convention.words_for(fitted * size)), first + fitted
+        if first == len(encodings):
             break
-        # words eaten by the encodings that fitted, then search
-        eaten = stream.convention.words_for((stop - first) * size)
-        here = here.at(eaten)
-        offset += (stop - first) * size
-        pairs = rank_pairs(encodings[stop : stop + 1], _LOCATE_PAIRS)
-        flat = index.reshape(-1)
-        bits = here.bits(reach + size + unit)
-        at = _locate(bits, reach, flat[pairs.first], flat[pairs.second], pairs.differ, int(np.ceil(_FITS * len(pairs))))
-        first = stop
-        if at < 0 or at % unit:
+        pairs = rank_pairs(encodings[first : first + 1], _LOCATE_PAIRS)
+        bits = stream.bits(reach + size + convention.per_step)
+        flat, need = index.reshape(-1), int(np.ceil(_FITS * len(pairs)))
+        at = int(_locate(bits, reach, flat[pairs.first], flat[pairs.second], pairs.differ, need))
+        if at < 0 or at % convention.per_step:
             break
-        out.gaps.append((stop, int(at)))
-        here = here.at(at // unit * stream.convention.words)
-        offset += int(at)
-        if at == 0:
+        if at:
+            out.gaps.append((first, at))
+            stream = stream.at(convention.words_for(at))
+        else:
             # fits by its best pairs only (hardly any texture): take it and go on
-            _take(encodings[stop : stop + 1], here, index, size, stop, out, offset)
-            here = here.at(stream.convention.words_for(size))
-            offset += size
-            first = stop + 1
-            out.gaps.pop()
+            out.mixtures[first] = encodings[first] * _signs(bits[None, :size], index)[0]
+            out.known[first] = True
+            stream, first = stream.at(convention.words_for(size)), first + 1
     return out
 
 
-def _take(
-    block: FloatArray, here: Stream, index: NDArray[np.int64], size: int, first: int, out: Unmasked, offset: int
-) -> None:
-    bits = here.bits(len(block) * size).reshape(len(block), size)
-    signs = (2 * bits.astype(np.int8) - 1)[:, index]
-    rows = slice(first, first + len(block))
-    out.mixtures[rows] = block * signs
-    out.known[rows] = True
-    out.offsets[rows] = offset + np.arange(len(block)) * size
-
-
-def _run(
-    encodings: FloatArray,
-    here: Stream,
-    index: NDArray[np.int64],
-    size: int,
-    first: int,
-    last: int,
-    out: Unmasked,
-    offset: int,
-) -> int:
-    """Undo encodings first..last-1 while they fit; returns the first that does not."""
+def _follow(encodings: FloatArray, stream: Stream, index: NDArray[np.int64], out: UnmaskedRelease, first: int) -> int:
+    """Undo encodings, the first of which is number `first`, while they fit; returns how many did."""
+    size = int(index.max()) + 1
     block = max(1, min(512, 2**23 // size))
-    while first < last:
-        n = min(block, last - first)
-        bits = here.bits(n * size).reshape(n, size)
-        signs = (2 * bits.astype(np.int8) - 1)[:, index]
-        plain = np.asarray(encodings[first : first + n] * signs, np.float32)
-        fits = smoothness(plain) > 0.4
-        good = n if fits.all() else int(np.argmin(fits))
-        out.mixtures[first : first + good] = plain[:good]
-        out.known[first : first + good] = True
-        out.offsets[first : first + good] = offset + np.arange(good) * size
-        if good < n:
-            return first + good
-        here = here.at(here.convention.words_for(n * size))
-        first += n
-        offset += n * size
-    return last
+    for begin in range(0, len(encodings), block):
+        part = encodings[begin : begin + block]
+        plain = undo(part, _signs(stream.bits(len(part) * size).reshape(len(part), size), index))
+        good = len(part) if plain.known.all() else int(np.argmin(plain.known))
+        rows = slice(first + begin, first + begin + good)
+        out.mixtures[rows], out.known[rows] = plain.mixtures[:good], True
+        if good < len(part):
+            return begin + good
+        stream = stream.at(stream.convention.words_for(len(part) * size))
+    return len(encodings)

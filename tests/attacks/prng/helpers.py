@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ihaudit.attacks.prng.generators.conventions import Convention, Layout
+
 
 def natural(n: int, seed: int, size: int = 32) -> NDArray[np.float32]:
     """float32 (n, size, size, 3) in [0, 1]: random phases under a 1 / f^1.4 spectrum, channels correlated."""
@@ -27,3 +29,16 @@ def mixtures(count: int, seed: int, size: int = 32, k: int = 4) -> NDArray[np.fl
     for j in range(k):
         out += lam[:, j, None, None, None].astype(np.float32) * pool[rng.integers(0, len(pool), count)]
     return out
+
+
+def signs(
+    words: NDArray[np.uint32],
+    convention: Convention,
+    layout: Layout,
+    count: int,
+    shape: tuple[int, int, int] = (32, 32, 3),
+) -> NDArray[np.int8]:
+    """int8 (count, *shape) in {-1, 1}: masks drawn from 32-bit words one after another."""
+    size = layout.size(shape)
+    bits = convention.bits(words)[: count * size].reshape(count, size)
+    return (2 * bits.astype(np.int8) - 1)[:, layout.index(shape)]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ihaudit.attacks.prng._jit import kernel
 from ihaudit.attacks.prng.generators import lanes64
-from ihaudit.attacks.prng.generators.mt import init_genrand
+from ihaudit.attacks.prng.generators.mt import ARRAY_START, FIRST, SECOND, init_genrand, seeded_word, tempered, twisted
 
 LANES = 256
 #: How many outputs of each generator can be had; None: any.  The others step from the seed, or end with one twist.
@@ -37,30 +37,26 @@ Reader = Callable[[U32], NDArray[np.uint8]]
 
 @kernel
 def _seed_by_array(key, genrand, mt):  # type: ignore[no-untyped-def]
-    """init_by_array of 128 one-word keys: mt uint32 (624, 128); genrand uint32 (624,), init_genrand(19650218)."""
-    mult1, mult2, s30 = np.uint32(1664525), np.uint32(1566083941), np.uint32(30)
+    """init_by_array of 128 one-word keys: mt uint32 (624, 128); genrand uint32 (624,), init_genrand(ARRAY_START)."""
     x = np.empty(128, np.uint32)
     for l in range(128):
         x[l] = genrand[0]
     for i in range(1, 624):
         g, word = genrand[i], mt[i]
         for l in range(128):
-            p = x[l]
-            p = np.uint32(np.uint32(g ^ np.uint32(np.uint32(p ^ np.uint32(p >> s30)) * mult1)) + key[l])
+            p = np.uint32(np.uint32(g ^ seeded_word(x[l], 0, FIRST)) + key[l])
             x[l] = p
             word[l] = p
     word = mt[1]
     for l in range(128):
-        p = x[l]
-        p = np.uint32(np.uint32(word[l] ^ np.uint32(np.uint32(p ^ np.uint32(p >> s30)) * mult1)) + key[l])
+        p = np.uint32(np.uint32(word[l] ^ seeded_word(x[l], 0, FIRST)) + key[l])
         x[l] = p
         word[l] = p
     for t in range(2, 625):
         i = t if t < 624 else 1
         minus, word = np.uint32(i), mt[i]
         for l in range(128):
-            p = x[l]
-            p = np.uint32(np.uint32(word[l] ^ np.uint32(np.uint32(p ^ np.uint32(p >> s30)) * mult2)) - minus)
+            p = np.uint32(np.uint32(word[l] ^ seeded_word(x[l], 0, SECOND)) - minus)
             x[l] = p
             word[l] = p
     word = mt[0]
@@ -71,27 +67,18 @@ def _seed_by_array(key, genrand, mt):  # type: ignore[no-untyped-def]
 @kernel
 def _twisted(mt, t, y):  # type: ignore[no-untyped-def]
     """Output t < 623 of 128 states: uint32 into `y`."""
-    upper, lower, matrix = np.uint32(0x80000000), np.uint32(0x7FFFFFFF), np.uint32(0x9908B0DF)
-    one = np.uint32(1)
-    for l in range(128):
-        y[l] = np.uint32(0)
+    y[:] = 0
     # word 624 + t is word 397 + t, which an earlier step may have made, and a function of words t and t + 1
     while True:
         a, b = mt[t], mt[t + 1]
         for l in range(128):
-            h = np.uint32(np.uint32(a[l] & upper) | np.uint32(b[l] & lower))
-            odd = np.uint32(np.uint32(0) - np.uint32(h & one))
-            y[l] = np.uint32(y[l] ^ np.uint32(np.uint32(h >> one) ^ np.uint32(odd & matrix)))
+            y[l] = twisted(a[l], b[l], y[l])
         if t < 227:
             break
         t -= 227
     a = mt[t + 397]
     for l in range(128):
-        v = np.uint32(y[l] ^ a[l])
-        v = np.uint32(v ^ np.uint32(v >> np.uint32(11)))
-        v = np.uint32(v ^ np.uint32(np.uint32(v << np.uint32(7)) & np.uint32(0x9D2C5680)))
-        v = np.uint32(v ^ np.uint32(np.uint32(v << np.uint32(15)) & np.uint32(0xEFC60000)))
-        y[l] = np.uint32(v ^ np.uint32(v >> np.uint32(18)))
+        y[l] = tempered(np.uint32(y[l] ^ a[l]))
 
 
 @kernel
@@ -103,10 +90,7 @@ def _init_by_array(seeds, table, begin, row, shift, bits, genrand):  # type: ign
         _seed_by_array(seeds[base : base + 128], genrand, mt)
         for j in range(table.shape[0]):
             _twisted(mt, table[j], y)
-            for p in range(begin[j], begin[j + 1]):
-                s, out = shift[p], bits[row[p], base : base + 128]
-                for l in range(128):
-                    out[l] = np.uint8(y[l] >> s) & np.uint8(1)
+            lanes64.emit(y, begin[j], begin[j + 1], row, shift, base, bits)
 
 
 @kernel
@@ -119,7 +103,7 @@ def _randbelow(seeds, table, row, bits, genrand):  # type: ignore[no-untyped-def
     mt = np.empty((624, 128), np.uint32)
     y, count = np.empty(128, np.uint32), np.empty(128, np.uint32)
     place, group = np.empty(128, np.uint32), np.empty(128, np.uint32)
-    kept = np.empty((3, 128), np.uint32)
+    kept, places = np.empty((3, 128), np.uint32), np.empty(table.shape[0], np.uint32)
     one, low5, s5, s30, s31 = np.uint32(1), np.uint32(31), np.uint32(5), np.uint32(30), np.uint32(31)
     outputs = 2 * table.max() + 80
     for base in range(0, seeds.shape[0], 128):
@@ -142,9 +126,8 @@ def _randbelow(seeds, table, row, bits, genrand):  # type: ignore[no-untyped-def
                 for l in range(128):
                     part[l] = np.uint32(part[l] | (place[l] if group[l] == this else np.uint32(0)))
         for p in range(table.shape[0]):
-            s, part, out = np.uint32(table[p] & 31), kept[table[p] >> 5], bits[row[p], base : base + 128]
-            for l in range(128):
-                out[l] = np.uint8(part[l] >> s) & np.uint8(1)
+            places[p] = np.uint32(table[p] & 31)
+            lanes64.emit(kept[table[p] >> 5], p, p + 1, row, places, base, bits)
 
 
 def pcg_jump(n: int) -> tuple[int, int]:
@@ -180,7 +163,7 @@ def reader(model: str, output: NDArray[np.int64], shift: NDArray[np.int64]) -> R
     begin = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
     places = shift[row].astype(np.uint64)
     table = pcg_table(outputs) if model == "pcg64" else outputs.astype(np.uint64)
-    genrand = init_genrand(19650218)
+    genrand = init_genrand(ARRAY_START)
 
     def read(seeds: U32) -> NDArray[np.uint8]:
         padded = np.zeros(-(-len(seeds) // LANES) * LANES, np.uint32)

@@ -101,7 +101,7 @@ def _affine(hi, lo, inc_hi, inc_lo, a_hi, a_lo, c_hi, c_lo):  # type: ignore[no-
 
 
 @kernel
-def _emit(y, first, last, row, shift, base, bits):  # type: ignore[no-untyped-def]
+def emit(y, first, last, row, shift, base, bits):  # type: ignore[no-untyped-def]
     """Bits of the outputs y of the seeds from `base` on: rows row[first:last] of `bits`."""
     n = y.shape[0]
     for p in range(first, last):
@@ -130,7 +130,7 @@ def pcg64(seeds, table, begin, row, shift, bits):  # type: ignore[no-untyped-def
                 h, o = _affine(hi[l], lo[l], inc_hi[l], inc_lo[l], a_hi, a_lo, c_hi, c_lo)
                 x, r = h ^ o, h >> np.uint64(58)
                 y[l] = (x >> r) | (x << ((np.uint64(64) - r) & np.uint64(63)))
-            _emit(y, begin[j], begin[j + 1], row, shift, base, bits)
+            emit(y, begin[j], begin[j + 1], row, shift, base, bits)
 
 
 @inlined
@@ -141,7 +141,7 @@ def _round32(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
     return (p1 >> s) ^ c1 ^ k0, p1 & m, (p0 >> s) ^ c3 ^ k1, p0 & m
 
 
-@kernel
+@inlined
 def philox4x32(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
     """Philox4x32-10 of one counter under one key: four 32-bit words, as uint64 in and out."""
     m = np.uint64(0xFFFFFFFF)
@@ -163,19 +163,14 @@ def philox4x32_threads(seed, out):  # type: ignore[no-untyped-def]
 def philox4x32_lanes(seeds, table, begin, row, shift, bits):  # type: ignore[no-untyped-def]
     """table uint64 (outputs,): the subsequence whose first word is the output; offset 0."""
     y = np.empty(256, np.uint64)
-    zero, m = np.uint64(0), np.uint64(0xFFFFFFFF)
+    zero = np.uint64(0)
     for base in range(0, seeds.shape[0], 256):
         key = seeds[base : base + 256]
         for j in range(table.shape[0]):
             thread = table[j]
             for l in range(256):
-                k0, k1 = np.uint64(key[l]), zero
-                c0, c1, c2, c3 = zero, zero, thread, zero
-                for _ in range(10):
-                    c0, c1, c2, c3 = _round32(c0, c1, c2, c3, k0, k1)
-                    k0, k1 = (k0 + np.uint64(0x9E3779B9)) & m, (k1 + np.uint64(0xBB67AE85)) & m
-                y[l] = c0
-            _emit(y, begin[j], begin[j + 1], row, shift, base, bits)
+                y[l], _, _, _ = philox4x32(zero, zero, thread, zero, np.uint64(key[l]), zero)
+            emit(y, begin[j], begin[j + 1], row, shift, base, bits)
 
 
 @kernel
@@ -200,7 +195,7 @@ def philox4x64(seeds, table, begin, row, shift, bits):  # type: ignore[no-untype
                         h1, l1 = _wide(c2[l], np.uint64(0xCA5A826395121157))
                         c0[l], c1[l] = h1 ^ c1[l] ^ (k0[l] + w0), l1
                         c2[l], c3[l] = h0 ^ c3[l] ^ (k1[l] + w1), l0
-            _emit(c[np.int64(table[j] % np.uint64(4))], begin[j], begin[j + 1], row, shift, base, bits)
+            emit(c[np.int64(table[j] % np.uint64(4))], begin[j], begin[j + 1], row, shift, base, bits)
 
 
 @kernel
@@ -224,4 +219,4 @@ def sfc64(seeds, table, begin, row, shift, bits):  # type: ignore[no-untyped-def
             counter = np.uint64(done)
             for l in range(256):
                 y[l] = s0[l] + s1[l] + counter
-            _emit(y, begin[j], begin[j + 1], row, shift, base, bits)
+            emit(y, begin[j], begin[j + 1], row, shift, base, bits)

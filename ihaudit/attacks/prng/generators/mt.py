@@ -9,39 +9,52 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit.attacks.prng._jit import kernel
+from ihaudit.attacks.prng._jit import inlined, kernel
 
 U32 = NDArray[np.uint32]
-N, M = 624, 397
+N = 624
+#: init_by_array: the seed it starts from, the multipliers of its two loops.
+ARRAY_START, FIRST, SECOND = 19650218, 1664525, 1566083941
 
 
-@kernel
-def _temper(y):  # type: ignore[no-untyped-def]
-    y ^= y >> np.uint32(11)
-    y ^= (y << np.uint32(7)) & np.uint32(0x9D2C5680)
-    y ^= (y << np.uint32(15)) & np.uint32(0xEFC60000)
-    y ^= y >> np.uint32(18)
-    return y
+# The recurrences, word by word, for kernels; numba widens uint32 operations unless each is wrapped.
+@inlined
+def seeded_word(previous, i, mult=1812433253):  # type: ignore[no-untyped-def]
+    """Word i of init_genrand from the one before (`init_by_array` has other multipliers and adds nothing)."""
+    p = np.uint32(previous ^ np.uint32(previous >> np.uint32(30)))
+    return np.uint32(np.uint32(np.uint32(mult) * p) + np.uint32(i))
+
+
+@inlined
+def twisted(first, second, middle):  # type: ignore[no-untyped-def]
+    """Raw word t + 624 from the words t, t + 1 and t + 397."""
+    y = np.uint32(np.uint32(first & np.uint32(0x80000000)) | np.uint32(second & np.uint32(0x7FFFFFFF)))
+    odd = np.uint32(np.uint32(0) - np.uint32(y & np.uint32(1)))
+    v = np.uint32(middle ^ np.uint32(y >> np.uint32(1)))
+    return np.uint32(v ^ np.uint32(odd & np.uint32(0x9908B0DF)))
+
+
+@inlined
+def tempered(y):  # type: ignore[no-untyped-def]
+    """The output of a raw word."""
+    y = np.uint32(y ^ np.uint32(y >> np.uint32(11)))
+    y = np.uint32(y ^ np.uint32(np.uint32(y << np.uint32(7)) & np.uint32(0x9D2C5680)))
+    y = np.uint32(y ^ np.uint32(np.uint32(y << np.uint32(15)) & np.uint32(0xEFC60000)))
+    return np.uint32(y ^ np.uint32(y >> np.uint32(18)))
 
 
 @kernel
 def _raw(state, n, out):  # type: ignore[no-untyped-def]
     """out (624 + n): the state followed by its next n raw words."""
-    upper, lower = np.uint32(0x80000000), np.uint32(0x7FFFFFFF)
-    for i in range(624):
-        out[i] = state[i]
+    out[:624] = state
     for t in range(n):
-        y = (out[t] & upper) | (out[t + 1] & lower)
-        v = out[t + 397] ^ (y >> np.uint32(1))
-        if y & np.uint32(1):
-            v ^= np.uint32(0x9908B0DF)
-        out[t + 624] = v
+        out[t + 624] = twisted(out[t], out[t + 1], out[t + 397])
 
 
 @kernel
 def _temper_all(x, out):  # type: ignore[no-untyped-def]
     for i in range(x.shape[0]):
-        out[i] = _temper(x[i])
+        out[i] = tempered(x[i])
 
 
 def raw(state: U32, n: int) -> U32:
@@ -67,8 +80,7 @@ def generate(state: U32, n: int) -> U32:
 def _init_genrand(seed, out):  # type: ignore[no-untyped-def]
     out[0] = seed
     for i in range(1, 624):
-        prev = out[i - 1]
-        out[i] = np.uint32(np.uint32(1812433253) * np.uint32(prev ^ (prev >> np.uint32(30)))) + np.uint32(i)
+        out[i] = seeded_word(out[i - 1], i)
 
 
 def init_genrand(seed: int) -> U32:
@@ -80,13 +92,11 @@ def init_genrand(seed: int) -> U32:
 
 @kernel
 def _init_by_array(key, mt):  # type: ignore[no-untyped-def]
-    _init_genrand(np.uint32(19650218), mt)
+    _init_genrand(np.uint32(ARRAY_START), mt)
     i, j = 1, 0
     length = key.shape[0]
     for _ in range(max(624, length)):
-        prev = mt[i - 1]
-        step = np.uint32(np.uint32(prev ^ (prev >> np.uint32(30))) * np.uint32(1664525))
-        mt[i] = np.uint32(np.uint32(mt[i] ^ step) + key[j]) + np.uint32(j)
+        mt[i] = np.uint32(np.uint32(mt[i] ^ seeded_word(mt[i - 1], 0, FIRST)) + key[j]) + np.uint32(j)
         i += 1
         j += 1
         if i >= 624:
@@ -95,9 +105,7 @@ def _init_by_array(key, mt):  # type: ignore[no-untyped-def]
         if j >= length:
             j = 0
     for _ in range(623):
-        prev = mt[i - 1]
-        step = np.uint32(np.uint32(prev ^ (prev >> np.uint32(30))) * np.uint32(1566083941))
-        mt[i] = np.uint32(mt[i] ^ step) - np.uint32(i)
+        mt[i] = np.uint32(mt[i] ^ seeded_word(mt[i - 1], 0, SECOND)) - np.uint32(i)
         i += 1
         if i >= 624:
             mt[0] = mt[623]

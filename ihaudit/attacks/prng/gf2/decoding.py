@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihaudit.attacks.prng._jit import kernel
-
-U64 = NDArray[np.uint64]
+from ihaudit.attacks.prng.gf2.bits import U64
 
 
 @kernel
@@ -76,22 +75,16 @@ def decode(syndromes: U64, target: U64, most: int) -> NDArray[np.int64] | None:
 
     With 127 surplus equations a set of three among 20,000 fits by chance with probability 2^-87.
     """
-    order = np.argsort(syndromes[:, 0], kind="stable")
-    keys = syndromes[order, 0]
+    equation = {row.tobytes(): e for e, row in enumerate(syndromes)}
 
     def lookup(value: U64) -> int:
-        k = int(np.searchsorted(keys, value[0]))
-        while k < len(keys) and keys[k] == value[0]:
-            if syndromes[order[k], 1] == value[1]:
-                return int(order[k])
-            k += 1
-        return -1
+        return equation.get(value.tobytes(), -1)
 
     if most >= 1 and (a := lookup(target)) >= 0:
         return np.array([a])
     if most >= 2:
         rest = target[0] ^ syndromes[:, 0]
-        for i in np.flatnonzero(np.isin(rest, keys)):
+        for i in np.flatnonzero(np.isin(rest, syndromes[:, 0])):
             j = lookup(target ^ syndromes[i])
             if j >= 0 and j != i:
                 return np.array(sorted((int(i), j)))

@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihaudit.attacks.prng._jit import kernel
+from ihaudit.attacks.prng.gf2.bits import U64, pack, parity, unpack
 from ihaudit.attacks.prng.gf2.decoding import decode, syndromes
 from ihaudit.environment import cores
 
-U64 = NDArray[np.uint64]
 TILE = 40  # words; the eight 256-row tables of a tile (640 KB) stay in the second-level cache
 
 
 @dataclass(frozen=True, eq=False)
-class Solution:
+class LinearSolution:
     """Outcome of `solve`.
 
     Attributes:
@@ -140,10 +140,8 @@ def _back_substitute(a, n, pivots, rank, bits):  # type: ignore[no-untyped-def]
         acc = np.uint64(0)
         for x in range(col // 64, words):
             acc ^= a[x // TILE, r, x % TILE] & bits[x]
-        for s in (32, 16, 8, 4, 2, 1):
-            acc ^= acc >> np.uint64(s)
         rhs = a[(n // 64) // TILE, r, (n // 64) % TILE] >> np.uint64(n % 64)
-        bits[col // 64] |= ((acc ^ rhs) & one) << np.uint64(col % 64)
+        bits[col // 64] |= (parity(acc) ^ (rhs & one)) << np.uint64(col % 64)
 
 
 def system(m: int, n: int) -> U64:
@@ -151,18 +149,7 @@ def system(m: int, n: int) -> U64:
     return np.zeros((n // 64 // TILE + 1, m, TILE), np.uint64)
 
 
-def from_rows(rows: U64) -> U64:
-    """Packed rows (m, W), the right-hand side included, to the tiled layout of `solve`."""
-    m, width = rows.shape
-    tiles = -(-width // TILE)
-    out = np.zeros((tiles, m, TILE), np.uint64)
-    for t in range(tiles):
-        part = rows[:, t * TILE : (t + 1) * TILE]
-        out[t, :, : part.shape[1]] = part
-    return out
-
-
-def solve(a: U64, n: int, *, threads: int | None = None, correct: int = 0) -> Solution:
+def solve(a: U64, n: int, *, threads: int | None = None, correct: int = 0) -> LinearSolution:
     """Solve the packed, tiled system in place.
 
     Args:
@@ -173,7 +160,7 @@ def solve(a: U64, n: int, *, threads: int | None = None, correct: int = 0) -> So
             in the answer, for a second solution without them.  Takes as much memory again.
 
     Returns:
-        Solution: with ``rank + surplus == m``.
+        LinearSolution: with ``rank + surplus == m``.
     """
     tiles, m, _ = a.shape
     if tiles * TILE * 64 <= n:
@@ -214,27 +201,9 @@ def solve(a: U64, n: int, *, threads: int | None = None, correct: int = 0) -> So
     if bad and correct and m - rank >= 100:
         parts = np.zeros((m, 2), np.uint64)
         syndromes(history[: len(first)], np.array(first), order, rank, m, parts)
-        target = np.zeros(2, np.uint64)
-        packed = pack(rhs[:128].astype(np.uint8))
-        target[: len(packed)] = packed
-        found = decode(parts, target, correct)
+        first_tests = np.zeros(128, np.uint8)
+        first_tests[: len(rhs)] = rhs[:128]
+        found = decode(parts, pack(first_tests), correct)
         if found is not None:
             wrong = found
-    return Solution(unpack(bits, n), int(rank), int(m - rank), bad, wrong)
-
-
-def pack(bits: NDArray) -> U64:
-    """0/1 array (..., n) -> uint64 (..., ceil(n / 64)), bit j of word i is element 64 i + j."""
-    bits = np.asarray(bits, np.uint8)
-    n = bits.shape[-1]
-    pad = -n % 64
-    if pad:
-        bits = np.concatenate([bits, np.zeros((*bits.shape[:-1], pad), np.uint8)], -1)
-    packed = np.packbits(bits, axis=-1, bitorder="little")
-    return np.ascontiguousarray(packed).view("<u8").astype(np.uint64, copy=False)
-
-
-def unpack(words: U64, n: int) -> NDArray[np.uint8]:
-    """The inverse of `pack`: uint64 (..., W) -> uint8 (..., n)."""
-    raw = np.ascontiguousarray(words).astype("<u8", copy=False).view(np.uint8)
-    return np.unpackbits(raw, axis=-1, bitorder="little")[..., :n]
+    return LinearSolution(unpack(bits, n), int(rank), int(m - rank), bad, wrong)

@@ -8,55 +8,62 @@ by one field element: ``d = q(E) c``.  So masks can be solved for without knowin
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit.attacks.prng._jit import kernel
-from ihaudit.attacks.prng.gf2.elimination import U64, pack, unpack
+from ihaudit.attacks.prng._jit import inlined, kernel
+from ihaudit.attacks.prng.gf2.bits import U64, pack, parity, unpack
+
+
+@inlined
+def _window_parity(q, bits, start, words):  # type: ignore[no-untyped-def]
+    """The parity of q and bits[start:], over so many words."""
+    w, s = start // 64, np.uint64(start % 64)
+    acc = np.uint64(0)
+    if s == 0:
+        for i in range(words):
+            acc ^= q[i] & bits[w + i]
+    else:
+        up = np.uint64(64) - s
+        for i in range(words):
+            acc ^= q[i] & ((bits[w + i] >> s) | (bits[w + i + 1] << up))
+    return parity(acc)
+
+
+@inlined
+def _add_shifted(a, b, shift, words):  # type: ignore[no-untyped-def]
+    """a ^= b << shift, reading `words` words of b; what goes beyond the end of a is dropped."""
+    w, s = shift // 64, np.uint64(shift % 64)
+    n = a.shape[0]
+    if s == 0:
+        for i in range(min(words, n - w)):
+            a[w + i] ^= b[i]
+    else:
+        down = np.uint64(64) - s
+        a[w] ^= b[0] << s
+        for i in range(1, min(words, n - w)):
+            a[w + i] ^= (b[i] << s) | (b[i - 1] >> down)
+        if w + words < n:
+            a[w + words] ^= b[words - 1] >> down
 
 
 @kernel
 def _berlekamp_massey(s, n, c, b):  # type: ignore[no-untyped-def]
     """s: packed REVERSED sequence (bit n-1-t is s_t), c, b: zeroed work arrays.  Returns the linear complexity."""
-    one = np.uint64(1)
     width = c.shape[0]
-    c[0] = one
-    b[0] = one
+    c[0] = b[0] = np.uint64(1)
     length = 0
     m = 1
     tmp = np.zeros_like(c)
     for t in range(n):
         # discrepancy = sum_i c_i s_{t-i}: the window of s starting at s_t, read towards the past
-        start = n - 1 - t
-        w0, sh = start // 64, np.uint64(start % 64)
-        used = min(length // 64 + 1, width)
-        acc = np.uint64(0)
-        if sh == 0:
-            for i in range(used):
-                acc ^= c[i] & s[w0 + i]
-        else:
-            up = np.uint64(64) - sh
-            for i in range(used):
-                acc ^= c[i] & ((s[w0 + i] >> sh) | (s[w0 + i + 1] << up))
-        for k in (32, 16, 8, 4, 2, 1):
-            acc ^= acc >> np.uint64(k)
-        if not acc & one:
+        if not _window_parity(c, s, n - 1 - t, min(length // 64 + 1, width)):
             m += 1
             continue
         longer = 2 * length <= t
         if longer:
             tmp[:] = c
-        wm, sm = m // 64, np.uint64(m % 64)
-        if sm == 0:
-            for i in range(width - wm):
-                c[i + wm] ^= b[i]
-        else:
-            down = np.uint64(64) - sm
-            c[wm] ^= b[0] << sm
-            for i in range(1, width - wm):
-                c[i + wm] ^= (b[i] << sm) | (b[i - 1] >> down)
+        _add_shifted(c, b, m, width)
         if longer:
             length = t + 1 - length
             b[:] = tmp
@@ -79,10 +86,9 @@ def berlekamp_massey(bits: NDArray) -> tuple[int, NDArray[np.uint8]]:
     bits = np.asarray(bits, np.uint8)
     n = len(bits)
     width = n // 64 + 2
-    s = np.zeros(width + 1, np.uint64)
+    s = np.zeros(2 * width + 1, np.uint64)
     packed = pack(bits[::-1])
     s[: len(packed)] = packed
-    s = np.concatenate([s, np.zeros(width, np.uint64)])
     c, b = np.zeros(width, np.uint64), np.zeros(width, np.uint64)
     length = int(_berlekamp_massey(s, n, c, b))
     return length, unpack(c, width * 64)[: length + 1]
@@ -121,20 +127,8 @@ def _mod(a, p, degree):  # type: ignore[no-untyped-def]
     one = np.uint64(1)
     words = degree // 64 + 1
     for top in range(a.shape[0] * 64 - 1, degree - 1, -1):
-        if not (a[top // 64] >> np.uint64(top % 64)) & one:
-            continue
-        shift = top - degree
-        w, s = shift // 64, np.uint64(shift % 64)
-        if s == 0:
-            for i in range(words):
-                a[w + i] ^= p[i]
-        else:
-            down = np.uint64(64) - s
-            a[w] ^= p[0] << s
-            for i in range(1, words):
-                a[w + i] ^= (p[i] << s) | (p[i - 1] >> down)
-            if w + words < a.shape[0]:
-                a[w + words] ^= p[words - 1] >> down
+        if (a[top // 64] >> np.uint64(top % 64)) & one:
+            _add_shifted(a, p, top - degree, words)
 
 
 @kernel
@@ -149,23 +143,6 @@ def _degree(a):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _xor_shifted(a, b, shift, words):  # type: ignore[no-untyped-def]
-    """a ^= b << shift, reading `words` words of b."""
-    w, s = shift // 64, np.uint64(shift % 64)
-    n = a.shape[0]
-    if s == 0:
-        for i in range(min(words, n - w)):
-            a[w + i] ^= b[i]
-    else:
-        down = np.uint64(64) - s
-        a[w] ^= b[0] << s
-        for i in range(1, min(words, n - w)):
-            a[w + i] ^= (b[i] << s) | (b[i - 1] >> down)
-        if w + words < n:
-            a[w + words] ^= b[words - 1] >> down
-
-
-@kernel
 def _inverse(a, p):  # type: ignore[no-untyped-def]
     """a^-1 mod p by the extended Euclidean algorithm; both (W,), a of lower degree, p irreducible."""
     n = a.shape[0]
@@ -175,13 +152,22 @@ def _inverse(a, p):  # type: ignore[no-untyped-def]
     d0, d1 = _degree(r0), _degree(r1)
     while d1 > 0:
         while d0 >= d1:
-            _xor_shifted(r0, r1, d0 - d1, d1 // 64 + 1)
-            _xor_shifted(t0, t1, d0 - d1, n + 1)
+            _add_shifted(r0, r1, d0 - d1, d1 // 64 + 1)
+            _add_shifted(t0, t1, d0 - d1, n + 1)
             d0 = _degree(r0[: d0 // 64 + 1])
         r0, r1 = r1, r0
         t0, t1 = t1, t0
         d0, d1 = d1, d0
     return t1[:n]
+
+
+@kernel
+def _extend(s, taps, degree):  # type: ignore[no-untyped-def]
+    for t in range(degree, s.shape[0]):
+        v = np.uint8(0)
+        for k in taps:
+            v ^= s[t - degree + k]
+        s[t] = v
 
 
 class Field:
@@ -191,10 +177,11 @@ class Field:
         self.degree = len(connection) - 1
         self.words = self.degree // 64 + 1
         self.p: U64 = pack(connection[::-1])  # characteristic polynomial: the reciprocal
+        self._squares = [self._element(2)]  # x, x^2, x^4, ..., as far as they were needed
 
     def reduce(self, a: U64) -> U64:
         """``a mod P`` as (words,)."""
-        a = np.concatenate([a, np.zeros(max(0, self.words - len(a)), np.uint64)])
+        a = np.pad(a, (0, max(0, self.words - len(a))))
         _mod(a, self.p, self.degree)
         return a[: self.words].copy()
 
@@ -209,17 +196,18 @@ class Field:
         return _inverse(self.reduce(a), self.p)
 
     def x_to(self, exponent: int) -> U64:
-        """``x^exponent mod P``: the shift by `exponent` (negative: into the past), by square and multiply."""
-        base = np.zeros(self.words, np.uint64)
-        base[0] = 2
-        if exponent < 0:
-            base, exponent = self.inverse(base), -exponent
+        """``x^exponent mod P``: the shift by `exponent` >= 0, from powers whose exponents are powers of two."""
+        out = self._element(1)
+        for i in range(exponent.bit_length()):
+            if i == len(self._squares):
+                self._squares.append(self.mul(self._squares[-1], self._squares[-1]))
+            if exponent >> i & 1:
+                out = self.mul(out, self._squares[i])
+        return out
+
+    def _element(self, low: int) -> U64:
         out = np.zeros(self.words, np.uint64)
-        out[0] = 1
-        for bit in bin(exponent)[2:]:
-            out = self.mul(out, out)
-            if bit == "1":
-                out = self.mul(out, base)
+        out[0] = low
         return out
 
     def element(self, sequence: NDArray) -> U64:
@@ -232,7 +220,7 @@ class Field:
         out = np.zeros(self.words + len(s) + 1, np.uint64)
         _mul(self.p, s, out)
         bits = unpack(out, len(out) * 64)[self.degree : 2 * self.degree]
-        return np.concatenate([pack(bits), np.zeros(self.words - -(-self.degree // 64), np.uint64)])
+        return np.pad(pack(bits), (0, self.words - -(-self.degree // 64)))
 
     def relation(self, source: NDArray, target: NDArray) -> U64:
         """q with ``target = q(E) source``, from the first `degree` bits of both sequences."""
@@ -248,51 +236,16 @@ class Field:
 
 
 @kernel
-def _extend(s, taps, degree):  # type: ignore[no-untyped-def]
-    for t in range(degree, s.shape[0]):
-        v = np.uint8(0)
-        for k in taps:
-            v ^= s[t - degree + k]
-        s[t] = v
-
-
-@kernel
 def _apply(q, bits, n, out):  # type: ignore[no-untyped-def]
     """out[t] = parity(q . bits[t:]) for t < n; bits packed, long enough."""
-    words = q.shape[0]
     for t in range(n):
-        w, s = t // 64, np.uint64(t % 64)
-        acc = np.uint64(0)
-        if s == 0:
-            for i in range(words):
-                acc ^= q[i] & bits[w + i]
-        else:
-            up = np.uint64(64) - s
-            for i in range(words):
-                acc ^= q[i] & ((bits[w + i] >> s) | (bits[w + i + 1] << up))
-        for k in (32, 16, 8, 4, 2, 1):
-            acc ^= acc >> np.uint64(k)
-        out[t] = np.uint8(acc & np.uint64(1))
+        out[t] = _window_parity(q, bits, t, q.shape[0])
 
 
 def apply(q: U64, bits: NDArray[np.uint8], n: int) -> NDArray[np.uint8]:
     """The first n terms of ``q(E) bits``; needs ``n + 64 * len(q)`` bits or is padded with zeros past their end."""
     packed = pack(bits)
-    need = n // 64 + len(q) + 2
-    if len(packed) < need:
-        packed = np.concatenate([packed, np.zeros(need - len(packed), np.uint64)])
+    packed = np.pad(packed, (0, max(0, n // 64 + len(q) + 2 - len(packed))))
     out = np.zeros(n, np.uint8)
     _apply(q, packed, n, out)
     return out
-
-
-@cache
-def mersenne() -> Field:
-    """The field of MT19937, its polynomial found by Berlekamp-Massey on output of the generator itself."""
-    from ihaudit.attacks.prng.generators.mt import generate, init_genrand
-
-    words = generate(init_genrand(5489), 2 * 19937 + 64)
-    length, connection = berlekamp_massey(words & np.uint32(1))
-    if length != 19937:  # not reachable unless the generator is broken
-        raise AssertionError(f"linear complexity of MT19937 came out as {length}")
-    return Field(connection)

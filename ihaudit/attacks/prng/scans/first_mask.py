@@ -12,18 +12,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from ihaudit.attacks.prng._jit import kernel, parallel
-from ihaudit.attacks.prng.generators import lanes
+from ihaudit.attacks.prng._jit import kernel
+from ihaudit.attacks.prng.generators import lanes, lanes_torch
 from ihaudit.attacks.prng.generators.conventions import Layout
 from ihaudit.attacks.prng.generators.kinds import KINDS, first_bits
 from ihaudit.attacks.prng.pairs import rank_pairs, spanning_forest
+from ihaudit.attacks.prng.scans.ranges import search_range
 from ihaudit.contracts.context import Progress
 from ihaudit.release import FloatArray
 
 CHUNK = 1 << 18
 _BLOCK = 1 << 14  # seeds whose bits are held at a time
+_TORCH_CHUNK = {"init_by_array": 1 << 18, "randbelow": 1 << 18}  # 624 words per seed, 650 MB; others 2^20
 _PAIRS = 96
 _CHANCE = -48.0  # log2 of the chance that a wrong seed is confirmed; 2^36 are tried in all
 _ELEMENTS = 256  # mask elements, at least, in which pairs are looked for; one 32x32x3 encoding has 3,072
@@ -164,8 +167,13 @@ def _agree(bits, u, v, differ, begin, allowed, lane, owner):  # type: ignore[no-
     return found
 
 
-def passer(s: Stage) -> Callable[[lanes.U32], tuple[NDArray[np.int32], NDArray[np.int32]]]:
-    """A function of uint32 seeds that gives (position among them, target) of those that pass a stage: int32 each."""
+Passer = Callable[[lanes.U32], tuple[NDArray[np.integer], NDArray[np.integer]]]
+
+
+def passer(s: Stage, device: str = "cpu") -> Passer:
+    """A function of uint32 seeds that gives (position among them, target) of those that pass a stage, on a device."""
+    if device != "cpu":
+        return passer_torch(s, device)
     read = lanes.reader(s.model, s.output, s.shift)
 
     def passed(seeds: lanes.U32) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -177,6 +185,22 @@ def passer(s: Stage) -> Callable[[lanes.U32], tuple[NDArray[np.int32], NDArray[n
     return passed
 
 
+def passer_torch(s: Stage, device: str) -> Passer:
+    """`passer`, by torch on a device."""
+    read = lanes_torch.reader(s.model, s.output, s.shift, device)
+    u, v, differ = (torch.from_numpy(a).to(device) for a in (s.u, s.v, s.differ))
+    ends = list(zip(s.begin[:-1], s.begin[1:], s.allowed.tolist()))
+
+    def passed(seeds: lanes.U32) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        bits = read(seeds)
+        wrong = bits[u] ^ bits[v] ^ differ[:, None]
+        agree = torch.stack([wrong[a:b].sum(0) <= most for a, b, most in ends])
+        owner, lane = torch.nonzero(agree).cpu().numpy().T
+        return lane, owner
+
+    return passed
+
+
 def explains(seed: int, target: PairTarget) -> bool:
     """Whether the generator itself, seeded so, gives the observed pairs."""
     bits = first_bits(seed, int(target.best.max()) + 1, target.kind)
@@ -184,20 +208,12 @@ def explains(seed: int, target: PairTarget) -> bool:
     return int(wrong.sum()) <= target.allowed
 
 
-def by_model(targets: list[PairTarget]) -> dict[str, list[int]]:
-    """Indices of the usable targets, by generator."""
-    groups: dict[str, list[int]] = {}
-    for n, t in enumerate(targets):
-        if t.usable:
-            groups.setdefault(KINDS[t.kind].model, []).append(n)
-    return groups
-
-
 def scan(
     targets: list[PairTarget],
     *,
     first: int = 0,
     last: int = 2**32,
+    device: str = "cpu",
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> list[tuple[int, int]]:
@@ -205,28 +221,37 @@ def scan(
 
     Targets that are not `usable` are left out.
     """
+    members: dict[str, list[int]] = {}
+    for n, t in enumerate(targets):
+        if t.usable:
+            members.setdefault(KINDS[t.kind].model, []).append(n)
     hits: list[tuple[int, int]] = []
-    for members in by_model(targets).values():
-        found = _scan_model([targets[n] for n in members], range(first, last, CHUNK), last, threads, progress)
-        hits += [(seed, members[n]) for seed, n in found]
+    for model, group in members.items():
+        chunk = CHUNK if device == "cpu" else _TORCH_CHUNK.get(model, 1 << 20)
+        found = search_range(
+            _search([targets[n] for n in group], device),
+            first,
+            last,
+            chunk,
+            threads=threads if device == "cpu" else 1,
+            progress=progress,
+            task=f"scanning seeds of {KINDS[targets[group[0]].kind].generator}",
+        )
+        hits += [(seed, group[n]) for seed, n in found]
     return sorted(hits)
 
 
-def _scan_model(
-    group: list[PairTarget], starts: range, last: int, threads: int | None, progress: Progress | None
-) -> list[tuple[int, int]]:
-    """`scan` for targets of one generator, chunk by chunk."""
-    kind = KINDS[group[0].kind]
-    each, *more = stages(kind.model)
-    every = passer(stage(group, *each))
-    later = [[passer(stage([t], *s)) for s in more] for t in group]
-    done = [0]
+def _search(group: list[PairTarget], device: str) -> Callable[[int, int], list[tuple[int, int]]]:
+    """A function that gives (seed, index of the target) of the seeds of a chunk, for targets of one generator."""
+    each, *more = stages(KINDS[group[0].kind].model)
+    every = passer(stage(group, *each), device)
+    later = [[passer(stage([t], *s), device) for s in more] for t in group]
 
-    def one(start: int) -> list[tuple[int, int]]:
-        end = min(start + CHUNK, last)
+    def search(start: int, stop: int) -> list[tuple[int, int]]:
+        block = _BLOCK if device == "cpu" else stop - start
         left: list[list[lanes.U32]] = [[] for _ in group]
-        for base in range(start, end, _BLOCK):
-            seeds = np.arange(base, min(base + _BLOCK, end)).astype(np.uint32)
+        for base in range(start, stop, block):
+            seeds = np.arange(base, min(base + block, stop)).astype(np.uint32)
             lane, owner = every(seeds)
             for n, part in enumerate(left):
                 part.append(seeds[lane[owner == n]])
@@ -236,9 +261,6 @@ def _scan_model(
             for passed in later[n]:
                 seeds = seeds[passed(seeds)[0]]
             hits += [(int(s), n) for s in seeds if explains(int(s), target)]
-        done[0] += 1
-        if progress and done[0] % 16 == 0:
-            progress(f"scanning seeds of {kind.generator}", done[0] / len(starts))
         return hits
 
-    return [h for part in parallel(one, starts, threads) for h in part]
+    return search

@@ -11,16 +11,21 @@ The filter's survivors are replayed in full by NumPy itself, on all label rows.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from ihaudit.attacks.prng._jit import kernel, parallel
+from ihaudit.attacks.prng._jit import kernel
+from ihaudit.attacks.prng.generators import lanes_torch
+from ihaudit.attacks.prng.generators.mt import seeded_word, tempered, twisted
+from ihaudit.attacks.prng.scans.ranges import search_range
 from ihaudit.contracts.context import Progress
 
-LANES = 256  # seeds stepped side by side: 16 vectors of 512 bits
 CHUNK = 1 << 21
 _CONFIRM_ROWS = 64
+_ONE, _EDGE = 2.0**62, 2e-6  # the square of the unit circle's radius in units of 2^-31, and what float32 may miss of it
 _CONFIRM = 4  # rows that must agree: each by chance with about 1e-6
 
 
@@ -45,7 +50,7 @@ class LabelTarget:
         return int(np.isfinite(self.low[:_CONFIRM_ROWS]).sum()) >= 12 and self.precision <= 1e-4 and self.k % 2 == 0
 
 
-def label_precision(labels: NDArray) -> float:
+def label_precision(labels: NDArray[Any]) -> float:
     """Rounding error of labels: half a unit of the last decimal if they are decimals, else of float32."""
     y = np.asarray(labels, np.float64)[:256]
     for digits in range(1, 7):
@@ -55,7 +60,7 @@ def label_precision(labels: NDArray) -> float:
     return 6e-8
 
 
-def target_from_labels(labels: NDArray, k: int) -> LabelTarget:
+def target_from_labels(labels: NDArray[Any], k: int) -> LabelTarget:
     """Rows with exactly two classes, in the order of the release."""
     y = np.asarray(labels, np.float64)
     two = (y > 1e-6).sum(1) == 2
@@ -65,18 +70,46 @@ def target_from_labels(labels: NDArray, k: int) -> LabelTarget:
     return LabelTarget(k, low, high, label_precision(labels))
 
 
+class Test(NamedTuple):
+    """What every seed is tested for.
+
+    Attributes:
+        tries: polar pairs that are drawn.
+        number: int32 (rows,), which accepted pair a label row was made of.
+        low, high: float32 (rows,), its smaller and its larger coefficient; tolerance: float32 (rows,), of their ratio.
+    """
+
+    tries: int
+    number: NDArray[np.int32]
+    low: NDArray[np.float32]
+    high: NDArray[np.float32]
+    tolerance: NDArray[np.float32]
+
+
+def _tries(last: int) -> int:
+    """Attempts until pair number `last` is accepted, by all but about 0.1 % of seeds (acceptance pi / 4)."""
+    need = last + 1
+    mean = need / 0.7854
+    return int(np.ceil(mean + 3.1 * np.sqrt(need * 0.2146) / 0.7854 + 0.5))
+
+
+def first_test(target: LabelTarget, rows: int = 3, skip: int = 0) -> Test:
+    """`rows` usable label rows after the first `skip` of them."""
+    index = np.flatnonzero(np.isfinite(target.low))[skip : skip + rows]
+    number = (index * target.k // 2).astype(np.int32)
+    low, high = target.low[index].astype(np.float32), target.high[index].astype(np.float32)
+    tolerance = (high * np.float32(3e-7) + np.float32(2 * target.precision)).astype(np.float32)
+    return Test(_tries(int(number.max())), number, low, high, tolerance)
+
+
 @kernel
-def _filter(first, count, tries, wanted, lows, highs, tolerance, out):  # type: ignore[no-untyped-def]
-    """Seeds first..first+count-1 whose accepted polar pair number wanted[j] has the ratio lows[j] / highs[j].
+def _filter(first, count, tries, numbers, lows, highs, tolerance, out):  # type: ignore[no-untyped-def]
+    """Seeds first..first+count-1 whose accepted polar pair numbers[j] has the ratio lows[j] / highs[j].
 
     Returns how many pass any j; their seeds in `out` as far as it reaches.
     """
-    mult, s30 = np.uint32(1812433253), np.uint32(30)
-    upper, lower, matrix = np.uint32(0x80000000), np.uint32(0x7FFFFFFF), np.uint32(0x9908B0DF)
-    s1, s7, s11, s15, s18 = np.uint32(1), np.uint32(7), np.uint32(11), np.uint32(15), np.uint32(18)
-    t1, t2 = np.uint32(0x9D2C5680), np.uint32(0xEFC60000)
-    one = np.float32(4611686018427387904.0)  # (2^31)^2
-    edge = np.float32(4611686018427387904.0 * 2e-6)
+    one = np.float32(_ONE)
+    edge = np.float32(_ONE * _EDGE)
     words = 4 * tries
     w = np.empty((words, 256), np.uint32)
     x = np.empty(256, np.uint32)
@@ -88,41 +121,28 @@ def _filter(first, count, tries, wanted, lows, highs, tolerance, out):  # type: 
         start = np.uint32(first + base)
         for l in range(256):
             w[0, l] = np.uint32(start + np.uint32(l))
-            cnt[l] = 0
-            ok[l] = 0
+        cnt[:] = 0
+        ok[:] = 0
         for i in range(1, words):
-            add = np.uint32(i)
             for l in range(256):
-                p = w[i - 1, l]
-                w[i, l] = np.uint32(np.uint32(mult * np.uint32(p ^ np.uint32(p >> s30))) + add)
-        for l in range(256):
-            x[l] = w[words - 1, l]
+                w[i, l] = seeded_word(w[i - 1, l], i)
+        x[:] = w[words - 1]
         for i in range(words, 397):
-            add = np.uint32(i)
             for l in range(256):
-                p = x[l]
-                x[l] = np.uint32(np.uint32(mult * np.uint32(p ^ np.uint32(p >> s30))) + add)
+                x[l] = seeded_word(x[l], i)
         position = 397
         for t in range(tries):
             for half in range(2):
                 word = 4 * t + 2 * half
                 while position <= 397 + word:
-                    add = np.uint32(position)
                     for l in range(256):
-                        p = x[l]
-                        x[l] = np.uint32(np.uint32(mult * np.uint32(p ^ np.uint32(p >> s30))) + add)
+                        x[l] = seeded_word(x[l], position)
                     position += 1
                 for l in range(256):
-                    h = np.uint32(np.uint32(w[word, l] & upper) | np.uint32(w[word + 1, l] & lower))
-                    odd = np.uint32(np.uint32(0) - np.uint32(h & s1))
-                    y = np.uint32(np.uint32(x[l] ^ np.uint32(h >> s1)) ^ np.uint32(odd & matrix))
-                    y = np.uint32(y ^ np.uint32(y >> s11))
-                    y = np.uint32(y ^ np.uint32(np.uint32(y << s7) & t1))
-                    y = np.uint32(y ^ np.uint32(np.uint32(y << s15) & t2))
-                    y = np.uint32(y ^ np.uint32(y >> s18))
-                    ab[half, l] = abs(np.float32(np.int32(np.uint32(y ^ upper))))
-            for j in range(wanted.shape[0]):
-                number, lo, hi, tol = wanted[j], lows[j], highs[j], tolerance[j]
+                    y = tempered(twisted(w[word, l], w[word + 1, l], x[l]))
+                    ab[half, l] = abs(np.float32(np.int32(np.uint32(y ^ np.uint32(0x80000000)))))
+            for j in range(numbers.shape[0]):
+                number, lo, hi, tol = numbers[j], lows[j], highs[j], tolerance[j]
                 for l in range(256):
                     a, b = ab[0, l], ab[1, l]
                     small, large = min(a, b), max(a, b)
@@ -141,46 +161,54 @@ def _filter(first, count, tries, wanted, lows, highs, tolerance, out):  # type: 
     return found
 
 
-def choose_rows(target: LabelTarget, rows: int = 3, skip: int = 0) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """`rows` usable rows after the first `skip` of them: their numbers as accepted polar pairs, and as label rows."""
-    index = np.flatnonzero(np.isfinite(target.low))[skip : skip + rows].astype(np.int64)
-    wanted = (index * target.k // 2).astype(np.int32)
-    return wanted, index
+def passing(first: int, last: int, test: Test) -> NDArray[np.uint32]:
+    """The seeds of [first, last) that pass, ascending."""
+    out = np.empty(1 << 16, np.uint32)
+    n = int(_filter(first, last - first, *test, out))
+    if n > len(out):
+        out = np.empty(n, np.uint32)
+        _filter(first, last - first, *test, out)
+    return out[:n]
 
 
-def _tries(last: int) -> int:
-    """Attempts until pair number `last` is accepted, by all but about 0.1 % of seeds (acceptance pi / 4)."""
-    need = last + 1
-    mean = need / 0.7854
-    return int(np.ceil(mean + 3.1 * np.sqrt(need * 0.2146) / 0.7854 + 0.5))
+def passing_torch(first: int, last: int, test: Test, device: str) -> NDArray[np.uint32]:
+    """`passing`, on a device."""
+    seeds = np.arange(first, last).astype(np.uint32)
+    x = lanes_torch.to_device(seeds, device)
+    words = [x]
+    for i in range(1, 397):
+        x = lanes_torch.seeded_word(x, i)
+        if i < 4 * test.tries:
+            words.append(x)
+    position = 397
+    count, ok = torch.zeros_like(x), torch.zeros_like(x, dtype=torch.bool)
+    for t in range(test.tries):
+        pair = []
+        for word in (4 * t, 4 * t + 2):
+            while position <= 397 + word:
+                x = lanes_torch.seeded_word(x, position)
+                position += 1
+            y = lanes_torch.tempered(lanes_torch.twisted(words[word], words[word + 1], x))
+            pair.append((y ^ lanes_torch.signed(0x80000000)).to(torch.float32).abs())
+        small, large = torch.minimum(*pair), torch.maximum(*pair)
+        for number, low, high, tolerance in zip(*(v.tolist() for v in test[1:])):
+            ok |= ((small * high - large * low).abs() <= tolerance * large) & (count == number)
+        r2 = pair[0] * pair[0] + pair[1] * pair[1]
+        ok |= (r2 - _ONE).abs() < _ONE * _EDGE
+        count += (r2 < _ONE).to(torch.int32)
+    return seeds[ok.cpu().numpy()]
 
 
-def confirm(seed: int, target: LabelTarget) -> int:
-    """How many label rows the generator seeded so explains, by NumPy's own replay (of the first `_CONFIRM_ROWS`)."""
+def explains(seed: int, target: LabelTarget) -> bool:
+    """Whether NumPy's own replay explains enough of the first label rows (rows redrawn by the scheme's bounds may
+    disagree; chance alone gives none)."""
     rows = min(_CONFIRM_ROWS, len(target.low))
     x = np.abs(np.random.RandomState(seed).normal(size=(rows, target.k))[:, :2])
     low, high = x.min(1), x.max(1)
     with np.errstate(invalid="ignore"):
         gap = np.abs(low * target.high[:rows] - high * target.low[:rows])
-        allowed = (2 * target.precision + 2e-7) * high
-    return int((gap <= allowed).sum())
-
-
-def explains(seed: int, target: LabelTarget) -> bool:
-    """Whether a seed is confirmed (rows redrawn by the scheme's own bounds may disagree; chance alone gives none)."""
-    if target.precision < 1e-6:
-        return confirm(seed, target) >= _CONFIRM
-    return confirm(seed, target) >= _CONFIRM + 8
-
-
-def prepare(
-    target: LabelTarget, rows: int, skip: int
-) -> tuple[NDArray[np.int32], int, NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """What the filter compares: accepted-pair numbers, attempts, smaller and larger coefficients, tolerances."""
-    wanted, index = choose_rows(target, rows, skip)
-    low, high = target.low[index].astype(np.float32), target.high[index].astype(np.float32)
-    tolerance = (high * np.float32(3e-7) + np.float32(2 * target.precision)).astype(np.float32)
-    return wanted, _tries(int(wanted.max())), low, high, tolerance
+        agree = int((gap <= (2 * target.precision + 2e-7) * high).sum())
+    return agree >= (_CONFIRM if target.precision < 1e-6 else _CONFIRM + 8)
 
 
 def scan(
@@ -190,6 +218,7 @@ def scan(
     last: int = 2**32,
     rows: int = 3,
     skip: int = 0,
+    device: str = "cpu",
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> list[int]:
@@ -203,23 +232,11 @@ def scan(
     """
     if not target.usable:
         return []
-    wanted, tries, low, high, tolerance = prepare(target, rows, skip)
-    starts = list(range(first, last, CHUNK))
-    done = [0]
+    test, on_cpu = first_test(target, rows, skip), device == "cpu"
 
-    def one(start: int) -> list[int]:
-        count = min(CHUNK, last - start)
-        size = 1 << 16
-        while True:
-            out = np.empty(size, np.uint32)
-            n = int(_filter(start, count, tries, wanted, low, high, tolerance, out))
-            if n <= size:
-                break
-            size = n
-        hits = [int(s) for s in out[:n] if explains(int(s), target)]
-        done[0] += 1
-        if progress and done[0] % 16 == 0:
-            progress("scanning numpy seeds by labels", done[0] / len(starts))
-        return hits
+    def search(start: int, stop: int) -> list[int]:
+        passed = passing(start, stop, test) if on_cpu else passing_torch(start, stop, test, device)
+        return [s for s in passed.tolist() if explains(s, target)]
 
-    return sorted(h for part in parallel(one, starts, threads) for h in part)
+    task = "scanning numpy seeds by labels"
+    return search_range(search, first, last, CHUNK, threads=threads if on_cpu else 1, progress=progress, task=task)

@@ -11,21 +11,17 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit.attacks.prng.pairs import rank_pairs, smoothness
-from ihaudit.attacks.prng.seedless.solve import Found
-from ihaudit.attacks.prng.stream import Unmasked
-from ihaudit.contracts.context import Context
+from ihaudit.attacks.prng.pairs import rank_pairs
+from ihaudit.attacks.prng.scans.ranges import DATES, SMALL, Range
+from ihaudit.attacks.prng.search import Explanation, Search
+from ihaudit.attacks.prng.stream import UnmaskedRelease, undo
 from ihaudit.contracts.replayer import Entry, Replayer
-from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
-from ihaudit.release import FloatArray
-from ihaudit.results import StageRecord
 
 #: Pairs of the first encoding that are compared, and how many may disagree: by chance one seed in 2^49 passes.
 PAIRS, WRONG = 96, 11
@@ -45,29 +41,18 @@ REMEDY = (
 )
 
 
-@dataclass(frozen=True)
-class Range:
-    """Values to try, in order, and what they are in words."""
-
-    values: Sequence[int]
-    words: str
-
-
 def ranges_for(entry: Entry, profile: str, now: int) -> list[Range]:
     """What is tried of an entry: favourites, small numbers, dates, times (more in the longer profiles)."""
-    day = 86400
+    day = 86_400
     if entry.kind == "clock":
-        days = {"quick": 1 / 24, "standard": 1, "full": 30}[profile]
-        span = int(days * day)
-        words = "the last hour" if days < 1 else "the last day" if days == 1 else f"the last {days:.0f} days"
-        return [Range(range(now, now - span, -1), f"every second of {words}")]
+        span, words = {"quick": (day // 24, "hour"), "standard": (day, "day"), "full": (30 * day, "30 days")}[profile]
+        return [Range(range(now, now - span, -1), f"every second of the last {words}")]
     favourites = Range(FAVOURITES, f"{len(FAVOURITES)} favourites (0 to 15, 42, 1234, 2**32 - 1, ...)")
     if profile == "quick":
         return [favourites, Range(range(10_000), "0..9,999")]
-    out = [favourites, Range(range(10**6), "0..999,999"), Range(dates(), "dates yyyymmdd, 1950..2035")]
-    span = day if profile == "standard" else 30 * day
-    out.append(Range(range(now, now - span, -1), f"unix times of the last {span // day} day{'s' * (span > day)}"))
-    return out
+    span, words = (day, "1 day") if profile == "standard" else (30 * day, "30 days")
+    times = Range(range(now, now - span, -1), f"unix times of the last {words}")
+    return [favourites, SMALL, Range(dates(), DATES.words), times]
 
 
 def dates() -> list[int]:
@@ -77,61 +62,46 @@ def dates() -> list[int]:
     return [d.year * 10_000 + d.month * 100 + d.day for d in days]
 
 
-def find_by_replay(
-    x: FloatArray, view: View, ctx: Context, scanned: list[dict[str, Any]], stages: list[StageRecord]
-) -> Found | None:
-    """Masks that a run of the scheme's code repeats, or None.
-
-    Args:
-        x: float32 (E, H, W, C), signed encodings.
-        view: with a `replayer` where the adversary has the code.
-        scanned, stages: filled in.
-    """
-    if view.replayer is None:
+def explain_by_replay(search: Search) -> Explanation | None:
+    """Masks that a run of the scheme's code repeats, where the adversary has the code, or None."""
+    if search.view.replayer is None:
         return None
-    began = time.perf_counter()
-
-    def note(entry: Entry, tried: str, outcome: str) -> None:
-        scanned.append({"generator": _GENERATOR, "convention": entry.words(), "range": tried, "outcome": outcome})
-
-    search = _Search(x, view, ctx, view.replayer, note)
-    try:
-        found = search.run()
-    except NotApplicable as e:
-        note(Entry("as it is"), "none", f"not possible: {e}")
-        found = None
-    stages.append(
-        StageRecord(
-            name="replay",
-            variant="scheme",
-            seconds=time.perf_counter() - began,
-            diagnostics={"runs": search.runs, "draw": search.draw},
-        )
-    )
-    return found
+    replay = _Replay(search, search.view.replayer)
+    with search.stage("replay", "scheme") as record:
+        try:
+            return replay.run()
+        except NotApplicable as e:
+            replay.tried(Entry("as it is"), "none", f"not possible: {e}")
+            return None
+        finally:
+            record.diagnostics = {"runs": replay.runs, "draw": replay.draw}
 
 
-class _Search:
-    """One search over entries and seeds."""
+class _Replay:
+    """The scheme's code, run for entries and values until its masks are those of the release."""
 
-    def __init__(self, x: FloatArray, view: View, ctx: Context, replayer: Replayer, note: Any) -> None:
-        self.x, self.view, self.ctx, self.replayer, self.note = x, view, ctx, replayer, note
-        self.classes = view.labels.shape[1] if view.labels is not None and view.labels.ndim == 2 else 2
-        self.image: tuple[int, int, int] = x.shape[1:]
-        pairs = rank_pairs(x[:1], PAIRS)
-        self.first, self.second, self.differ = pairs.first, pairs.second, pairs.differ
+    def __init__(self, search: Search, replayer: Replayer) -> None:
+        self.search, self.replayer, self.x, self.ctx = search, replayer, search.encodings, search.ctx
+        labels = search.view.labels
+        self.classes = labels.shape[1] if labels is not None and labels.ndim == 2 else 2
+        self.image: tuple[int, int, int] = self.x.shape[1:]
+        self.pairs = rank_pairs(self.x[:1], PAIRS)
         self.runs, self.draw = 0, ""
 
-    def run(self) -> Found | None:
+    def tried(self, entry: Entry, values: str, outcome: str) -> None:
+        """Write down what came of an entry's values."""
+        self.search.tried(_GENERATOR, entry.words(), values, outcome)
+
+    def run(self) -> Explanation | None:
         """The code as it is, then every entry."""
         self.ctx.progress("replaying the scheme", None)
         whole = self._shape()
         as_is = Entry("as it is")
         found = self._whole(as_is, 0, whole)
         if found is not None:
-            self.note(as_is, "one run", "the masks of the release")
+            self.tried(as_is, "one run", "the masks of the release")
             return found
-        self.note(as_is, "one run", "other masks")
+        self.tried(as_is, "one run", "other masks")
         for entry in self.replayer.entries():
             if entry.kind != "as it is" and (found := self._entry(entry, whole)) is not None:
                 return found
@@ -144,7 +114,7 @@ class _Search:
             NotApplicable: no number of images does.
         """
         e, few = len(self.x), max(4, self.classes)
-        stated = self.view.hints.get("n_private")
+        stated = self.search.view.hints.get("n_private")
         small = self.replayer.replay(self._probe, [0], shape=(few, *self.image), n_classes=self.classes, rows=2)
         self.runs += 1
         if not small.ok[0]:
@@ -162,30 +132,26 @@ class _Search:
         """An entry whose process may be used up: the first parameter or the global generators, else as it is."""
         return next((e for e in self.replayer.entries() if e.kind != "as it is"), Entry("as it is"))
 
-    def _whole(self, entry: Entry, value: int, shape: tuple[int, int, int, int]) -> Found | None:
+    def _whole(self, entry: Entry, value: int, shape: tuple[int, int, int, int]) -> Explanation | None:
         """A whole run; what it explains of the release, or None where that is nothing."""
         got = self.replayer.replay(entry, [value], shape=shape, n_classes=self.classes, rows=len(self.x))
         self.runs += 1
         if not got.ok[0] or got.signs.shape[1] != len(self.x):
             return None
-        mixtures = np.asarray(self.x * (2 * got.signs[0].astype(np.int8) - 1), np.float32)
-        known = smoothness(mixtures) > 0.4
-        if known.mean() < 0.01 or not known.any():
-            return None
-        mixtures[~known] = 0
-        return _found(entry, value, Unmasked(mixtures, known, np.full(len(known), -1, np.int64), []))
+        unmasked = undo(self.x, 2 * got.signs[0].astype(np.int8) - 1)
+        return None if unmasked.known.mean() < 0.01 else _explanation(entry, value, unmasked)
 
-    def _entry(self, entry: Entry, whole: tuple[int, int, int, int]) -> Found | None:
+    def _entry(self, entry: Entry, whole: tuple[int, int, int, int]) -> Explanation | None:
         few = (max(4, self.classes), *self.image)
         now = int(time.time())
         probe = now if entry.kind == "clock" else 1
         twice = [self.replayer.replay(entry, [probe], shape=few, n_classes=self.classes, rows=4) for _ in range(2)]
         self.runs += 2
         if not all(t.ok[0] for t in twice):
-            self.note(entry, f"{probe}", "the scheme refuses it")
+            self.tried(entry, f"{probe}", "the scheme refuses it")
             return None
         if not np.array_equal(twice[0].signs, twice[1].signs):
-            self.note(entry, "two runs", "does not decide the masks (the same value gave different ones)")
+            self.tried(entry, "two runs", "does not decide the masks (the same value gave different ones)")
             return None
         learned = self.replayer.replay(entry, [probe], shape=whole, n_classes=self.classes, rows=1, learn=True)
         self.runs += 4
@@ -196,15 +162,15 @@ class _Search:
             if budget is not None:
                 budget -= len(values)
             if not len(values):
-                self.note(entry, r.words, "not tried: each run makes a whole release, and the profile allows no more")
+                self.tried(entry, r.words, "not tried: each run makes a whole release, and the profile allows no more")
                 continue
             tried = r.words if len(values) == len(r.values) else f"the first {len(values):,} of {r.words}"
             for value in self._hits(entry, values, whole):
                 found = self._whole(entry, value, whole)
                 if found is not None:
-                    self.note(entry, tried, f"{value} gives the masks of the release")
+                    self.tried(entry, tried, f"{value} gives the masks of the release")
                     return found
-            self.note(entry, tried, "no value fits")
+            self.tried(entry, tried, "no value fits")
         return None
 
     def _hits(self, entry: Entry, values: Sequence[int], whole: tuple[int, int, int, int]) -> Iterator[int]:
@@ -214,28 +180,26 @@ class _Search:
             part = list(values[start : start + size])
             got = self.replayer.replay(entry, part, shape=whole, n_classes=self.classes)
             self.runs += len(part)
-            for i in np.flatnonzero(got.ok & (self.wrong(got.signs[:, 0]) <= WRONG * len(self.differ) // PAIRS)):
+            for i in np.flatnonzero(got.ok & (self.wrong(got.signs[:, 0]) <= WRONG * len(self.pairs) // PAIRS)):
                 yield part[int(i)]
             self.ctx.progress(f"replaying the scheme, {entry.name or entry.kind}", (start + len(part)) / len(values))
 
     def wrong(self, signs: NDArray[np.uint8]) -> NDArray[np.int64]:
         """How many of the observed pairs disagree with masks uint8 (V, H, W, C): int64 (V,)."""
         flat = signs.reshape(len(signs), -1)
-        return ((flat[:, self.first] ^ flat[:, self.second]) != self.differ).sum(1)
+        return ((flat[:, self.pairs.first] ^ flat[:, self.pairs.second]) != self.pairs.differ).sum(1)
 
 
-def _found(entry: Entry, value: int, unmasked: Unmasked) -> Found:
-    known, total = int(unmasked.known.sum()), len(unmasked.known)
+def _explanation(entry: Entry, value: int, unmasked: UnmaskedRelease) -> Explanation:
+    origin: dict[str, Any] = {"kind": "replay", "entry": entry.kind, "name": entry.name}
     if entry.kind == "as it is":
-        told = "The masks are no secret: the scheme's code, run as it is, draws the very same ones"
+        what = "The masks are no secret: the scheme's code, run as it is, draws the very same ones"
     else:
-        told = f"The masks follow from the seed {value} ({entry.words()}), found by running the scheme's own code"
-    origin: dict[str, Any] = {"kind": "replay", "entry": entry.kind, "name": entry.name, "seed": value}
-    if entry.kind == "as it is":
-        del origin["seed"]
-    return Found(
-        f"{told}: {known:,} of {total:,} encodings are unmasked.",
+        what = f"The masks follow from the seed {value} ({entry.words()}), found by running the scheme's own code"
+        origin["seed"] = value
+    return Explanation(
+        f"{what}: {unmasked.count} are unmasked.",
         unmasked,
-        {"generator": _GENERATOR, "convention": entry.words(), "origin": origin, "unmasked": known, "gaps": []},
+        {"generator": _GENERATOR, "convention": entry.words(), "origin": origin} | unmasked.diagnostics,
         remedy=REMEDY,
     )

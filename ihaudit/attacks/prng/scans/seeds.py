@@ -1,39 +1,31 @@
-"""Scans over seeds: human ones first, all 2^32 in the profile `full`; every range and outcome is listed."""
+"""Seeds by models of the generators: people's favourites first, all 2^32 where the profile allows it."""
 
 from __future__ import annotations
 
-import datetime as dt
+import time
 from typing import Any
-
-import numpy as np
 
 from ihaudit.attacks.prng.generators import mt
 from ihaudit.attacks.prng.generators.conventions import PLAIN, Layout
-from ihaudit.attacks.prng.generators.kinds import KINDS, first_bits
-from ihaudit.attacks.prng.scans import first_mask as seedscan
-from ihaudit.attacks.prng.scans import labels as labelscan
-from ihaudit.attacks.prng.scans import masks as maskscan
-from ihaudit.attacks.prng.scans import torch_filters as device
-from ihaudit.attacks.prng.scans import torch_first_mask as device_seeds
-from ihaudit.attacks.prng.stream import Stream, Unmasked, unmask
-from ihaudit.contracts.context import Context
+from ihaudit.attacks.prng.generators.kinds import KINDS
+from ihaudit.attacks.prng.scans import first_mask, labels, masks
+from ihaudit.attacks.prng.scans.ranges import DATES, EVERY, SMALL, Range
+from ihaudit.attacks.prng.search import SECURE, Explanation, Search
+from ihaudit.attacks.prng.stream import Stream, UnmaskedRelease, unmask, unmask_first
 from ihaudit.contracts.view import View
-from ihaudit.release import FloatArray
 
-Range = tuple[int, int, str]  # first, last + 1, in words
-EVERY: Range = (0, 2**32, "all 2^32 seeds")
 _REACH = 4_000_000  # elements searched for the first mask once a seed is known
+_NUMPY = "MT19937 (numpy.random.seed)"
+_TORCH = "MT19937 (torch.manual_seed on the CPU, numpy.random.seed)"
 
 
 def human_ranges(profile: str) -> list[Range]:
     """Seeds that people choose: small numbers, dates as yyyymmdd, recent unix times (profile `standard` on)."""
-    ranges: list[Range] = [(0, 10**6, "0..999,999")]
     if profile == "quick":
-        return ranges
-    ranges.append((19_500_101, 20_351_232, "dates yyyymmdd, 1950..2035"))
-    now = int(dt.datetime.now(dt.UTC).timestamp())
-    ranges.append((now - 30 * 86400, now + 86400, "unix times of the last 30 days"))
-    return ranges
+        return [SMALL]
+    day, now = 86_400, int(time.time())
+    # scans take whole intervals: numbers between dates cost nothing
+    return [SMALL, DATES, Range(range(now - 30 * day, now + day), "unix times of the last 30 days")]
 
 
 def mixing_orders(view: View) -> list[int]:
@@ -46,138 +38,134 @@ def mixing_orders(view: View) -> list[int]:
 
 def known_offsets(view: View) -> list[int]:
     """Words that may lie before the first mask: none, or permutations of a stated number of private images."""
-    out = [0]
     n = view.hints.get("n_private")
-    if isinstance(n, (int, float)) and n > 1:
-        out += [int(n) - 1, 2 * (int(n) - 1)]
-    return out
+    return [0, int(n) - 1, 2 * (int(n) - 1)] if isinstance(n, (int, float)) and n > 1 else [0]
 
 
-def by_labels(view: View, ranges: list[Range], ctx: Context, scanned: list[dict[str, Any]]) -> int | None:
-    """A numpy seed that explains the coefficients in the labels, or None."""
-    if view.labels is None or view.labels.ndim != 2 or len(view.labels) < 16:
+def explain_by_seed(search: Search, ranges: list[Range]) -> Explanation | None:
+    """A seed in `ranges` that explains the coefficients in the labels, or else the masks."""
+    everything = ranges == [EVERY]
+    with search.stage("seed", "all" if everything else "human") as record:
+        record.diagnostics = {"ranges": [r.words for r in ranges]}
+        found = by_labels(search, ranges)
+        if found is None and search.masked:
+            found = by_masks(search, ranges) or by_first_mask(search, ranges)
+        return found
+
+
+def by_labels(search: Search, ranges: list[Range]) -> Explanation | None:
+    """A numpy seed that explains the coefficients in the labels, and perhaps the masks."""
+    y = search.view.labels
+    if y is None or y.ndim != 2 or len(y) < 16:
         return None
-    for k in mixing_orders(view):
-        target = labelscan.target_from_labels(view.labels, k)
-        what = f"numpy.random.normal(size=(rows, {k})), first draw after seeding, labels in the order drawn"
+    for k in mixing_orders(search.view):
+        target = labels.target_from_labels(y, k)
+        convention = f"numpy.random.normal(size=(rows, {k})), first draw after seeding, labels in the order drawn"
         if not target.usable:
-            scanned.append(
-                {
-                    "generator": "MT19937 (numpy.random.seed)",
-                    "convention": what,
-                    "range": "none",
-                    "outcome": "not possible: "
-                    + ("k is odd" if k % 2 else "labels show too few pairs of coefficients, or too few decimals"),
-                }
-            )
+            why = "k is odd" if k % 2 else "labels show too few pairs of coefficients, or too few decimals"
+            search.tried(_NUMPY, convention, "none", f"not possible: {why}")
             continue
-        for first, last, words in ranges:
-            for skip in (0, 3) if last - first == 2**32 else (0,):
-                if ctx.device == "cuda":
-                    hits = device.scan_labels(target, first=first, last=last, skip=skip, progress=ctx.progress)
-                else:
-                    hits = labelscan.scan(target, first=first, last=last, skip=skip, progress=ctx.progress)
-                scanned.append(
-                    {
-                        "generator": "MT19937 (numpy.random.seed)",
-                        "convention": what + (f"; label rows {skip} on" if skip else ""),
-                        "range": words,
-                        "outcome": f"seed {hits[0]}" if hits else "no seed fits",
-                    }
-                )
+        for r in ranges:
+            for skip in (0, 3) if r is EVERY else (0,):
+                hits = labels.scan(target, skip=skip, **_interval(search, r))
+                rows = f"; label rows {skip} on" if skip else ""
+                search.tried(_NUMPY, convention + rows, r.words, f"seed {hits[0]}" if hits else "no seed fits")
                 if hits:
-                    return hits[0]
+                    return _explained_by_labels(search, hits[0])
     return None
 
 
-def by_masks(
-    x: FloatArray,
-    layouts: tuple[Layout, ...],
-    view: View,
-    ranges: list[Range],
-    ctx: Context,
-    scanned: list[dict[str, Any]],
-) -> tuple[int, maskscan.MaskTarget] | None:
+def by_masks(search: Search, ranges: list[Range]) -> Explanation | None:
     """A seed of torch's or numpy's Mersenne Twister that explains the masks at a known offset, or None."""
     targets = [
-        maskscan.target_from_masks(x, convention, layout, offset)
-        for offset in known_offsets(view)
+        masks.target_from_masks(search.encodings, convention, layout, offset)
+        for offset in known_offsets(search.view)
         for convention in PLAIN[:3]
-        for layout in layouts
+        for layout in search.layouts
     ]
-    for first, last, words in ranges:
-        if ctx.device == "cuda":
-            hits = device.scan_masks(targets, first=first, last=last, progress=ctx.progress)
-        else:
-            hits = maskscan.scan(targets, first=first, last=last, progress=ctx.progress)
+    for r in ranges:
+        hits = masks.scan(targets, **_interval(search, r))
         for n, target in enumerate(targets):
-            fit = [s for s, owner in hits if owner == n]
-            scanned.append(
-                {
-                    "generator": "MT19937 (torch.manual_seed on the CPU, numpy.random.seed)",
-                    "convention": target.describe(),
-                    "range": words,
-                    "outcome": f"seed {fit[0]}" if fit else "no seed fits",
-                }
-            )
+            search.tried(_TORCH, target.describe(), r.words, _outcome(hits, n))
         if hits:
-            return hits[0][0], targets[hits[0][1]]
+            seed, target = hits[0][0], targets[hits[0][1]]
+            start = Stream(mt.init_genrand(seed), target.convention).at(target.offset)
+            return _explained(unmask(search.encodings, start, target.layout), "MT19937", seed, target.describe())
     return None
 
 
-def by_first_mask(
-    x: FloatArray,
-    layouts: tuple[Layout, ...],
-    kinds: tuple[int, ...],
-    ranges: list[Range],
-    ctx: Context,
-    scanned: list[dict[str, Any]],
-) -> tuple[int, int, Layout] | None:
-    """(seed, kind, layout) of another generator that explains the first mask, drawn right after seeding, or None."""
-    targets = [seedscan.pair_target(x, kind, layout) for kind in kinds for layout in layouts]
-    for first, last, words in ranges:
-        if ctx.device == "cuda":
-            hits = device_seeds.scan(targets, first=first, last=last, progress=ctx.progress)
-        else:
-            hits = seedscan.scan(targets, first=first, last=last, progress=ctx.progress)
+def by_first_mask(search: Search, ranges: list[Range], kinds: tuple[int, ...] = tuple(KINDS)) -> Explanation | None:
+    """A seed of another generator that explains the first mask, drawn right after seeding, or None."""
+    targets = [first_mask.pair_target(search.encodings, k, layout) for k in kinds for layout in search.layouts]
+    for r in ranges:
+        hits = first_mask.scan(targets, **_interval(search, r))
         for n, target in enumerate(targets):
-            fit = [s for s, owner in hits if owner == n]
-            none = "no seed fits" if target.usable else "not possible: too few neighbouring pixels"
-            scanned.append(
-                {
-                    "generator": KINDS[target.kind].generator,
-                    "convention": target.describe(),
-                    "range": words if target.usable else "none",
-                    "outcome": f"seed {fit[0]}" if fit else none,
-                }
-            )
+            generator = KINDS[target.kind].generator
+            if target.usable:
+                search.tried(generator, target.describe(), r.words, _outcome(hits, n))
+            else:
+                search.tried(generator, target.describe(), "none", "not possible: too few neighbouring pixels")
         if hits:
-            seed, owner = hits[0]
-            return seed, targets[owner].kind, targets[owner].layout
+            seed, target = hits[0][0], targets[hits[0][1]]
+            unmasked = unmask_first(search.encodings, seed, target.kind, target.layout)
+            kind = KINDS[target.kind]
+            return _explained(unmasked, kind.generator, seed, f"{kind.call}; {target.layout.id}")
     return None
 
 
-def unmask_from_seed(x: FloatArray, seed: int, layouts: tuple[Layout, ...]) -> tuple[Unmasked, str, Layout] | None:
+def _interval(search: Search, r: Range) -> dict[str, Any]:
+    """The arguments of a scan over a range."""
+    ctx = search.ctx
+    return {"first": r.values[0], "last": r.values[-1] + 1, "device": ctx.device, "progress": ctx.progress}
+
+
+def _outcome(hits: list[tuple[int, int]], n: int) -> str:
+    return next((f"seed {seed}" for seed, owner in hits if owner == n), "no seed fits")
+
+
+def _explained_by_labels(search: Search, seed: int) -> Explanation:
+    """What a seed of the coefficients explains; it is tried for the masks, wherever they start."""
+    sentence = f"The coefficients are numpy's legacy normals under the seed {seed} (numpy.random.seed({seed}))"
+    diagnostics: dict[str, Any] = {
+        "generator": "MT19937",
+        "origin": {"kind": "init_genrand", "seed": seed, "offset_words": 0, "convention": "normal"},
+    }
+    best = unmask_anywhere(search, seed) if search.masked else None
+    if best is None:
+        return Explanation(
+            f"{sentence}: every coefficient, and what else that generator draws, is known. Its masks were not found.",
+            None,
+            diagnostics,
+        )
+    unmasked, convention, layout = best
+    return Explanation(
+        f"{sentence}, and the masks come from the same seed ({convention}; {layout.id}): {unmasked.count} are "
+        "unmasked.",
+        unmasked,
+        diagnostics | {"convention": convention, "layout": layout.id} | unmasked.diagnostics,
+    )
+
+
+def unmask_anywhere(search: Search, seed: int) -> tuple[UnmaskedRelease, str, Layout] | None:
     """Masks of a Mersenne Twister seeded with `seed`, wherever in its first outputs they start."""
-    best: tuple[Unmasked, str, Layout] | None = None
+    best: tuple[UnmaskedRelease, str, Layout] | None = None
     for convention in PLAIN:
-        for layout in layouts:
-            got = unmask(x, Stream(mt.init_genrand(seed), convention), layout, reach=_REACH)
-            if got.known.any() and (best is None or got.known.sum() > best[0].known.sum()):
+        for layout in search.layouts:
+            got = unmask(search.encodings, Stream(mt.init_genrand(seed), convention), layout, reach=_REACH)
+            if got.known.sum() > (best[0].known.sum() if best else 0):
                 best = (got, convention.text, layout)
             if got.known.all():
                 return best
     return best
 
 
-def unmask_first(x: FloatArray, seed: int, kind: int, layout: Layout) -> Unmasked:
-    """Masks of the encodings that follow one another from offset 0 under a kind of `KINDS`."""
-    from ihaudit.attacks.prng.pairs import smoothness
-
-    shape: tuple[int, int, int] = x.shape[1:]
-    size, index = layout.size(shape), layout.index(shape)
-    bits = first_bits(seed, len(x) * size, kind).reshape(len(x), size)
-    mixtures = np.asarray(x * (2 * bits.astype(np.int8) - 1)[:, index], np.float32)
-    known = smoothness(mixtures) > 0.4
-    mixtures[~known] = 0
-    return Unmasked(mixtures, known, np.where(known, np.arange(len(x)) * size, -1), [])
+def _explained(unmasked: UnmaskedRelease, generator: str, seed: int, convention: str) -> Explanation | None:
+    if not unmasked.known.any():
+        return None
+    return Explanation(
+        f"The masks come from {generator} seeded with {seed} ({convention}): {unmasked.count} are unmasked.",
+        unmasked,
+        {"generator": generator, "convention": convention, "origin": {"kind": "seed", "seed": seed}}
+        | unmasked.diagnostics,
+        remedy=f"{SECURE}; all 2^32 seeds of 32 bits are tried in minutes",
+    )

@@ -13,7 +13,6 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ihaudit.attacks.prng._jit import kernel
 from ihaudit.attacks.prng.generators import mt
@@ -59,22 +58,15 @@ class Origin:
 
 
 @kernel
-def _lcg(prev, i):  # type: ignore[no-untyped-def]
-    return np.uint32(np.uint32(1812433253) * np.uint32(prev ^ (prev >> np.uint32(30)))) + np.uint32(i)
-
-
-@kernel
 def _unloop2(cur, prev, i):  # type: ignore[no-untyped-def]
     """Undo one step of init_by_array's second loop."""
-    step = np.uint32(np.uint32(prev ^ (prev >> np.uint32(30))) * np.uint32(1566083941))
-    return np.uint32(cur + np.uint32(i)) ^ step
+    return np.uint32(cur + np.uint32(i)) ^ mt.seeded_word(prev, 0, mt.SECOND)
 
 
 @kernel
 def _key_plus_j(x, y, g):  # type: ignore[no-untyped-def]
     """key[j] + j of init_by_array's first loop from the word x, its predecessor y and the start word g."""
-    step = np.uint32(np.uint32(y ^ (y >> np.uint32(30))) * np.uint32(1664525))
-    return np.uint32(x - np.uint32(g ^ step))
+    return np.uint32(x - np.uint32(g ^ mt.seeded_word(y, 0, mt.FIRST)))
 
 
 @kernel
@@ -87,17 +79,15 @@ def _pool_word(v, i, consts, inverses):  # type: ignore[no-untyped-def]
 @kernel
 def _find(buf, first, last, g, consts, inverses):  # type: ignore[no-untyped-def]
     """Newest position p in [first, last] at which buf[p:p+624] looks freshly seeded: (p, kind), or (-1, 0)."""
-    keys = np.zeros(16, np.uint32)
+    keys = np.zeros(12, np.uint32)
     for p in range(last, first - 1, -1):
-        if buf[p + 3] == _lcg(buf[p + 2], 3) and buf[p + 4] == _lcg(buf[p + 3], 4):
+        if buf[p + 3] == mt.seeded_word(buf[p + 2], 3) and buf[p + 4] == mt.seeded_word(buf[p + 3], 4):
             return p, 1
         if _pool_word(buf[p + 5], 5, consts, inverses) == _pool_word(buf[p + 9], 9, consts, inverses):
-            ok = True
             for i in range(10, 26):
                 if _pool_word(buf[p + i], i, consts, inverses) != _pool_word(buf[p + i - 4], i - 4, consts, inverses):
-                    ok = False
                     break
-            if ok:
+            else:
                 return p, 3
         # init_by_array with a key of L words: key[j] + j repeats with period L from word 5 on
         x3, x4 = _unloop2(buf[p + 3], buf[p + 2], 3), _unloop2(buf[p + 4], buf[p + 3], 4)
@@ -114,12 +104,7 @@ def _find(buf, first, last, g, consts, inverses):  # type: ignore[no-untyped-def
                 break
         else:
             for length in range(1, 5):
-                ok = True
-                for i in range(12 - length):
-                    if keys[i] != keys[i + length]:
-                        ok = False
-                        break
-                if ok:
+                if (keys[length:] == keys[:-length]).all():
                     return p, 2
     return -1, 0
 
@@ -147,7 +132,7 @@ def _genrand_seed(state: mt.U32) -> int | None:
 
 def _array_key(state: mt.U32) -> list[int] | None:
     """The shortest key (up to four words) whose init_by_array state this is, or None."""
-    g = mt.init_genrand(19650218)
+    g = mt.init_genrand(mt.ARRAY_START)
     w = [int(v) for v in state]
     x = list(w)
     for i in range(623, 2, -1):
@@ -183,7 +168,7 @@ def origin(state: mt.U32, convention: Convention, reach: int) -> Origin | None:
         reach: how many words may have been drawn before.
     """
     consts, inverses = _sequence_constants()
-    g = mt.init_genrand(19650218)
+    g = mt.init_genrand(mt.ARRAY_START)
     # Start one word later: the state that an unseeded NumPy hands its very first mask word from lies there.
     current = mt.raw(np.asarray(state, np.uint32), 1)[1:]
     done = -1
@@ -208,23 +193,3 @@ def origin(state: mt.U32, convention: Convention, reach: int) -> Origin | None:
         current = buf[1 : 1 + mt.N].copy()
         done += n
     return None
-
-
-def restart(found: Origin) -> NDArray[np.uint32]:
-    """The generator's state right after seeding: uint32 (624,), as `mt.generate` takes it (and `found.offset` counts).
-
-    For ``SeedSequence`` the first output of NumPy is the last word of this state; `offset` counts it.
-    """
-    if found.kind == "init_genrand":
-        return mt.init_genrand(found.seed)
-    if found.kind == "init_by_array":
-        n = max(1, -(-found.seed.bit_length() // 32))
-        return mt.init_by_array(np.array([found.seed >> (32 * i) & 0xFFFFFFFF for i in range(n)], np.uint32))
-    consts, inverses = _sequence_constants()
-    pool = [found.seed >> (32 * i) & 0xFFFFFFFF for i in range(4)]
-    out = np.zeros(mt.N, np.uint32)
-    for i in range(mt.N):
-        v = (pool[i % 4] ^ int(consts[i])) * pow(int(inverses[i]), -1, 2**32) & 0xFFFFFFFF
-        out[i] = v ^ (v >> 16)
-    out[0] = 0x80000000
-    return out

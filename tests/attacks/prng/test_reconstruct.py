@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from ihaudit.attacks.prng import reconstruct as after
-from ihaudit.attacks.prng.reconstruct import images_from
-from ihaudit.attacks.prng.stream import Unmasked
+from ihaudit.attacks.prng import reconstruct
+from ihaudit.attacks.prng.reconstruct import Knowns, Reconstruction
+from ihaudit.attacks.prng.stream import UnmaskedRelease
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from tests.attacks.releases import Sample, instahide
@@ -16,12 +18,12 @@ from tests.attacks.test_phase import correlation
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def recovered(sample: Sample, lost: int = 0) -> after.Recovered:
+def recovered(sample: Sample, lost: int = 0) -> Reconstruction:
     """From a release whose masks are all known but the first `lost`."""
     known = np.arange(len(sample.encodings)) >= lost
     mixtures = sample.encodings * known[:, None, None, None].astype(np.float32)
-    unmasked = Unmasked(mixtures, known, np.arange(len(known)), [])
-    return images_from(unmasked, View(sample.encodings, sample.labels, (-1.0, 1.0)), Context(0))
+    knowns = Knowns.of(View(sample.encodings, sample.labels, (-1.0, 1.0)), Context(0))
+    return reconstruct.reconstruct(UnmaskedRelease(mixtures, known), knowns, Context(0))
 
 
 def test_few_encodings_are_grouped_by_the_stages_of_unmix(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,7 +32,7 @@ def test_few_encodings_are_grouped_by_the_stages_of_unmix(monkeypatch: pytest.Mo
     assert found.variant == "signed" and found.images.dtype == np.float32
     assert found.confidence is not None and len(found.confidence) == len(found.images)
     assert found.members is not None and (found.members[:5] == -1).all() and found.members[5:].max() >= 12
-    monkeypatch.setattr(after, "_grouped", lambda *_: None)
+    monkeypatch.setattr(reconstruct, "by_stages", lambda *_: None)
     alone = recovered(sample, lost=5)
     assert alone.variant in ("local-least-squares", "generalised-least-squares", "least-squares")
     assert correlation(found.images, sample.images) > correlation(alone.images, sample.images)
@@ -45,19 +47,16 @@ def test_exact_systems_are_left_exact() -> None:
 
 def test_where_it_finds_fewer_images_the_expected_ssim_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     sample = instahide(n=12, epochs=20, k=4, size=32, mask=False)
-    whole = after._grouped(
+    whole = reconstruct.by_stages(
         sample.encodings, sample.labels, View(sample.encodings, sample.labels, (-1.0, 1.0)), Context(0)
     )
     assert whole is not None and whole.confidence is not None
     for confidence, variant in ((100.0, "signed"), (-100.0, "local-least-squares")):
-        fewer = after.Demixed(
-            whole.images[:2],
-            np.minimum(whole.members, 1),
-            whole.coefficients,
-            whole.noise,
-            whole.classes[:2],
-            whole.diagnostics,
-            np.full(2, confidence, np.float32),
+        fewer = replace(
+            whole,
+            images=whole.images[:2],
+            members=np.minimum(whole.members, 1),
+            confidence=np.full(2, confidence, np.float32),
         )
-        monkeypatch.setattr(after, "_grouped", lambda *_, fewer=fewer: fewer)
+        monkeypatch.setattr(reconstruct, "by_stages", lambda *_, fewer=fewer: fewer)
         assert recovered(sample).variant == variant

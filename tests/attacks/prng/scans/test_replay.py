@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from ihaudit.attacks.prng import Prng
-from ihaudit.attacks.prng.scans.replay import FAVOURITES, dates, find_by_replay, ranges_for
+from ihaudit.attacks.prng.scans.replay import FAVOURITES, dates, explain_by_replay, ranges_for
+from ihaudit.attacks.prng.search import Search
 from ihaudit.audit.subject import described
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.replayer import Entry, Replayed
@@ -59,9 +60,8 @@ def view_of(fake: Any, key: int, count: int = SHAPE[0]) -> View:
 
 
 def search(view: View, profile: Any = "quick") -> tuple[Any, list[dict[str, Any]]]:
-    scanned: list[dict[str, Any]] = []
-    found = find_by_replay(np.asarray(view.encodings), view, Context(0, profile=profile), scanned, [])
-    return found, scanned
+    started = Search(np.asarray(view.encodings), True, view, Context(0, profile=profile))
+    return explain_by_replay(started), started.scanned
 
 
 def test_a_seed_in_a_parameter_is_found_and_unmasks_all() -> None:

@@ -1,27 +1,58 @@
-"""The filters of `seedscan` in torch operations, for an accelerator.
+"""What `lanes` computes, and the Mersenne Twister's recurrences, in torch operations: the scans on an accelerator.
 
-The same arithmetic as `lanes` over a batch of seeds: 32-bit words in int32, 64-bit ones in int64 (torch has no unsigned
-arithmetic; two's complement gives the same bits), products of more bits by limbs of 32.  Tests compare it with the CPU
-kernels seed by seed on CPU tensors; it has not been run on a GPU by the authors, so no rate is stated.
+The same arithmetic over a batch of seeds: 32-bit words in int32, 64-bit ones in int64 (torch has no unsigned
+arithmetic; two's complement gives the same bits, right shifts are masked), products of more bits by limbs of 32.  Tests
+compare it with the CPU kernels seed by seed on CPU tensors; it has not been run on a GPU by the authors, so no rate is
+stated.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ihaudit.attacks.prng.generators import lanes
-from ihaudit.attacks.prng.generators.kinds import KINDS
-from ihaudit.attacks.prng.generators.mt import init_genrand
-from ihaudit.attacks.prng.scans import first_mask as seedscan
-from ihaudit.attacks.prng.scans.torch_filters import seed_batch, shift, signed, temper
-from ihaudit.contracts.context import Progress
+from ihaudit.attacks.prng.generators import lanes, mt
 
-BATCH = 1 << 20
-_SMALL_BATCH = 1 << 18  # a Mersenne Twister keeps 624 words per seed, 650 MB
 _LOW = 0xFFFFFFFF
 Wide = tuple[torch.Tensor, torch.Tensor]
+
+
+def signed(v: int) -> int:
+    """The int32 of the same bits as a uint32."""
+    v &= 0xFFFFFFFF
+    return v - (1 << 32) if v >> 31 else v
+
+
+def shift(x: torch.Tensor, n: int) -> torch.Tensor:
+    """Logical right shift of int32."""
+    return (x >> n) & ((1 << (32 - n)) - 1)
+
+
+def to_device(seeds: lanes.U32, device: str) -> torch.Tensor:
+    """uint32 seeds as int32 of the same bits on a device."""
+    return torch.from_numpy(seeds.view(np.int32)).to(device)
+
+
+def seeded_word(previous: torch.Tensor, i: int, mult: int = 1812433253) -> torch.Tensor:
+    """`mt.seeded_word`."""
+    return (previous ^ shift(previous, 30)) * signed(mult) + i
+
+
+def twisted(first: torch.Tensor, second: torch.Tensor, middle: torch.Tensor) -> torch.Tensor:
+    """`mt.twisted`."""
+    h = (first & signed(0x80000000)) | (second & 0x7FFFFFFF)
+    return middle ^ shift(h, 1) ^ (-(h & 1) & signed(0x9908B0DF))
+
+
+def tempered(y: torch.Tensor) -> torch.Tensor:
+    """`mt.tempered`."""
+    y = y ^ shift(y, 11)
+    y = y ^ ((y << 7) & signed(0x9D2C5680))
+    y = y ^ ((y << 15) & signed(0xEFC60000))
+    return y ^ shift(y, 18)
 
 
 def _signed64(v: int) -> int:
@@ -139,34 +170,30 @@ def _sfc64(seeds: torch.Tensor, outputs: list[int]) -> list[torch.Tensor]:
 
 def _words(seeds: torch.Tensor, count: int) -> list[torch.Tensor]:
     """The first `count` <= 623 outputs of a Mersenne Twister after init_by_array of int32 one-word keys."""
-    genrand = [signed(int(v)) for v in init_genrand(19650218)]
-    mt = [torch.full_like(seeds, v) for v in genrand[:1]]
-    for v in genrand[1:]:
-        p = mt[-1]
-        mt.append((((p ^ shift(p, 30)) * signed(1664525)) ^ v) + seeds)
-    p = mt[623]
-    mt[1] = (((p ^ shift(p, 30)) * signed(1664525)) ^ mt[1]) + seeds
-    p = mt[1]
+    genrand = [signed(int(v)) for v in mt.init_genrand(mt.ARRAY_START)]
+    state = [torch.full_like(seeds, genrand[0])]
+    for g in genrand[1:]:
+        state.append((seeded_word(state[-1], 0, mt.FIRST) ^ g) + seeds)
+    state[1] = (seeded_word(state[623], 0, mt.FIRST) ^ state[1]) + seeds
+    p = state[1]
     for i in [*range(2, 624), 1]:
-        p = (((p ^ shift(p, 30)) * signed(1566083941)) ^ mt[i]) - i
-        mt[i] = p
-    mt[0] = torch.full_like(seeds, signed(0x80000000))
+        p = state[i] = (seeded_word(p, 0, mt.SECOND) ^ state[i]) - i
+    state[0] = torch.full_like(seeds, signed(0x80000000))
     for t in range(count):
-        h = (mt[t] & signed(0x80000000)) | (mt[t + 1] & 0x7FFFFFFF)
-        mt.append(mt[t + 397] ^ shift(h, 1) ^ (-(h & 1) & signed(0x9908B0DF)))
-    return mt[624:]
+        state.append(twisted(state[t], state[t + 1], state[t + 397]))
+    return state[624:]
 
 
 def _init_by_array(seeds: torch.Tensor, outputs: list[int]) -> list[torch.Tensor]:
     words = _words(seeds, max(outputs, default=0) + 1)
-    return [temper(words[n]) for n in outputs]
+    return [tempered(words[n]) for n in outputs]
 
 
 def _randbelow(seeds: torch.Tensor, outputs: list[int]) -> list[torch.Tensor]:
     count = torch.zeros_like(seeds)
     found = {n: torch.zeros_like(seeds) for n in outputs}
     for word in _words(seeds, 2 * max(outputs, default=0) + 80):
-        y = temper(word)
+        y = tempered(word)
         fits = 1 - shift(y, 31)
         for n, part in found.items():
             part |= torch.where(count == n, fits & shift(y, 30), 0)
@@ -184,50 +211,17 @@ _MODELS = {
 }
 
 
-def read(seeds: torch.Tensor, model: str, output: NDArray[np.int64], places: NDArray[np.int64]) -> torch.Tensor:
-    """What `lanes.reader` gives, for int32 seeds (n,): uint8 (bits, n) on their device."""
+def reader(
+    model: str, output: NDArray[np.int64], places: NDArray[np.int64], device: str
+) -> Callable[[lanes.U32], torch.Tensor]:
+    """What `lanes.reader` gives, on a device: a function of uint32 seeds (n,) that gives uint8 (bits, n) there."""
     distinct, which = np.unique(output, return_inverse=True)
-    values = _MODELS[model](seeds, distinct.tolist())
-    bits = torch.empty((len(output), len(seeds)), dtype=torch.uint8, device=seeds.device)
-    for row, (j, place) in enumerate(zip(which.tolist(), places.tolist())):
-        bits[row] = (values[j] >> place) & 1
-    return bits
 
+    def read(seeds: lanes.U32) -> torch.Tensor:
+        values = _MODELS[model](to_device(seeds, device), distinct.tolist())
+        bits = torch.empty((len(output), len(seeds)), dtype=torch.uint8, device=device)
+        for row, (j, place) in enumerate(zip(which.tolist(), places.tolist())):
+            bits[row] = (values[j] >> place) & 1
+        return bits
 
-def passed(seeds: torch.Tensor, stage: seedscan.Stage) -> torch.Tensor:
-    """bool (targets, n): which int32 seeds pass a stage for which target."""
-    bits = read(seeds, stage.model, stage.output, stage.shift)
-    u, v = (torch.from_numpy(i).to(seeds.device) for i in (stage.u, stage.v))
-    wrong = bits[u] ^ bits[v] ^ torch.from_numpy(stage.differ).to(seeds.device)[:, None]
-    ends = list(zip(stage.begin[:-1], stage.begin[1:], stage.allowed))
-    return torch.stack([wrong[a:b].sum(0) <= int(most) for a, b, most in ends])
-
-
-def scan(
-    targets: list[seedscan.PairTarget],
-    *,
-    first: int = 0,
-    last: int = 2**32,
-    device: str = "cuda",
-    progress: Progress | None = None,
-) -> list[tuple[int, int]]:
-    """`seedscan.scan` with the filter on `device`; survivors are replayed by the generator itself as there."""
-    hits: list[tuple[int, int]] = []
-    for model, members in seedscan.by_model(targets).items():
-        group = [targets[n] for n in members]
-        each, *more = seedscan.stages(model)
-        every = seedscan.stage(group, *each)
-        later = [[seedscan.stage([t], *s) for s in more] for t in group]
-        batch = _SMALL_BATCH if model in ("init_by_array", "randbelow") else BATCH
-        for start in range(first, last, batch):
-            seeds = seed_batch(start, min(batch, last - start), device)
-            keep = passed(seeds, every)
-            for n, t in enumerate(group):
-                left = seeds[keep[n]]
-                for s in later[n]:
-                    left = left[passed(left, s)[0]]
-                found = left.cpu().numpy().view(np.uint32)
-                hits += [(int(s), members[n]) for s in found if seedscan.explains(int(s), t)]
-            if progress:
-                progress(f"scanning seeds of {KINDS[group[0].kind].generator}", (start - first) / (last - first))
-    return sorted(hits)
+    return read
