@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from scipy import fft
 from torch import Tensor
+from torch.nn import functional as F
 
 
 def dct(n: int) -> Tensor:
@@ -18,4 +19,4 @@ def colour_axes(channels: int) -> Tensor:
     if channels != 3:
         return dct(channels)
     colours = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [1.0, -2.0, 1.0]], dtype=torch.float64)
-    return colours / colours.norm(dim=1, keepdim=True)
+    return F.normalize(colours, dim=1)

@@ -69,4 +69,5 @@ class MemberHead(nn.Module):
         trust = trust.expand(len(to_exemplars), -1, -1)
         each = F.silu(self.each(torch.cat([to_exemplars, trust], 2)))
         direct = (to_exemplars[..., -1] * 2 * torch.sigmoid(self.weight(trust)[..., 0])).sum(1)
-        return (direct + self.last(F.silu(self.pool(each.sum(1))))[:, 0]).float()
+        odds: Tensor = direct + self.last(F.silu(self.pool(each.sum(1))))[:, 0]
+        return odds.float()

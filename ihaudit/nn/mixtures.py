@@ -128,7 +128,8 @@ def crops(padded: Uints, index: NDArray[np.int64], top: Any, left: Any, mirrored
     rows, columns = (np.asarray(at)[:, None] + np.arange(size) for at, size in ((top, height), (left, width)))
     columns = np.where(np.asarray(mirrored)[..., None], columns[:, ::-1], columns)
     where = (index[:, None, None, None], np.arange(channels)[None, :, None, None], rows[:, None, :, None])
-    return padded[(*where, columns[:, None, None, :])]
+    found: Uints = padded[(*where, columns[:, None, None, :])]
+    return found
 
 
 class Mixtures:

@@ -175,14 +175,15 @@ class PairNet(nn.Module):
     def compare(self, a: Embedding, b: Embedding, facts_a: Facts, facts_b: Facts) -> Tensor:
         """Log odds (n, m), at even prior odds, that slot i of `a` and slot j of `b` hold the same image."""
         n, m = a[0].shape[1], b[0].shape[1]
-        return self.head(products(a, b).view(-1, n * m), extras(facts_a, facts_b).view(EXTRAS, n * m)).view(n, m)
+        inputs = products(a, b).view(-1, n * m), extras(facts_a, facts_b).view(EXTRAS, n * m)
+        return self.head.odds(self.head.hidden(*inputs)).view(n, m)
 
     def compare_some(self, z: Embedding, facts: Facts, i: Tensor, j: Tensor) -> Tensor:
         """Log odds (N,) of slots i with slots j, int64 (N,), of one embedding."""
         n = z[0].shape[1]
-        return self.head(
-            products(z, z).view(-1, n * n)[:, i * n + j], extras(facts, facts).view(EXTRAS, n * n)[:, i * n + j]
-        )
+        pair = i * n + j
+        inputs = products(z, z).view(-1, n * n)[:, pair], extras(facts, facts).view(EXTRAS, n * n)[:, pair]
+        return self.head.odds(self.head.hidden(*inputs))
 
 
 def products(a: Embedding, b: Embedding) -> Tensor:
@@ -220,15 +221,13 @@ class PairHead(nn.Module):
     def hidden(self, products: Tensor, facts: Tensor) -> Tensor:
         """(products, N), (EXTRAS, N) -> (N, hidden)."""
         gate, offset = self.gate(facts.T).chunk(2, 1)
-        return torch.addmm(self.first.bias, products.T, self.first.weight.T * 8) * (1 + gate) + offset
-
-    def forward(self, products: Tensor, facts: Tensor) -> Tensor:
-        """(products, N), (EXTRAS, N) -> (N,)."""
-        return self.odds(self.hidden(products, facts))
+        h: Tensor = torch.addmm(self.first.bias, products.T, self.first.weight.T * 8) * (1 + gate) + offset
+        return h
 
     def odds(self, hidden: Tensor) -> Tensor:
         """(N, hidden) -> log odds (N,)."""
-        return (self.last(F.silu(self.second(F.silu(hidden)))) + self.direct(hidden))[:, 0].float()
+        odds: Tensor = self.last(F.silu(self.second(F.silu(hidden)))) + self.direct(hidden)
+        return odds[:, 0].float()
 
 
 def block_dct(channels: int) -> Tensor:

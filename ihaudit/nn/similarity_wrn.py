@@ -42,7 +42,8 @@ class WideBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu(self.norm_a(x))
         around = x if isinstance(self.shortcut, nn.Identity) else self.shortcut(y)
-        return around + self.conv_b(F.relu(self.norm_b(self.conv_a(y))))
+        change: Tensor = self.conv_b(F.relu(self.norm_b(self.conv_a(y))))
+        return around + change
 
 
 class PairWrn(nn.Module):
@@ -71,7 +72,8 @@ class PairWrn(nn.Module):
     def pairs(self, a: Tensor, b: Tensor) -> Tensor:
         """(N, 3, H, W) twice -> log odds (N,)."""
         x = self.layers(torch.cat([a, b], 1))
-        return self.last(F.relu(self.norm(x)).mean((2, 3)))[:, 0].float()
+        odds: Tensor = self.last(F.relu(self.norm(x)).mean((2, 3)))
+        return odds[:, 0].float()
 
     def compare(self, a: Embedding, b: Embedding, facts_a: Facts, facts_b: Facts, *, batch: int = 512) -> Tensor:
         """Log odds (n, m); the labels' coefficients are not used, as in the paper."""

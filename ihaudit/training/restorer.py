@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -159,7 +159,7 @@ class RestorerTask(Task[Restorer, Samples]):
         """Squared error in units of the standard error, SSIM in both conventions, and the error of the quality."""
         with autocast(config):
             image, quality = net(*batch.inputs())
-        shown = image.clamp(-1.2, 1.2)
+        shown: Tensor = image.clamp(-1.2, 1.2)
         relative = ((shown - batch.truth) ** 2).mean((1, 2, 3)) / (batch.error**2 + 1e-4)
         strict = uniform_ssim(shown, batch.truth, 2.0)
         mild = uniform_ssim((shown + 1) / 2, (batch.truth + 1) / 2, 1.0)
@@ -213,7 +213,7 @@ def uniform_ssim(a: Tensor, b: Tensor, data_range: float, *, window: int = 7) ->
     return value.mean((1, 2, 3))
 
 
-def _samples(path: Path, make: Any, log: Any) -> Samples:
+def _samples(path: Path, make: Callable[[], Samples], log: Callable[[str], None]) -> Samples:
     """Cached samples, so that a resumed training does not simulate again."""
     if path.exists():
         with np.load(path) as z:

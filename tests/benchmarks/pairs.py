@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +25,7 @@ from ihaudit.contracts.view import View
 from ihaudit.nn.sources import load_split
 from ihaudit.nn.weights import card
 from ihaudit.stats import auc
-from tests.benchmarks import attacks
+from tests.benchmarks.attacks import reference
 from tests.data import DATA, load_images
 
 HEAD = (
@@ -45,22 +44,9 @@ class Truth:
 
 def release(seed: int, n: int, epochs: int, k: int) -> tuple[View, Truth]:
     """A reference release whose public images are held-out photographs."""
-    split = load_split(DATA)
     _, labels = load_images("cifar10_eval")
     chosen = np.random.default_rng(seed).choice(len(labels), n, replace=False)
-    before: Callable = attacks.load_images
-
-    def load(name: str) -> tuple[np.ndarray, np.ndarray]:
-        if name == "imagenet_patches":
-            images = split.held_patches.astype(np.float32) / 255
-            return images, np.zeros(len(images), np.int64)
-        return before(name)
-
-    attacks.load_images = load  # type: ignore[assignment]
-    try:
-        sample = attacks.reference(seed, n, epochs, k)
-    finally:
-        attacks.load_images = before  # type: ignore[assignment]
+    sample = reference(seed, n, epochs, k, public=load_split(DATA).held_patches)
     view = View(encodings=sample.encodings, labels=sample.labels, image_range=(-1.0, 1.0))
     return view, Truth(sample.members, labels[chosen])
 

@@ -45,7 +45,8 @@ class Critic(nn.Module):
         )
 
     def forward(self, magnitude: Tensor, mixture: Tensor) -> Tensor:
-        return self.layers(torch.cat([magnitude, mixture], 1))
+        logits: Tensor = self.layers(torch.cat([magnitude, mixture], 1))
+        return logits
 
 
 def soft_mixture(logits: Tensor, magnitude: Tensor) -> Tensor:

@@ -41,9 +41,10 @@ def card(path: Path) -> dict[str, Any]:
         UsageError: it is missing or not JSON.
     """
     try:
-        return json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        found: dict[str, Any] = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as e:
         raise UsageError(f"{path.name} has no readable card {path.with_suffix('.json').name} beside it ({e})") from None
+    return found
 
 
 def load(
