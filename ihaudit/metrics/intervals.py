@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -124,7 +125,7 @@ def rate_difference(hits: int, trials: int, null_hits: int, null_trials: int, le
     return Estimate(value, a.low - b.high, a.high - b.low, trials)
 
 
-def pigeonhole_mean(x: ArrayLike, members: NDArray, *, seed: int = 0, level: float = LEVEL) -> Estimate:
+def pigeonhole_mean(x: ArrayLike, members: NDArray[Any], *, seed: int = 0, level: float = LEVEL) -> Estimate:
     """The mean over encodings, with an interval from resampling private images (pigeonhole bootstrap, Owen 2007).
 
     Encodings that share a private image are not independent trials; resampling encodings would count 5,000 of them made

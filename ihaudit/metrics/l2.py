@@ -28,4 +28,5 @@ def l2(guess: NDArray[Any], private: NDArray[Any], *, device: str = "cpu") -> ND
     if a.ndim < 2 or a.shape[1:] != b.shape[1:] or len(b) not in (1, len(a)):
         raise ValueError(f"images of shape {a.shape} cannot be compared one by one with {b.shape}")
     difference = a.astype(np.float64) - b.astype(np.float64)
-    return 4.0 * np.mean(difference**2, axis=tuple(range(1, a.ndim)))
+    out: NDArray[np.float64] = 4.0 * np.mean(difference**2, axis=tuple(range(1, a.ndim)))
+    return out

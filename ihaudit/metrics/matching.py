@@ -10,6 +10,8 @@ Matching is selection by the truth, so it is kept from inflating scores:
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
@@ -24,7 +26,10 @@ SHORTLIST = 48
 
 
 def ranking(
-    count: int, members: NDArray | None = None, coefficients: NDArray | None = None, confidence: NDArray | None = None
+    count: int,
+    members: NDArray[Any] | None = None,
+    coefficients: NDArray[Any] | None = None,
+    confidence: NDArray[Any] | None = None,
 ) -> NDArray[np.int64]:
     """Candidates from best to worst in the attack's own eyes: by confidence, then weight of members, then order.
 
@@ -43,13 +48,13 @@ def ranking(
         valid = (members >= 0) & (members < count)
         support = np.bincount(members[valid], weights=weights[valid], minlength=count).astype(np.float64)
     # Rounded, so that ties broken by order do not hang on the last digits of a sum.
-    keys: list[NDArray] = [np.arange(count), -np.round(support, 6)]
+    keys: list[NDArray[Any]] = [np.arange(count), -np.round(support, 6)]
     if confidence is not None:
         keys.append(-np.round(np.nan_to_num(np.asarray(confidence, np.float64), nan=-np.inf), 6))
     return np.lexsort(keys).astype(np.int64)
 
 
-def similarity(a: NDArray, b: NDArray, *, device: str = "cpu") -> NDArray[np.float32]:
+def similarity(a: NDArray[Any], b: NDArray[Any], *, device: str = "cpu") -> NDArray[np.float32]:
     """Pinned SSIM of every pair, float32 (R, N); exact up to `MAX_PAIRS` pairs.
 
     Above that, each candidate is compared with its `SHORTLIST` nearest by high-pass correlation only (one matrix
@@ -66,7 +71,7 @@ def similarity(a: NDArray, b: NDArray, *, device: str = "cpu") -> NDArray[np.flo
 
 
 @one_thread()
-def correlation(a: NDArray, b: NDArray, *, shift: int = 0) -> NDArray[np.float32]:
+def correlation(a: NDArray[Any], b: NDArray[Any], *, shift: int = 0) -> NDArray[np.float32]:
     """Normalised cross-correlation of high-passed images, the maximum over shifts by up to `shift` pixels.
 
     High-passing (the image minus its Gaussian blur of sigma 3) removes overall colour and brightness, in which
@@ -90,7 +95,7 @@ def correlation(a: NDArray, b: NDArray, *, shift: int = 0) -> NDArray[np.float32
     return best
 
 
-def _highpass(x: NDArray) -> NDArray[np.float32]:
+def _highpass(x: NDArray[Any]) -> NDArray[np.float32]:
     v = np.asarray(x, np.float32)
     if np.asarray(x).dtype == np.uint8:
         v = v / np.float32(255)
@@ -98,10 +103,10 @@ def _highpass(x: NDArray) -> NDArray[np.float32]:
     norm = np.sqrt(np.einsum("nhwc,nhwc->n", v, v))
     # Below 1e-3 in total the image is constant up to rounding.
     scale = np.where(norm > 1e-3, 1 / np.maximum(norm, 1e-3), 0).astype(np.float32)
-    return (v * scale[:, None, None, None]).astype(np.float32)
+    return np.asarray(v * scale[:, None, None, None], np.float32)
 
 
-def assign(scores: NDArray) -> NDArray[np.int64]:
+def assign(scores: NDArray[Any]) -> NDArray[np.int64]:
     """Optimal one-to-one assignment of candidates to images: int64 (N,) candidate of each image, -1 for none.
 
     Args:
@@ -116,10 +121,10 @@ def assign(scores: NDArray) -> NDArray[np.int64]:
 def votes(
     n_images: int,
     n_candidates: int,
-    members: NDArray,
-    coefficients: NDArray | None,
-    sources: NDArray,
-    true_coefficients: NDArray | None,
+    members: NDArray[Any],
+    coefficients: NDArray[Any] | None,
+    sources: NDArray[Any],
+    true_coefficients: NDArray[Any] | None,
 ) -> NDArray[np.float64]:
     """How much of each candidate's evidence really came from each private image: float64 (R, N).
 
@@ -146,7 +151,7 @@ def votes(
     return out
 
 
-def by_provenance(evidence: NDArray, rank: NDArray) -> NDArray[np.int64]:
+def by_provenance(evidence: NDArray[Any], rank: NDArray[Any]) -> NDArray[np.int64]:
     """One-to-one assignment by votes alone, without looking at a pixel: int64 (N,), -1 where no candidate has a vote.
 
     Equal votes are decided by the attack's own ranking, never by which candidate looks better.
@@ -167,7 +172,7 @@ def by_provenance(evidence: NDArray, rank: NDArray) -> NDArray[np.int64]:
 
 
 @one_thread()
-def shortlist(images: NDArray, rank: NDArray, limit: int, *, same: float = 0.95) -> NDArray[np.int64]:
+def shortlist(images: NDArray[Any], rank: NDArray[Any], limit: int, *, same: float = 0.95) -> NDArray[np.int64]:
     """At most `limit` distinct candidates, best first in the attack's eyes, chosen without the truth.
 
     Near-copies of a better-ranked candidate (high-pass correlation above `same`) are passed over while others are left,
@@ -195,4 +200,4 @@ def shortlist(images: NDArray, rank: NDArray, limit: int, *, same: float = 0.95)
         kept.append(i)
         free[i + 1 :] &= x[i + 1 :] @ x[i] < same
     rest = np.setdiff1d(np.arange(len(pool)), kept)[: limit - len(kept)]
-    return pool[np.concatenate([np.asarray(kept, np.int64), rest])]
+    return np.asarray(pool[np.concatenate([np.asarray(kept, np.int64), rest])], np.int64)

@@ -19,6 +19,7 @@ What "by chance" means depends on how reconstructions were paired with private i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +48,9 @@ class Reidentification:
     hits: NDArray[np.bool_]
 
 
-def likeness(a: NDArray, b: NDArray, *, ssim: NDArray | None = None, device: str = "cpu") -> NDArray[np.float32]:
+def likeness(
+    a: NDArray[Any], b: NDArray[Any], *, ssim: NDArray[Any] | None = None, device: str = "cpu"
+) -> NDArray[np.float32]:
     """The declared measure of images (R, H, W, C) and (M, H, W, C) in [0, 1], at most 1.
 
     Args:
@@ -63,13 +66,13 @@ def likeness(a: NDArray, b: NDArray, *, ssim: NDArray | None = None, device: str
 
 
 def reidentify(
-    candidates: NDArray,
-    chosen: NDArray,
-    private: NDArray,
-    decoys: NDArray | None,
+    candidates: NDArray[Any],
+    chosen: NDArray[Any],
+    private: NDArray[Any],
+    decoys: NDArray[Any] | None,
     *,
     by_provenance: bool,
-    ssim: NDArray | None = None,
+    ssim: NDArray[Any] | None = None,
     device: str = "cpu",
 ) -> Reidentification:
     """Top-1 re-identification of private images.
@@ -108,7 +111,7 @@ def reidentify(
     return Reidentification(rate, chance, Estimate(value, low, high, n), hits)
 
 
-def _by_halves(candidates: NDArray, pool: NDArray, n: int, device: str) -> NDArray[np.bool_]:
+def _by_halves(candidates: NDArray[Any], pool: NDArray[Any], n: int, device: str) -> NDArray[np.bool_]:
     """bool (N + D,): named by the right halves of the candidate its left half was assigned to, and the reverse."""
     middle = pool.shape[2] // 2
     halves: list[tuple[slice, ...]] = [np.s_[:, :, :middle], np.s_[:, :, pool.shape[2] - middle :]]
@@ -125,14 +128,14 @@ def _by_halves(candidates: NDArray, pool: NDArray, n: int, device: str) -> NDArr
     return named
 
 
-def _copies(pool: NDArray) -> NDArray[np.int64]:
+def _copies(pool: NDArray[Any]) -> NDArray[np.int64]:
     """int (M,): equal numbers for pixel-identical images."""
     flat = np.ascontiguousarray(pool.reshape(len(pool), -1))
     return np.unique(flat, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
 
-def _is_top(scores: NDArray, target: NDArray, copies: NDArray) -> NDArray[np.bool_]:
+def _is_top(scores: NDArray[Any], target: NDArray[Any], copies: NDArray[Any]) -> NDArray[np.bool_]:
     """Whether each row's target beats every image that is not a copy of it."""
     own = scores[np.arange(len(scores)), target]
     others = np.where(copies[None] == copies[target][:, None], -np.inf, scores)
-    return own > others.max(axis=1) + MARGIN
+    return np.asarray(own > others.max(axis=1) + MARGIN, bool)

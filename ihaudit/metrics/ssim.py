@@ -31,34 +31,7 @@ if TYPE_CHECKING:  # imported on first use: reports read the names of metrics, a
     import torch
     from torch import Tensor
 
-K1, K2 = 0.01, 0.03
-
-#: What a report prints and `results.environment.ssim` holds.
-SETTINGS: dict[str, Any] = {
-    "ssim": {
-        "range": [0, 1],
-        "data_range": 1.0,
-        "window": "gaussian",
-        "size": 11,
-        "sigma": 1.5,
-        "covariance": "population",
-        "K1": K1,
-        "K2": K2,
-        "region": "valid",
-        "channels": "mean",
-    },
-    "ssim_challenge": {
-        "range": [-1, 1],
-        "data_range": 2.0,
-        "window": "uniform",
-        "size": 7,
-        "covariance": "sample",
-        "K1": K1,
-        "K2": K2,
-        "region": "valid",
-        "channels": "mean",
-    },
-}
+K1, K2, SIGMA = 0.01, 0.03, 1.5
 
 #: Bytes that one block of intermediate maps may take.
 _BLOCK_BYTES = 48 << 20
@@ -83,6 +56,21 @@ class _Kind:
     def c2(self) -> float:
         return (K2 * self.data_range) ** 2
 
+    def settings(self) -> dict[str, Any]:
+        """The convention in words and numbers."""
+        return {
+            "range": [int(self.offset), int(self.scale + self.offset)],
+            "data_range": self.data_range,
+            "window": "gaussian" if self.gaussian else "uniform",
+            "size": self.size,
+            **({"sigma": SIGMA} if self.gaussian else {}),
+            "covariance": "sample" if self.sample else "population",
+            "K1": K1,
+            "K2": K2,
+            "region": "valid",
+            "channels": "mean",
+        }
+
     def window(self, height: int, width: int) -> int:
         """The side of the window for images of this size."""
         side = min(self.size, height, width)
@@ -102,6 +90,9 @@ named(Metric("ssim_worst", "SSIM, worst image", floor=-1.0, ceiling=1.0, order=1
 _PINNED = _Kind(gaussian=True, size=11, scale=1.0, offset=0.0, data_range=1.0, sample=False)
 _CHALLENGE = _Kind(gaussian=False, size=7, scale=2.0, offset=-1.0, data_range=2.0, sample=True)
 
+#: What a report prints and `results.environment.ssim` holds.
+SETTINGS: dict[str, Any] = {"ssim": _PINNED.settings(), "ssim_challenge": _CHALLENGE.settings()}
+
 
 @metric(
     "ssim",
@@ -112,7 +103,7 @@ _CHALLENGE = _Kind(gaussian=False, size=7, scale=2.0, offset=-1.0, data_range=2.
     gated=True,
     order=10,
 )
-def ssim(a: NDArray, b: NDArray, *, device: str = "cpu") -> NDArray[np.float64]:
+def ssim(a: NDArray[Any], b: NDArray[Any], *, device: str = "cpu") -> NDArray[np.float64]:
     """Pinned SSIM of image pairs.
 
     Args:
@@ -136,13 +127,15 @@ def ssim(a: NDArray, b: NDArray, *, device: str = "cpu") -> NDArray[np.float64]:
     ceiling=1.0,
     order=20,
 )
-def ssim_challenge(a: NDArray, b: NDArray, *, device: str = "cpu") -> NDArray[np.float64]:
+def ssim_challenge(a: NDArray[Any], b: NDArray[Any], *, device: str = "cpu") -> NDArray[np.float64]:
     """SSIM in the challenge's convention of image pairs given in [0, 1]; arguments and errors as for `ssim`."""
     return _paired(a, b, _CHALLENGE, device)
 
 
 @one_thread()
-def pairwise_ssim(a: NDArray, b: NDArray, *, challenge: bool = False, device: str = "cpu") -> NDArray[np.float32]:
+def pairwise_ssim(
+    a: NDArray[Any], b: NDArray[Any], *, challenge: bool = False, device: str = "cpu"
+) -> NDArray[np.float32]:
     """SSIM of every pair, in blocks of bounded memory and in single precision (error about 1e-4).
 
     Meant for matching and ranking; figures that are reported come from `ssim` on the chosen pairs.
@@ -177,7 +170,7 @@ def pairwise_ssim(a: NDArray, b: NDArray, *, challenge: bool = False, device: st
 
 @one_thread()
 def ssim_of_pairs(
-    a: NDArray, b: NDArray, rows: NDArray, columns: NDArray, *, device: str = "cpu"
+    a: NDArray[Any], b: NDArray[Any], rows: NDArray[Any], columns: NDArray[Any], *, device: str = "cpu"
 ) -> NDArray[np.float32]:
     """Pinned SSIM, single precision, of the listed pairs ``(a[rows[p]], b[columns[p]])`` only: float32 (P,)."""
     a, b = _checked(a), _checked(b)
@@ -189,7 +182,7 @@ def ssim_of_pairs(
     return out
 
 
-def _checked(x: NDArray) -> NDArray:
+def _checked(x: NDArray[Any]) -> NDArray[Any]:
     x = np.asarray(x)
     if x.ndim != 4:
         raise ValueError(f"SSIM expects images of shape (B, H, W, C), not {x.shape}")
@@ -210,7 +203,7 @@ def _filter(length: int, size: int, gaussian: bool, device: str, dtype: torch.dt
 
     taps = np.ones(size)
     if gaussian:
-        taps = np.exp(-0.5 * ((np.arange(size) - size // 2) / 1.5) ** 2)
+        taps = np.exp(-0.5 * ((np.arange(size) - size // 2) / SIGMA) ** 2)
     taps /= taps.sum()
     matrix = np.zeros((length - size + 1, length))
     for i in range(len(matrix)):
@@ -235,7 +228,7 @@ def _blocks(n: int, bytes_each: int) -> Iterator[slice]:
         yield slice(i, min(n, i + step))
 
 
-def _planes(x: NDArray, kind: _Kind, device: str, dtype: torch.dtype) -> Tensor:
+def _planes(x: NDArray[Any], kind: _Kind, device: str, dtype: torch.dtype) -> Tensor:
     """(B, H, W, C) in [0, 1] as (B, C, H, W) in the convention's own range."""
     import torch
 
@@ -244,7 +237,7 @@ def _planes(x: NDArray, kind: _Kind, device: str, dtype: torch.dtype) -> Tensor:
 
 
 @one_thread()
-def _paired(a: NDArray, b: NDArray, kind: _Kind, device: str) -> NDArray[np.float64]:
+def _paired(a: NDArray[Any], b: NDArray[Any], kind: _Kind, device: str) -> NDArray[np.float64]:
     import torch
 
     a, b = _checked(a), _checked(b)
@@ -278,7 +271,7 @@ class _Moments:
     shift: float
 
     @classmethod
-    def of(cls, x: NDArray, challenge: bool, device: str) -> _Moments:
+    def of(cls, x: NDArray[Any], challenge: bool, device: str) -> _Moments:
         import torch
 
         kind = _CHALLENGE if challenge else _PINNED
@@ -293,7 +286,7 @@ class _Moments:
         s = slice(start, start + length)
         return _Moments(self.images[s], self.mean[s], self.variance[s], self.kind, self.shift)
 
-    def take(self, index: NDArray) -> _Moments:
+    def take(self, index: NDArray[Any]) -> _Moments:
         import torch
 
         i = torch.as_tensor(np.asarray(index), device=self.images.device)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from numpy.typing import NDArray
 
@@ -21,7 +21,7 @@ __all__ = ["render"]
 
 def render(
     results: Results,
-    arrays: Mapping[str, NDArray],
+    arrays: Mapping[str, NDArray[Any]],
     folder: Path,
     formats: Sequence[str] = ("html", "pdf"),
     *,

@@ -6,6 +6,7 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,14 +41,14 @@ class Gallery:
     overview_count: int = 0
 
 
-def is_image(a: NDArray | None) -> bool:
+def is_image(a: NDArray[Any] | None) -> bool:
     """Whether `a` holds a batch of grey or colour images, shape (N, H, W, 1 | 3 | 4) or (N, H, W)."""
     if a is None or a.ndim not in (3, 4) or min(a.shape) == 0 or not np.issubdtype(a.dtype, np.number):
         return False
     return (a.ndim == 3 or a.shape[3] in (1, 3, 4)) and min(a.shape[1:3]) >= 2
 
 
-def to_uint8(image: NDArray) -> NDArray[np.uint8]:
+def to_uint8(image: NDArray[Any]) -> NDArray[np.uint8]:
     """One image (H, W) or (H, W, C), uint8 or float in [0, 1], as uint8 (H, W) or (H, W, 3)."""
     if image.ndim == 3:
         image = image[..., 0] if image.shape[2] == 1 else image[..., :3]
@@ -56,23 +57,23 @@ def to_uint8(image: NDArray) -> NDArray[np.uint8]:
     return np.round(np.clip(np.nan_to_num(image.astype(np.float64)), 0.0, 1.0) * 255).astype(np.uint8)
 
 
-def signed(image: NDArray) -> NDArray[np.uint8]:
+def signed(image: NDArray[Any]) -> NDArray[np.uint8]:
     """A signed encoding for display: zero is mid-grey, the 99.5 % quantile of magnitudes is black or white."""
     scale = _scale(image)
     return to_uint8(0.5 + 0.5 * np.asarray(image, np.float64) / scale) if image.dtype != np.uint8 else to_uint8(image)
 
 
-def magnitude(image: NDArray) -> NDArray[np.uint8]:
+def magnitude(image: NDArray[Any]) -> NDArray[np.uint8]:
     """The absolute value of an encoding for display: zero is black, the 99.5 % quantile is white."""
     return to_uint8(np.abs(np.asarray(image, np.float64)) / _scale(image))
 
 
-def _scale(image: NDArray) -> float:
+def _scale(image: NDArray[Any]) -> float:
     finite = np.abs(np.nan_to_num(np.asarray(image, np.float64)))
     return float(np.quantile(finite, 0.995)) or float(finite.max()) or 1.0
 
 
-def encoding(image: NDArray) -> NDArray[np.uint8]:
+def encoding(image: NDArray[Any]) -> NDArray[np.uint8]:
     """An encoding for display; one without negative values keeps its scale from zero to its largest values."""
     return signed(image) if bool(np.any(np.asarray(image) < 0)) else magnitude(image)
 
@@ -98,7 +99,7 @@ def spread(count: int, most: int) -> NDArray[np.int64]:
     return np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(np.int64))
 
 
-def sheet(columns: Sequence[Sequence[NDArray]], per_row: int = 12, gap: int = 2) -> str:
+def sheet(columns: Sequence[Sequence[NDArray[Any]]], per_row: int = 12, gap: int = 2) -> str:
     """One picture of many: each column's images (H, W) or (H, W, C) above each other, columns in rows of `per_row`.
 
     Empty where images are larger than `MAX_SIDE` or not of one size.

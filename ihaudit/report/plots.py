@@ -48,11 +48,12 @@ def _svg(draw: Any, width: float, height: float) -> str:
         figure = Figure(figsize=(width, height), layout="constrained")
         draw(figure)
         buffer = io.BytesIO()
-        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
+        FigureCanvasSVG(figure)
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def histogram(scores: NDArray, marks: Sequence[tuple[str, float]], bound: float | None, xlabel: str) -> str:
+def histogram(scores: NDArray[Any], marks: Sequence[tuple[str, float]], bound: float | None, xlabel: str) -> str:
     """Histogram of per-image scores.
 
     Args:

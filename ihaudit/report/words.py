@@ -21,14 +21,6 @@ STATUS_CLASS = {
     "not run": "notrun",
     "measured": "measured",
 }
-STATUS_MEANING = {
-    "broken": "an attack or game did better than the bound, beyond its confidence interval",
-    "no break found": "what was tried stayed within the bound; other attacks may not",
-    "inconclusive": "the measurement cannot be relied on; the reason is given",
-    "not run": "not tried; the reason is given",
-    "measured": "a number without a verdict, given for comparison",
-}
-
 #: The word of a claim by its status, and of a gate's check by whether its bound is met.
 CLAIM_WORD = {"refuted": "broken", "not refuted": "no break found", "inconclusive": "inconclusive"}
 CHECK_WORD = {False: "broken", True: "no break found", None: "inconclusive"}

@@ -49,7 +49,7 @@ def choose(
         quality = np.clip(np.nan_to_num(np.asarray(confidence, np.float64), nan=0.0), 0.01, 1) * _steadiness(images)
         worth = (1 - np.exp(-30 * c)) * quality[np.clip(members, 0, len(quality) - 1)]
     best = np.where(there, worth, -np.inf).argmax(axis=1)
-    return members[np.arange(len(members)), best].astype(np.int64)
+    return np.asarray(members[np.arange(len(members)), best], np.int64)
 
 
 def _steadiness(images: NDArray[Any], *, error: float = 0.05, window: int = 7) -> NDArray[np.float64]:
@@ -57,4 +57,5 @@ def _steadiness(images: NDArray[Any], *, error: float = 0.05, window: int = 7) -
     x = np.nan_to_num(np.asarray(images, np.float64)) * 2 - 1
     mean = uniform_filter(x, size=(1, window, window, 1)) if min(x.shape[1:3]) >= window else x
     c1 = (0.01 * 2) ** 2
-    return ((2 * mean**2 + c1) / (2 * mean**2 + error**2 + c1)).mean(axis=(1, 2, 3))
+    term: NDArray[np.float64] = (2 * mean**2 + c1) / (2 * mean**2 + error**2 + c1)
+    return np.asarray(term.mean(axis=(1, 2, 3)), np.float64)

@@ -94,7 +94,7 @@ def pair(
 
 
 def _nearest(scores: NDArray[Any]) -> NDArray[np.int64]:
-    return scores.argmax(axis=0).astype(np.int64)
+    return np.asarray(scores.argmax(axis=0), np.int64)
 
 
 def _outer(kept: NDArray[Any], local: NDArray[Any]) -> NDArray[np.int64]:

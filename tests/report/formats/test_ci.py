@@ -122,7 +122,7 @@ def test_sarif_fingerprints_stay_when_numbers_change_and_success_needs_everythin
     ],
 )
 def test_sarif_location(source: str, uri: str) -> None:
-    assert sarif._uri(source) == uri
+    assert sarif.uri(source) == uri
 
 
 def test_no_claim_is_a_finding_of_its_own() -> None:
