@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from ihaudit.attacks.numerics.em import Estimate, noise_start
-from ihaudit.attacks.numerics.mixing import Mixing
+from ihaudit.attacks.numerics.em import noise_start
+from ihaudit.attacks.numerics.least_squares import weighted
+from ihaudit.attacks.numerics.mixing import Mixing, Reconstruction
 from ihaudit.attacks.numerics.standard_errors import standard_errors
 from ihaudit.attacks.numerics.unmasking import Unmasker
-from ihaudit.attacks.numerics.weighted import weighted
 from ihaudit.contracts.trainer import Job, trainer
 from ihaudit.metrics.ssim import ssim, ssim_challenge
 from ihaudit.nn.fitting import Task, TrainConfig, autocast, train
@@ -116,13 +116,13 @@ def simulate(
     mixing = Mixing(torch.from_numpy(placed), torch.from_numpy(lam), torch.from_numpy(1 - lam.sum(1)), n)
     magnitude = x.abs()
     signs = torch.sign(x)
-    estimate = weighted(magnitude, signs, mixing, noise_start(magnitude, mixing))
+    estimate = weighted(magnitude, mixing, noise_start(magnitude, mixing), signs=signs)
     if rng.random() < config.masked:
         # a first estimate from blind signs would cost a second pass of the network; the true one with noise does
         jitter = torch.from_numpy(rng.standard_normal(estimate.images.shape).astype(np.float32))
-        start = Estimate(estimate.images + 0.03 * jitter, estimate.noise)
+        start = Reconstruction(estimate.images + 0.03 * jitter, estimate.noise)
         signs = unmasker(magnitude, mixing.forward(start.images, slice(0, e)))
-        estimate = weighted(magnitude, signs, mixing, estimate.noise)
+        estimate = weighted(magnitude, mixing, estimate.noise, signs=signs)
     error, doubt = standard_errors(magnitude, signs, mixing, estimate)
 
     kept = [v.reshape(n, *SHAPE).half() for v in (images, estimate.images[:-1], doubt)]

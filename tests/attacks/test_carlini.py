@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ihaudit.attacks.carlini import Carlini
-from ihaudit.attacks.numerics.em import Estimate
+from ihaudit.attacks.numerics.mixing import Reconstruction
 from ihaudit.attacks.stages.restoration.recolour73 import pixels_of
 from ihaudit.attacks.stages.state import Recovered, Restored
 from ihaudit.contracts.attack import AttackOutput, StageEvidence, get_stage
@@ -169,7 +169,7 @@ def recovered(variant: str):
     state = true_state(sample, sample.members)
     images = torch.from_numpy(sample.images * 2 - 1).permute(0, 3, 1, 2).reshape(8, -1)
     images = torch.cat([images, images.mean(0, keepdim=True)])
-    state = state.having(Recovered(Estimate(images, torch.ones(len(sample.encodings)))))
+    state = state.having(Recovered(Reconstruction(images, torch.ones(len(sample.encodings)))))
     return sample, state.recorded("recovery", variant, {})
 
 

@@ -10,8 +10,8 @@ import torch
 
 from ihaudit.attacks.numerics.equation3 import network_start
 from ihaudit.attacks.numerics.gradient import Adam, descend, descend_adam, objective, smaller_delta
+from ihaudit.attacks.numerics.least_squares import weighted
 from ihaudit.attacks.numerics.mixing import Mixing
-from ihaudit.attacks.numerics.weighted import weighted
 from ihaudit.attacks.stages.state import Recovered, Restored, State
 from ihaudit.contracts.attack import get_stage
 from ihaudit.contracts.context import Context
@@ -157,7 +157,7 @@ def test_the_network_start_settles_the_global_sign_of_every_encoding():
     polarity = torch.from_numpy(np.random.default_rng(0).choice([-1.0, 1.0], len(bare), p=[0.2, 0.8])).float()
     noise = torch.full((len(bare),), 0.05)
     mixing = state.mixing()
-    want = weighted(state.observed.values, signed.sign(), mixing, noise).images
+    want = weighted(state.observed.values, mixing, noise, signs=signed.sign()).images
     got = network_start(state.observed.values, mixing, lambda _: (signed.sign() * polarity[:, None]).half(), noise)
     turned = network_start(state.observed.values, mixing, lambda _: -(signed.sign() * polarity[:, None]).half(), noise)
     torch.testing.assert_close(got, want, atol=1e-4, rtol=1e-3)

@@ -10,14 +10,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ihaudit.attacks.numerics.em import Estimate
-from ihaudit.attacks.numerics.mixing import Mixing
+from ihaudit.attacks.numerics.least_squares import weighted
+from ihaudit.attacks.numerics.mixing import Mixing, Reconstruction
 from ihaudit.attacks.numerics.negated import turn_negated
 from ihaudit.attacks.numerics.pictures import to_pictures
 from ihaudit.attacks.numerics.standard_errors import standard_errors
 from ihaudit.attacks.numerics.transforms import low_frequencies
 from ihaudit.attacks.numerics.unmasking import Unmasker
-from ihaudit.attacks.numerics.weighted import weighted
 from ihaudit.attacks.recipe import start
 from ihaudit.attacks.stages.recovery import unmask
 from ihaudit.attacks.stages.sharpening import local
@@ -61,13 +60,13 @@ def test_least_squares_and_its_standard_errors_are_those_of_the_definition():
     truth = torch.randn(n + 1, p)
     noise = torch.rand(e) * 0.05 + 0.02
     x = mixing.dense @ truth + noise.sqrt()[:, None] * torch.randn(e, p)
-    estimate = weighted(x.abs(), torch.sign(x), mixing, torch.ones(e))
+    estimate = weighted(x.abs(), mixing, torch.ones(e), signs=torch.sign(x))
     error, doubt = standard_errors(x.abs(), torch.sign(x), mixing, estimate)
     reached = (estimate.images[:-1] - truth[:-1]).square().mean(1).sqrt()
     torch.testing.assert_close(reached, error, rtol=0.15, atol=0)
     assert doubt.abs().max() == 0
     torch.testing.assert_close(estimate.noise.mean(), noise.mean(), rtol=0.05, atol=0)
-    _, more = standard_errors(x.abs(), 0.5 * torch.sign(x), mixing, Estimate(estimate.images, estimate.noise))
+    _, more = standard_errors(x.abs(), 0.5 * torch.sign(x), mixing, Reconstruction(estimate.images, estimate.noise))
     assert more.min() > 0
 
 
@@ -82,10 +81,10 @@ def test_negated_images_are_turned_back():
     noise = torch.full((e,), 0.04)
     wrong = truth.clone()
     wrong[2] *= -1
-    images, turned = turn_negated(values, mixing, Estimate(wrong, noise))
+    images, turned = turn_negated(values, mixing, Reconstruction(wrong, noise))
     assert turned == 1
     torch.testing.assert_close(images, truth)
-    assert turn_negated(values, mixing, Estimate(truth, noise))[1] == 0
+    assert turn_negated(values, mixing, Reconstruction(truth, noise))[1] == 0
 
 
 def test_low_frequencies_hold_the_lower_triangle():

@@ -11,7 +11,7 @@ from ihaudit.attacks.numerics import (
     em,
     features,
     labels,
-    leastsq,
+    least_squares,
     masks,
     mixing,
     parallel,
@@ -20,6 +20,7 @@ from ihaudit.attacks.numerics import (
     spectral,
     transforms,
 )
+from ihaudit.attacks.numerics.mixing import Reconstruction
 from tests.attacks.releases import instahide, photographs
 
 
@@ -94,7 +95,7 @@ def test_em_step_equals_the_direct_formula():
     y = (m.dense @ truth).abs()
     start = truth + 0.1 * torch.randn(6, 9, generator=g)
     noise = torch.full((60,), 0.05)
-    ours = em.folded_em(y, m, em.Estimate(start, noise), temperatures=[1.0], batch=7).images
+    ours = em.folded_em(y, m, Reconstruction(start, noise), temperatures=[1.0], batch=7).images
     expected = torch.tanh(y * (m.dense @ start) / 0.05) * y
     direct = torch.linalg.solve(m.normal(1 / noise), m.dense.T @ (expected / 0.05))
     torch.testing.assert_close(ours, direct, rtol=1e-3, atol=1e-4)
@@ -103,7 +104,7 @@ def test_em_step_equals_the_direct_formula():
 def test_cross_fit_leaves_its_fold_out():
     m = random_mixing(rows=60)
     y = torch.rand(60, 9, generator=torch.Generator().manual_seed(0))
-    estimate = em.Estimate(torch.randn(6, 9, generator=torch.Generator().manual_seed(1)), torch.full((60,), 0.1))
+    estimate = Reconstruction(torch.randn(6, 9, generator=torch.Generator().manual_seed(1)), torch.full((60,), 0.1))
     before = em.cross_fit(y, m, estimate, folds=3)[1]
     changed = y.clone()
     changed[1::3] = 7.0
@@ -143,7 +144,7 @@ def test_restarts_never_lower_the_likelihood():
     m = random_mixing(rows=60)
     g = torch.Generator().manual_seed(4)
     y = (m.dense @ torch.randn(6, 48, generator=g)).abs()
-    before = em.Estimate(torch.randn(6, 48, generator=g), torch.full((60,), 0.1))
+    before = Reconstruction(torch.randn(6, 48, generator=g), torch.full((60,), 0.1))
     after, _ = restarts.restart_pixels(y, m, before, (3, 4, 4))
     old, new = (restarts.pixel_likelihood(y, m, e) for e in (before, after))
     assert bool((new >= old - 1e-3).all())
@@ -152,8 +153,8 @@ def test_restarts_never_lower_the_likelihood():
 def test_least_squares_equals_numpy():
     m = random_mixing(rows=60)
     truth = torch.randn(6, 9, generator=torch.Generator().manual_seed(0))
-    images, _ = leastsq.solve(m.dense @ truth, m, rounds=1, ridge=0.0)
-    torch.testing.assert_close(images, truth, rtol=1e-3, atol=1e-3)
+    found = least_squares.weighted(m.dense @ truth, m, rounds=1, ridge=0.0)
+    torch.testing.assert_close(found.images, truth, rtol=1e-3, atol=1e-3)
 
 
 def test_masks_are_told_apart():

@@ -18,10 +18,10 @@ from itertools import product
 import numpy as np
 import torch
 
-from ihaudit.attacks.numerics.em import Estimate
 from ihaudit.attacks.numerics.flow import Capacity, balanced_targets, soft_slack, solve
 from ihaudit.attacks.numerics.gradient import descend_adam
 from ihaudit.attacks.numerics.labels import Slots
+from ihaudit.attacks.numerics.mixing import Reconstruction
 from ihaudit.attacks.numerics.sizes import Sizes
 from ihaudit.attacks.recipe import start
 from ihaudit.attacks.stages.restoration.recolour73 import pixels_of
@@ -95,7 +95,7 @@ def _recovery(seeds: list[int], variants: list[str], k: int, t: int) -> None:
                 signed = torch.from_numpy(bare.transpose(0, 3, 1, 2).reshape(len(bare), -1).copy())
                 images = descend_adam(signed, state.mixing().dense[:, :-1].contiguous(), signed=True)
                 images = torch.cat([images, torch.zeros_like(images[:1])])
-                found = state.having(Recovered(Estimate(images, torch.ones(1))))
+                found = state.having(Recovered(Reconstruction(images, torch.ones(1))))
             else:
                 found = state.run(ctx, "recovery", variant)
             cpu = time.process_time() - cpu

@@ -11,9 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from ihaudit.attacks.numerics.least_squares import exactly
 from ihaudit.attacks.numerics.members import by_labels
+from ihaudit.attacks.numerics.mixing import Mixing
+from ihaudit.attacks.numerics.standard_errors import variances
 from ihaudit.attacks.numerics.transforms import Whitener
 from ihaudit.release import FloatArray
 
@@ -105,45 +109,6 @@ def _shrink(centres: NDArray, error: NDArray) -> NDArray[np.float32]:
     return (centres * np.clip(1 - error / np.maximum(norm, 1e-12), 0.02, 1)[:, None]).astype(np.float32)
 
 
-def design(members: NDArray[np.int64], weights: NDArray, count: int) -> NDArray[np.float64]:
-    """The mixing matrix (E, count) of members and weights."""
-    c = np.zeros((len(members), count))
-    rows = np.arange(len(members))
-    for k in range(members.shape[1]):
-        ok = members[:, k] >= 0
-        np.add.at(c, (rows[ok], members[ok, k]), weights[ok, k])
-    return c
-
-
-def weighted_least_squares(
-    c: NDArray[np.float64], flat: NDArray[np.float32], *, rounds: int = 6
-) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]:
-    """Equation (1) with one noise level per encoding: ``min sum_i |c_i X - u_i|^2 / s_i^2``.
-
-    Args:
-        c: (E, N) mixing matrix.
-        flat: float32 (E, P) mixtures.
-        rounds: re-estimations of the noise levels.
-
-    Returns:
-        X float32 (N, P), the residual standard deviations (E,), and the error variance per value of each row of X (N,).
-    """
-    w = np.ones(len(c))
-    noise = np.ones(len(c))
-    x = np.zeros((c.shape[1], flat.shape[1]), np.float32)
-    for _ in range(rounds):
-        cw = c * w[:, None]
-        lhs = cw.T @ c
-        lhs[np.diag_indices_from(lhs)] += 1e-9 * max(float(np.trace(lhs)) / len(lhs), 1e-12)
-        x = np.linalg.solve(lhs, cw.T.astype(np.float32) @ flat).astype(np.float32)
-        noise = np.sqrt(((flat - c.astype(np.float32) @ x).astype(np.float64) ** 2).mean(1))
-        floor = max(1e-6, 1e-3 * float(np.median(noise)))
-        w = 1 / np.maximum(noise, floor) ** 2
-    lhs = (c * w[:, None]).T @ c
-    lhs[np.diag_indices_from(lhs)] += 1e-9 * max(float(np.trace(lhs)) / len(lhs), 1e-12)
-    return x, noise, np.diag(np.linalg.inv(lhs)).copy()
-
-
 def demix(unmasked: FloatArray, labels: FloatArray, *, whitener: Whitener | None = None) -> Demixed | None:
     """Private images, pairing and coefficients from unmasked mixtures and their soft labels.
 
@@ -189,11 +154,11 @@ def demix(unmasked: FloatArray, labels: FloatArray, *, whitener: Whitener | None
         changes.append(float((members != before).any(1).mean()))
         if changes[-1] < 1e-3:
             break
-        c_matrix = design(members, weights, len(clusters))
-        solved, noise, variance = weighted_least_squares(c_matrix, z, rounds=3)
-        centres = _shrink(solved, variance * z.shape[1])
-    c_matrix = np.column_stack([design(members, weights, len(clusters)), rest])
-    solved, noise, _ = weighted_least_squares(c_matrix, flat)
+        mixing = Mixing.of(members, weights, np.zeros(e), len(clusters))
+        solved, noise = exactly(z, mixing, rounds=3)
+        error = variances(mixing, torch.from_numpy(noise**2), 1e-9).numpy()
+        centres = _shrink(solved[:-1], error * z.shape[1])
+    solved, noise = exactly(flat, Mixing.of(members, weights, rest, len(clusters)))
     images = solved[:-1].reshape(-1, *u.shape[1:])
     return Demixed(
         images,

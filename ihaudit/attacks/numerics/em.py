@@ -15,23 +15,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ihaudit.attacks.numerics.mixing import Mixing
+from ihaudit.attacks.numerics.mixing import Mixing, Reconstruction
 from ihaudit.attacks.numerics.parallel import row_blocks, run_jobs
 
 Shape = tuple[int, int, int]
-
-
-@dataclass(frozen=True, eq=False)
-class Estimate:
-    """Images float32 (N + 1, P) in mixing units (last row: the mean public image) and noise variances (E,)."""
-
-    images: Tensor
-    noise: Tensor
-
-    @property
-    def residual_rms(self) -> float:
-        """Root of the mean variance."""
-        return float(self.noise.mean().sqrt())
 
 
 @dataclass(frozen=True)
@@ -64,24 +51,28 @@ def noise_start(magnitude: Tensor, mixing: Mixing) -> Tensor:
 def folded_em(
     magnitude: Tensor,
     mixing: Mixing,
-    start: Estimate,
+    start: Reconstruction,
     *,
     temperatures: list[float],
     reestimate_after: int = 0,
     batch: int = 256,
-) -> Estimate:
+) -> Reconstruction:
     """Plain EM, every pixel by itself; `temperatures` (one per step, ending at 1) multiply the variances."""
     images, noise = start.images, start.noise
-    for step, heat in enumerate(temperatures):
+    for step, temperature in enumerate(temperatures):
         weights = 1 / noise
         spread = torch.empty_like(noise)
 
         def expect(
-            rows: slice, images: Tensor = images, noise: Tensor = noise, spread: Tensor = spread, heat: float = heat
+            rows: slice,
+            images: Tensor = images,
+            noise: Tensor = noise,
+            spread: Tensor = spread,
+            temperature: float = temperature,
         ) -> Tensor:
             y = magnitude[rows]
             pred = mixing.forward(images, rows)
-            unmasked = torch.tanh(y * pred / (heat * noise[rows, None])).mul_(y)
+            unmasked = torch.tanh(y * pred / (temperature * noise[rows, None])).mul_(y)
             spread[rows] = _residual_power(y, unmasked, pred)
             return mixing.adjoint(unmasked, rows, 1 / noise[rows])
 
@@ -89,20 +80,20 @@ def folded_em(
         images = torch.linalg.solve(mixing.normal(weights), right)
         if step >= reestimate_after:
             noise = spread.clamp_min(_floor(noise))
-    return Estimate(images, noise)
+    return Reconstruction(images, noise)
 
 
 def coupled_em(
     magnitude: Tensor,
     mixing: Mixing,
-    start: Estimate,
+    start: Reconstruction,
     shape: Shape,
     *,
     steps: int,
     coupling: Coupling = Coupling(),
     batch: int = 256,
     report: Callable[[int], None] | None = None,
-) -> tuple[Estimate, Tensor]:
+) -> tuple[Reconstruction, Tensor]:
     """EM whose E-step also uses neighbouring residuals; returns the estimate and the expected signs float32 (E, P)."""
     images, noise = start.images, start.noise
     neighbours = Neighbours(shape, coupling, magnitude)
@@ -137,11 +128,17 @@ def coupled_em(
         noise = spread.clamp_min(_floor(noise))
         if report is not None:
             report(step)
-    return Estimate(images, noise), signs
+    return Reconstruction(images, noise), signs
 
 
 def cross_fit(
-    magnitude: Tensor, mixing: Mixing, estimate: Estimate, *, folds: int, signs: Tensor | None = None, batch: int = 256
+    magnitude: Tensor,
+    mixing: Mixing,
+    estimate: Reconstruction,
+    *,
+    folds: int,
+    signs: Tensor | None = None,
+    batch: int = 256,
 ) -> list[Tensor]:
     """Images (N + 1, P) per fold, from the encodings of the other folds; encoding i is in fold i modulo `folds`.
 

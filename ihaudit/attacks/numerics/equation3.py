@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ihaudit.attacks.numerics.em import Estimate, noise_start
+from ihaudit.attacks.numerics.em import noise_start
 from ihaudit.attacks.numerics.gradient import descend, restart, weights_of
-from ihaudit.attacks.numerics.mixing import Mixing
+from ihaudit.attacks.numerics.least_squares import weighted
+from ihaudit.attacks.numerics.mixing import Mixing, Reconstruction
 from ihaudit.attacks.numerics.restarts import pixel_likelihood
 from ihaudit.attacks.numerics.spectral import resynchronise, spectral_start
 from ihaudit.attacks.numerics.unmasking import Unmasker
-from ihaudit.attacks.numerics.weighted import weighted
 from ihaudit.errors import NotApplicable
 
 Shape = tuple[int, int, int]
@@ -29,10 +29,10 @@ NETWORK = "recolouring network"
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class Descent:
     """Images and noise variances of encodings, and what to say of how they came about (JSON-able)."""
 
-    estimate: Estimate
+    estimate: Reconstruction
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -58,7 +58,7 @@ class Equation3:
     device: str
     progress: Callable[[float], None]
 
-    def solve(self, *, network: bool) -> Found:
+    def solve(self, *, network: bool) -> Descent:
         """From nothing, with the network's start or the spectral one.
 
         The network was taught by colour images; in grey ones its start can leave regions negated for good, so both
@@ -66,19 +66,19 @@ class Equation3:
         """
         noise = noise_start(self.values, self.mixing)
         images, start = self._start(noise, network=network)
-        found = [(self.descended(Estimate(images, noise)), start)]
+        found = [(self.descended(Reconstruction(images, noise)), start)]
         if self.shape[0] == 1 and start == NETWORK:
             images, start = self._start(noise, network=False)
-            found.append((self.descended(Estimate(images, noise)), start))
+            found.append((self.descended(Reconstruction(images, noise)), start))
         level = torch.full_like(noise, float(sum(f.estimate.noise.mean() for f, _ in found)) / len(found))
         likely = [
-            float(pixel_likelihood(self.values, self.mixing, Estimate(f.estimate.images, level)).mean())
+            float(pixel_likelihood(self.values, self.mixing, Reconstruction(f.estimate.images, level)).mean())
             for f, _ in found
         ]
         best, start = found[max(range(len(found)), key=lambda i: likely[i])]
-        return Found(best.estimate, best.facts | {"start": start})
+        return Descent(best.estimate, best.facts | {"start": start})
 
-    def descended(self, start: Estimate) -> Found:
+    def descended(self, start: Reconstruction) -> Descent:
         """By descent and restarts from images (N + 1, P) and variances (E,)."""
         facts: dict[str, Any] = {}
         values, mixing, shape = self.values, self.mixing, self.shape
@@ -93,7 +93,7 @@ class Equation3:
             self.progress((step + 1) / ROUNDS)
             if moved < 0.1:
                 break
-        return Found(Estimate(images, noise), facts)
+        return Descent(Reconstruction(images, noise), facts)
 
     def _start(self, noise: Tensor, *, network: bool) -> tuple[Tensor, str]:
         """Images to start from, float32 (N + 1, P), and what that is in words."""
@@ -121,7 +121,7 @@ def network_start(values: Tensor, mixing: Mixing, unmasker: Callable[[Tensor], T
         noise: float32 (E,) variances.
     """
     signs = unmasker(values)
-    images = weighted(values, signs, mixing, noise).images
+    images = weighted(values, mixing, noise, signs=signs).images
     for _ in range(TURNS):
         agree = torch.empty(len(values), device=values.device)
         for i in range(0, len(values), 512):
@@ -131,5 +131,5 @@ def network_start(values: Tensor, mixing: Mixing, unmasker: Callable[[Tensor], T
         if not wrong.any():
             break
         signs[wrong] = -signs[wrong]
-        images = weighted(values, signs, mixing, noise).images
+        images = weighted(values, mixing, noise, signs=signs).images
     return images

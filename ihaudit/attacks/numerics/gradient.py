@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ihaudit.attacks.numerics.em import Coupling, Estimate, Neighbours, summed
-from ihaudit.attacks.numerics.mixing import Mixing
+from ihaudit.attacks.numerics.em import Coupling, Neighbours, summed
+from ihaudit.attacks.numerics.mixing import Mixing, Reconstruction
 from ihaudit.attacks.numerics.parallel import run_jobs
 from ihaudit.attacks.numerics.restarts import blurred, pixel_likelihood
 
@@ -224,12 +224,12 @@ def restart(
     """
     weights = weights_of(residual)
     noise = 1 / weights
-    best = pixel_likelihood(magnitude, mixing, Estimate(images, noise))
+    best = pixel_likelihood(magnitude, mixing, Reconstruction(images, noise))
     moved = torch.zeros_like(best, dtype=torch.bool)
     for sigma, channels in proposals:
         start = blurred(images, shape, sigma, channels)
         trial, _ = descend(magnitude, mixing, start, shape, rounds=(steps,), weights=weights, surroundings=None)
-        value = pixel_likelihood(magnitude, mixing, Estimate(trial, noise))
+        value = pixel_likelihood(magnitude, mixing, Reconstruction(trial, noise))
         better = value > best
         images = torch.where(better, trial, images)
         moved |= better & (value - best > 1.0)

@@ -1,9 +1,9 @@
 """Least squares for private images and recurring public images at once, every value of every encoding with a weight.
 
-    y_ip = sum_a c_ia x_ap + sum_g f_ig v_gp + e_ip,   var(e_ip) = inside_ip,   var(v_gp) = between_gp
+    y_ip = sum_a c_ia x_ap + sum_g f_ig v_gp + e_ip,   var(e_ip) = specific_ip,   var(v_gp) = common_gp
 
 Each coefficient p is Gaussian given its own variances; the solution for x is generalised least squares with the
-covariance ``F between_p F' + inside_p``, one for every p, reached by conjugate gradients on x and v together, since
+covariance ``F common_p F' + inside_p``, one for every p, reached by conjugate gradients on x and v together, since
 their matrix is sparse and the covariance's inverse is not.
 """
 
@@ -23,7 +23,7 @@ _BLOCK = 256  # coefficients solved together: bounds the memory of their N x N m
 
 
 @dataclass(frozen=True, eq=False)
-class Solution:
+class FactorSolution:
     """x float32 (N, P); v float32 (G, P); variance float32 (N, P) of x, sharing a recurring image taken for nothing."""
 
     x: Floats
@@ -52,27 +52,27 @@ def solve(
     c: csr_matrix,
     f: csr_matrix,
     y: Floats,
-    inside: Floats,
-    between: Floats,
+    specific: Floats,
+    common: Floats,
     prior: Floats,
     *,
     start: tuple[Floats, Floats] | None = None,
     steps: int = 25,
     tolerance: float = 1e-3,
-) -> Solution:
+) -> FactorSolution:
     """The most likely x and v.
 
     Args:
         c: (E, N) mixing matrix; f: (E, G) loadings, G may be 0.
         y: float32 (E, P).
-        inside: float32 (E, P), between: float32 (G, P): variances, positive.
+        specific: float32 (E, P), common: float32 (G, P): variances, positive.
         prior: float32 (N, P) precisions of x around 0; 0 for none.
         start: x and v to start from.
         steps, tolerance: conjugate gradient steps at most; size of the preconditioned residual,
             over that of zero, to stop at.
 
     Returns:
-        Solution.
+        FactorSolution.
     """
     c, f = csr_matrix(c, dtype=np.float32), csr_matrix(f, dtype=np.float32)
     n, g, p = c.shape[1], f.shape[1], y.shape[1]
@@ -83,18 +83,18 @@ def solve(
         part = slice(k, k + _BLOCK)
         begin = None if start is None else np.concatenate([start[0][:, part], start[1][:, part]])
         z, diagonal = _block(
-            matrices, n, y[:, part], inside[:, part], between[:, part], prior[:, part], begin, steps, tolerance
+            matrices, n, y[:, part], specific[:, part], common[:, part], prior[:, part], begin, steps, tolerance
         )
         x[:, part], v[:, part], variance[:, part] = z[:n], z[n:], diagonal
-    return Solution(x, v, variance)
+    return FactorSolution(x, v, variance)
 
 
 def _block(
     matrices: tuple[csr_matrix, csr_matrix, csr_matrix, csr_matrix],
     n: int,
     y: Floats,
-    inside: Floats,
-    between: Floats,
+    specific: Floats,
+    common: Floats,
     prior: Floats,
     start: Floats | None,
     steps: int,
@@ -102,14 +102,14 @@ def _block(
 ) -> tuple[Floats, Floats]:
     both, across, squares, products = matrices
     # every coefficient in units of its own: only ratios of variances matter to x and v
-    inside = np.maximum(inside, _LEAST * inside.mean(0))
-    unit = np.float32(1) / (1 / inside).mean(0)
-    weight = unit / inside
-    own = np.concatenate([prior * unit, unit / between]).astype(np.float32)
+    specific = np.maximum(specific, _LEAST * specific.mean(0))
+    unit = np.float32(1) / (1 / specific).mean(0)
+    weight = unit / specific
+    own = np.concatenate([prior * unit, unit / common]).astype(np.float32)
     strength = squares.T @ weight + own[n:]
     # the diagonal of the covariance's inverse, exact where no encoding holds two recurring images; never less than
     # what would be left if each encoding had its recurring images for itself
-    whole = np.maximum(weight - weight**2 * (squares @ (1 / strength)), unit / (inside + squares @ between))
+    whole = np.maximum(weight - weight**2 * (squares @ (1 / strength)), unit / (specific + squares @ common))
     whole = np.ascontiguousarray(whole)
     normal = torch.from_numpy((products @ whole).reshape(n, n, -1)).permute(2, 0, 1).contiguous()
     diagonal = normal.diagonal(dim1=1, dim2=2)

@@ -18,9 +18,10 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from ihaudit.attacks.numerics.demix import Demixed, design
+from ihaudit.attacks.numerics.demix import Demixed
 from ihaudit.attacks.numerics.frame import Frame
-from ihaudit.attacks.numerics.joint import Solution, solve
+from ihaudit.attacks.numerics.joint import FactorSolution, solve
+from ihaudit.attacks.numerics.mixing import Mixing
 from ihaudit.attacks.numerics.recurring import embed, loadings
 from ihaudit.attacks.numerics.shared import levels
 from ihaudit.attacks.numerics.standard_errors import expected_ssim
@@ -72,12 +73,12 @@ def _flat_top(variance: Floats, energies: Floats, frame: Frame, share: Floats | 
     variance[:, frame.top] = share * np.maximum(energies[:, frame.top].mean(0), _TINY)
 
 
-def _reloaded(shares: csr_matrix, left: Floats, v: Floats, doubt: Floats, inside: Floats) -> csr_matrix:
+def _reloaded(shares: csr_matrix, left: Floats, v: Floats, doubt: Floats, specific: Floats) -> csr_matrix:
     """Loadings estimated anew, each from how much of v is still in `left` (the M-step of factor analysis).
 
     Args:
         shares: (E, G) loadings that `left` (E, P) is without the part of; v: (G, P) expected, doubt: its variances.
-        inside: (E, P) variances of `left`.
+        specific: (E, P) variances of `left`.
 
     Returns:
         float32 (E, G), of the same entries; the geometric mean of a group's stays, since v has its scale from there.
@@ -87,7 +88,7 @@ def _reloaded(shares: csr_matrix, left: Floats, v: Floats, doubt: Floats, inside
     for k in range(0, f.nnz, _ROWS):
         part = slice(k, k + _ROWS)
         i, g = f.row[part], f.col[part]
-        weight = 1 / inside[i]
+        weight = 1 / specific[i]
         have = (weight * left[i] * v[g]).sum(1) + f.data[part] * (weight * v[g] ** 2).sum(1)
         fresh[part] = have / (weight * (v[g] ** 2 + doubt[g])).sum(1)
     change = np.log(fresh.clip(*_LOADINGS) / f.data)
@@ -106,7 +107,7 @@ def local_least_squares(
     progress: Progress | None = None,
     *,
     paired: bool = True,
-) -> tuple[Solution, csr_matrix, Frame]:
+) -> tuple[FactorSolution, csr_matrix, Frame]:
     """Private images (and in the last row the mean public one) as columns of a frame.
 
     Args:
@@ -116,10 +117,10 @@ def local_least_squares(
         level: (E,) the public part of each.
         shares: (E, G) from `recurring.loadings`.
         net: predicts variances.
-        paired: nearly all encodings hold the images that they are said to hold.
+        paired: nearly all encodings hold the images that they should hold.
 
     Returns:
-        Solution, the loadings (E, G) of its recurring images, and the frame of its columns.
+        FactorSolution, the loadings (E, G) of its recurring images, and the frame of its columns.
     """
     frame = Frame(u.shape[1:], net.config.levels)
     y = frame.columns(u)
@@ -144,31 +145,31 @@ def local_least_squares(
     _flat_top(whole, energies, frame)
     members = csr_matrix(shares > 0, dtype=np.float32)
     count = np.maximum(np.asarray(members.sum(0)).reshape(-1, 1), 1)
-    between = np.exp((members.T @ np.log(whole)) / count).astype(np.float32)
-    inside = np.maximum(whole - squares @ between, _LEAST_FIRST * whole)
-    _flat_top(inside, energies, frame, np.maximum(1 - explained, _LEAST))
-    found: Solution | None = None
+    common = np.exp((members.T @ np.log(whole)) / count).astype(np.float32)
+    specific = np.maximum(whole - squares @ common, _LEAST_FIRST * whole)
+    _flat_top(specific, energies, frame, np.maximum(1 - explained, _LEAST))
+    found: FactorSolution | None = None
     for n in range(_ROUNDS):
         if progress:
             progress("weights from place to place", n / _ROUNDS)
         begin = (start, np.zeros((shares.shape[1], y.shape[1]), np.float32)) if found is None else (found.x, found.v)
-        found = solve(mix, scaled, y, inside * scale**2, between, prior, start=begin)
+        found = solve(mix, scaled, y, specific * scale**2, common, prior, start=begin)
         if n == _ROUNDS - 1:
             break
         # what is expected of squares, given all that is seen: the estimate's own, and what it may be wrong by
-        doubt = 1 / (1 / between + squares.T @ (1 / inside))
+        doubt = 1 / (1 / common + squares.T @ (1 / specific))
         fresh = expected(found.v**2 + doubt, frame, net, "single")
-        fresh[:, frame.top] = between[:, frame.top]
+        fresh[:, frame.top] = common[:, frame.top]
         left = (y - mix @ found.x - scaled @ found.v) / scale
         seen = slice(0, frame.top.start)
         before = scaled
-        shares = _reloaded(shares, left[:, seen], found.v[:, seen], doubt[:, seen], inside[:, seen])
+        shares = _reloaded(shares, left[:, seen], found.v[:, seen], doubt[:, seen], specific[:, seen])
         squares, scaled = csr_matrix(shares.multiply(shares)), csr_matrix(shares.multiply(scale))
         left -= ((scaled - before) @ found.v) / scale
-        left = left**2 + np.minimum(squares @ doubt, inside)
+        left = left**2 + np.minimum(squares @ doubt, specific)
         alone = np.maximum(expected(left, frame, net, "mixture"), _LEAST * whole)
-        alone[:, frame.top] = inside[:, frame.top]
-        between, inside = fresh, alone
+        alone[:, frame.top] = specific[:, frame.top]
+        common, specific = fresh, alone
     assert found is not None
     found.x[:-1] += centre
     return found, scaled, frame
@@ -239,7 +240,7 @@ def refined(
         unmasked: float32 (E, H, W, C), masks undone.
         labels: float (E, n_classes), coefficient-weighted one-hot.
         span: the range that images have in the mixtures.
-        paired: nearly all encodings hold the images that they are said to hold.
+        paired: nearly all encodings hold the images that they should hold.
     """
     u = np.asarray(unmasked, np.float32)
     e, n = len(u), len(result.images)
@@ -255,7 +256,7 @@ def refined(
     if area > _MOST_PADDED * u.shape[1] * u.shape[2] or 3 * area * e > _MOST_VALUES:
         return None
     middle, half = _middle(span)
-    c = np.column_stack([design(result.members, result.coefficients, n), rest])
+    c = Mixing.of(result.members, result.coefficients, rest, n).dense.double().numpy()
     u = (u - np.float32(middle) * c.sum(1).astype(np.float32)[:, None, None, None]) / np.float32(half)
     images = ((result.images - middle) / half).reshape(n, -1).astype(np.float32)
     left = u.reshape(e, -1) - c[:, :-1].astype(np.float32) @ images

@@ -419,8 +419,8 @@ class _SquaresOf:
                     rest = rest + amount[:, None] * unknowns[member.clamp_min(0)]
             predicted = rest[:, None] + mass[part, slot, None, None] * unknowns[ids][None]
             features = self.whole._features(self.index[part])
-            seen = self.whole._predicted((predicted**2).flatten(0, 1)).view(len(part), len(ids), -1)
-            distance = ((seen - features[:, None]) ** 2).sum(2)
+            prediction = self.whole._predicted((predicted**2).flatten(0, 1)).view(len(part), len(ids), -1)
+            distance = ((prediction - features[:, None]) ** 2).sum(2)
             out.append(-TEMPER / 2 * distance / self.whole.noise[self.index[part], None] ** 2)
         return torch.cat(out)
 

@@ -5,11 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+IntArray = NDArray[np.int64]
 
 #: up to here a dense product is faster than gathering rows
 DENSE_COLUMNS = 192
+
+
+@dataclass(frozen=True, eq=False)
+class Reconstruction:
+    """Images float32 (N + 1, P) in mixing units (last row: the mean public image) and noise variances (E,)."""
+
+    images: Tensor
+    noise: Tensor
+
+    @property
+    def residual_rms(self) -> float:
+        """Root of the mean variance."""
+        return float(self.noise.mean().sqrt())
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +44,14 @@ class Mixing:
     coefficients: Tensor
     share: Tensor
     unknowns: int
+
+    @classmethod
+    def of(
+        cls, members: IntArray, coefficients: NDArray[np.floating], share: NDArray[np.floating], unknowns: int
+    ) -> Mixing:
+        """From arrays of the same names."""
+        lam, rest = (torch.from_numpy(np.asarray(v, np.float32)) for v in (coefficients, share))
+        return cls(torch.from_numpy(members), lam, rest, unknowns)
 
     @cached_property
     def dense(self) -> Tensor:
@@ -73,20 +98,21 @@ class Mixing:
         return out
 
     def normal(self, weights: Tensor, ridge: float = 1e-3) -> Tensor:
-        """C^T diag(weights) C + ridge, float32 (N + 1, N + 1): one matrix for all pixels."""
+        """C^T diag(weights) C + ridge, (N + 1, N + 1) in the type of `weights`: one matrix for all pixels."""
         if self.unknowns < DENSE_COLUMNS:
-            gram = self.dense.T @ (self.dense * weights[:, None])
+            dense = self.dense.to(weights.dtype)
+            gram = dense.T @ (dense * weights[:, None])
         else:
             gram = self._sparse_normal(weights)
-        gram += ridge * gram.diagonal().mean().clamp_min(1e-8) * torch.eye(len(gram), device=gram.device)
+        gram.diagonal().add_(ridge * gram.diagonal().mean().clamp_min(1e-8))
         return gram
 
     def _sparse_normal(self, weights: Tensor) -> Tensor:
         """C^T diag(weights) C by adding up the few products of each row."""
         n = self.unknowns + 1
         members = torch.cat([self.members.clamp_min(0), torch.full_like(self.members[:, :1], n - 1)], 1)
-        values = torch.cat([self._active, self.share[:, None]], 1)
-        gram = torch.zeros(n * n, device=values.device)
+        values = torch.cat([self._active, self.share[:, None]], 1).to(weights.dtype)
+        gram = torch.zeros(n * n, device=values.device, dtype=weights.dtype)
         for a in range(members.shape[1]):
             for b in range(members.shape[1]):
                 gram.index_add_(0, members[:, a] * n + members[:, b], values[:, a] * values[:, b] * weights)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ihaudit.attacks.numerics.em import Estimate, summed
-from ihaudit.attacks.numerics.mixing import Mixing
+from ihaudit.attacks.numerics.em import summed
+from ihaudit.attacks.numerics.mixing import Mixing, Reconstruction
 
 #: excess of votes, of all votes, that turns an image
 MAJORITY = 0.2
 _BATCH = 512
 
 
-def turn_negated(values: Tensor, mixing: Mixing, estimate: Estimate) -> tuple[Tensor, int]:
+def turn_negated(values: Tensor, mixing: Mixing, estimate: Reconstruction) -> tuple[Tensor, int]:
     """Images with those turned that are more likely so, given the others, and their number.
 
     Where the network guessed the global signs of most strong encodings of an image wrong, the image comes out negated,

@@ -12,7 +12,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
+from scipy.optimize import nnls
 from torch import Tensor
 
 from ihaudit.attacks.numerics.candidates import Candidates, Filter, Response
@@ -166,18 +170,12 @@ def _fit(
     whiten = Filter(left, response, candidates.basis.bands).weight().sqrt()
     x = images * whiten[:, None]
     y = residual * whiten
-    gram = torch.bmm(x, x.transpose(1, 2)).double()
-    dots = torch.bmm(x, y[..., None])[..., 0].double()
-    energy = (y.double() ** 2).sum(1)
-    keep = used
-    for _ in range(3):
-        weight = nnls(gram, dots, keep)
-        rest = (energy - 2 * (weight * dots).sum(1) + torch.einsum("bi,bij,bj->b", weight, gram, weight)).clamp_min(0)
-        spread = (rest / y.shape[1]).sqrt()[:, None] / gram.diagonal(dim1=1, dim2=2).clamp_min(1e-12).sqrt()
-        fewer = keep & (weight > (least * spread).clamp_min(LEAST))
-        if bool((fewer == keep).all()):
-            break
-        keep = fewer
+    gram = torch.bmm(x, x.transpose(1, 2)).double().numpy()
+    dots = torch.bmm(x, y[..., None])[..., 0].double().numpy()
+    energy = (y.double() ** 2).sum(1).numpy()
+    fitted = [nonnegative(g, d, float(e), y.shape[1], least) for g, d, e in zip(gram, dots, energy)]
+    weight = torch.from_numpy(np.stack(fitted))
+    keep = weight > 0
     order = torch.where(keep, weight, -torch.ones_like(weight)).argsort(1, descending=True)[:, :LIMIT]
     kept, chosen, value = (t.gather(1, order) for t in (keep, pool, weight))
     index = torch.where(kept, chosen, -torch.ones_like(chosen))
@@ -189,31 +187,37 @@ def _fit(
     return index, amount
 
 
-def nnls(gram: Tensor, dots: Tensor, allowed: Tensor, *, sweeps: int = 100) -> Tensor:
-    """Non-negative least squares of many small problems at once, by coordinate descent.
+def nonnegative(
+    gram: NDArray[np.float64], dots: NDArray[np.float64], energy: float, values: int, least: float
+) -> NDArray[np.float64]:
+    """Weights of candidates by non-negative least squares, those within the noise taken out and the others fitted anew.
 
     Args:
-        gram: float64 (B, n, n); dots: float64 (B, n).
-        allowed: bool (B, n); the others stay 0.
+        gram: (n, n) products of the whitened candidates, dots: (n,) with what they are to explain.
+        energy: squared norm of that, values: number of its values.
+        least: standard deviations above which a weight counts; LEAST is the smallest one that does.
 
     Returns:
-        float64 (B, n).
+        (n,), 0 for those taken out.
     """
-    weight = torch.zeros_like(dots)
-    diagonal = gram.diagonal(dim1=1, dim2=2)
-    step = torch.where(allowed & (diagonal > 0), 1 / diagonal.clamp_min(1e-300), torch.zeros_like(diagonal))
-    gradient = dots.clone()  # dots - gram @ weight
-    for _ in range(sweeps):
-        moved = 0.0
-        for j in range(dots.shape[1]):
-            new = (weight[:, j] + gradient[:, j] * step[:, j]).clamp_min(0)
-            delta = new - weight[:, j]
-            weight[:, j] = new
-            gradient -= delta[:, None] * gram[:, :, j]
-            moved = max(moved, float(delta.abs().max()))
-        if moved < 1e-7:
+    norm = np.sqrt(np.diag(gram))
+    keep = np.flatnonzero(norm > 0)
+    for _ in range(3):
+        weight = np.zeros(len(dots))
+        if not len(keep):
             break
-    return weight
+        part = gram[np.ix_(keep, keep)]
+        part[np.diag_indices_from(part)] *= 1 + 1e-9  # a public set may hold an image twice
+        upper = np.linalg.cholesky(part).T
+        weight[keep], _ = nnls(upper, solve_triangular(upper, dots[keep], trans=1))
+        rest = max(0.0, energy - 2 * float(weight @ dots) + float(weight @ gram @ weight))
+        fewer = keep[weight[keep] > np.maximum(least * np.sqrt(rest / values) / norm[keep], LEAST)]
+        if len(fewer) == len(keep):
+            break
+        keep = fewer
+    out = np.zeros(len(dots))
+    out[keep] = weight[keep]
+    return out
 
 
 def merge(known: Tensor, fresh: Tensor) -> Tensor:

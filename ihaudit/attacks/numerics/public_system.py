@@ -15,10 +15,10 @@ from torch import Tensor
 
 from ihaudit.attacks.numerics import public_fit
 from ihaudit.attacks.numerics.candidates import Candidates
-from ihaudit.attacks.numerics.em import Coupling, Estimate, Neighbours, summed
+from ihaudit.attacks.numerics.em import Coupling, Neighbours, summed
 from ihaudit.attacks.numerics.labels import IntArray, Slots
 from ihaudit.attacks.numerics.members import Products, conditional_modes, split_shared
-from ihaudit.attacks.numerics.mixing import Mixing
+from ihaudit.attacks.numerics.mixing import Mixing, Reconstruction
 from ihaudit.attacks.numerics.parallel import run_jobs
 from ihaudit.attacks.numerics.public_fit import Index, PublicMembers
 from ihaudit.attacks.numerics.transforms import Basis
@@ -75,7 +75,7 @@ class PublicSystem:
         slots: Slots,
         of_class: Sequence[IntArray],
         mixing: Mixing,
-        estimate: Estimate,
+        estimate: Reconstruction,
         public: FloatArray,
     ) -> PublicSystem:
         """From what phase retrieval left, with the sign under which public images show.

@@ -10,13 +10,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ihaudit.attacks.numerics.em import Coupling, Estimate, Neighbours, folded_em, summed
-from ihaudit.attacks.numerics.mixing import Mixing
+from ihaudit.attacks.numerics.em import Coupling, Neighbours, folded_em, summed
+from ihaudit.attacks.numerics.mixing import Mixing, Reconstruction
 
 Shape = tuple[int, int, int]
 
 
-def pixel_likelihood(magnitude: Tensor, mixing: Mixing, estimate: Estimate, *, batch: int = 256) -> Tensor:
+def pixel_likelihood(magnitude: Tensor, mixing: Mixing, estimate: Reconstruction, *, batch: int = 256) -> Tensor:
     """Folded-normal log-likelihood of every pixel over all encodings, up to a constant: float32 (P,)."""
 
     def part(rows: slice) -> Tensor:
@@ -37,27 +37,27 @@ def blurred(images: Tensor, shape: Shape, sigma: float, channels: float) -> Tens
 def restart_pixels(
     magnitude: Tensor,
     mixing: Mixing,
-    estimate: Estimate,
+    estimate: Reconstruction,
     shape: Shape,
     *,
     proposals: tuple[tuple[float, float], ...] = ((1.0, 0.3), (2.0, 0.3), (0.7, 1.0)),
     steps: int = 6,
-) -> tuple[Estimate, float]:
+) -> tuple[Reconstruction, float]:
     """The estimate with better local optima where there are any, and the share of values that moved to one.
 
     Args:
         proposals: (sigma, weight of other channels) of each start, tried in turn.
         steps: EM steps from each start.
     """
-    heats = [1 + 0.5 * max(0.0, 1 - i / (steps - 2)) for i in range(steps)]
+    temperatures = [1 + 0.5 * max(0.0, 1 - i / (steps - 2)) for i in range(steps)]
     best = pixel_likelihood(magnitude, mixing, estimate)
     images, moved = estimate.images, torch.zeros_like(best, dtype=torch.bool)
     for sigma, channels in proposals:
-        start = Estimate(blurred(images, shape, sigma, channels), estimate.noise)
-        trial = folded_em(magnitude, mixing, start, temperatures=heats, reestimate_after=steps)
+        start = Reconstruction(blurred(images, shape, sigma, channels), estimate.noise)
+        trial = folded_em(magnitude, mixing, start, temperatures=temperatures, reestimate_after=steps)
         value = pixel_likelihood(magnitude, mixing, trial)
         better = value > best
         images = torch.where(better, trial.images, images)
         moved |= better & (value - best > 1.0)
         best = torch.maximum(best, value)
-    return Estimate(images, estimate.noise), float(moved.float().mean())
+    return Reconstruction(images, estimate.noise), float(moved.float().mean())

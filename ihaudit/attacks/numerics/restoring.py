@@ -7,8 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ihaudit.attacks.numerics.em import Estimate
-from ihaudit.attacks.numerics.mixing import Mixing
+from ihaudit.attacks.numerics.mixing import Mixing, Reconstruction
 from ihaudit.attacks.numerics.standard_errors import standard_errors
 from ihaudit.errors import NotApplicable
 from ihaudit.nn.restorer import Restorer
@@ -24,7 +23,7 @@ def restored(
     values: Tensor,
     signs: Tensor,
     mixing: Mixing,
-    estimate: Estimate,
+    estimate: Reconstruction,
     certainty: Tensor,
     shape: Shape,
     image_range: tuple[float, float],

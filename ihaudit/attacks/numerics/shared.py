@@ -17,7 +17,8 @@ from scipy.fft import dctn, idctn
 from scipy.sparse import coo_matrix, csr_matrix, identity
 from scipy.sparse.linalg import ArpackNoConvergence, eigsh
 
-from ihaudit.attacks.numerics.demix import Demixed, design
+from ihaudit.attacks.numerics.demix import Demixed
+from ihaudit.attacks.numerics.mixing import Mixing
 from ihaudit.attacks.numerics.standard_errors import expected_ssim
 from ihaudit.attacks.numerics.transforms import Whitener
 from ihaudit.release import FloatArray
@@ -162,7 +163,7 @@ def sharpen(
     rest = 1 - np.asarray(labels, np.float64).sum(1)
     if float(rest.mean()) < 0.02:  # no public images
         return result
-    c = np.column_stack([design(result.members, result.coefficients, len(result.images)), rest])
+    c = Mixing.of(result.members, result.coefficients, rest, len(result.images)).dense.double().numpy()
     images = result.images.reshape(len(result.images), -1)
     left = flat - c[:, :-1].astype(np.float32) @ images
     # the public images' common mean is no sign of sharing one

@@ -10,15 +10,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ihaudit.attacks.numerics.em import Estimate, summed
-from ihaudit.attacks.numerics.mixing import Mixing
+from ihaudit.attacks.numerics.em import summed
+from ihaudit.attacks.numerics.mixing import Mixing, Reconstruction
 from ihaudit.metrics.ssim import ssim
 
 _BATCH = 512
 _DRAWS = 4
 
 
-def standard_errors(values: Tensor, signs: Tensor, mixing: Mixing, estimate: Estimate) -> tuple[Tensor, Tensor]:
+def variances(mixing: Mixing, noise: Tensor, ridge: float = 1e-3) -> Tensor:
+    """Variance (N,) of every value of each image by least squares, from noise variances (E,)."""
+    return torch.linalg.inv(mixing.normal(1 / noise, ridge)).diagonal()[:-1]
+
+
+def standard_errors(values: Tensor, signs: Tensor, mixing: Mixing, estimate: Reconstruction) -> tuple[Tensor, Tensor]:
     """Standard errors of the reconstructions, in mixing units.
 
     Args:
@@ -31,7 +36,7 @@ def standard_errors(values: Tensor, signs: Tensor, mixing: Mixing, estimate: Est
         matrix); doubt: float32 (N, P) what the undecided signs alone contribute at each value.
     """
     weights = 1 / estimate.noise
-    covariance = torch.linalg.inv(mixing.normal(weights)).diagonal()[:-1].clamp_min(1e-10)
+    covariance = variances(mixing, estimate.noise).clamp_min(1e-10)
     squared = replace(mixing, coefficients=mixing.coefficients**2, share=mixing.share**2)
 
     def part(rows: slice) -> Tensor:

@@ -13,9 +13,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit.attacks.numerics.demix import Demixed, design, weighted_least_squares
+from ihaudit.attacks.numerics.demix import Demixed
+from ihaudit.attacks.numerics.least_squares import exactly
 from ihaudit.attacks.numerics.members import by_labels
-from ihaudit.attacks.prng.public import Matcher, PublicFit, fit_public
+from ihaudit.attacks.numerics.mixing import Mixing
+from ihaudit.attacks.prng.public import PublicFit, PublicSet, fit_public
 from ihaudit.contracts.context import Progress
 from ihaudit.release import FloatArray
 
@@ -36,9 +38,12 @@ SETTLED = 0.9
 #: `SPEAKERS` others still counts as the same opinion.
 COMPARED, AROUND = 2000, 2.0
 
+#: makes one image (P,) of what several encodings imply (n, P)
+Agreement = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
 
 @dataclass(eq=False)
-class _Solution:
+class Decomposition:
     """Private images float32 (N, P) with their classes (N,), members and weights (E, s), public images, and noise."""
 
     images: NDArray[np.float32]
@@ -49,23 +54,27 @@ class _Solution:
     noise: NDArray[np.float64]
 
     @property
+    def mixing(self) -> Mixing:
+        return Mixing.of(self.members, self.weights, np.zeros(len(self.members)), len(self.images))
+
+    @property
     def unexplained(self) -> NDArray[np.int64]:
         return np.flatnonzero(self.noise > EXPLAINED)
 
 
-class _System:
+class System:
     """Unmasked mixtures float32 (E, H, W, C), their labels (E, n_classes), and the public set."""
 
-    def __init__(self, u: FloatArray, labels: FloatArray, matcher: Matcher, progress: Progress | None) -> None:
+    def __init__(self, u: FloatArray, labels: FloatArray, matcher: PublicSet, progress: Progress | None) -> None:
         self.shape = u.shape[1:]
         self.flat = np.asarray(u, np.float32).reshape(len(u), -1)
         self.labels = np.asarray(labels, np.float64)
         self.rest = 1 - self.labels.sum(1)
         self.matcher, self.mean, self.progress = matcher, matcher.mean.reshape(1, -1), progress
 
-    def refine(self, s: _Solution, rows: NDArray[np.int64]) -> _Solution:
+    def refine(self, s: Decomposition, rows: NDArray[np.int64]) -> Decomposition:
         """Public images of some rows given the private ones, their members given those, and all private images."""
-        c = design(s.members, s.weights, len(s.images)).astype(np.float32)
+        c = s.mixing.dense[:, :-1].numpy()
         left = (self.flat[rows] - c[rows] @ s.images).reshape(-1, *self.shape)
         known = PublicFit(s.fit.index[rows], s.fit.weight[rows])
         found = fit_public(left, self.rest[rows], self.matcher, known, progress=self.progress)
@@ -80,10 +89,11 @@ class _System:
         members[rows], weights[rows] = by_labels(
             self.matcher.whiten(z.reshape(-1, *self.shape)), self.labels[rows], centres, s.classes, members.shape[1]
         )
-        images, noise, _ = weighted_least_squares(design(members, weights, len(s.images)), target, rounds=8)
-        return replace(s, images=images, members=members, weights=weights, fit=fit, noise=noise)
+        s = replace(s, members=members, weights=weights, fit=fit)
+        images, noise = exactly(target, s.mixing, rounds=8)
+        return replace(s, images=images[:-1], noise=noise)
 
-    def folded(self, s: _Solution) -> tuple[_Solution, NDArray[np.int64]]:
+    def folded(self, s: Decomposition) -> tuple[Decomposition, NDArray[np.int64]]:
         """Public images that seem to be in most encodings of one private image, put into that image where they belong.
 
         An image that lacks some of a public one, ``x - g u``, explains its encodings just as well with ``lambda g`` of
@@ -115,7 +125,7 @@ class _System:
                 changed[rows] = True
         return replace(s, images=images, fit=PublicFit(index, weight)), np.flatnonzero(changed)
 
-    def settled(self, s: _Solution) -> _Solution:
+    def settled(self, s: Decomposition) -> Decomposition:
         """Folded and refined until nothing is left to fold."""
         for _ in range(ROUNDS):
             s, rows = self.folded(s)
@@ -124,31 +134,29 @@ class _System:
             s = self.refine(s, rows)
         return s
 
-    def missing(
-        self, s: _Solution, agree: Callable[[NDArray[np.float32]], NDArray[np.float32]]
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def missing(self, s: Decomposition, agree: Agreement) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """For every class at most one image (n, P) that its unexplained encodings agree on, and the classes (n,).
 
-        An encoding whose member of the class is wrong says what the right one is: its residual over the weight, plus
-        the wrong one.  `agree` makes one image (P,) of what they say (n, P).
+        An encoding whose member of the class is wrong implies what the right one is: its residual over the weight, plus
+        the wrong one.  `agree` makes one image (P,) of what they imply (n, P).
         """
         rows = s.unexplained
-        c = design(s.members, s.weights, len(s.images)).astype(np.float32)
+        c = s.mixing.dense[:, :-1].numpy()
         left = self.flat[rows] - c[rows] @ s.images - s.fit.part(self.matcher.public, rows)
         images, classes = [], []
         for k in np.unique(s.classes):
-            said = []
+            implied = []
             for slot in range(s.members.shape[1]):
                 member, weight = s.members[rows, slot], s.weights[rows, slot]
                 mine = np.flatnonzero((member >= 0) & (s.classes[member] == k) & (weight > 0.05))
-                said.append(s.images[member[mine]] + left[mine] / weight[mine, None].astype(np.float32))
-            every = np.concatenate(said)
+                implied.append(s.images[member[mine]] + left[mine] / weight[mine, None].astype(np.float32))
+            every = np.concatenate(implied)
             if len(every) >= SPEAKERS:
                 images.append(agree(every))
                 classes.append(int(k))
         return np.array(images, np.float32).reshape(-1, self.flat.shape[1]), np.array(classes, np.int64)
 
-    def pruned(self, s: _Solution) -> _Solution:
+    def pruned(self, s: Decomposition) -> Decomposition:
         """Without images that hardly any encoding holds, compared with the others: what is left of one that an added
         image took the place of explains its last encoding whatever it is.  Those encodings choose again.
 
@@ -163,7 +171,7 @@ class _System:
         s = _kept(s, ~rare)
         return self.settled(self.refine(s, rows)) if len(rows) else s
 
-    def added(self, s: _Solution, agree: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> _Solution | None:
+    def added(self, s: Decomposition, agree: Agreement) -> Decomposition | None:
         """With what `missing` finds, settled; None where that explains hardly more encodings."""
         rows = s.unexplained
         images, classes = self.missing(s, agree)
@@ -175,46 +183,46 @@ class _System:
             rows = more.unexplained
             if len(rows) < SPEAKERS:
                 break
-        return None if len(more.unexplained) > len(s.unexplained) - SPEAKERS else _used(more, len(s.images))
+        return None if len(more.unexplained) > len(s.unexplained) - SPEAKERS else used(more, len(s.images))
 
-    def completed(self, s: _Solution) -> _Solution:
+    def completed(self, s: Decomposition) -> Decomposition:
         """With missed images added as long as they explain more encodings than before."""
         for _ in range(ROUNDS):
             if len(s.unexplained) < SPEAKERS:
                 break
             # the middle is right if most of a class's encodings miss the same image; where grouping took two for one,
             # half of them miss the other
-            more = self.added(s, _middle) or self.added(s, _densest)
+            more = self.added(s, middle) or self.added(s, densest)
             if more is None:
                 break
             s = more
         return s
 
 
-def _middle(said: NDArray[np.float32]) -> NDArray[np.float32]:
+def middle(implied: NDArray[np.float32]) -> NDArray[np.float32]:
     """The median (P,) of all rows (n, P)."""
-    return np.median(said, axis=0).astype(np.float32)
+    return np.median(implied, axis=0).astype(np.float32)
 
 
-def _densest(said: NDArray[np.float32]) -> NDArray[np.float32]:
+def densest(implied: NDArray[np.float32]) -> NDArray[np.float32]:
     """The median (P,) of those rows (n, P) that lie around the one with the nearest `SPEAKERS` others."""
-    said = said[:COMPARED]
-    squares = (said.astype(np.float64) ** 2).sum(1)
-    apart = np.sqrt(np.maximum(squares[:, None] + squares - 2 * (said @ said.T), 0))
-    last = min(SPEAKERS, len(said) - 1)
+    implied = implied[:COMPARED]
+    squares = (implied.astype(np.float64) ** 2).sum(1)
+    apart = np.sqrt(np.maximum(squares[:, None] + squares - 2 * (implied @ implied.T), 0))
+    last = min(SPEAKERS, len(implied) - 1)
     reach = np.partition(apart, last, axis=1)[:, last]
     middle = int(reach.argmin())
     near = apart[middle] <= AROUND * reach[middle]
-    return np.median(said[near], axis=0).astype(np.float32)
+    return np.median(implied[near], axis=0).astype(np.float32)
 
 
-def _used(s: _Solution, before: int) -> _Solution:
+def used(s: Decomposition, before: int) -> Decomposition:
     """Without those images from `before` on that too few encodings hold."""
     count = np.bincount(s.members[s.members >= 0], minlength=len(s.images))
     return _kept(s, (np.arange(len(s.images)) < before) | (count >= SPEAKERS))
 
 
-def _distinct(s: _Solution) -> _Solution:
+def distinct(s: Decomposition) -> Decomposition:
     """With images that came out twice made one: of a class, the one that more encodings hold."""
     count = np.bincount(s.members[s.members >= 0], minlength=len(s.images))
     stands_for = np.arange(len(s.images))
@@ -227,7 +235,7 @@ def _distinct(s: _Solution) -> _Solution:
     return _kept(replace(s, members=members), stands_for == np.arange(len(s.images)))
 
 
-def _kept(s: _Solution, keep: NDArray[np.bool_]) -> _Solution:
+def _kept(s: Decomposition, keep: NDArray[np.bool_]) -> Decomposition:
     new = np.cumsum(keep) - 1
     members = np.where((s.members >= 0) & keep[s.members], new[s.members], -1)
     return replace(s, images=s.images[keep], classes=s.classes[keep], members=members)
@@ -237,7 +245,7 @@ def exact(
     u: FloatArray,
     labels: FloatArray,
     result: Demixed,
-    matcher: Matcher,
+    matcher: PublicSet,
     *,
     rounds: int = 4,
     progress: Progress | None = None,
@@ -254,11 +262,11 @@ def exact(
     Returns the private images at the fixed point (exact up to float32 where all public images were found; an image's
     confidence is the share of its encodings that are explained) and the public images of every encoding.
     """
-    system = _System(u, labels, matcher, progress)
+    system = System(u, labels, matcher, progress)
     e = len(u)
     nothing = fit_public(np.zeros((0, *system.shape), np.float32), np.zeros(0), matcher)
     width = nothing.index.shape[1]
-    s = _Solution(
+    s = Decomposition(
         result.images.reshape(len(result.images), -1),
         result.classes,
         result.members,
@@ -271,7 +279,7 @@ def exact(
         if float(np.quantile(s.noise, 0.9)) < 1e-4:  # nearly all of them found: what is left is rounding
             break
     found = len(s.images)
-    s = _distinct(system.completed(system.settled(s)))
+    s = distinct(system.completed(system.settled(s)))
     s = system.pruned(s)
     explained = s.noise <= EXPLAINED
     confidence = np.zeros(len(s.images))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit.attacks.prng.public import Matcher, sign_by_public
+from ihaudit.attacks.prng.public import PublicSet, sign_by_public
 from ihaudit.release import FloatArray
 
 _SIMILAR = 200  # similar images, fewer of which say nothing about odd statistics
@@ -25,7 +25,7 @@ class Polarity:
 def orient(
     mixtures: FloatArray,
     image_range: tuple[float, float],
-    public: Matcher | None = None,
+    public: PublicSet | None = None,
     similar: NDArray[np.float32] | None = None,
 ) -> Polarity:
     """By range, by public or similar images, else by the usual convention.

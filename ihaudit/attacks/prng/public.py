@@ -11,15 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
+from ihaudit.attacks.numerics.public_fit import nonnegative, threshold
 from ihaudit.attacks.numerics.transforms import Whitener
 from ihaudit.contracts.context import Progress
 from ihaudit.metrics.threads import one_thread
 from ihaudit.release import FloatArray
 
 _CANDIDATES = 12
-_LEAST = 0.004  # weights below are not told from noise
 
 
 @dataclass(eq=False)
@@ -45,7 +44,7 @@ class PublicFit:
         return out
 
 
-class Matcher:
+class PublicSet:
     """Whitened public images, ready for correlation."""
 
     def __init__(self, public: FloatArray, device: str = "cpu") -> None:
@@ -65,7 +64,7 @@ class Matcher:
         return index.cpu().numpy(), values.cpu().numpy()
 
 
-def sign_by_public(mixtures: FloatArray, matcher: Matcher) -> bool | None:
+def sign_by_public(mixtures: FloatArray, matcher: PublicSet) -> bool | None:
     """Whether mixtures must be negated for public images to show with positive weight; None when neither shows."""
     best = []
     for sign in (1, -1):
@@ -79,7 +78,7 @@ def sign_by_public(mixtures: FloatArray, matcher: Matcher) -> bool | None:
 def fit_public(
     residual: FloatArray,
     rest: NDArray[np.float64],
-    matcher: Matcher,
+    matcher: PublicSet,
     known: PublicFit | None = None,
     *,
     progress: Progress | None = None,
@@ -119,26 +118,18 @@ def fit_public(
 
 
 def _weights(
-    z: NDArray[np.float32], matcher: Matcher, pool: NDArray[np.int64], most: int
+    z: NDArray[np.float32], matcher: PublicSet, pool: NDArray[np.int64], most: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Those of the candidates `pool` that are in a whitened mixture (P,), at most `most`, and their weights."""
     a = matcher.z[pool]
-    gram = (a @ a.T).astype(np.float64)
-    upper = np.linalg.cholesky(gram + 1e-7 * np.trace(gram) / len(gram) * np.eye(len(gram))).T
-    solution, _ = nnls(upper, np.linalg.solve(upper.T, (a @ z).astype(np.float64)))
-    # a stranger among the candidates gets a weight of its noise, residual over norm; the best of 10,000 strangers
-    # four of those
-    noise = float(np.linalg.norm(z - solution.astype(np.float32) @ a)) / np.sqrt(len(z))
-    pick = np.flatnonzero(solution > np.maximum(_LEAST, 4.8 * noise / matcher.norm[pool]))
-    pick = pick[np.argsort(-solution[pick])][:most]
-    if not len(pick):
-        return pool[:0], np.zeros(0)
-    sub = gram[np.ix_(pick, pick)]
-    sub[np.diag_indices_from(sub)] *= 1 + 1e-9  # a public set may hold an image twice
-    return pool[pick], np.linalg.solve(sub, (a[pick] @ z).astype(np.float64))
+    gram, dots = (a @ a.T).astype(np.float64), (a @ z).astype(np.float64)
+    solution = nonnegative(gram, dots, float((z.astype(np.float64) ** 2).sum()), len(z), threshold(len(matcher.z)))
+    pick = np.argsort(-solution)[:most]
+    pick = pick[solution[pick] > 0]
+    return pool[pick], solution[pick]
 
 
-def without_public(u: FloatArray, labels: FloatArray, matcher: Matcher) -> NDArray[np.float32]:
+def without_public(u: FloatArray, labels: FloatArray, matcher: PublicSet) -> NDArray[np.float32]:
     """Mixtures with every public image that shows replaced by the mean public image, private images being the noise.
 
     float32 (E, H, W, C) in, the same out: easier to group than the mixtures themselves.

@@ -14,7 +14,7 @@ from ihaudit.attacks.numerics.shared import sharpen
 from ihaudit.attacks.numerics.transforms import Whitener
 from ihaudit.attacks.prng.exact import EXPLAINED, exact
 from ihaudit.attacks.prng.orientation import orient
-from ihaudit.attacks.prng.public import Matcher, fit_public, without_public
+from ihaudit.attacks.prng.public import PublicSet, fit_public, without_public
 from ihaudit.attacks.prng.stream import UnmaskedRelease
 from ihaudit.attacks.recipe import start
 from ihaudit.attacks.stages.state import Assigned, Recovered, Restored
@@ -38,7 +38,7 @@ class Knowns:
     """
 
     view: View
-    public: Matcher | None
+    public: PublicSet | None
     similar: NDArray[np.float32] | None
 
     @classmethod
@@ -49,7 +49,7 @@ class Knowns:
             public = None
         return cls(
             view,
-            None if public is None else Matcher(mixed(public, view), ctx.device),
+            None if public is None else PublicSet(mixed(public, view), ctx.device),
             None if view.similar is None else mixed(view.similar, view),
         )
 
@@ -124,7 +124,7 @@ def reconstruct(unmasked: UnmaskedRelease, knowns: Knowns, ctx: Context) -> Reco
 
 
 def _exactly(
-    u: NDArray[np.float32], labels: FloatArray, public: Matcher, view: View, ctx: Context
+    u: NDArray[np.float32], labels: FloatArray, public: PublicSet, view: View, ctx: Context
 ) -> Reconstruction | None:
     """With every public image recognised and taken out (`exact`)."""
     # taking public images out beforehand shows faint private ones, but can lose some

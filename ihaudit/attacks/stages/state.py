@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
-from ihaudit.attacks.numerics.em import Estimate
 from ihaudit.attacks.numerics.graph import ClassGraph
 from ihaudit.attacks.numerics.grouping import Grouping
 from ihaudit.attacks.numerics.labels import Slots
 from ihaudit.attacks.numerics.masks import MaskKind
-from ihaudit.attacks.numerics.mixing import Mixing
+from ihaudit.attacks.numerics.mixing import Mixing, Reconstruction
 from ihaudit.attacks.numerics.pictures import Shape
 from ihaudit.attacks.numerics.sizes import Sizes
 from ihaudit.contracts.attack import StageEvidence, get_stage
@@ -181,7 +180,7 @@ class Recovered(Part):
     """
 
     source: ClassVar[str] = "a variant of the stage recovery"
-    estimate: Estimate
+    estimate: Reconstruction
     signs: Tensor | None = None
     confidence: NDArray[np.float32] | None = None
 
@@ -306,11 +305,11 @@ class State:
         index = torch.from_numpy(rows).to(values.device)
         return index, values if len(rows) == len(values) else values[index], self.mixing(rows)
 
-    def recovered(self, rows: Tensor, estimate: Estimate, signs: Tensor | None = None) -> State:
+    def recovered(self, rows: Tensor, estimate: Reconstruction, signs: Tensor | None = None) -> State:
         """With what was recovered from some encodings; the noise of the others is taken to be the mean."""
         noise = torch.full((len(self.observed.values),), float(estimate.noise.mean()), device=estimate.noise.device)
         noise[rows] = estimate.noise
-        return self.having(Recovered(Estimate(estimate.images, noise), signs))
+        return self.having(Recovered(Reconstruction(estimate.images, noise), signs))
 
     def restored(self, images: NDArray[np.float32], confidence: NDArray[np.float32] | None = None) -> State:
         """With finished images; without a confidence of their own they have that of their recovery."""

@@ -11,15 +11,15 @@ from ihaudit.attacks.numerics.demix import Demixed
 from ihaudit.attacks.prng.exact import (
     EXPLAINED,
     SPEAKERS,
-    _densest,
-    _distinct,
-    _middle,
-    _Solution,
-    _System,
-    _used,
+    Decomposition,
+    System,
+    densest,
+    distinct,
     exact,
+    middle,
+    used,
 )
-from ihaudit.attacks.prng.public import Matcher, PublicFit
+from ihaudit.attacks.prng.public import PublicFit, PublicSet
 from tests.attacks.prng.helpers import natural
 
 N, T, PUBLIC = 12, 24, 150
@@ -45,15 +45,15 @@ class Made:
         self.labels = np.zeros((e, 3))
         for slot in range(2):
             np.add.at(self.labels, (np.arange(e), self.classes[self.members[:, slot]]), self.weights[:, slot])
-        self.matcher = Matcher(public)
+        self.matcher = PublicSet(public)
         self.fit = PublicFit(self.sources.copy(), self.other.copy())
 
-    def system(self) -> _System:
-        return _System(self.u, self.labels, self.matcher, None)
+    def system(self) -> System:
+        return System(self.u, self.labels, self.matcher, None)
 
-    def solution(self) -> _Solution:
-        noise = np.zeros(len(self.u))
-        return _Solution(self.images.reshape(N, -1).copy(), self.classes, self.members, self.weights, self.fit, noise)
+    def solution(self) -> Decomposition:
+        images, noise = self.images.reshape(N, -1).copy(), np.zeros(len(self.u))
+        return Decomposition(images, self.classes, self.members, self.weights, self.fit, noise)
 
     def start(self, images: np.ndarray, members: np.ndarray, classes: np.ndarray) -> Demixed:
         return Demixed(images, members, self.weights.astype(np.float32), np.ones(len(self.u)), classes)
@@ -120,7 +120,7 @@ def test_added_images_that_hardly_any_encoding_holds_are_dropped(made: Made) -> 
     members = s.members.copy()
     members[: SPEAKERS - 1, 0] = N
     members[SPEAKERS : 3 * SPEAKERS, 0] = N + 1
-    out = _used(replace(extra, members=members), N)
+    out = used(replace(extra, members=members), N)
     assert len(out.images) == N + 1
     assert (out.members[: SPEAKERS - 1, 0] == -1).all() and (out.members[SPEAKERS : 3 * SPEAKERS, 0] == N).all()
 
@@ -133,14 +133,14 @@ def test_images_that_came_out_twice_are_one(made: Made) -> None:
     members = s.members.copy()
     rows, slots = np.nonzero(members == 0)
     members[rows[::3], slots[::3]] = N
-    out = _distinct(replace(twin, members=members))
+    out = distinct(replace(twin, members=members))
     assert len(out.images) == N and np.array_equal(out.members, s.members)
     np.testing.assert_array_equal(out.images, s.images)
 
 
-def test_of_two_missing_images_one_is_found_and_not_their_middle() -> None:
+def test_of_two_missing_images_one_is_found_and_not_theirmiddle() -> None:
     rng = np.random.default_rng(0)
     two = rng.uniform(-1, 1, (2, 300)).astype(np.float32)
     said = np.repeat(two, 12, 0) + 0.05 * rng.standard_normal((24, 300)).astype(np.float32)
-    apart = np.sqrt(((_densest(said) - two) ** 2).mean(1))
-    assert apart.min() < 0.05 < np.sqrt(((_middle(said) - two) ** 2).mean(1)).min()
+    apart = np.sqrt(((densest(said) - two) ** 2).mean(1))
+    assert apart.min() < 0.05 < np.sqrt(((middle(said) - two) ** 2).mean(1)).min()

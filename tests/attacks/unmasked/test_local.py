@@ -9,9 +9,11 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from ihaudit.attacks.numerics import local_weights as local
-from ihaudit.attacks.numerics.demix import Demixed, weighted_least_squares
+from ihaudit.attacks.numerics.demix import Demixed
 from ihaudit.attacks.numerics.joint import outer, solve
+from ihaudit.attacks.numerics.least_squares import exactly
 from ihaudit.attacks.numerics.local_weights import Frame, refine, within_range
+from ihaudit.attacks.numerics.mixing import Mixing
 from ihaudit.attacks.numerics.recurring import embed, groups, loadings, pairs
 from ihaudit.attacks.numerics.shared import sharpen
 from ihaudit.attacks.numerics.transforms import Whitener
@@ -45,7 +47,7 @@ def release(pool: int, seed: int = 0):  # type: ignore[no-untyped-def]
     for j in range(3):
         np.add.at(used, (np.arange(E), drawn[:, j]), lam[:, 2 + j])
     u = (np.tensordot(c, private, 1) + np.tensordot(used, public, 1)).astype(np.float32)
-    x, noise, _ = weighted_least_squares(np.column_stack([c, 1 - c.sum(1)]), u.reshape(E, -1))
+    x, noise = exactly(u.reshape(E, -1), Mixing.of(members.astype(np.int64), lam[:, :2], 1 - c.sum(1), N))
     images = x[:-1].reshape(-1, *u.shape[1:])
     first = Demixed(images, members.astype(np.int64), lam[:, :2].astype(np.float32), noise, np.arange(N))
     return private, u, first, c, used

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from ihaudit.attacks.numerics.demix import Demixed, weighted_least_squares
+from ihaudit.attacks.numerics.demix import Demixed
+from ihaudit.attacks.numerics.least_squares import exactly
+from ihaudit.attacks.numerics.mixing import Mixing
 from ihaudit.attacks.numerics.shared import Correlation, _solve, correlation, generalised_least_squares, levels, sharpen
 from ihaudit.attacks.numerics.transforms import Whitener
 from ihaudit.metrics.ssim import ssim
@@ -31,7 +33,7 @@ def mixtures(pool: int, seed: int = 0, e: int = 360, n: int = 12):  # type: igno
 
 def first(u: np.ndarray, members: np.ndarray, lam: np.ndarray, c: np.ndarray) -> tuple[Demixed, np.ndarray]:
     rest = 1 - c.sum(1)
-    x, noise, _ = weighted_least_squares(np.column_stack([c, rest]), u.reshape(len(u), -1))
+    x, noise = exactly(u.reshape(len(u), -1), Mixing.of(members.astype(np.int64), lam, rest, c.shape[1]))
     images = x[:-1].reshape(-1, *u.shape[1:])
     classes = np.arange(len(images))
     return Demixed(images, members.astype(np.int64), lam.astype(np.float32), noise, classes), rest

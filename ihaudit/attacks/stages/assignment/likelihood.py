@@ -7,6 +7,7 @@ from typing import Any
 
 from ihaudit.attacks.numerics import em
 from ihaudit.attacks.numerics.members import Squares, assign
+from ihaudit.attacks.numerics.mixing import Reconstruction
 from ihaudit.attacks.stages.state import Assigned, Grouped, Recovered, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
@@ -22,7 +23,7 @@ def assignment_likelihood(state: State, ctx: Context) -> tuple[State, dict[str, 
     recovered, assigned = state.require(Recovered), state.require(Assigned)
     rows, values, mixing = state.decided_part()
     noise = recovered.estimate.noise
-    estimate = em.Estimate(recovered.estimate.images, noise[rows])
+    estimate = Reconstruction(recovered.estimate.images, noise[rows])
     folds = FOLDS if len(rows) == len(observed.values) else 1
     images = em.cross_fit(values, mixing, estimate, folds=folds, signs=recovered.signs)
     squares = Squares(observed.values, noise, images, observed.slots, observed.shape, known=state.decided()).fit(mixing)

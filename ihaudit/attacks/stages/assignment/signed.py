@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from ihaudit.attacks.numerics.em import Estimate, cross_fit
+from ihaudit.attacks.numerics.em import cross_fit
 from ihaudit.attacks.numerics.members import Linear, assign
-from ihaudit.attacks.numerics.mixing import DENSE_COLUMNS
+from ihaudit.attacks.numerics.mixing import DENSE_COLUMNS, Reconstruction
 from ihaudit.attacks.stages.state import Assigned, Grouped, Recovered, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
@@ -34,7 +34,7 @@ def assignment_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]
     silent[rows] = noise[rows]
     # sums over images are as large as the images: few and large blocks where there are many
     batch = 256 if grouped.unknowns < DENSE_COLUMNS else 4096
-    voiced = Estimate(recovered.estimate.images, silent)
+    voiced = Reconstruction(recovered.estimate.images, silent)
     images = cross_fit(observed.values, mixing, voiced, folds=FOLDS, signs=signs, batch=batch)
     mixtures = Linear(signs, observed.values, noise, images, observed.slots, observed.shape).fit(mixing, rows)
     found = assign(mixtures, grouped.of_class, assigned.members, target=grouped.encodings_each, sweeps=3)

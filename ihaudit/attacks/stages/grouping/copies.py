@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ihaudit.attacks.numerics.em import Estimate
+from ihaudit.attacks.numerics.mixing import Reconstruction
 from ihaudit.attacks.numerics.pictures import to_pictures
 from ihaudit.attacks.numerics.sizes import Sizes
 from ihaudit.attacks.stages.state import Assigned, Grouped, Observed, Recovered, Restored, State
@@ -45,7 +45,7 @@ def copies(state: State) -> State | None:
     done = state.having(
         Grouped([np.arange(n, dtype=np.int64)], sizes),
         Assigned(groups[:, None], np.ones((len(groups), 1), dtype=np.float32)),
-        Recovered(Estimate(images, ((values - images[index]) ** 2).mean(1))),
+        Recovered(Reconstruction(images, ((values - images[index]) ** 2).mean(1))),
         Restored(to_pictures(images[:-1], observed.shape, observed.image_range)),
     )
     return done.recorded("grouping", "copies", {"images": n})

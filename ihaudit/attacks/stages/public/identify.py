@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ihaudit.attacks.numerics.em import Estimate
+from ihaudit.attacks.numerics.mixing import Reconstruction
 from ihaudit.attacks.numerics.public_system import PublicSystem
 from ihaudit.attacks.numerics.public_values import restart_values
 from ihaudit.attacks.stages.state import Assigned, Grouped, PublicFound, Recovered, State
@@ -66,7 +66,7 @@ def public_identify(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     mean = system.candidates.mean.flatten()
     images = torch.cat([system.images, mean[None]]).to(device)
     out = state.having(
-        Recovered(Estimate(images, system.noise.to(device)), confidence=state.require(Recovered).confidence),
+        Recovered(Reconstruction(images, system.noise.to(device)), confidence=state.require(Recovered).confidence),
         replace(state.require(Assigned), members=system.members.numpy(), coefficients=system.coefficients.numpy()),
         PublicFound(system.found.index.numpy(), system.found.weight.numpy()),
     )

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from ihaudit.attacks.numerics import em
+from ihaudit.attacks.numerics.mixing import Reconstruction
 from ihaudit.attacks.numerics.restarts import restart_pixels
 from ihaudit.attacks.numerics.spectral import resynchronise, spectral_start
 from ihaudit.attacks.stages.state import Recovered, State
@@ -28,18 +29,18 @@ def recovery_em(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
             weight = 1 / (noise + 0.3 * noise.mean()) ** 2
             generator = torch.Generator().manual_seed(ctx.seed % 2**31)
             start = spectral_start(values, mixing, weight, observed.shape, generator=generator)
-        estimate = em.Estimate(start, noise)
-        heats = [1 + 2 * max(0.0, 1 - i / 20) for i in range(28)]
-        estimate = em.folded_em(values, mixing, estimate, temperatures=heats, reestimate_after=20)
+        estimate = Reconstruction(start, noise)
+        temperatures = [1 + 2 * max(0.0, 1 - i / 20) for i in range(28)]
+        estimate = em.folded_em(values, mixing, estimate, temperatures=temperatures, reestimate_after=20)
     else:
-        estimate = em.Estimate(before.estimate.images, before.estimate.noise[rows])
-        heats = [1 + max(0.0, 1 - i / 6) for i in range(8)]
-        estimate = em.folded_em(values, mixing, estimate, temperatures=heats)
+        estimate = Reconstruction(before.estimate.images, before.estimate.noise[rows])
+        temperatures = [1 + max(0.0, 1 - i / 6) for i in range(8)]
+        estimate = em.folded_em(values, mixing, estimate, temperatures=temperatures)
     turned = moved = 0.0
     if observed.image_range[0] < 0:
         for _ in range(4 if before is None else 2):
             images, turned = resynchronise(estimate.images, observed.shape)
-            estimate, moved = restart_pixels(values, mixing, em.Estimate(images, estimate.noise), observed.shape)
+            estimate, moved = restart_pixels(values, mixing, Reconstruction(images, estimate.noise), observed.shape)
             if moved < 0.1:
                 break
         estimate = em.folded_em(values, mixing, estimate, temperatures=[1.0] * 2)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ihaudit.attacks.numerics import leastsq
-from ihaudit.attacks.numerics.em import Estimate
-from ihaudit.attacks.numerics.equation3 import Equation3, Found
+from ihaudit.attacks.numerics.equation3 import Descent, Equation3
+from ihaudit.attacks.numerics.least_squares import weighted
+from ihaudit.attacks.numerics.mixing import Reconstruction
 from ihaudit.attacks.stages.state import Recovered, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
@@ -21,10 +21,10 @@ def recovery_gradient(state: State, ctx: Context, *, network: bool = True) -> tu
     rows, values, mixing = state.decided_part()
     observed, before = state.observed, state.find(Recovered)
     if observed.mask == "signed":
-        found = Found(Estimate(*leastsq.solve(values, mixing)))
+        found = Descent(weighted(values, mixing))
     elif observed.image_range[0] >= 0:
         # mixtures of non-negative images are non-negative: the mask hides nothing, eq. (3) is eq. (1)
-        found = Found(Estimate(*leastsq.solve(values.abs(), mixing)))
+        found = Descent(weighted(values.abs(), mixing))
     else:
         problem = Equation3(
             values,
@@ -38,6 +38,6 @@ def recovery_gradient(state: State, ctx: Context, *, network: bool = True) -> tu
         if before is None:
             found = problem.solve(network=network)
         else:
-            found = problem.descended(Estimate(before.estimate.images, before.estimate.noise[rows]))
+            found = problem.descended(Reconstruction(before.estimate.images, before.estimate.noise[rows]))
     diagnostics = {"encodings_used": len(rows), **found.facts, "residual_rms": found.estimate.residual_rms}
     return state.recovered(rows, found.estimate), diagnostics

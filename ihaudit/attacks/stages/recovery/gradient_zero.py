@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from ihaudit.attacks.numerics.em import Estimate
 from ihaudit.attacks.numerics.gradient import descend_adam
+from ihaudit.attacks.numerics.mixing import Reconstruction
 from ihaudit.attacks.stages.state import State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
@@ -27,7 +27,7 @@ def recovery_gradient_zero(state: State, ctx: Context) -> tuple[State, dict[str,
         for i in range(0, len(values), 256)
     ]
     negative = float((private < 0).float().mean())
-    estimate = Estimate(images, torch.cat(rest))
+    estimate = Reconstruction(images, torch.cat(rest))
     return state.recovered(rows, estimate), {
         "encodings_used": len(rows),
         "negative_share": negative,

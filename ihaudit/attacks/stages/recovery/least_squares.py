@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ihaudit.attacks.numerics import leastsq
-from ihaudit.attacks.numerics.em import Estimate
+from ihaudit.attacks.numerics.least_squares import weighted
 from ihaudit.attacks.stages.state import State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
@@ -15,5 +14,5 @@ from ihaudit.contracts.context import Context
 def recovery_least_squares(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     """All images jointly from the coefficients, by ordinary least squares."""
     rows, values, mixing = state.decided_part()
-    estimate = Estimate(*leastsq.solve(values, mixing))
+    estimate = weighted(values, mixing)
     return state.recovered(rows, estimate), {"residual_rms": estimate.residual_rms}

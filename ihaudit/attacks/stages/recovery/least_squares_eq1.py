@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ihaudit.attacks.numerics.em import Estimate
+from ihaudit.attacks.numerics.mixing import Reconstruction
 from ihaudit.attacks.stages.state import State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
@@ -28,5 +28,5 @@ def recovery_eq1(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     gram += 1e-6 * gram.diagonal().mean().clamp_min(1e-8) * torch.eye(len(gram), device=gram.device)
     private = torch.linalg.solve(gram, c.T @ values)
     images = torch.cat([private, torch.zeros_like(private[:1])])
-    estimate = Estimate(images, ((values - c @ private) ** 2).mean(1))
+    estimate = Reconstruction(images, ((values - c @ private) ** 2).mean(1))
     return state.recovered(rows, estimate), {"encodings_used": len(rows), "residual_rms": estimate.residual_rms}

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ihaudit.attacks.numerics.em import Estimate
+from ihaudit.attacks.numerics.mixing import Reconstruction
 from ihaudit.attacks.stages.state import Assigned, Grouped, Recovered, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
@@ -29,4 +29,4 @@ def recovery_mean(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
         weight.index_add_(0, target, lam)
     mean = total / weight.clamp_min(1e-9)[:, None]
     noise = torch.full((len(values),), float((values**2).mean()), device=device)
-    return state.having(Recovered(Estimate(mean, noise))), {"clusters": n}
+    return state.having(Recovered(Reconstruction(mean, noise))), {"clusters": n}

@@ -6,10 +6,11 @@ from typing import Any
 
 import torch
 
-from ihaudit.attacks.numerics.em import Estimate, noise_start
+from ihaudit.attacks.numerics.em import noise_start
+from ihaudit.attacks.numerics.least_squares import weighted
+from ihaudit.attacks.numerics.mixing import Reconstruction
 from ihaudit.attacks.numerics.negated import turn_negated
 from ihaudit.attacks.numerics.unmasking import Unmasker
-from ihaudit.attacks.numerics.weighted import weighted
 from ihaudit.attacks.stages.state import Recovered, State, Unmasked
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
@@ -28,22 +29,22 @@ def recovery_unmask(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     rows, values, mixing = state.decided_part()
     if before is None:
         signs = unmasked.signs[rows] * unmasked.polarity[rows, None].half()
-        estimate = weighted(values, signs, mixing, noise_start(values, mixing))
+        estimate = weighted(values, mixing, noise_start(values, mixing), signs=signs)
     else:
-        estimate = Estimate(before.estimate.images, before.estimate.noise[rows])
+        estimate = Reconstruction(before.estimate.images, before.estimate.noise[rows])
     turned = 0
     if observed.signs is not None:
         signs = unmasked.signs[rows]
     else:
         images, turned = turn_negated(values, mixing, estimate)
-        estimate = Estimate(images, estimate.noise)
+        estimate = Reconstruction(images, estimate.noise)
         unmasker = Unmasker(observed.shape, observed.image_range, ctx.device)
         predicted = torch.empty_like(values, dtype=torch.float16)
         for i in range(0, len(values), _BATCH):
             part = slice(i, min(i + _BATCH, len(values)))
             predicted[part] = mixing.forward(estimate.images, part).half()
         signs = unmasker(values, predicted)
-    estimate = weighted(values, signs, mixing, estimate.noise)
+    estimate = weighted(values, mixing, estimate.noise, signs=signs)
     if len(rows) < len(observed.values):
         full = unmasked.signs * unmasked.polarity[:, None].half()
         full[rows] = signs

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ihaudit.attacks.numerics.em import Estimate
+from ihaudit.attacks.numerics.mixing import Reconstruction
 from ihaudit.attacks.numerics.pictures import to_pictures
 from ihaudit.attacks.numerics.restoring import mean_certainty, restored
 from ihaudit.attacks.stages.state import Assigned, Grouped, Recovered, State
@@ -45,7 +45,7 @@ def restored_state(state: State, net: Restorer) -> tuple[Tensor, Tensor]:
         values,
         recovered.signs if len(rows) == len(observed.values) else recovered.signs[rows],
         state.mixing().some(rows),
-        Estimate(recovered.estimate.images, recovered.estimate.noise[rows]),
+        Reconstruction(recovered.estimate.images, recovered.estimate.noise[rows]),
         mean_certainty(assigned.members, assigned.coefficients, assigned.certainty, state.require(Grouped).unknowns),
         observed.shape,
         observed.image_range,

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from ihaudit.attacks.numerics.demix import Demixed
-from ihaudit.attacks.numerics.em import Estimate
 from ihaudit.attacks.numerics.local_weights import Refined, refined
+from ihaudit.attacks.numerics.mixing import Reconstruction
 from ihaudit.attacks.numerics.pictures import to_arrays, to_rows
 from ihaudit.attacks.numerics.unmasking import Unmasker
 from ihaudit.attacks.stages.sharpening.recurring import sharpening_recurring
@@ -63,11 +63,11 @@ def _refined(state: State, recovered: Recovered, ctx: Context) -> Refined | None
     return refined(first, unmasked, observed.slots.mass, observed.image_range, ctx.progress, paired=False)
 
 
-def _estimate(state: State, recovered: Recovered, found: Refined) -> Estimate:
+def _estimate(state: State, recovered: Recovered, found: Refined) -> Reconstruction:
     """These images, with noise such that standard errors by information are theirs."""
     images, noise = recovered.estimate.images, recovered.estimate.noise
     plain = torch.linalg.inv(state.mixing().normal(1 / noise)).diagonal()[:-1]
     # of most images: one without encodings has no bounds
     ratio = float(np.median(found.variance / plain.clamp_min(1e-12).cpu().numpy()))
     solved = to_rows(found.images, str(images.device))
-    return Estimate(torch.cat([solved, images[-1:]]), noise * ratio)
+    return Reconstruction(torch.cat([solved, images[-1:]]), noise * ratio)

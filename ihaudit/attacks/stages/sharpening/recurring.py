@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ihaudit.attacks.numerics.em import Estimate
 from ihaudit.attacks.numerics.labels import Slots
+from ihaudit.attacks.numerics.least_squares import weighted
+from ihaudit.attacks.numerics.mixing import Reconstruction
 from ihaudit.attacks.numerics.pictures import to_arrays
 from ihaudit.attacks.numerics.shared import correlation, generalised_least_squares
 from ihaudit.attacks.numerics.transforms import Whitener
-from ihaudit.attacks.numerics.weighted import weighted
 from ihaudit.attacks.stages.state import Assigned, Recovered, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
@@ -47,7 +47,7 @@ def sharpening_recurring(state: State, ctx: Context) -> tuple[State, dict[str, A
         return state, nothing
     mixing = state.mixing()
     each = (state.require(Assigned).members >= 0).sum() / max(mixing.unknowns, 1)
-    estimate = weighted(values, signs, mixing, estimate.noise, by_labels=True)
+    estimate = weighted(values, mixing, estimate.noise, signs=signs, by_labels=True)
     state = state.having(replace(recovered, estimate=estimate))
     if len(values) > MOST_COMPARED or each < FEWEST_FOR_RECURRENCE:
         return state, nothing
@@ -68,7 +68,7 @@ def sharpening_recurring(state: State, ctx: Context) -> tuple[State, dict[str, A
     plain = np.diag(np.linalg.inv((coefficients / level[:, None]).T @ (coefficients / level[:, None])))
     # the standard errors that follow are those of plain least squares with these variances
     ratio = float(np.mean(variance[:-1] / plain[:-1]))
-    estimate = Estimate(torch.from_numpy(solved).to(values.device), estimate.noise * ratio)
+    estimate = Reconstruction(torch.from_numpy(solved).to(values.device), estimate.noise * ratio)
     return state.having(replace(recovered, estimate=estimate)), {
         "pairs_sharing_a_public_image": shared.pairs,
         "correlations_shrunk_by": round(shared.shrunk, 3),
