@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ihaudit.nn.axes import colour_axes, dct
+from ihaudit.nn.axes import colour_axes, dct_matrix
 from ihaudit.nn.unet import MIN_SIDE, MULTIPLE, padded
 from ihaudit.nn.unmask import UnmaskConfig, UnmaskNet
 from ihaudit.nn.weights import tuples
@@ -232,7 +232,7 @@ class PairHead(nn.Module):
 
 def block_dct(channels: int) -> Tensor:
     """Filters (64 C, C, 8, 8): orthonormal DCT of decorrelated colours; colour-major, then rows, then columns."""
-    d = dct(_BLOCK)
+    d = dct_matrix(_BLOCK)
     return torch.einsum("kc,uy,vx->kuvcyx", colour_axes(channels), d, d).reshape(-1, channels, _BLOCK, _BLOCK).float()
 
 

@@ -7,7 +7,6 @@ frequencies that all photographs share.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -16,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ihaudit.nn.axes import dct_matrix
 from ihaudit.nn.scales import colours
 from ihaudit.release import FloatArray
 
@@ -28,15 +28,6 @@ EDGES = (1, 2, 3, 4.5, 6.5, 9, 13, 18, 24)
 #: Least deviation of a coefficient that `Whitener` divides by, of the largest.
 LEAST_DEVIATION = 1e-3
 _ROWS = 2048  # transformed together: bounds memory
-
-
-def dct_matrix(n: int, keep: int | None = None) -> Tensor:
-    """Orthonormal DCT-II, float32 (keep or n, n); rows are basis functions."""
-    rows = torch.arange(min(n, keep or n), dtype=torch.float64)
-    columns = torch.arange(n, dtype=torch.float64)
-    matrix = torch.cos(math.pi * (columns[None] + 0.5) * rows[:, None] / n) * math.sqrt(2 / n)
-    matrix[0] /= math.sqrt(2)
-    return matrix.float()
 
 
 @dataclass(frozen=True)
@@ -54,7 +45,8 @@ class Basis:
     def _matrices(self) -> tuple[Tensor, Tensor, Tensor]:
         c, h, w = self.shape
         axes = self.axes if self.axes is not None else colours() if c == 3 else torch.eye(c)
-        return dct_matrix(h, self.keep), dct_matrix(w, self.keep), axes
+        down, across = (dct_matrix(n)[: self.keep].float() for n in (h, w))
+        return down, across, axes
 
     @cached_property
     def bands(self) -> Tensor:
