@@ -78,6 +78,7 @@ def rates(seeds: int) -> Table:
             name, f"{n:,}", f"{c.wall:.1f}", f"{c.cpu:.1f}", f"{rate:.2f}", f"{2**32 / rate / 6e7:.1f}", str(hits)
         )
 
+    assert made.labels is not None
     target = labels.target_from_labels(made.labels, 4)
     row("labels, numpy.random.seed, k = 4", seeds, lambda n: labels.scan(target, last=n))
     one = [masks.target_from_masks(x, PLAIN[0], NHWC, 198)]
@@ -118,6 +119,7 @@ def recoveries(data_seeds: list[int], blind: bool = False, held_out: bool = Fals
             view = View(made.encodings, made.labels, made.image_range, public_set=known)
             with clock() as c:
                 out = Prng().run(view, Context(0))
+            assert made.labels is not None
             truth = Truth(images, made.labels.argmax(1)[: len(images)], made.provenance)
             scored = score_attack(out, truth, made.public_part())
             assert made.provenance is not None
@@ -174,7 +176,7 @@ def null_control(releases: int, first: int = 0) -> None:
         side, k = (32, 32, 16, 48)[number % 4], (2, 3, 4, 6)[number // 2 % 4]
         n, epochs = int(rng.integers(20, 101)), int(rng.integers(3, 11))
         pick = rng.choice(len(images), n, replace=False)
-        scaled = [_resized(x, side) for x in (images[pick], public[rng.choice(len(public), 2000, replace=False)])]
+        scaled = [resized(x, side) for x in (images[pick], public[rng.choice(len(public), 2000, replace=False)])]
         scheme = InstaHide(k=k, epochs=epochs)
         source = (Urandom, Secrets)[number % 2]
         scheme._draws = lambda _, source=source: source(b"")  # type: ignore[method-assign, misc]
@@ -186,11 +188,11 @@ def null_control(releases: int, first: int = 0) -> None:
         print("| " + " | ".join(map(str, row)) + f" | {len(out.diagnostics['scanned'])} | {c.cpu:.0f} |", flush=True)
 
 
-def _resized(images: np.ndarray, side: int) -> np.ndarray:
+def resized(images: np.ndarray, side: int) -> np.ndarray:
     if images.shape[1] == side:
         return images
     scale = side / images.shape[1]
-    return np.clip(zoom(images, (1, scale, scale, 1), order=1, grid_mode=True, mode="nearest"), 0, 1)
+    return np.asarray(zoom(images, (1, scale, scale, 1), order=1, grid_mode=True, mode="nearest").clip(0, 1))
 
 
 def main() -> None:
@@ -220,6 +222,7 @@ def main() -> None:
     if options.full:
         seed = 3_141_592_653
         _, _, made = reference(0, k=6, epochs=1, rng="numpy", rng_seed=seed)
+        assert made.labels is not None
         target = labels.target_from_labels(made.labels, 6)
         with clock() as c:
             hits = labels.scan(target)

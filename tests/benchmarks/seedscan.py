@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -19,11 +20,11 @@ from ihaudit.attacks.prng.generators.kinds import KINDS
 from ihaudit.attacks.prng.scans import first_mask
 from ihaudit.schemes.instahide import InstaHide
 from tests.attacks.prng.draws import drawn
-from tests.benchmarks.prng import _resized, clock
+from tests.benchmarks.prng import clock, resized
 from tests.data import load_images
 
 SETS = ("cifar10_eval", "cifar100_eval", "celeba_eval", "chest_xray", "mednist")
-SETTINGS: tuple[tuple[str, int, dict], ...] = (
+SETTINGS: tuple[tuple[str, int, dict[str, Any]], ...] = (
     ("k = 2", 32, {"k": 2}),
     ("k = 4", 32, {"k": 4}),
     ("k = 6", 32, {"k": 6}),
@@ -34,13 +35,13 @@ SETTINGS: tuple[tuple[str, int, dict], ...] = (
 NEAR = 256  # seeds scanned on either side of the right one
 
 
-def mixtures(name: str, side: int, count: int, options: dict, rng: np.random.Generator) -> np.ndarray:
+def mixtures(name: str, side: int, count: int, options: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
     """float32 (count, side, side, 3): InstaHide's mixtures of an image set before the mask."""
     images, _ = load_images(name)
     public, _ = load_images("imagenet_patches")
     pick, others = rng.choice(len(images), 100, replace=False), rng.choice(len(public), 1000, replace=False)
     scheme = InstaHide(epochs=-(-count // 100), **options)
-    made = scheme.encode(_resized(images[pick], side), np.zeros(100, np.int64), _resized(public[others], side), rng)
+    made = scheme.encode(resized(images[pick], side), np.zeros(100, np.int64), resized(public[others], side), rng)
     assert made.provenance is not None and made.provenance.masks is not None
     return (made.encodings * made.provenance.masks)[:count]
 

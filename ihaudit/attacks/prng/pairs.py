@@ -64,7 +64,8 @@ def _scores(encodings: FloatArray, axis: int) -> NDArray[np.float32]:
     a, b = _neighbours(np.abs(encodings), axis)
     # over 3x3 pixels and all channels: edges cross channels, and one channel's chance equality does not hide them
     rough = uniform_filter(np.abs(a - b), size=(1, 3, 3, min(3, a.shape[3])), mode="nearest")
-    return np.minimum(a, b) / (rough + 0.03)
+    score: NDArray[np.float32] = np.minimum(a, b) / (rough + 0.03)
+    return score
 
 
 def _scaled(encodings: FloatArray) -> NDArray[np.float32]:

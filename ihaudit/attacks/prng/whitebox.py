@@ -26,7 +26,7 @@ _MORE = 170_000  # more than twice 79,748, four interleaved bits of it (8-bit dr
 _ALPHA = 1e-9
 #: Encodings of a release among which every pair is compared, and those of another run that are compared with them.
 _SAMPLE, _ACROSS = 10_000, 500
-_BLOCK = 1024  # encodings at a time, so that memory does not grow with the release
+BLOCK = 1024  # encodings at a time, so that memory does not grow with the release
 
 
 @dataclass(eq=False)
@@ -110,7 +110,7 @@ def reused(masks: NDArray[np.int8], other: NDArray[np.int8] | None = None) -> li
     return out
 
 
-def image_dependence(masks: NDArray[np.int8], encodings: NDArray) -> dict[str, tuple[float, float]]:
+def image_dependence(masks: NDArray[np.int8], encodings: NDArray[Any]) -> dict[str, tuple[float, float]]:
     """(effect, two-sided p) of: share of +1, correlation with |encoding|, agreement of neighbours.
 
     All three are exactly null for uniform masks whatever the images; the correlation is tested per encoding (its values
@@ -122,10 +122,10 @@ def image_dependence(masks: NDArray[np.int8], encodings: NDArray) -> dict[str, t
     agree = dict.fromkeys(axes, 0)
     compared = {k: size // masks.shape[a] * (masks.shape[a] - 1) for k, a in axes.items()}
     per: list[NDArray[np.float64]] = []
-    for s in range(0, len(masks), _BLOCK):
-        block = masks[s : s + _BLOCK]
+    for s in range(0, len(masks), BLOCK):
+        block = masks[s : s + BLOCK]
         m = block.reshape(len(block), -1).astype(np.float64)
-        released = encodings[s : s + _BLOCK].reshape(len(block), -1).astype(np.float64)
+        released = encodings[s : s + BLOCK].reshape(len(block), -1).astype(np.float64)
         plus += m.sum()
         # mask * mixture is what was released, so this is the sum of the mask over the mixture's values
         released_sum += released.sum()
@@ -161,7 +161,7 @@ def image_dependence(masks: NDArray[np.int8], encodings: NDArray) -> dict[str, t
 
 
 def examine(
-    masks: NDArray[np.int8], encodings: NDArray, other_runs: list[NDArray[np.int8]] | None = None
+    masks: NDArray[np.int8], encodings: NDArray[Any], other_runs: list[NDArray[np.int8]] | None = None
 ) -> MaskReport:
     """All tests.
 
@@ -205,7 +205,7 @@ def examine(
 
 
 def whitebox(
-    masks: NDArray[np.int8] | None, encodings: NDArray, other_runs: list[NDArray[np.int8]] | None = None
+    masks: NDArray[np.int8] | None, encodings: NDArray[Any], other_runs: list[NDArray[np.int8]] | None = None
 ) -> Finding:
     """The check `mask-randomness` as a finding; `not run` where the scheme states no masks."""
     common: dict[str, Any] = {

@@ -16,7 +16,8 @@ def natural(n: int, seed: int, size: int = 32) -> NDArray[np.float32]:
     noise = rng.standard_normal((n, size, size, 3)) @ np.array([[1, 1, 1], [0.3, 0, -0.3], [0.1, -0.2, 0.1]])
     x = np.fft.ifft2(np.fft.fft2(noise, axes=(1, 2)) / f[None, :, :, None] ** 1.4, axes=(1, 2)).real
     x = (x - x.mean((1, 2, 3), keepdims=True)) / x.std((1, 2, 3), keepdims=True)
-    return np.clip(0.5 + 0.2 * x + 0.1 * rng.standard_normal((n, 1, 1, 3)), 0, 1).astype(np.float32)
+    x = np.clip(0.5 + 0.2 * x + 0.1 * rng.standard_normal((n, 1, 1, 3)), 0, 1)
+    return np.asarray(x, np.float32)
 
 
 def mixtures(count: int, seed: int, size: int = 32, k: int = 4) -> NDArray[np.float32]:

@@ -10,9 +10,10 @@ import pytest
 from ihaudit.attacks.numerics.demix import demix
 from ihaudit.attacks.prng import Prng
 from ihaudit.attacks.prng.attack import scanned_tables
+from ihaudit.contracts.configure import configure
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
-from ihaudit.errors import NotApplicable
+from ihaudit.errors import NotApplicable, UsageError
 from ihaudit.metrics import ssim
 from ihaudit.registry import get
 from ihaudit.report.details import tables as report_tables
@@ -39,6 +40,14 @@ def test_registered_with_what_it_needs() -> None:
     a = get("attack", "prng")
     assert a.id == "prng" and a.needs == frozenset({Knowledge.ENCODINGS}) and "quick" in a.profiles
     assert a.title and a.reference
+
+
+@pytest.mark.parametrize("value", ["seedless=true", "human=false", "scans=alway", "scans=yes"])
+def test_options_that_would_silently_search_less_are_refused(value: str) -> None:
+    with pytest.raises(UsageError, match="prng:"):
+        configure(f"prng:{value}")
+    configured = configure("prng:seedless=no,human=no,scans=always")
+    assert isinstance(configured, Prng) and configured == Prng("no", "no", "always")
 
 
 @pytest.mark.slow

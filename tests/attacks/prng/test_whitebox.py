@@ -36,7 +36,6 @@ def test_mersenne_twister_is_named(plain: np.ndarray, draw, complexity: int) -> 
     assert finding.status == "broken"
     assert finding.metrics["linear_complexity"].value == complexity
     assert "MT19937" in finding.sentence
-    assert finding.cost.cpu_s < 2
 
 
 def test_packed_draws_need_more_bits() -> None:
@@ -79,7 +78,7 @@ def test_exact_repeats_are_found_among_any_number(plain: np.ndarray) -> None:
 
 def test_blocks_do_not_change_the_tests(plain: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = image_dependence(secure(6), plain * secure(6))
-    monkeypatch.setattr("ihaudit.attacks.prng.whitebox._BLOCK", 7)
+    monkeypatch.setattr("ihaudit.attacks.prng.whitebox.BLOCK", 7)
     parts = image_dependence(secure(6), plain * secure(6))
     for name, value in whole.items():
         np.testing.assert_allclose(value, parts[name], rtol=1e-9)

@@ -113,7 +113,7 @@ def _init_by_array(key, mt):  # type: ignore[no-untyped-def]
     mt[0] = np.uint32(0x80000000)
 
 
-def init_by_array(key: NDArray) -> U32:
+def init_by_array(key: NDArray[np.uint32]) -> U32:
     """State after ``random.seed(s)`` (key: the 32-bit words of abs(s), low first) or ``np.random.seed([..])``."""
     out = np.empty(N, np.uint32)
     _init_by_array(np.asarray(key, np.uint32), out)

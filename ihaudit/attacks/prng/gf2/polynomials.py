@@ -8,6 +8,8 @@ by one field element: ``d = q(E) c``.  So masks can be solved for without knowin
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -73,7 +75,7 @@ def _berlekamp_massey(s, n, c, b):  # type: ignore[no-untyped-def]
     return length
 
 
-def berlekamp_massey(bits: NDArray) -> tuple[int, NDArray[np.uint8]]:
+def berlekamp_massey(bits: NDArray[Any]) -> tuple[int, NDArray[np.uint8]]:
     """Linear complexity and connection polynomial of a bit sequence (Massey 1969).
 
     Args:
@@ -193,7 +195,8 @@ class Field:
 
     def inverse(self, a: U64) -> U64:
         """``a^-1 mod P``; a must not be zero."""
-        return _inverse(self.reduce(a), self.p)
+        out: U64 = _inverse(self.reduce(a), self.p)
+        return out
 
     def x_to(self, exponent: int) -> U64:
         """``x^exponent mod P``: the shift by `exponent` >= 0, from powers whose exponents are powers of two."""
@@ -210,7 +213,7 @@ class Field:
         out[0] = low
         return out
 
-    def element(self, sequence: NDArray) -> U64:
+    def element(self, sequence: NDArray[Any]) -> U64:
         """The field element of a sequence: the polynomial part of ``P(x) * sum_t s_t x^(-t-1)``.
 
         Args:
@@ -222,11 +225,11 @@ class Field:
         bits = unpack(out, len(out) * 64)[self.degree : 2 * self.degree]
         return np.pad(pack(bits), (0, self.words - -(-self.degree // 64)))
 
-    def relation(self, source: NDArray, target: NDArray) -> U64:
+    def relation(self, source: NDArray[Any], target: NDArray[Any]) -> U64:
         """q with ``target = q(E) source``, from the first `degree` bits of both sequences."""
         return self.mul(self.element(target), self.inverse(self.element(source)))
 
-    def extend(self, bits: NDArray, n: int) -> NDArray[np.uint8]:
+    def extend(self, bits: NDArray[Any], n: int) -> NDArray[np.uint8]:
         """The first n terms of the sequence whose first `degree` terms are `bits`."""
         out = np.zeros(max(n, self.degree), np.uint8)
         out[: self.degree] = np.asarray(bits, np.uint8)[: self.degree]

@@ -196,7 +196,8 @@ def passing_torch(first: int, last: int, test: Test, device: str) -> NDArray[np.
         r2 = pair[0] * pair[0] + pair[1] * pair[1]
         ok |= (r2 - _ONE).abs() < _ONE * _EDGE
         count += (r2 < _ONE).to(torch.int32)
-    return seeds[ok.cpu().numpy()]
+    passed: NDArray[np.uint32] = seeds[ok.cpu().numpy()]
+    return passed
 
 
 def explains(seed: int, target: LabelTarget) -> bool:

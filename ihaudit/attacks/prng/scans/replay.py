@@ -187,7 +187,9 @@ class _Replay:
     def wrong(self, signs: NDArray[np.uint8]) -> NDArray[np.int64]:
         """How many of the observed pairs disagree with masks uint8 (V, H, W, C): int64 (V,)."""
         flat = signs.reshape(len(signs), -1)
-        return ((flat[:, self.pairs.first] ^ flat[:, self.pairs.second]) != self.pairs.differ).sum(1)
+        differ = flat[:, self.pairs.first] ^ flat[:, self.pairs.second]
+        wrong: NDArray[np.int64] = np.count_nonzero(differ != self.pairs.differ, axis=1)
+        return wrong
 
 
 def _explanation(entry: Entry, value: int, unmasked: UnmaskedRelease) -> Explanation:

@@ -126,9 +126,9 @@ def test_torch_passes_agree(model: str) -> None:
     for size, allowed in first_mask.stages(model):
         stage = first_mask.stage(targets, size, allowed)
         lane, owner = first_mask.passer(stage)(seeds)
-        passed, whose = first_mask.passer_torch(stage, "cpu")(seeds)
-        assert sorted(zip(owner, lane)) == sorted(zip(whose, passed))
-        assert 1000 in passed[[targets[n].kind == kind and targets[n].layout is NCHW for n in whose]]
+        passed, target = first_mask.passer_torch(stage, "cpu")(seeds)
+        assert sorted(zip(owner, lane)) == sorted(zip(target, passed))
+        assert 1000 in passed[[targets[n].kind == kind and targets[n].layout is NCHW for n in target]]
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from ihaudit.contracts.context import Context
 from ihaudit.contracts.replayer import Entry, Replayed
 from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
+from ihaudit.sandbox.declaration import Declaration
 from ihaudit.scheme import Knowledge
 from tests.attacks.prng.helpers import mixtures
 
@@ -154,8 +155,5 @@ def test_the_attack_uses_it_and_reports_it() -> None:
 
 
 def test_what_is_public_of_the_code_is_without_seeds() -> None:
-    class Card:
-        name = "x"
-        parameters = {"k": 4, "rng_seed": 7, "seed": 3}
-
-    assert described(Card()) == {"name": "x", "parameters": {"k": 4}}
+    card = Declaration(name="x", source="x.py", sha256="", parameters={"k": 4, "rng_seed": 7, "seed": 3})
+    assert described(card) == {"name": "x", "parameters": {"k": 4}}

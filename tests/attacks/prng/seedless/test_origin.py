@@ -32,7 +32,7 @@ def test_origin_init_genrand(pre: int, seed: int) -> None:
 def test_origin_of_unseeded_numpy(pre: int) -> None:
     entropy = np.random.SeedSequence()  # what RandomState() without a seed does
     rs = np.random.RandomState(np.random.MT19937(entropy))
-    key = rs.get_state()[1].astype(np.uint32)
+    key = rs.get_state(legacy=False)["state"]["key"].astype(np.uint32)
     drawn = rs.randint(0, 2**32, 1500, dtype=np.uint64).astype(np.uint32)
     state = mt.rewind(key, 1)[:624] if pre == 0 else mt.raw(key, pre - 1)[pre - 1 :]
     assert (mt.generate(state, 400) == drawn[pre : pre + 400]).all()
