@@ -73,7 +73,7 @@ def folded_em(
             y = magnitude[rows]
             pred = mixing.forward(images, rows)
             unmasked = torch.tanh(y * pred / (temperature * noise[rows, None])).mul_(y)
-            spread[rows] = _residual_power(y, unmasked, pred)
+            spread[rows] = residual_power(y, unmasked, pred)
             return mixing.adjoint(unmasked, rows, 1 / noise[rows])
 
         right = summed(expect, len(mixing), batch, magnitude.device)
@@ -113,14 +113,10 @@ def coupled_em(
             pred = mixing.forward(images, rows)
             tau2 = noise[rows, None]
             unmasked = torch.tanh(y * pred / tau2).mul_(y) if first else signs[rows] * y
-            # confidence of a neighbour's residual: its own spread plus the uncertainty of its sign
-            sure = 1 / (coupling.spread * tau2 + (y**2 - unmasked**2).clamp_min(0))
-            pull = neighbours(sure * (unmasked - pred))
-            precision = neighbours(sure).mul_(coupling.strength).add_(1 / tau2)
-            sign = torch.tanh(y * (pred * precision + coupling.strength * pull))
+            sign = neighbours.signs(y, pred, tau2, unmasked)
             signs[rows] = sign
             unmasked = sign * y
-            spread[rows] = _residual_power(y, unmasked, pred)
+            spread[rows] = residual_power(y, unmasked, pred)
             return mixing.adjoint(unmasked, rows, 1 / tau2[:, 0])
 
         right = summed(expect, len(mixing), batch, magnitude.device)
@@ -180,9 +176,15 @@ def summed(part: Callable[[slice], Tensor], total: int, batch: int, device: torc
     return out
 
 
-def _residual_power(y: Tensor, unmasked: Tensor, pred: Tensor) -> Tensor:
+def residual_power(y: Tensor, unmasked: Tensor, pred: Tensor) -> Tensor:
     """E |m - pred|^2 over the pixels of each row, given E m."""
     return (y**2 - 2 * unmasked * pred + pred**2).mean(1)
+
+
+def log_likelihood(y: Tensor, predicted: Tensor, variance: Tensor) -> Tensor:
+    """Folded-normal log-likelihood of magnitudes given predictions, value by value, up to a constant."""
+    z = (y * predicted / variance).abs()
+    return z + torch.log1p(torch.exp(-2 * z)) - predicted**2 / (2 * variance)
 
 
 def _floor(noise: Tensor) -> float:
@@ -207,6 +209,19 @@ class Neighbours:
         if c > 1:
             y = (1 - self.coupling.channels) * y + self.coupling.channels * y.sum(1, keepdim=True)
         return y.reshape(len(x), -1).sub_(x)
+
+    def signs(self, y: Tensor, predicted: Tensor, variance: Tensor, unmasked: Tensor) -> Tensor:
+        """Expected signs (n, P) of magnitudes `y` given predictions and neighbouring residuals.
+
+        Args:
+            variance: (n, 1) noise variances.
+            unmasked: (n, P) expected mixtures as known so far, from which residuals are taken.
+        """
+        # confidence of a neighbour's residual: its own spread plus the uncertainty of its sign
+        sure = 1 / (self.coupling.spread * variance + (y**2 - unmasked**2).clamp_min(0))
+        pull = self(sure * (unmasked - predicted))
+        precision = self(sure).mul_(self.coupling.strength).add_(1 / variance)
+        return torch.tanh(y * (predicted * precision + self.coupling.strength * pull))
 
 
 def _band(n: int, sigma: float, like: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ihaudit.attacks.numerics.em import summed
+from ihaudit.attacks.numerics.em import log_likelihood, summed
 from ihaudit.attacks.numerics.mixing import Mixing, Reconstruction
 
 #: excess of votes, of all votes, that turns an image
@@ -31,14 +31,15 @@ def turn_negated(values: Tensor, mixing: Mixing, estimate: Reconstruction) -> tu
         def gain(rows: slice, images: Tensor = images, others: Tensor = others) -> Tensor:
             predicted = mixing.forward(images, rows)
             level = estimate.noise[rows, None]
-            now = _folded(values[rows], predicted, level)
+            now = log_likelihood(values[rows], predicted, level).sum(1)
             out = torch.zeros(len(others), mixing.unknowns, device=values.device)
             for slot in range(mixing.members.shape[1]):
                 ids = mixing.members[rows, slot]
                 known = ids.clamp_min(0)
                 weight = mixing.coefficients[rows, slot, None] * (ids >= 0)[:, None]
                 for k, other in enumerate(others):
-                    change = _folded(values[rows], predicted + weight * (other[known] - images[known]), level) - now
+                    moved = predicted + weight * (other[known] - images[known])
+                    change = log_likelihood(values[rows], moved, level).sum(1) - now
                     out[k].index_add_(0, known, torch.sign(change) * weight[:, 0] ** 2)
             return out
 
@@ -53,9 +54,3 @@ def turn_negated(values: Tensor, mixing: Mixing, estimate: Reconstruction) -> tu
         images[better] = others[which[better], better]
         turned += len(better)
     return images, turned
-
-
-def _folded(y: Tensor, predicted: Tensor, level: Tensor) -> Tensor:
-    """Log-likelihood float32 (n,) of magnitudes given predictions, up to a constant."""
-    z = (y * predicted / level).abs()
-    return (z + torch.log1p(torch.exp(-2 * z)) - predicted**2 / (2 * level)).sum(1)

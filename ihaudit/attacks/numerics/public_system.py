@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ihaudit.attacks.numerics import public_fit
 from ihaudit.attacks.numerics.candidates import Candidates
-from ihaudit.attacks.numerics.em import Coupling, Neighbours, summed
+from ihaudit.attacks.numerics.em import Coupling, Neighbours, residual_power, summed
 from ihaudit.attacks.numerics.labels import IntArray, Slots
 from ihaudit.attacks.numerics.members import Products, conditional_modes, split_shared
 from ihaudit.attacks.numerics.mixing import Mixing, Reconstruction
@@ -176,8 +176,7 @@ class PublicSystem:
 
     def expect(self, rows: Tensor) -> None:
         """Expected mixtures and noise variances of `rows`; neighbouring residuals help to decide signs, as in `em`."""
-        coupling = Coupling()
-        neighbours = Neighbours(self.shape, coupling, self.images)
+        neighbours = Neighbours(self.shape, Coupling(), self.images)
         blocks = list(rows.split(BLOCK))
 
         def part(block: Tensor) -> tuple[Tensor, Tensor]:
@@ -186,12 +185,8 @@ class PublicSystem:
             tau2 = self.noise[block, None]
             unmasked = torch.tanh(y * pred / tau2).mul_(y)
             for _ in range(2):
-                sure = 1 / (coupling.spread * tau2 + (y**2 - unmasked**2).clamp_min(0))
-                pull = neighbours(sure * (unmasked - pred))
-                precision = neighbours(sure).mul_(coupling.strength).add_(1 / tau2)
-                unmasked = torch.tanh(y * (pred * precision + coupling.strength * pull)).mul_(y)
-            spread = (y**2 - 2 * unmasked * pred + pred**2).mean(1)
-            return unmasked, spread
+                unmasked = neighbours.signs(y, pred, tau2, unmasked).mul_(y)
+            return unmasked, residual_power(y, unmasked, pred)
 
         floor = FLOOR * self.span**2
         for block, (unmasked, spread) in zip(blocks, run_jobs(part, blocks)):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ihaudit.attacks.numerics.em import log_likelihood
 from ihaudit.attacks.numerics.parallel import run_jobs
 from ihaudit.attacks.numerics.public_system import PublicSystem
 from ihaudit.attacks.numerics.restarts import blurred
@@ -38,19 +39,13 @@ def restart_values(system: PublicSystem) -> float:
     return float((system.images != before).float().mean())
 
 
-def _fit(y: Tensor, pred: Tensor, tau2: Tensor) -> Tensor:
-    """Folded-normal log-likelihood up to a constant of each value."""
-    z = (y * pred / tau2).abs()
-    return z + torch.log1p(torch.exp(-2 * z)) - pred**2 / (2 * tau2)
-
-
 def _whole_pixels(system: PublicSystem) -> Tensor:
     """float32 (P,): what negating all private images at a pixel gains."""
 
     def part(rows: Tensor) -> Tensor:
         y, tau2 = system.values[rows], system.noise[rows, None]
         private, public = system.private(rows), system.public(rows)
-        return (_fit(y, public - private, tau2) - _fit(y, public + private, tau2)).sum(0)
+        return (log_likelihood(y, public - private, tau2) - log_likelihood(y, public + private, tau2)).sum(0)
 
     parts = run_jobs(part, list(torch.arange(len(system.noise)).split(BLOCK)))
     return torch.stack(parts).sum(0)
@@ -88,14 +83,14 @@ def _single_values(system: PublicSystem, other: Tensor, rows: Tensor) -> Tensor:
     def part(rows: Tensor) -> Tensor:
         y, tau2 = system.values[rows], system.noise[rows, None]
         pred = system.private(rows) + system.public(rows)
-        now = _fit(y, pred, tau2)
+        now = log_likelihood(y, pred, tau2)
         gain = torch.zeros_like(step)
         for slot in range(system.members.shape[1]):
             member = system.members[rows, slot]
             some = member >= 0
             weight = system.coefficients[rows, slot][some, None]
             moved = pred[some] + weight * step[member[some]]
-            gain.index_add_(0, member[some], _fit(y[some], moved, tau2[some]) - now[some])
+            gain.index_add_(0, member[some], log_likelihood(y[some], moved, tau2[some]) - now[some])
         return gain
 
     total = torch.zeros_like(step)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ihaudit.attacks.numerics.em import Coupling, Neighbours, folded_em, summed
+from ihaudit.attacks.numerics.em import Coupling, Neighbours, folded_em, log_likelihood, summed
 from ihaudit.attacks.numerics.mixing import Mixing, Reconstruction
 
 Shape = tuple[int, int, int]
@@ -20,10 +20,8 @@ def pixel_likelihood(magnitude: Tensor, mixing: Mixing, estimate: Reconstruction
     """Folded-normal log-likelihood of every pixel over all encodings, up to a constant: float32 (P,)."""
 
     def part(rows: slice) -> Tensor:
-        pred = mixing.forward(estimate.images, rows)
-        tau2 = estimate.noise[rows, None]
-        z = (magnitude[rows] * pred / tau2).abs()
-        return (z + torch.log1p(torch.exp(-2 * z)) - pred**2 / (2 * tau2)).sum(0)
+        predicted = mixing.forward(estimate.images, rows)
+        return log_likelihood(magnitude[rows], predicted, estimate.noise[rows, None]).sum(0)
 
     return summed(part, len(mixing), batch, magnitude.device)
 
