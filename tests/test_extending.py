@@ -71,16 +71,16 @@ FILES = {
         ''',
     "stage": '''
         """A restoration that mirrors what was recovered."""
-        from dataclasses import replace
-
         from ihaudit.attacks.stages.restoration.none import restoration_none
+        from ihaudit.attacks.stages.state import Restored
         from ihaudit.contracts.attack import stage
 
         @stage("restoration", "test-mirrored")
         def mirrored(state, ctx):
             """Mirrors the images as recovered."""
             state, diagnostics = restoration_none(state, ctx)
-            return replace(state, images=state.images[:, :, ::-1].copy()), diagnostics | {"mirrored": True}
+            images = state.require(Restored).images[:, :, ::-1].copy()
+            return state.restored(images), diagnostics | {"mirrored": True}
         ''',
     "game": '''
         """A game that is won as often as a coin falls on its head."""
