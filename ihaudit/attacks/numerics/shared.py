@@ -51,7 +51,7 @@ def correlation(whitened: FloatArray) -> Correlation | None:
 
     Args:
         whitened: float32 (E, P), what private images leave of each mixture, in a space where different photographs are
-            nearly orthogonal (`demix.Whitener`).
+            nearly orthogonal (`transforms.Whitener`).
 
     Returns:
         Correlation, or None where no pair stands out (or there are more than 20,000 encodings).
