@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
-from typing import Any, Protocol, TextIO
+from typing import Any, TextIO
 
 
-class Reporter(Protocol):
-    """What the audit tells while it runs."""
+class Reporter:
+    """What a run tells while it runs; this one reports nothing (``--quiet``, tests)."""
 
     def stage(self, title: str, index: int, total: int) -> None:
         """A stage begins."""
@@ -46,19 +46,7 @@ def span(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-class Silent:
-    """Reports nothing (``--quiet``, tests)."""
-
-    def stage(self, title: str, index: int, total: int) -> None: ...
-
-    def update(self, message: str, fraction: float | None = None) -> None: ...
-
-    def done(self, message: str) -> None: ...
-
-    def note(self, message: str) -> None: ...
-
-
-class Lines:
+class Lines(Reporter):
     """One line per event, at most one update every ten seconds: for logs and CI."""
 
     def __init__(self, stream: TextIO | None = None, interval_s: float = 10.0) -> None:
@@ -91,7 +79,7 @@ class Lines:
         self._print(message)
 
 
-class Rich:
+class Rich(Reporter):
     """A live bar per stage on a terminal, with elapsed and remaining time; finished stages stay as lines."""
 
     def __init__(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -160,9 +160,9 @@ def summary(done: Sequence[tuple[Point, Results]]) -> dict[str, Any]:
                 "gate": results.gate.status,
                 "exit_code": results.gate.exit_code,
                 "attack": best[0] if best else None,
-                "ssim_q90": _plain(best[1]) if best else None,
+                "ssim_q90": asdict(best[1]) if best else None,
                 "game": game[0] if game else None,
-                "advantage": _plain(game[1]) if game else None,
+                "advantage": asdict(game[1]) if game else None,
                 "results": f"{point.name}/results.json",
             }
         )
@@ -176,10 +176,6 @@ def summary(done: Sequence[tuple[Point, Results]]) -> dict[str, Any]:
         "trend": trend(done),
         "points": rows,
     }
-
-
-def _plain(e: Estimate) -> dict[str, float | int | None]:
-    return {"value": e.value, "low": e.low, "high": e.high, "n": e.n}
 
 
 def markdown(done: Sequence[tuple[Point, Results]]) -> str:

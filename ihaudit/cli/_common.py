@@ -55,7 +55,7 @@ def reporter(quiet: bool) -> Iterator[Any]:
     from ihaudit.audit import progress
 
     if quiet:
-        yield progress.Silent()
+        yield progress.Reporter()
     elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and "CI" not in os.environ:
         with progress.Rich() as rich:
             yield rich

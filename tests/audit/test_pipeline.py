@@ -38,7 +38,8 @@ def without_times(results: dict[str, Any]) -> dict[str, Any]:
             return {k: strip(v) for k, v in x.items() if k not in drop and not k.endswith("_seconds")}
         return [strip(v) for v in x] if isinstance(x, list) else x
 
-    return strip(results)
+    stripped: dict[str, Any] = strip(results)
+    return stripped
 
 
 @pytest.mark.slow

@@ -53,7 +53,13 @@ class Stand(Subject):
 
 
 def stand_in(**fields: Any) -> Stand:
-    given = {"public": IMAGES, "similar": IMAGES, "card": CARD, "encoder": object(), "replayer": object()}
+    given: dict[str, Any] = {
+        "public": IMAGES,
+        "similar": IMAGES,
+        "card": CARD,
+        "encoder": object(),
+        "replayer": object(),
+    }
     return Stand(release=RELEASE, **given | {"hints": {"n_private": 3}} | fields)
 
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from ihaudit.audit import sweep
 from ihaudit.audit.options import AuditOptions
-from ihaudit.audit.progress import Silent
+from ihaudit.audit.progress import Reporter
 from ihaudit.cli import app
 from ihaudit.errors import SchemeError, UsageError
 from ihaudit.results import Environment, Finding, Gate, Results, SchemeCard, write_results
@@ -131,15 +131,15 @@ def test_a_point_that_fails_is_named_and_the_others_stay(tmp_path: Path, monkeyp
     monkeypatch.setattr(sweep, "run_audit", audits)
     options = AuditOptions(scheme="s")
     with pytest.raises(SchemeError, match="at k=3: k must be even"):
-        sweep.run_sweep(options, sweep.parse_grid(["k=2,3"]), tmp_path / "o", Silent())
+        sweep.run_sweep(options, sweep.parse_grid(["k=2,3"]), tmp_path / "o", Reporter())
     assert (tmp_path / "o" / "k=2" / "results.json").exists()
     assert not (tmp_path / "o" / "sweep.json").exists()
     audits.fail_at = ""
     resumed = AuditOptions(scheme="s", resume=True)
-    assert len(sweep.run_sweep(resumed, sweep.parse_grid(["k=2,3"]), tmp_path / "o", Silent())) == 2
+    assert len(sweep.run_sweep(resumed, sweep.parse_grid(["k=2,3"]), tmp_path / "o", Reporter())) == 2
     assert [o.resume for o in audits.asked[-2:]] == [True, False]
 
 
 def test_a_name_in_set_and_grid_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="'k' is in --set and in --grid"):
-        sweep.run_sweep(AuditOptions(scheme="s", sets=("k=2",)), sweep.parse_grid(["k=2,3"]), tmp_path, Silent())
+        sweep.run_sweep(AuditOptions(scheme="s", sets=("k=2",)), sweep.parse_grid(["k=2,3"]), tmp_path, Reporter())

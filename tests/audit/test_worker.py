@@ -15,7 +15,7 @@ from ihaudit.audit.store import FolderStore
 from ihaudit.audit.worker import AttackWorker
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
-from ihaudit.release import Release
+from ihaudit.release import FloatArray, IntArray, Release
 from ihaudit.scheme import Knowledge
 
 PLUGIN = '''
@@ -86,7 +86,11 @@ VIEW = View(encodings=np.ones((3, 4, 4, 3), np.float32))
 
 def test_answers_come_back_with_cost_and_progress(worker: AttackWorker) -> None:
     seen: list[tuple[str, float | None]] = []
-    run = worker.run("test-trick", VIEW, Context(seed=5, progress=lambda m, f=None: seen.append((m, f))))
+
+    def progress(message: str, fraction: float | None = None) -> None:
+        seen.append((message, fraction))
+
+    run = worker.run("test-trick", VIEW, Context(seed=5, progress=progress))
     assert run.output is not None
     assert run.output.diagnostics["pid"] != os.getpid()
     assert run.output.diagnostics["seed"] == 5
@@ -118,10 +122,10 @@ def test_failures_are_reasons_and_the_worker_goes_on(worker: AttackWorker, do: s
 
 
 class Doubler:
-    def encode(self, images, labels, *, seed):
+    def encode(self, images: FloatArray, labels: IntArray, *, seed: int) -> Release:
         return self.encode_many([(images, labels, seed)])[0]
 
-    def encode_many(self, calls):
+    def encode_many(self, calls: list[tuple[FloatArray, IntArray, int]]) -> list[Release]:
         return [Release(images + seed) for images, _, seed in calls]
 
 

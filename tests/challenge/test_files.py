@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
 from ihaudit.challenge import as_images, load_npy, score
 from ihaudit.errors import ImageError
 
+Example = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]
+
 
 @pytest.fixture
-def example() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def example() -> Example:
     rng = np.random.default_rng(0)
     private = rng.uniform(-1, 1, (4, 32, 32, 3)).astype(np.float32)
     pairs = np.array([[0, 1], [2, 3], [1, 3]])
@@ -21,7 +26,7 @@ def example() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return guess, private, pairs
 
 
-def test_equals_the_definition(example: tuple) -> None:
+def test_equals_the_definition(example: Example) -> None:
     guess, private, pairs = example
     s = np.array(
         [
@@ -35,12 +40,12 @@ def test_equals_the_definition(example: tuple) -> None:
     assert got == pytest.approx({k: v.mean() for k, v in want.items()}, abs=1e-5)
 
 
-def test_flat_layout_scores_the_same(example: tuple) -> None:
+def test_flat_layout_scores_the_same(example: Example) -> None:
     guess, private, pairs = example
     assert score(guess.reshape(3, -1), private.reshape(4, -1), pairs) == score(guess, private, pairs)
 
 
-def test_perfect_answer_scores_one(example: tuple) -> None:
+def test_perfect_answer_scores_one(example: Example) -> None:
     _, private, pairs = example
     got = score(private[pairs[:, 0]], private, pairs)
     assert got["max_ssim"] == pytest.approx(1, abs=1e-6)
@@ -58,7 +63,9 @@ def test_perfect_answer_scores_one(example: tuple) -> None:
         (lambda g, p, q: (g, p, q * 1.0), "must be integers"),
     ],
 )
-def test_what_does_not_belong_together_is_refused(example: tuple, change, message: str) -> None:
+def test_what_does_not_belong_together_is_refused(
+    example: Example, change: Callable[..., tuple[Any, Any, Any]], message: str
+) -> None:
     with pytest.raises(ImageError, match=message):
         score(*change(*example))
 

@@ -6,11 +6,13 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from ihaudit.audit.store import FolderStore
@@ -76,7 +78,7 @@ def test_flat_rows_tell_their_order(masked: bool) -> None:
         ((4, 8, 32), (16, 16, 1), "not images of 16 x 16 x 1"),
     ],
 )
-def test_unclear_layouts_are_refused(shape: tuple, given: tuple | None, message: str) -> None:
+def test_unclear_layouts_are_refused(shape: tuple[int, ...], given: tuple[int, int, int] | None, message: str) -> None:
     with pytest.raises(ImageError, match=message):
         detect(np.zeros(shape, np.float32), given)
 
@@ -97,7 +99,7 @@ def test_a_mapped_array_is_sent_as_its_path(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float64])
 def test_other_floats_become_float32(tmp_path: Path, dtype: type) -> None:
-    x = np.random.default_rng(0).uniform(-1, 1, (4, 16, 16)).astype(dtype)
+    x: NDArray[Any] = np.random.default_rng(0).uniform(-1, 1, (4, 16, 16)).astype(dtype)
     np.save(tmp_path / "x.npy", x)
     read = read_release(tmp_path / "x.npy", None)
     assert read.release.encodings.dtype == np.float32
@@ -155,8 +157,10 @@ def test_labels_that_are_none_are_refused(labels: np.ndarray, message: str) -> N
         ((-1, 1), (0, 0.5), "do not reach"),
     ],
 )
-def test_ranges_that_do_not_fit_are_refused(tmp_path: Path, values: tuple, given: tuple | None, message: str) -> None:
-    np.save(tmp_path / "x.npy", np.random.default_rng(0).uniform(*values, (4, 16, 16)))
+def test_ranges_that_do_not_fit_are_refused(
+    tmp_path: Path, values: tuple[float, float], given: tuple[float, float] | None, message: str
+) -> None:
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).uniform(values[0], values[1], (4, 16, 16)))
     with pytest.raises(UsageError, match=message):
         read_release(tmp_path / "x.npy", None, image_range=given)
 
@@ -385,7 +389,7 @@ def test_similar_images_and_training_reach_the_attack(
     seen: list[tuple[View, Context]] = []
 
     class Worker(AttackWorker):
-        def run(self, spec, view, ctx):
+        def run(self, spec: str, view: View, ctx: Context) -> AttackRun:
             seen.append((view, ctx))
             return AttackRun(None, Cost(), not_applicable="it is a test")
 
@@ -436,7 +440,7 @@ class Keyed(Scheme):
 @pytest.mark.slow
 def test_a_guessable_seed_is_found_by_running_the_code(tmp_path: Path) -> None:
     (tmp_path / "keyed.py").write_text(KEYED)
-    space: dict = {}
+    space: dict[str, Any] = {}
     exec(KEYED, space)
     images, public = photographs(12, seed=1)[0], photographs(30, seed=2)[0]
     made = space["Keyed"]().encode(images, np.arange(12) % 2, public, np.random.default_rng(1337))

@@ -49,7 +49,7 @@ def options() -> Iterator[None]:
 
 @pytest.mark.usefixtures("options")
 def test_values_become_what_their_option_is_annotated() -> None:
-    found = configure("test-options:fast=yes,rounds=7,rate=0.25,name=x=y,order=down")
+    found: object = configure("test-options:fast=yes,rounds=7,rate=0.25,name=x=y,order=down")
     assert found == Options(True, 7, 0.25, "x=y", "down")
 
 
@@ -94,7 +94,8 @@ def test_games_take_options_as_attacks_do(spec: str, message: str) -> None:
 
 
 def test_stages_take_their_variants() -> None:
-    assert configure("unmix:recovery=em") == Unmix(recovery="em")
+    found: object = configure("unmix:recovery=em")
+    assert found == Unmix(recovery="em")
 
 
 def test_defaults_stand_in_the_protocol() -> None:
