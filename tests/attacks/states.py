@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
 from ihaudit.attacks.numerics.sizes import Sizes
 from ihaudit.attacks.recipe import start
@@ -39,3 +43,14 @@ def true_state(sample: Sample, members: np.ndarray, *, exact: bool = True) -> St
     known = np.where(members >= 0, place[members], -1)
     lambdas = np.where(swap[:, None], sample.lambdas[:, 1::-1], sample.lambdas[:, :2])
     return state.having(Grouped(of_class, sizes), Assigned(known, lambdas.astype(np.float32)))
+
+
+def correlation(found: NDArray[np.floating[Any]], truth: NDArray[np.floating[Any]]) -> float:
+    """Mean correlation of the true images with the candidates that fit them best, one to one."""
+    a = found.reshape(len(found), -1).astype(np.float64)
+    b = truth.reshape(len(truth), -1).astype(np.float64)
+    a = (a - a.mean(1, keepdims=True)) / (a.std(1, keepdims=True) + 1e-9)
+    b = (b - b.mean(1, keepdims=True)) / (b.std(1, keepdims=True) + 1e-9)
+    c = a @ b.T / a.shape[1]
+    rows, columns = linear_sum_assignment(-c)
+    return float(c[rows, columns].mean())

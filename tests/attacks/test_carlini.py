@@ -24,8 +24,8 @@ from ihaudit.release import Provenance, Release, Truth
 from ihaudit.scoring.reconstructions import score_attack
 from ihaudit.scoring.stages import evidence_quality
 from tests.attacks.releases import Sample, instahide
-from tests.attacks.states import true_state
-from tests.attacks.test_phase import correlation, view
+from tests.attacks.states import correlation, true_state
+from tests.attacks.states import view_of as view
 
 CTX = Context(seed=3)
 #: without the networks, which want 32 x 32 pixels

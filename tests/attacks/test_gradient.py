@@ -17,8 +17,7 @@ from ihaudit.contracts.attack import get_stage
 from ihaudit.contracts.context import Context
 from ihaudit.errors import NotApplicable
 from tests.attacks.releases import instahide
-from tests.attacks.states import true_state, view_of
-from tests.attacks.test_phase import correlation
+from tests.attacks.states import correlation, true_state, view_of
 
 CTX = Context(seed=3)
 

@@ -29,7 +29,7 @@ from ihaudit.nn.retraining import PARTS, Pool, Recipe, Retraining
 from ihaudit.nn.similarity import SHAPE
 from ihaudit.results import StageRecord
 from tests.attacks.releases import instahide, photographs
-from tests.attacks.test_phase import view as view_of
+from tests.attacks.states import view_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -30,7 +30,7 @@ from ihaudit.metrics.ssim import ssim_challenge
 from ihaudit.nn.confidence import FEATURES, Confidence
 from ihaudit.training.restorer import uniform_ssim
 from tests.attacks.releases import instahide
-from tests.attacks.test_phase import correlation
+from tests.attacks.states import correlation
 
 CTX = Context(seed=3)
 

@@ -13,7 +13,7 @@ from ihaudit.attacks.prng.stream import UnmaskedRelease
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from tests.attacks.releases import Sample, instahide
-from tests.attacks.test_phase import correlation
+from tests.attacks.states import correlation
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
