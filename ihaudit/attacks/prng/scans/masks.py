@@ -1,8 +1,8 @@
 """All 2^32 seeds of a Mersenne Twister from mask bits at a known place of its stream, without stepping it there.
 
 Every output bit is linear over GF(2) in the 624 words that ``init_genrand`` makes.  The functional of an output however
-far away is ``x^offset`` in the generator's field (`poly`), pulled back to those words by the transposed recurrence: a
-few milliseconds once, and then each seed costs its 624 words and eight parities.
+far away is ``x^offset`` in the generator's field (`mt_linear`), pulled back to those words by the transposed
+recurrence: a few milliseconds once, and then each seed costs its 624 words and eight parities.
 """
 
 from __future__ import annotations

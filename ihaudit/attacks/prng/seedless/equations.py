@@ -2,7 +2,7 @@
 
 19,937 independent equations over GF(2) on mask bits fix the generator; about 127 more than that are a test in which a
 wrong model fails with probability 1 - 2^-127.  Unknowns are the first 19,937 bits of the mask's own bit sequence (the
-basis 1, x, x^2, ... of its field, `poly`), so one system serves every convention that takes one bit per step.
+basis 1, x, x^2, ... of its field, `mt_linear`), so one system serves every convention that takes one bit per step.
 """
 
 from __future__ import annotations
