@@ -12,6 +12,7 @@ from scipy.stats import beta, binom, norm
 
 from ihaudit import stats
 from ihaudit.stats import Estimate
+from tests.estimates import measured
 
 
 @st.composite
@@ -38,16 +39,16 @@ def test_clopper_pearson_is_scipys_beta_and_contains_the_rate(c: tuple[int, int]
 @given(counts())
 def test_advantage_is_monotone_and_in_range(c: tuple[int, int]) -> None:
     k, n = c
-    e = stats.advantage(k, n)
+    e = measured(stats.advantage(k, n))
     assert -1 <= e.low <= e.value <= e.high <= 1 and e.n == n
     if k < n:
-        more = stats.advantage(k + 1, n)
+        more = measured(stats.advantage(k + 1, n))
         assert more.value > e.value and more.low >= e.low and more.high >= e.high
 
 
 @given(counts(), counts())
 def test_a_link_is_antisymmetric_and_contains_the_difference(a: tuple[int, int], b: tuple[int, int]) -> None:
-    e, back = stats.link_advantage(*a, *b), stats.link_advantage(*b, *a)
+    e, back = measured(stats.link_advantage(*a, *b)), measured(stats.link_advantage(*b, *a))
     assert e.low <= e.value <= e.high
     assert (back.low, back.value, back.high) == pytest.approx((-e.high, -e.value, -e.low))
 
@@ -57,7 +58,7 @@ def test_a_link_is_antisymmetric_and_contains_the_difference(a: tuple[int, int],
 def test_exact_coverage_of_the_advantage_is_neither_too_small_nor_too_large(p: float, n: int) -> None:
     """Summed over the binomial itself, not simulated: at least 95 %, and not much more than discreteness explains."""
     k = np.arange(n + 1)
-    inside = [(e.low <= 2 * p - 1 <= e.high) for e in (stats.advantage(int(i), n) for i in k)]
+    inside = [(measured(e).low <= 2 * p - 1 <= measured(e).high) for e in (stats.advantage(int(i), n) for i in k)]
     coverage = float(binom.pmf(k, n, p)[np.array(inside)].sum())
     assert 0.95 <= coverage <= 0.975
 
@@ -72,7 +73,7 @@ def test_coverage_of_links_on_simulated_scores() -> None:
     for _ in range(t):
         tp = int((rng.standard_normal(n) + shift > cut).sum())
         fp = int((rng.standard_normal(n) > cut).sum())
-        e = stats.link_advantage(tp, n, fp, n)
+        e = measured(stats.link_advantage(tp, n, fp, n))
         hits += e.low <= truth <= e.high
         widths.append(e.high - e.low)
     low, _ = stats.clopper_pearson(hits, t, 0.001)
@@ -87,7 +88,7 @@ def test_coverage_of_the_area_under_the_curve(shift: float) -> None:
     truth, hits, t = float(norm.cdf(shift / math.sqrt(2))), 0, 500
     for _ in range(t):
         s = np.r_[rng.standard_normal(150) + shift, rng.standard_normal(150)]
-        e = stats.auc(s, np.arange(300) < 150)
+        e = measured(stats.auc(s, np.arange(300) < 150))
         hits += e.low <= truth <= e.high
     low, high = stats.clopper_pearson(hits, t, 0.001)
     assert low <= 0.95 <= high
@@ -96,7 +97,7 @@ def test_coverage_of_the_area_under_the_curve(shift: float) -> None:
 def test_coverage_of_a_mean() -> None:
     rng = np.random.default_rng(2)
     estimates = [stats.mean(rng.exponential(size=200)) for _ in range(500)]
-    hits = sum(e.low <= 1 <= e.high for e in estimates)
+    hits = sum(measured(e).low <= 1 <= measured(e).high for e in estimates)
     low, high = stats.clopper_pearson(hits, 500, 0.001)
     assert low <= 0.95 <= high
 
@@ -227,7 +228,7 @@ def test_dp_calibration_measured_epsilon_exceeds_the_truth_in_at_most_5_percent_
         exceed["cp"] += low > epsilon
         bits = rng.integers(2, size=2 * trials).astype(bool)
         score = rng.standard_normal(2 * trials) + mu * (bits - 0.5)
-        e = stats.advantage(int(((score > 0) == bits).sum()), 2 * trials)
+        e = measured(stats.advantage(int(((score > 0) == bits).sum()), 2 * trials))
         covered += e.low <= truth_adv <= e.high
         exceed["adv"] += stats.eps_from_advantage(e.low, delta) > epsilon
         exceed["one-run"] += stats.one_run_grid(score, bits, [20, 100, 500], delta).epsilon > epsilon

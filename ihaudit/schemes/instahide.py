@@ -60,7 +60,8 @@ class SecureDraws:
     def normal(self, rows: int, columns: int) -> NDArray[np.float64]:
         # Box-Muller; 1 - u keeps the logarithm finite.
         radius = np.sqrt(-2 * np.log(1 - self.uniform(rows, columns)))
-        return radius * np.cos(2 * np.pi * self.uniform(rows, columns))
+        result: NDArray[np.float64] = radius * np.cos(2 * np.pi * self.uniform(rows, columns))
+        return result
 
     def permutation(self, n: int) -> Ints:
         return np.argsort(self._words(n), kind="stable")
@@ -233,7 +234,8 @@ class InstaHide(Scheme):
 
         def draw(rows: int) -> NDArray[np.float64]:
             x = np.abs(draws.normal(rows, self.k))
-            return x / x.sum(1, keepdims=True)
+            result: NDArray[np.float64] = x / x.sum(1, keepdims=True)
+            return result
 
         found = draw(n)
         if self.k == 1:

@@ -111,7 +111,12 @@ def measure(
     score = ssim(output.images, private)
     flat = ssim(np.broadcast_to(private.mean((1, 2), keepdims=True), private.shape), private)
     found = None if blind else public_found(output, r)
-    name = "recolour" if blind else "single" + ("" if attack.matching == "filter" else " (SSIM, 1/k: as published)")
+    name = (
+        "recolour"
+        if blind
+        else "single"
+        + ("" if isinstance(attack, RecolourAttack) or attack.matching == "filter" else " (SSIM, 1/k: as published)")
+    )
     name += ", k known" if code else ""
     cells = [setting.name, setting.k, setting.private, name]
     if found is None:

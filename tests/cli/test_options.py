@@ -10,7 +10,7 @@ import pytest
 import typer
 from rich.text import Text
 
-from ihaudit.audit.pipeline import AuditOptions
+from ihaudit.audit.options import AuditOptions
 from ihaudit.challenge.options import ChallengeOptions
 from ihaudit.cli import app
 from ihaudit.cli._options import chosen

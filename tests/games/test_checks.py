@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ihaudit.release import Provenance, Release
+from ihaudit.results import Finding
 from ihaudit.schemes.identity import Identity
 from ihaudit.schemes.instahide import InstaHide
 from ihaudit.schemes.label_only import LabelOnly
@@ -12,7 +15,7 @@ from ihaudit.schemes.reused_pad import ReusedPad
 from tests.games.inprocess import Custom, noise, one_hot, own, play, setting
 
 
-def parts(scheme: object, **fields: object) -> dict[str, object]:
+def parts(scheme: object, **fields: Any) -> dict[str, Finding]:
     return {f.id: f for f in play("checks", setting(scheme, **fields))}
 
 
@@ -40,6 +43,7 @@ def test_wrong_sources_in_a_mixture() -> None:
     def lies(images: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> Release:
         r = inner.encode(images, labels, images[:5], rng)
         wrong = rng.permutation(len(r.encodings))
+        assert r.provenance is not None
         return Release(r.encodings, r.labels, r.image_range, provenance=Provenance(r.provenance.sources[wrong]))
 
     assert parts(Custom(lies))["checks-sources"].status == "inconclusive"

@@ -10,6 +10,7 @@ from ihaudit.schemes.instahide import InstaHide
 from ihaudit.schemes.mixup import MixUp
 from ihaudit.schemes.noise import Noise
 from ihaudit.schemes.reused_pad import ReusedPad
+from tests.estimates import measured
 from tests.games.inprocess import play, shared_setting
 
 OPTIONS = {"train_rows": 2000, "trials": 800}
@@ -27,7 +28,7 @@ def on_embedded(scheme: object) -> GameSetting:
 )
 def test_broken_schemes_are_broken(scheme: object, low: float) -> None:
     f = play("instance", on_embedded(scheme), options=OPTIONS)[0]
-    assert f.status == "broken" and f.metrics["advantage"].low >= low
+    assert f.status == "broken" and measured(f.metrics["advantage"]).low >= low
     assert f.details["self_test"]["holds"]
 
 
@@ -45,14 +46,14 @@ def test_the_reused_pad_passes_all_marginal_tests_and_is_fully_broken() -> None:
     assert marginal.details["rejected"] == 0 and "passing is not evidence" in marginal.sentence
     instance, _, keyed = play("instance", on_embedded(PAD), options=OPTIONS)
     assert instance.status == "no break found"  # one row under a fresh key is uniform noise
-    assert keyed.id == "instance-keyed" and keyed.status == "broken" and keyed.metrics["advantage"].low > 0.8
+    assert keyed.id == "instance-keyed" and keyed.status == "broken" and measured(keyed.metrics["advantage"]).low > 0.8
     matched, equality = play("neighbour", on_embedded(PAD), options=OPTIONS)
     assert matched.status == "no break found"
-    assert equality.id == "neighbour-equality" and equality.metrics["advantage"].low > 0.9
-    assert play("pair", on_embedded(PAD), options=OPTIONS)[0].metrics["auc"].low > 0.95
+    assert equality.id == "neighbour-equality" and measured(equality.metrics["advantage"]).low > 0.9
+    assert measured(play("pair", on_embedded(PAD), options=OPTIONS)[0].metrics["auc"]).low > 0.95
 
 
 def test_marginal_tests_reject_what_they_can_see_and_use_it() -> None:
     f = play("marginals", on_embedded(MixUp(k=2, epochs=1)))[0]
-    assert f.details["rejected"] > 0 and f.status == "broken" and f.metrics["advantage"].low > 0.05
+    assert f.details["rejected"] > 0 and f.status == "broken" and measured(f.metrics["advantage"]).low > 0.05
     assert "Used as an adversary" in f.sentence

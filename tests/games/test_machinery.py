@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -275,11 +276,12 @@ def test_finished_trial_sets_are_reused(tmp_path: Path) -> None:
     first = play("instance", s, checkpoints=tmp_path, options=options)[0]
     files = sorted(p.name for p in tmp_path.iterdir())
     assert len(files) == 2 and any("estimate" in f for f in files)
-    s.encoder.calls = 0
+    encoder: Any = s.encoder
+    encoder.calls = 0
     again = play("instance", s, checkpoints=tmp_path, options=options)[0]
-    assert again.metrics == first.metrics and s.encoder.calls == 0
+    assert again.metrics == first.metrics and encoder.calls == 0
     other = play("instance", s, seed=9, checkpoints=tmp_path, options=options)[0]
-    assert other.metrics != first.metrics and s.encoder.calls > 0
+    assert other.metrics != first.metrics and encoder.calls > 0
     damaged = tmp_path / files[0]
     damaged.write_bytes(b"not a file of arrays")
     assert play("instance", s, checkpoints=tmp_path, options=options)[0].metrics == first.metrics
@@ -311,7 +313,7 @@ def test_a_learner_of_ones_own_is_used() -> None:
     class Mine:
         used = 0
 
-        def fit(self, encodings: np.ndarray, targets: np.ndarray, groups: np.ndarray, seed: int) -> object:
+        def fit(self, encodings: np.ndarray, targets: np.ndarray, groups: np.ndarray, seed: int) -> Any:
             Mine.used += 1
             return RidgeLearner(side=4).fit(encodings, targets, groups, seed)
 
@@ -324,7 +326,8 @@ def test_a_learner_of_ones_own_is_used() -> None:
 
 def test_what_is_trained_is_shared_between_games_of_the_same_learner() -> None:
     s, options = setting(Identity()), {"control": True}
+    encoder: Any = s.encoder
     play("instance", s, options=options)
-    calls = s.encoder.calls
+    calls = encoder.calls
     play("one-run:learner=ridge", s, options=options)
-    assert s.encoder.calls == calls + 1
+    assert encoder.calls == calls + 1

@@ -8,6 +8,7 @@ import pytest
 from ihaudit.games.adversary import training
 from ihaudit.schemes.constant import Constant
 from ihaudit.schemes.noise import Noise
+from tests.estimates import measured
 from tests.games.inprocess import play, setting
 
 SEEDS = 100
@@ -21,7 +22,7 @@ def test_a_hundred_audits_of_the_instance_game(scheme: object, monkeypatch: pyte
     alarms = broken = below = covered = 0
     for seed in range(SEEDS):
         (f, use) = play("instance", s, seed=seed, options={"audit_seed": seed})
-        e = f.metrics["advantage"]
+        e = measured(f.metrics["advantage"])
         alarms += e.low > 0
         below += e.high < 0
         covered += e.low <= 0 <= e.high

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +40,7 @@ def photographs(n: int, size: int = 32, channels: int = 3, seed: int = 0) -> NDA
     return out if channels == 3 else out.mean(-1, keepdims=True).astype(np.uint8)
 
 
-def arrays(n: int = 40, channels: int = 3, size: int = 32) -> dict[str, NDArray]:
+def arrays(n: int = 40, channels: int = 3, size: int = 32) -> dict[str, NDArray[Any]]:
     """arrays.npz of the synthetic audit."""
     rng = np.random.default_rng(1)
     images = photographs(n, size, channels)

@@ -38,7 +38,8 @@ def rebuilt(release: Release) -> np.ndarray:
     if p.public_sources is not None:
         assert p.public_coefficients is not None
         mixed += np.einsum("es,eshwc->ehwc", p.public_coefficients, 2 * PUBLIC[p.public_sources] - 1)
-    return mixed
+    result: np.ndarray = mixed
+    return result
 
 
 @pytest.mark.parametrize("name", reference_names())
@@ -127,7 +128,9 @@ def test_seeded_legacy_generators_repeat_themselves_and_give_the_library_masks()
     first /= first.sum(1, keepdims=True)
     kept = (first.max(1) <= 0.65) & (first[:, :2].sum(1) >= 0.3)
     assert kept.sum() > 20
-    np.testing.assert_allclose(provenance(e).coefficients[kept], first[kept, :2], rtol=1e-5)
+    coefficients = provenance(e).coefficients
+    assert coefficients is not None
+    np.testing.assert_allclose(coefficients[kept], first[kept, :2], rtol=1e-5)
 
 
 @pytest.mark.parametrize("eps", [0.1, 0.5])

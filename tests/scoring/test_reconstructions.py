@@ -4,6 +4,8 @@ worse."""
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +19,8 @@ from ihaudit.release import Provenance, Release, Truth
 from ihaudit.results import StageRecord
 from ihaudit.scoring.answers import answers
 from ihaudit.scoring.encodings import sample_encodings
-from ihaudit.scoring.reconstructions import gallery_arrays, score_attack
+from ihaudit.scoring.reconstructions import ScoredAttack, gallery_arrays, score_attack
+from tests.estimates import measured
 from tests.pictures import lookalikes, pictures
 
 N = 60
@@ -25,7 +28,7 @@ X = pictures(2 * N)
 PRIVATE, DECOYS = X[:N], X[N:]
 
 
-def mixed(epochs: int = 4, seed: int = 0):
+def mixed(epochs: int = 4, seed: int = 0) -> tuple[Release, Truth, np.ndarray]:
     """A mixup-like release of pairs with full provenance, and the attack output that knows it all."""
     rng = np.random.default_rng(seed)
     sources = np.concatenate([np.stack([rng.permutation(N), rng.permutation(N)], 1) for _ in range(epochs)])
@@ -40,14 +43,16 @@ def mixed(epochs: int = 4, seed: int = 0):
 
 
 RELEASE, TRUTH, MIXTURE = mixed()
+assert TRUTH.provenance is not None and TRUTH.provenance.coefficients is not None
+SOURCES, COEFFICIENTS = TRUTH.provenance.sources, TRUTH.provenance.coefficients
 BARE = Truth(PRIVATE, np.zeros(N, np.int64))
 
 
-def score(images, truth=BARE, **fields):
+def score(images: np.ndarray, truth: Truth = BARE, **fields: Any) -> ScoredAttack:
     return score_attack(AttackOutput(np.asarray(images), **fields), truth, RELEASE, decoys=DECOYS)
 
 
-def consistent(scored):
+def consistent(scored: ScoredAttack) -> None:
     for name, e in scored.metrics.items():
         if e.value is not None and e.low is not None and e.high is not None:
             assert e.low <= e.value + 1e-12, name
@@ -55,11 +60,11 @@ def consistent(scored):
 
 
 @pytest.mark.parametrize("truth", [BARE, TRUTH], ids=["assignment", "provenance"])
-def test_the_images_themselves_score_one_in_any_order(truth):
+def test_the_images_themselves_score_one_in_any_order(truth: Truth) -> None:
     order = np.random.default_rng(0).permutation(N)
     where = np.argsort(order)
-    members = where[TRUTH.provenance.sources] if truth is TRUTH else None
-    s = score(PRIVATE[order], truth, members=members, coefficients=TRUTH.provenance.coefficients)
+    members = where[SOURCES] if truth is TRUTH else None
+    s = score(PRIVATE[order], truth, members=members, coefficients=COEFFICIENTS)
     consistent(s)
     for name in ("ssim", "ssim_median", "ssim_q90", "ssim_best", "ssim_worst", "ssim_challenge", "reid"):
         assert s.metrics[name].value == pytest.approx(1), name
@@ -70,7 +75,7 @@ def test_the_images_themselves_score_one_in_any_order(truth):
     assert np.abs(s.arrays["reconstruction"] / 255 - PRIVATE).max() <= 0.5 / 255 + 1e-6
 
 
-def test_figures_are_those_of_scikit_image():
+def test_figures_are_those_of_scikit_image() -> None:
     guess = np.clip(0.7 * PRIVATE + 0.3 * DECOYS, 0, 1)
     s = score(guess)
     pinned = [
@@ -86,41 +91,47 @@ def test_figures_are_those_of_scikit_image():
 
 @pytest.mark.parametrize("make", [pictures, lookalikes])
 @pytest.mark.parametrize("factor", [1, 50])
-def test_noise_gains_nothing_by_quantity(make, factor):
+def test_noise_gains_nothing_by_quantity(make: Callable[[int], np.ndarray], factor: int) -> None:
     x = make(2 * N)
     truth = Truth(x[:N], np.zeros(N, np.int64))
     noise = np.random.default_rng(1).random((factor * N, 32, 32, 3)).astype(np.float32)
     s = score_attack(AttackOutput(noise), truth, RELEASE, decoys=x[N:])
     assert s.details["candidates_scored"] == N
-    assert abs(s.metrics["ssim_q90"].value - s.metrics["ssim_q90_chance"].value) < 0.03
-    assert s.metrics["ssim_q90"].value < 0.15
-    assert s.metrics["reid_above_chance"].low < 0.05
+    assert abs(measured(s.metrics["ssim_q90"]).value - measured(s.metrics["ssim_q90_chance"]).value) < 0.03
+    assert measured(s.metrics["ssim_q90"]).value < 0.15
+    assert measured(s.metrics["reid_above_chance"]).low < 0.05
 
 
-def test_other_pictures_gain_nothing_by_quantity():
+def test_other_pictures_gain_nothing_by_quantity() -> None:
     once, often = score(pictures(N, 7)), score(pictures(50 * N, 7))
     for name in ("ssim", "ssim_q90"):
-        assert often.metrics[name].value < once.metrics[name].value + 0.05
-        assert abs(often.metrics[name].value - often.metrics[name.replace("ssim", "ssim", 1) + "_chance"].value) < 0.1
-    assert often.metrics["reid_above_chance"].low < 0.05
+        assert measured(often.metrics[name]).value < measured(once.metrics[name]).value + 0.05
+        assert (
+            abs(
+                measured(often.metrics[name]).value
+                - measured(often.metrics[name.replace("ssim", "ssim", 1) + "_chance"]).value
+            )
+            < 0.1
+        )
+    assert measured(often.metrics["reid_above_chance"]).low < 0.05
 
 
-def test_of_too_many_candidates_the_attacks_own_choice_counts():
+def test_of_too_many_candidates_the_attacks_own_choice_counts() -> None:
     noise = np.random.default_rng(2).random((3 * N, 32, 32, 3)).astype(np.float32)
     images = np.concatenate([noise, PRIVATE])
     sure = np.r_[np.zeros(3 * N), np.ones(N)].astype(np.float32)
     assert score(images, confidence=sure).metrics["ssim"].value == pytest.approx(1)
-    assert score(images, confidence=1 - sure).metrics["ssim"].value < 0.2
-    assert score(images).metrics["ssim"].value < 0.2
+    assert measured(score(images, confidence=1 - sure).metrics["ssim"]).value < 0.2
+    assert measured(score(images).metrics["ssim"]).value < 0.2
 
 
-def test_one_answer_per_encoding_is_not_scored_on_copies():
+def test_one_answer_per_encoding_is_not_scored_on_copies() -> None:
     copies = np.tile(PRIVATE, (3, 1, 1, 1))
     order = np.random.default_rng(3).permutation(3 * N)
     assert score(copies[order]).metrics["ssim"].value == pytest.approx(1)
 
 
-def test_one_candidate_serves_one_image_but_a_baseline_serves_all():
+def test_one_candidate_serves_one_image_but_a_baseline_serves_all() -> None:
     mean = PRIVATE.mean(axis=0, keepdims=True)
     s = score(mean)
     assert s.details["matched"] == 1
@@ -132,19 +143,19 @@ def test_one_candidate_serves_one_image_but_a_baseline_serves_all():
     assert broad.arrays["ssim"] == pytest.approx(ssim(np.repeat(mean, N, 0), PRIVATE), abs=1e-6)
 
 
-def test_negatives_and_contrast_are_not_fixed_by_the_truth():
-    assert score(1 - PRIVATE).metrics["ssim"].value < 0.3
-    assert score(0.5 + 0.2 * (PRIVATE - 0.5)).metrics["ssim"].value < 0.95
+def test_negatives_and_contrast_are_not_fixed_by_the_truth() -> None:
+    assert measured(score(1 - PRIVATE).metrics["ssim"]).value < 0.3
+    assert measured(score(0.5 + 0.2 * (PRIVATE - 0.5)).metrics["ssim"]).value < 0.95
 
 
-def test_no_candidates_at_all():
+def test_no_candidates_at_all() -> None:
     s = score(np.zeros((0, 32, 32, 3)))
     assert s.details["pairing"] == "none"
     assert s.metrics["reid"].value == 0
     assert s.metrics["ssim"].value == pytest.approx(ssim(np.full_like(PRIVATE, 0.5), PRIVATE).mean())
 
 
-def test_an_attack_on_a_secret_has_no_scores_of_images():
+def test_an_attack_on_a_secret_has_no_scores_of_images() -> None:
     none = np.zeros((0, 32, 32, 3))
     assert score(none, broke=False).metrics == {}
     assert set(score(none, TRUTH, broke=True, unmasked=MIXTURE).metrics) == {
@@ -155,7 +166,7 @@ def test_an_attack_on_a_secret_has_no_scores_of_images():
     assert score(PRIVATE, broke=True).metrics["ssim"].value == pytest.approx(1)
 
 
-def test_broken_candidates_are_dropped_and_counted():
+def test_broken_candidates_are_dropped_and_counted() -> None:
     images = PRIVATE.copy()
     images[3, 0, 0, 0] = np.nan
     s = score(images + 0.0)
@@ -167,28 +178,27 @@ def test_broken_candidates_are_dropped_and_counted():
     assert score(PRIVATE * 3 - 1).arrays["reconstruction"].max() == 255
 
 
-def test_a_false_provenance_does_not_hide_a_recovery():
+def test_a_false_provenance_does_not_hide_a_recovery() -> None:
     wrong = np.random.default_rng(4).permutation(N)
-    lie = Provenance(wrong[TRUTH.provenance.sources], TRUTH.provenance.coefficients)
-    s = score(PRIVATE, Truth(PRIVATE, BARE.labels, lie), members=TRUTH.provenance.sources)
+    lie = Provenance(wrong[SOURCES], COEFFICIENTS)
+    s = score(PRIVATE, Truth(PRIVATE, BARE.labels, lie), members=SOURCES)
     assert s.details["pairing"] == "assignment"
     assert "stated provenance" in s.details["pairing_note"]
     assert s.metrics["ssim"].value == pytest.approx(1)
 
 
-def test_provenance_pairs_noise_without_looking():
+def test_provenance_pairs_noise_without_looking() -> None:
     noise = np.random.default_rng(5).random((N, 32, 32, 3)).astype(np.float32)
-    s = score(noise, TRUTH, members=TRUTH.provenance.sources, coefficients=TRUTH.provenance.coefficients)
+    s = score(noise, TRUTH, members=SOURCES, coefficients=COEFFICIENTS)
     assert s.details["pairing"] == "provenance"
     assert np.array_equal(s.arrays["candidate"], np.arange(N))
     assert s.metrics["reid_chance"].value == pytest.approx(1 / (2 * N))
 
 
-def test_stage_quality():
-    p = TRUTH.provenance
+def test_stage_quality() -> None:
     records = [StageRecord(name="assignment", variant="x"), StageRecord(name="other", variant="y")]
-    full = score(PRIVATE, TRUTH, members=p.sources, coefficients=p.coefficients + 0.1)
-    twice = p.sources[:, 0] == p.sources[:, 1]  # mixed with itself: both errors add up
+    full = score(PRIVATE, TRUTH, members=SOURCES, coefficients=COEFFICIENTS + 0.1)
+    twice = SOURCES[:, 0] == SOURCES[:, 1]  # mixed with itself: both errors add up
     assert full.quality["assignment"] == {"assignment_accuracy": 1, "encodings_exact": 1, "purity": 1}
     assert full.quality["coefficients"]["lambda_error"] == pytest.approx(
         (0.1 * 2 * (~twice).sum() + 0.2 * 4 * twice.sum()) / (2 * (~twice).sum() + 4 * twice.sum())
@@ -197,20 +207,20 @@ def test_stage_quality():
     assert done[0].quality["encodings_exact"] == 1
     assert done[1].quality == {}
     # Half of the second members wrong: three quarters of memberships found, half of the pairs right.
-    members = p.sources.copy()
+    members = SOURCES.copy()
     members[::2, 1] = (members[::2, 1] + 1) % N
     clash = members[::2, 1] == members[::2, 0]
     members[::2, 1][clash] = -1
-    half = score(PRIVATE, TRUTH, members=members, coefficients=p.coefficients).quality["assignment"]
+    half = score(PRIVATE, TRUTH, members=members, coefficients=COEFFICIENTS).quality["assignment"]
     assert half["assignment_accuracy"] == pytest.approx(0.75, abs=0.02)
     assert half["encodings_exact"] == pytest.approx(0.5, abs=0.02)
     assert half["purity"] == pytest.approx(0.75, abs=0.02)
 
 
-def test_the_challenges_metrics_against_a_plain_loop():
+def test_the_challenges_metrics_against_a_plain_loop() -> None:
     rng = np.random.default_rng(6)
     images = np.clip(0.8 * PRIVATE + 0.2 * DECOYS, 0, 1)
-    sources = TRUTH.provenance.sources[:40].copy()
+    sources = SOURCES[:40].copy()
     sources[5, 1] = -1
     sources[6] = -1
     answer = np.where(rng.random(40) < 0.2, -1, sources[:, 0])
@@ -227,7 +237,10 @@ def test_the_challenges_metrics_against_a_plain_loop():
             for i in held
         ]
         d = [np.mean((2.0 * guess - 2.0 * PRIVATE[i]) ** 2) for i in held]
-        high.append(max(s)), mean.append(np.mean(s)), low.append(min(d)), square.append(np.mean(d))
+        high.append(max(s))
+        mean.append(np.mean(s))
+        low.append(min(d))
+        square.append(np.mean(d))
     assert got["max_ssim"].value == pytest.approx(np.mean(high), abs=1e-6)
     assert got["mean_ssim"].value == pytest.approx(np.mean(mean), abs=1e-6)
     assert got["min_l2"].value == pytest.approx(np.mean(low), abs=1e-6)
@@ -237,7 +250,7 @@ def test_the_challenges_metrics_against_a_plain_loop():
     assert nothing["max_ssim"].value is None
 
 
-def test_an_attacks_answer_for_an_encoding():
+def test_an_attacks_answer_for_an_encoding() -> None:
     members = np.array([[3, 1], [2, -1], [-1, -1]])
     lam = np.array([[0.2, 0.6], [0.5, 0.9], [0.1, 0.1]])
     images = np.zeros((4, 8, 8, 1))
@@ -246,33 +259,31 @@ def test_an_attacks_answer_for_an_encoding():
     assert answers(AttackOutput(images, members)).tolist() == [3, 2, -1]
 
 
-def test_the_images_themselves_on_the_challenges_metrics():
-    p = TRUTH.provenance
-    s = score(PRIVATE, TRUTH, members=p.sources, coefficients=p.coefficients)
+def test_the_images_themselves_on_the_challenges_metrics() -> None:
+    s = score(PRIVATE, TRUTH, members=SOURCES, coefficients=COEFFICIENTS)
     assert s.metrics["max_ssim"].value == pytest.approx(1)
     assert s.metrics["min_l2"].value == 0
-    assert 0.4 < s.metrics["mean_ssim"].value < 0.7
+    assert 0.4 < measured(s.metrics["mean_ssim"]).value < 0.7
 
 
-def test_unmasked_encodings():
+def test_unmasked_encodings() -> None:
     right = score(PRIVATE, TRUTH, unmasked=MIXTURE).metrics
     assert right["unmask_sign_accuracy"].value == pytest.approx(1)
     assert right["unmask_ssim"].value == pytest.approx(1)
     still = score(PRIVATE, TRUTH, unmasked=RELEASE.encodings).metrics
     assert still["unmask_sign_accuracy"].value == pytest.approx(0.5, abs=0.02)
-    assert still["unmask_ssim"].value < 0.2
+    assert measured(still["unmask_ssim"]).value < 0.2
     assert "unmask_ssim" not in score(PRIVATE, BARE, unmasked=MIXTURE).metrics
 
 
-def test_gallery():
+def test_gallery() -> None:
     out = gallery_arrays(RELEASE, TRUTH)
     assert out["private/images"].shape == PRIVATE.shape
     assert out["private/images"].dtype == np.uint8
     index = out["release/index"]
-    p = TRUTH.provenance
     for image in range(N):
-        held = p.sources == image
-        best = np.unravel_index(np.where(held, p.coefficients, -1).argmax(), held.shape)[0]
+        held = image == SOURCES
+        best = np.unravel_index(np.where(held, COEFFICIENTS, -1).argmax(), held.shape)[0]
         assert index[image] == best
     assert np.array_equal(out["release/encodings"], RELEASE.encodings[index])
     assert (gallery_arrays(RELEASE, BARE)["release/index"] == -1).all()
@@ -285,21 +296,21 @@ def test_gallery():
     ]
 
 
-def test_same_seed_same_scores():
+def test_same_seed_same_scores() -> None:
     guess = np.clip(0.6 * PRIVATE + 0.4 * DECOYS, 0, 1)
     a, b = (score_attack(AttackOutput(guess), BARE, RELEASE, decoys=DECOYS, context=Context(seed=5)) for _ in range(2))
     assert a.metrics == b.metrics
     assert all(np.array_equal(a.arrays[k], b.arrays[k], equal_nan=True) for k in a.arrays)
 
 
-def test_confidence_follows_its_candidate():
+def test_confidence_follows_its_candidate() -> None:
     order = np.random.default_rng(0).permutation(N)
     sure = np.linspace(0, 1, N).astype(np.float32)
     s = score(PRIVATE[order], confidence=sure)
     assert np.allclose(s.arrays["confidence"], sure[np.argsort(order)])
 
 
-def test_grey_images_and_no_decoys():
+def test_grey_images_and_no_decoys() -> None:
     grey = PRIVATE.mean(axis=3, keepdims=True)
     s = score_attack(AttackOutput(grey), Truth(grey, BARE.labels), RELEASE)
     assert s.metrics["ssim"].value == pytest.approx(1)
@@ -307,7 +318,7 @@ def test_grey_images_and_no_decoys():
     assert s.metrics["reid"].value == 1
 
 
-def test_a_hundred_images_take_about_a_second():
+def test_a_hundred_images_take_about_a_second() -> None:
     x = pictures(200)
     truth = Truth(x[:100], np.zeros(100, np.int64))
     guess = AttackOutput(np.clip(x[:100] + 0.05, 0, 1))

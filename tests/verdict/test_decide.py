@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,13 +15,25 @@ from ihaudit import stats
 from ihaudit.contracts.attack import AttackOutput
 from ihaudit.errors import UsageError
 from ihaudit.release import Release, Truth
-from ihaudit.results import Cost, Environment, Finding, Results, SchemeCard, read_arrays, read_results, write_results
+from ihaudit.results import (
+    Cost,
+    Environment,
+    Finding,
+    Kind,
+    Results,
+    SchemeCard,
+    Status,
+    read_arrays,
+    read_results,
+    write_results,
+)
 from ihaudit.scheme import Claim
 from ihaudit.scoring.reconstructions import score_attack
 from ihaudit.stats import Estimate
 from ihaudit.verdict.decide import decide, regate
 from ihaudit.verdict.gates import GateOptions, attack_status
 from ihaudit.verdict.reliability import control_finding
+from tests.estimates import measured
 from tests.pictures import lookalikes, pictures
 
 N = 60
@@ -32,7 +47,7 @@ NULL = Finding(
 )
 
 
-def scored(images: np.ndarray, x: np.ndarray, id_: str, kind: str = "attack") -> Finding:
+def scored(images: np.ndarray, x: np.ndarray, id_: str, kind: Kind = "attack") -> Finding:
     s = score_attack(
         AttackOutput(images), Truth(x[:N], np.zeros(N, int)), RELEASE, decoys=x[N : 2 * N], reuse=kind == "baseline"
     )
@@ -58,7 +73,7 @@ def answer(what: str, x: np.ndarray) -> np.ndarray:
 _CACHE: dict[tuple[str, str], Finding] = {}
 
 
-def attack(what: str, images: str = "varied", id_: str = "a", **fields) -> Finding:
+def attack(what: str, images: str = "varied", id_: str = "a", **fields: Any) -> Finding:
     if (what, images) not in _CACHE:
         _CACHE[what, images] = scored(answer(what, SETS[images]), SETS[images], "a")
     return _CACHE[what, images].model_copy(deep=True, update={"id": id_, **fields})
@@ -69,7 +84,7 @@ def baselines(images: str = "varied") -> list[Finding]:
     return [scored(x[2 * N :].mean(axis=0, keepdims=True), x, "mean-image", "baseline")]
 
 
-def game(value: float, n: int = 1000, id_: str = "g", **fields) -> Finding:
+def game(value: float, n: int = 1000, id_: str = "g", **fields: Any) -> Finding:
     e = stats.advantage(round((1 + value) / 2 * n), n)
     status = "broken" if e.low and e.low > 0 else "no break found"
     data = {
@@ -83,7 +98,12 @@ def game(value: float, n: int = 1000, id_: str = "g", **fields) -> Finding:
     return Finding(**{**data, **fields})
 
 
-def verdict(*findings: Finding, claims=(), gates=None, controls=(POSITIVE, NULL)):
+def verdict(
+    *findings: Finding,
+    claims: Sequence[Claim] = (),
+    gates: GateOptions | None = None,
+    controls: Sequence[Finding] = (POSITIVE, NULL),
+) -> SimpleNamespace:
     all_ = [f.model_copy(deep=True) for f in (*findings, *controls)]
     judged, gate = decide(all_, claims, gates or GateOptions())
     return SimpleNamespace(claims=judged, gate=gate, findings={f.id: f for f in all_}, code=gate.exit_code)
@@ -94,7 +114,7 @@ def verdict(*findings: Finding, claims=(), gates=None, controls=(POSITIVE, NULL)
 
 @pytest.mark.parametrize("images", SETS)
 @pytest.mark.parametrize(("what", "broken"), [("all", 1), ("a fifth", 1), ("noise", 0), ("mean", 0), ("others", 0)])
-def test_recoveries_are_broken_and_guesses_are_not(images, what, broken):
+def test_recoveries_are_broken_and_guesses_are_not(images: str, what: str, broken: int) -> None:
     v = verdict(attack(what, images), *baselines(images))
     assert v.code == broken
     assert v.gate.status == ("missed" if broken else "met")
@@ -102,17 +122,17 @@ def test_recoveries_are_broken_and_guesses_are_not(images, what, broken):
     assert v.gate.by == "a"
 
 
-def test_pictures_that_look_alike_score_high_and_it_is_said_that_this_is_no_recovery():
+def test_pictures_that_look_alike_score_high_and_it_is_said_that_this_is_no_recovery() -> None:
     v = verdict(attack("others", "alike"), *baselines("alike"))
     assert v.gate.measured.value > v.gate.bound
     assert "no more than guessing reaches" in v.gate.statistic
     assert "not counted as a recovery" in v.findings["a"].sentence
 
 
-def test_the_word_follows_the_bound():
+def test_the_word_follows_the_bound() -> None:
     x = SETS["varied"]
     half = scored(np.clip(0.5 * x[:N] + 0.5 * x[2 * N :], 0, 1), x, "a")
-    value = half.metrics["ssim_q90"].value
+    value = measured(half.metrics["ssim_q90"]).value
     for bound in (value - 0.02, value + 0.02):
         v = verdict(half, gates=GateOptions(max_ssim=bound, max_reid=1.0))
         assert v.code == (value > bound)
@@ -122,14 +142,14 @@ def test_the_word_follows_the_bound():
         )
 
 
-def test_reidentification_gates_by_itself():
+def test_reidentification_gates_by_itself() -> None:
     v = verdict(attack("all"), gates=GateOptions(max_ssim=1.0))
     assert v.code == 1
     assert "re-identification" in v.gate.statistic
     assert verdict(attack("all"), gates=GateOptions(max_ssim=1.0, max_reid=1.0)).code == 0
 
 
-def test_quantile_is_the_users():
+def test_quantile_is_the_users() -> None:
     assert verdict(attack("a fifth"), gates=GateOptions(quantile=0.5, max_reid=1)).code == 0
     assert verdict(attack("a fifth"), gates=GateOptions(quantile=0.85, max_reid=1)).code == 1
     assert verdict(attack("one"), gates=GateOptions(quantile=0.9, max_reid=1)).code == 0
@@ -137,13 +157,13 @@ def test_quantile_is_the_users():
     assert verdict(attack("noise"), gates=GateOptions(quantile=1.0, max_reid=1)).code == 0
 
 
-def test_the_strongest_attack_decides():
+def test_the_strongest_attack_decides() -> None:
     v = verdict(attack("noise", id_="weak"), attack("all", id_="strong"), attack("mean", id_="other"))
     assert v.gate.by == "strong"
     assert v.findings["weak"].status == "no break found"
 
 
-def test_a_recovered_secret_gates():
+def test_a_recovered_secret_gates() -> None:
     weak = attack("noise")
     weak.details |= {"broke": True, "saw": "The generator's seed is 7."}
     v = verdict(weak)
@@ -153,7 +173,7 @@ def test_a_recovered_secret_gates():
     assert any(c.name == "secret" and c.met is False for c in v.gate.checks)
 
 
-def test_an_attack_on_a_secret_neither_gates_images_nor_spoils_a_control():
+def test_an_attack_on_a_secret_neither_gates_images_nor_spoils_a_control() -> None:
     silent = Finding(
         id="prng", kind="attack", title="p", status="measured", details={"broke": False, "saw": "No seed fits."}
     )
@@ -166,7 +186,7 @@ def test_an_attack_on_a_secret_neither_gates_images_nor_spoils_a_control():
     assert control_finding("noise", False, [part_of_control]).status == "no break found"
 
 
-def test_gain_over_the_best_baseline():
+def test_gain_over_the_best_baseline() -> None:
     v = verdict(attack("all"), *baselines())
     assert v.findings["a"].metrics["above_baseline"].value == pytest.approx(1)
     assert v.findings["a"].details["best_baseline"] == "mean-image"
@@ -176,7 +196,7 @@ def test_gain_over_the_best_baseline():
 # -- games ----------------------------------------------------------------------------------------------------------
 
 
-def test_games_gate_only_when_asked():
+def test_games_gate_only_when_asked() -> None:
     v = verdict(attack("noise"), game(0.8))
     assert v.code == 0
     assert "--max-advantage" in v.gate.sentence
@@ -184,7 +204,7 @@ def test_games_gate_only_when_asked():
     assert verdict(attack("noise"), game(0.01), gates=GateOptions(max_advantage=0.05)).code == 0
 
 
-def test_no_false_alarm_at_the_bound_however_many_games():
+def test_no_false_alarm_at_the_bound_however_many_games() -> None:
     rng = np.random.default_rng(2)
     gates, missed, p = GateOptions(max_advantage=0.1), 0, (1 + 0.1) / 2
     quiet = attack("noise")
@@ -196,10 +216,10 @@ def test_no_false_alarm_at_the_bound_however_many_games():
     assert all(verdict(quiet, game(0.3 + d, 1000), gates=gates).code == 1 for d in (-0.03, 0, 0.03))
 
 
-def test_holm_spares_one_of_many_lucky_games():
+def test_holm_spares_one_of_many_lucky_games() -> None:
     # One game just above its bound: significant alone, not as one of eight.
     lucky = game(0.115, 1000)
-    assert lucky.metrics["advantage"].low > 0.05
+    assert measured(lucky.metrics["advantage"]).low > 0.05
     gates = GateOptions(max_advantage=0.05)
     assert verdict(attack("noise"), lucky, gates=gates).code == 1
     assert verdict(attack("noise"), lucky, *[game(0.0, id_=f"g{i}") for i in range(7)], gates=gates).code == 0
@@ -224,7 +244,7 @@ def test_holm_spares_one_of_many_lucky_games():
         (Claim("epsilon", 2.0), "noise", "inconclusive"),
     ],
 )
-def test_claims(claim, what, status):
+def test_claims(claim: Claim, what: str, status: str) -> None:
     v = verdict(attack(what), game(0.8, needs=["oracle"]), claims=[claim])
     assert v.claims[0].status == status
     if status == "refuted":
@@ -235,8 +255,8 @@ def test_claims(claim, what, status):
         assert v.claims[0].reason
 
 
-def test_epsilon_claims_mind_delta():
-    def eps(low, delta):
+def test_epsilon_claims_mind_delta() -> None:
+    def eps(low: float, delta: float) -> Finding:
         return Finding(
             id="e",
             kind="game",
@@ -254,7 +274,7 @@ def test_epsilon_claims_mind_delta():
     assert verdict(quiet, eps(3.0, 0.0), claims=[claim]).claims[0].status == "inconclusive"
 
 
-def test_a_refuted_claim_is_named_where_the_gate_alone_would_be_met():
+def test_a_refuted_claim_is_named_where_the_gate_alone_would_be_met() -> None:
     v = verdict(attack("one"), claims=[Claim("ssim", 0.3, text="nothing comes back")])
     assert (v.code, v.gate.status) == (1, "missed")
     assert "nothing comes back" in v.gate.sentence
@@ -263,7 +283,7 @@ def test_a_refuted_claim_is_named_where_the_gate_alone_would_be_met():
 # -- controls and what did not run ----------------------------------------------------------------------------------
 
 
-def part(status: str, kind: str = "attack") -> Finding:
+def part(status: Status, kind: Kind = "attack") -> Finding:
     return Finding(id=f"{kind}-{status}", kind=kind, title="t", status=status, reason="why")
 
 
@@ -282,14 +302,14 @@ def part(status: str, kind: str = "attack") -> Finding:
         (False, [], "not run"),
     ],
 )
-def test_controls(must_break, parts, status):
+def test_controls(must_break: bool, parts: list[Finding], status: str) -> None:
     f = control_finding("some-scheme", must_break, parts)
     assert (f.kind, f.status) == ("control", status)
     assert f.sentence
     assert bool(f.reason) == (status in ("inconclusive", "not run"))
 
 
-def test_controls_go_through_the_real_scoring():
+def test_controls_go_through_the_real_scoring() -> None:
     strong, weak = attack("all", status="broken"), attack("noise", status="no break found")
     assert control_finding("identity", True, [strong]).status == "broken"
     survived = control_finding("identity", True, [weak])
@@ -306,14 +326,14 @@ def test_controls_go_through_the_real_scoring():
     assert verdict(quiet, claims=[Claim("ssim", 0.3)], controls=[survived]).claims[0].status == "inconclusive"
 
 
-def test_an_audit_without_controls_is_inconclusive_unless_there_is_no_scheme():
+def test_an_audit_without_controls_is_inconclusive_unless_there_is_no_scheme() -> None:
     assert verdict(attack("noise"), controls=()).code == 3
     assert verdict(attack("all"), controls=()).code == 1
     assert decide([attack("noise")], [], GateOptions(), controls_required=False)[1].exit_code == 0
 
 
 @pytest.mark.parametrize("status", ["not run", "inconclusive"])
-def test_what_was_asked_for_and_did_not_run_is_inconclusive(status):
+def test_what_was_asked_for_and_did_not_run_is_inconclusive(status: Status) -> None:
     missing = Finding(id="m", kind="attack", title="m", status=status, reason="it needs an oracle", requested=True)
     v = verdict(attack("noise"), missing)
     assert v.code == 3
@@ -323,14 +343,14 @@ def test_what_was_asked_for_and_did_not_run_is_inconclusive(status):
     assert verdict(attack("noise"), left_out).code == (0 if status == "not run" else 3)
 
 
-def test_a_claim_that_a_restricted_audit_cannot_test_does_not_turn_it_red():
+def test_a_claim_that_a_restricted_audit_cannot_test_does_not_turn_it_red() -> None:
     claim = Claim("advantage", 0.05)
     assert verdict(attack("noise"), claims=[claim]).code == 3
     v = verdict(attack("noise", requested=True), claims=[claim])
     assert (v.code, v.claims[0].status) == (0, "inconclusive")
 
 
-def test_nothing_measured_is_inconclusive():
+def test_nothing_measured_is_inconclusive() -> None:
     assert verdict().code == 3
     crashed = Finding(id="c", kind="attack", title="c", status="inconclusive", reason="it failed")
     assert verdict(crashed).code == 3
@@ -348,7 +368,7 @@ def test_nothing_measured_is_inconclusive():
         {"max_ssim": None},
     ],
 )
-def test_bounds_out_of_range_name_the_option(bad):
+def test_bounds_out_of_range_name_the_option(bad: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="--" + next(iter(bad)).replace("_", "-")):
         GateOptions(**bad)
 
@@ -356,7 +376,9 @@ def test_bounds_out_of_range_name_the_option(bad):
 # -- deciding again -------------------------------------------------------------------------------------------------
 
 
-def stored(tmp_path, *findings, claims=(), gates=None):
+def stored(
+    tmp_path: Path, *findings: Finding, claims: Sequence[Claim] = (), gates: GateOptions | None = None
+) -> tuple[Results, dict[str, np.ndarray]]:
     v = verdict(*findings, claims=claims, gates=gates)
     results = Results(
         name="t",
@@ -375,7 +397,7 @@ def stored(tmp_path, *findings, claims=(), gates=None):
     return read_results(tmp_path), read_arrays(tmp_path)
 
 
-def test_deciding_again_with_the_same_bounds_changes_nothing(tmp_path):
+def test_deciding_again_with_the_same_bounds_changes_nothing(tmp_path: Path) -> None:
     claims = [Claim("ssim", 0.3, quantile=0.9), Claim("advantage", 0.1, target="g"), Claim("reid", 0.1)]
     read, arrays = stored(tmp_path, attack("a fifth"), game(0.3), *baselines(), claims=claims)
     for known in (arrays, None):
@@ -386,14 +408,15 @@ def test_deciding_again_with_the_same_bounds_changes_nothing(tmp_path):
         assert [f.sentence for f in again.findings] == [f.sentence for f in read.findings]
 
 
-def test_deciding_again_with_other_bounds(tmp_path):
+def test_deciding_again_with_other_bounds(tmp_path: Path) -> None:
     read, arrays = stored(tmp_path, attack("a fifth"), *baselines())
     assert read.gate.exit_code == 1
     before = read.to_json()
     lax = GateOptions(quantile=0.5, max_reid=1.0)
     again = regate(read, lax, arrays)
     assert again.gate.exit_code == 0
-    assert again.finding("a").status == "no break found"
+    found = again.finding("a")
+    assert found is not None and found.status == "no break found"
     assert again.options["gates"]["quantile"] == 0.5
     assert read.to_json() == before
     # Without arrays.npz the stored quantiles do; another one says what is missing.
@@ -406,7 +429,7 @@ def test_deciding_again_with_other_bounds(tmp_path):
     assert any("arrays.npz" in r for r in blind.gate.reasons)
 
 
-def test_no_produced_sentence_promises_anything(tmp_path):
+def test_no_produced_sentence_promises_anything(tmp_path: Path) -> None:
     """Verdicts are in four words; "private" stands only before "image" (what was encoded), never as a verdict."""
     texts = []
     for what in ("all", "noise", "one", "others"):

@@ -148,7 +148,8 @@ def mean_affinity(graph: ClassGraph, indicator: Floats) -> Floats:
         lines = graph.lines(nodes)
         lines[np.arange(len(nodes)), nodes] = 0
         total[i : i + 1024] = lines @ indicator
-    return total / np.maximum(indicator.sum(0)[None] - indicator, 1)
+    result: Floats = total / np.maximum(indicator.sum(0)[None] - indicator, 1)
+    return result
 
 
 def clique_size(multiplicity: float) -> int:
@@ -159,7 +160,8 @@ def clique_size(multiplicity: float) -> int:
 def same_image(found: Cliques) -> IntArray:
     """Label int64 (K,) of each set: sets whose members, on average, more likely than not share an image get one."""
     mean = np.stack([found.affinity[nodes].mean(0) for nodes in found.sets])
-    return connected_components((mean + mean.T) > 0, directed=False)[1].astype(np.int64)
+    result: IntArray = connected_components((mean + mean.T) > 0, directed=False)[1].astype(np.int64)
+    return result
 
 
 def merged(found: Cliques, clusters: int) -> Cliques:

@@ -20,7 +20,8 @@ def regress_out(values: Tensor, design: Tensor) -> Tensor:
     """Residual of float32 (E, D) on the columns of (E, q), by least squares; rank-deficient designs are allowed."""
     u, s, _ = torch.linalg.svd(design, full_matrices=False)
     basis = u[:, s > 1e-5 * s[0].clamp_min(1e-12)]
-    return values - basis @ (basis.T @ values)
+    result: Tensor = values - basis @ (basis.T @ values)
+    return result
 
 
 def square_features(magnitude: Tensor, mass: Tensor, shape: Shape) -> tuple[Tensor, Tensor]:

@@ -46,7 +46,8 @@ class ClassGraph:
     def lines(self, nodes: IntArray) -> NDArray[np.float32]:
         """Log odds of some nodes with all, float32 (len(nodes), n)."""
         if isinstance(self.weights, csr_matrix):
-            return self.weights[nodes].toarray() + np.float32(self.floor)
+            result: NDArray[np.float32] = self.weights[nodes].toarray() + np.float32(self.floor)
+            return result
         return self.weights[nodes]
 
 

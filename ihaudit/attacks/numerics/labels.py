@@ -41,7 +41,8 @@ class Slots:
     @property
     def share(self) -> FloatArray:
         """float32 (E,), the weight that the labels leave to public images."""
-        return np.clip(1 - self.mass.sum(1), 0, None).astype(np.float32)
+        result: FloatArray = np.clip(1 - self.mass.sum(1), 0, None).astype(np.float32)
+        return result
 
     def totals(self) -> IntArray:
         """int64 (classes,): how many slots each class fills, over all encodings."""

@@ -41,7 +41,8 @@ def embed(noise: FloatArray, whitener: Whitener) -> NDArray[np.float32]:
     z = whitener.basis.backward(torch.from_numpy(z / max(float(np.sqrt((z**2).mean())), 1e-12))).numpy()
     strength = gaussian_filter((z**2).mean(1), (0, _RADIUS, _RADIUS))
     z = (z / np.sqrt(strength + 1e-3)[:, None]).reshape(len(z), -1)
-    return (z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+    result: NDArray[np.float32] = (z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+    return result
 
 
 def pairs(unit: NDArray[np.float32]) -> tuple[Ints, Ints, NDArray[np.float64]]:

@@ -56,7 +56,10 @@ class _Scale:
         """Log odds of inner products z of pairs of some strength."""
         deviation = np.interp(strength, self.strengths, self.deviations).astype(z.dtype)
         z, rho = z / deviation, np.asarray(self.signal * strength, z.dtype) / deviation
-        return (FREEDOM + 1) / 2 * (np.log1p(z**2 / FREEDOM) - np.log1p((z - rho) ** 2 / FREEDOM))
+        result: NDArray[np.floating] = (
+            (FREEDOM + 1) / 2 * (np.log1p(z**2 / FREEDOM) - np.log1p((z - rho) ** 2 / FREEDOM))
+        )
+        return result
 
 
 def _calibrate(unit: Tensor, strength: NDArray[np.float32]) -> _Scale:

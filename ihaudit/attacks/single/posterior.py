@@ -65,7 +65,8 @@ class Recolourer:
 
     def _forward(self, x: Tensor, y: Tensor) -> Tensor:
         fast = torch.channels_last
-        return self.net(x.contiguous(memory_format=fast), y.contiguous(memory_format=fast)).float()
+        result: Tensor = self.net(x.contiguous(memory_format=fast), y.contiguous(memory_format=fast)).float()
+        return result
 
 
 def mean_and_variance(logits: Tensor, magnitude: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +53,7 @@ def units(image_range: tuple[float, float]) -> Units:
     return Units(low, high, scale)
 
 
-def sign_coherence(encodings: NDArray) -> float:
+def sign_coherence(encodings: NDArray[Any]) -> float:
     """Share of neighbouring values (right and below, both not 0) that have the same sign; encodings (E, H, W, C)."""
     sign = np.sign(encodings).astype(np.int8)
     same = total = 0

@@ -242,10 +242,13 @@ def _blind(recolourer: Recolourer, magnitude: Tensor, ctx: Context) -> Tensor:
 def _certainty(logits: Tensor, magnitude: FloatArray) -> NDArray[np.float32]:
     """(E,) the network's own estimate of the share of bits right, weighted by magnitude."""
     right = 1 / (1 + np.exp(-np.abs(logits.numpy())))
-    return ((right * magnitude).sum((1, 2, 3)) / np.maximum(magnitude.sum((1, 2, 3)), 1e-9)).astype(np.float32)
+    result: NDArray[np.float32] = (
+        (right * magnitude).sum((1, 2, 3)) / np.maximum(magnitude.sum((1, 2, 3)), 1e-9)
+    ).astype(np.float32)
+    return result
 
 
-def _confidence(certainty: NDArray, labels: NDArray | None) -> NDArray[np.float32]:
+def _confidence(certainty: NDArray[Any], labels: NDArray[Any] | None) -> NDArray[np.float32]:
     """Own estimate of pinned SSIM: a line through held-out attacks (k = 4: 0.96 at certainty 0.99, 0.4 at 0.83).
 
     Where labels show two private images of different classes, the guess is their mixture and resembles either less.
@@ -269,7 +272,7 @@ def _members(total: int, count: int) -> NDArray[np.int64]:
     return np.where(np.arange(total) < count, np.arange(total), -1)[:, None].astype(np.int64)
 
 
-def _diagnostics(view: View, count: int, certainty: NDArray, weights: str) -> dict[str, Any]:
+def _diagnostics(view: View, count: int, certainty: NDArray[Any], weights: str) -> dict[str, Any]:
     return {
         "encodings": len(view.encodings),
         "encodings_attacked": count,
@@ -278,5 +281,5 @@ def _diagnostics(view: View, count: int, certainty: NDArray, weights: str) -> di
     }
 
 
-def _channels_last(x: NDArray) -> FloatArray:
+def _channels_last(x: NDArray[Any]) -> FloatArray:
     return np.ascontiguousarray(np.moveaxis(x, 1, -1), np.float32)

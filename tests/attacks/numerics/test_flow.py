@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import combinations, product
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -53,7 +54,7 @@ def brute_force(gain: np.ndarray, supply: np.ndarray, capacity: Capacity) -> flo
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10**6), soft=st.booleans(), holes=st.booleans())
-def test_the_optimum_is_that_of_brute_force_and_of_networkx(seed, soft, holes):
+def test_the_optimum_is_that_of_brute_force_and_of_networkx(seed: int, soft: Any, holes: Any) -> None:
     rng = np.random.default_rng(seed)
     gain = rng.normal(size=(5, 3)) * rng.choice([0.1, 1, 10])
     supply = rng.integers(1, 3, 5)
@@ -72,7 +73,7 @@ def test_the_optimum_is_that_of_brute_force_and_of_networkx(seed, soft, holes):
     assert worth(solve_networkx(gain, supply, capacity), gain, capacity) == pytest.approx(best, abs=1e-4)
 
 
-def test_the_graph_is_the_papers():
+def test_the_graph_is_the_papers() -> None:
     graph = flow_graph(np.zeros((4, 2)), np.full(4, 2), Capacity(np.full(2, 4.0), EXACT))
     assert graph.nodes["source"]["demand"] == -8
     assert [graph.edges["source", ("set", r)]["capacity"] for r in range(2)] == [4, 4]
@@ -81,7 +82,7 @@ def test_the_graph_is_the_papers():
     assert sum(nx.network_simplex(graph)[1]["source"].values()) == 8
 
 
-def test_columns_left_out_at_first_enter_where_they_help():
+def test_columns_left_out_at_first_enter_where_they_help() -> None:
     # every encoding likes the same sets best; the capacities force most of them far down their lists
     rng = np.random.default_rng(0)
     gain = -np.arange(40.0)[None] + 0.1 * rng.normal(size=(200, 40))
@@ -94,7 +95,7 @@ def test_columns_left_out_at_first_enter_where_they_help():
     )
 
 
-def test_soft_capacities_give_way_to_strong_evidence_and_hold_without():
+def test_soft_capacities_give_way_to_strong_evidence_and_hold_without() -> None:
     gain = np.zeros((12, 2))
     gain[:8, 0] = 20  # eight are sure of the first set, four do not care
     supply = np.ones(12, dtype=np.int64)
@@ -104,14 +105,14 @@ def test_soft_capacities_give_way_to_strong_evidence_and_hold_without():
     assert solve(np.zeros((12, 2)), supply, soft).chosen.sum(0).tolist() == [6, 6]
 
 
-def test_slack_costs_are_those_of_a_normal_count():
+def test_slack_costs_are_those_of_a_normal_count() -> None:
     cost = np.cumsum(soft_slack(50.0))
     n = np.arange(1, len(cost) + 1)
     np.testing.assert_allclose(cost, n**2 / 100)
     assert (np.diff(soft_slack(50.0)) > 0).all()
 
 
-def test_impossible_capacities_are_refused():
+def test_impossible_capacities_are_refused() -> None:
     with pytest.raises(NotApplicable, match=r"2 places and only 1 sets"):
         solve(np.array([[0.0, -np.inf]]), np.array([2]), Capacity(np.ones(2), EXACT))
     with pytest.raises(NotApplicable, match="cannot be dealt"):
@@ -126,7 +127,7 @@ def accuracy(found: np.ndarray, truth: np.ndarray) -> float:
 
 @pytest.mark.parametrize("exact", [True, False])
 @pytest.mark.parametrize("sparse", [True, False])
-def test_true_scores_give_the_true_members(exact, sparse):
+def test_true_scores_give_the_true_members(exact: bool, sparse: bool) -> None:
     sample = instahide(n=12, epochs=10)
     state = true_state(sample, sample.members, exact=exact)
     truth = state.require(Assigned).members
@@ -153,7 +154,7 @@ def test_true_scores_give_the_true_members(exact, sparse):
         assert found.require(Assigned).members.shape == truth.shape
 
 
-def test_scores_from_squares_improve_a_poor_grouping():
+def test_scores_from_squares_improve_a_poor_grouping() -> None:
     sample = instahide(n=12, epochs=40, k=3)
     rng = np.random.default_rng(1)
     state = true_state(sample, sample.members)
@@ -168,7 +169,7 @@ def test_scores_from_squares_improve_a_poor_grouping():
     assert found.require(Assigned).certainty.min() >= 0 and found.require(Assigned).certainty.max() <= 1
 
 
-def test_scores_from_squares_equal_a_plain_loop():
+def test_scores_from_squares_equal_a_plain_loop() -> None:
     sample = instahide(n=8, epochs=6)
     rng = np.random.default_rng(0)
     state = true_state(sample, sample.members)

@@ -17,7 +17,7 @@ def crops(role: str, n: int, side: int = 32, seed: int = 0) -> np.ndarray:
 
     rng = np.random.default_rng([seed, role == "private"])
     photographs = [getattr(skimage.data, name)() for name in NAMES[role]]
-    out = []
+    out: list[np.ndarray] = []
     while len(out) < n:
         photograph = photographs[len(out) % len(photographs)]
         edge = int(rng.integers(side, 4 * side))

@@ -54,7 +54,8 @@ def held(r: Release, count: int = N) -> np.ndarray:
     """The private image that each encoding holds (most of)."""
     p = r.provenance
     assert p is not None and p.coefficients is not None
-    return crops("private", N)[p.sources[np.arange(count), p.coefficients[:count].argmax(1)]]
+    result: np.ndarray = crops("private", N)[p.sources[np.arange(count), p.coefficients[:count].argmax(1)]]
+    return result
 
 
 def found(r: Release, output: AttackOutput) -> tuple[float, float]:

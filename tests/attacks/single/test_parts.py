@@ -21,7 +21,8 @@ from tests.nn.samples import SMALL
 
 
 def masked(x: np.ndarray, seed: int = 0) -> np.ndarray:
-    return x * np.random.default_rng(seed).choice(np.array([-1, 1], np.float32), x.shape)
+    result: np.ndarray = x * np.random.default_rng(seed).choice(np.array([-1, 1], np.float32), x.shape)
+    return result
 
 
 @pytest.mark.parametrize("channels", [1, 3])

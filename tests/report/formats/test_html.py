@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -301,7 +302,7 @@ def test_empty_audit_has_every_section() -> None:
     assert text.count("not examined") >= 4
 
 
-def broken_details() -> Iterator[dict]:
+def broken_details() -> Iterator[dict[str, Any]]:
     yield {"table": "no table", "tables": [], "curves": {"a": 3}, "notes": 7, "roc": {"fpr": [1], "tpr": []}}
     yield {"table": {"columns": [], "rows": []}, "floor": "high", "epsilon": {"lower": "x"}, "essay": ["x"]}
     yield {"table": {"columns": ["a"], "rows": [[1, 2], []]}, "tables": {"t": {"columns": ["a"], "rows": "x"}}}
@@ -318,7 +319,7 @@ def broken_details() -> Iterator[dict]:
 
 
 @pytest.mark.parametrize("details", list(broken_details()))
-def test_malformed_details_are_left_out(details: dict) -> None:
+def test_malformed_details_are_left_out(details: dict[str, Any]) -> None:
     results = minimal()
     results.findings = [Finding(id="g", kind="game", title="G", status="broken", details=details)]
     parse(html.render(Source(results)))

@@ -29,7 +29,7 @@ def document() -> Any:
 
 def text_of(page: Any) -> str:
     """The page's text; pypdf reads the two-byte codes of some fonts as two characters."""
-    return page.extract_text().replace("\0", "")
+    return str(page.extract_text().replace("\0", ""))
 
 
 @needs_pango
