@@ -68,7 +68,8 @@ def refit(rows: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     """The best that a 73-parameter network could do: fitted on these very images."""
     net, _ = fit(rows.reshape(-1, 3), truth.reshape(-1, 3), TrainConfig(steps=1000, rate=1e-2))
     with torch.no_grad():
-        return net(rows)
+        result: torch.Tensor = net(rows)
+        return result
 
 
 def recovery(seeds: list[int], variants: list[str], ks: list[int], epochs: list[int]) -> None:

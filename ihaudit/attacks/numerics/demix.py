@@ -48,7 +48,8 @@ class Demixed:
 
 
 def _unit(z: NDArray[np.float32]) -> NDArray[np.float32]:
-    return z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12)
+    result: NDArray[np.float32] = z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12)
+    return result
 
 
 def _grow(
@@ -103,10 +104,13 @@ def _grow(
             free[members] = False
 
 
-def _shrink(centres: NDArray, error: NDArray) -> NDArray[np.float32]:
+def _shrink(centres: NDArray[Any], error: NDArray[Any]) -> NDArray[np.float32]:
     """Estimates pulled to the mean by their known error energy: else a faint image's own noise repels its encodings."""
     norm = np.einsum("ij,ij->i", centres, centres).astype(np.float64)
-    return (centres * np.clip(1 - error / np.maximum(norm, 1e-12), 0.02, 1)[:, None]).astype(np.float32)
+    result: NDArray[np.float32] = (centres * np.clip(1 - error / np.maximum(norm, 1e-12), 0.02, 1)[:, None]).astype(
+        np.float32
+    )
+    return result
 
 
 def demix(unmasked: FloatArray, labels: FloatArray, *, whitener: Whitener | None = None) -> Demixed | None:

@@ -59,7 +59,8 @@ def expected(energies: Floats, frame: Frame, net: Scales, kind: str) -> Floats:
         return out
     right = _by_band((energies / np.maximum(out, _TINY)).astype(np.float32), frame).clip(0.05, 20)
     least = np.maximum(_LEAST_OF_BAND * _by_band(energies, frame), _TINY)
-    return np.maximum(out * right, least).astype(np.float32)
+    result: Floats = np.maximum(out * right, least).astype(np.float32)
+    return result
 
 
 def _by_band(values: Floats, frame: Frame) -> Floats:

@@ -20,7 +20,8 @@ _DRAWS = 4
 
 def variances(mixing: Mixing, noise: Tensor, ridge: float = 1e-3) -> Tensor:
     """Variance (N,) of every value of each image by least squares, from noise variances (E,)."""
-    return torch.linalg.inv(mixing.normal(1 / noise, ridge)).diagonal()[:-1]
+    result: Tensor = torch.linalg.inv(mixing.normal(1 / noise, ridge)).diagonal()[:-1]
+    return result
 
 
 def standard_errors(values: Tensor, signs: Tensor, mixing: Mixing, estimate: Reconstruction) -> tuple[Tensor, Tensor]:

@@ -213,7 +213,8 @@ def densest(implied: NDArray[np.float32]) -> NDArray[np.float32]:
     reach = np.partition(apart, last, axis=1)[:, last]
     middle = int(reach.argmin())
     near = apart[middle] <= AROUND * reach[middle]
-    return np.median(implied[near], axis=0).astype(np.float32)
+    result: NDArray[np.float32] = np.median(implied[near], axis=0).astype(np.float32)
+    return result
 
 
 def used(s: Decomposition, before: int) -> Decomposition:

@@ -7,6 +7,7 @@ weight of 0.15 at 32x32x3).  `exact` solves what is left once they are taken out
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,7 +34,7 @@ class PublicFit:
     index: NDArray[np.int64]
     weight: NDArray[np.float64]
 
-    def part(self, public: FloatArray, rows: slice | NDArray) -> NDArray[np.float32]:
+    def part(self, public: FloatArray, rows: slice | NDArray[Any]) -> NDArray[np.float32]:
         """float32 (n, P): what the public images contribute to the given rows."""
         flat = public.reshape(len(public), -1)
         index, weight = self.index[rows], self.weight[rows].astype(np.float32)
@@ -139,6 +140,7 @@ def without_public(u: FloatArray, labels: FloatArray, matcher: PublicSet) -> NDA
     fit = fit_public(u, every, matcher, fit)
     rest = (1 - labels.sum(1)).astype(np.float32)
     flat = np.asarray(u, np.float32).reshape(len(u), -1) - fit.part(matcher.public, slice(None))
-    return (
+    result: NDArray[np.float32] = (
         flat + np.minimum(rest, fit.weight.sum(1).astype(np.float32))[:, None] * matcher.mean.reshape(1, -1)
     ).reshape(u.shape)
+    return result

@@ -10,9 +10,10 @@ from scipy.sparse import csr_matrix
 
 from ihaudit.attacks.numerics import local_weights as local
 from ihaudit.attacks.numerics.demix import Demixed
+from ihaudit.attacks.numerics.frame import Frame
 from ihaudit.attacks.numerics.joint import outer, solve
 from ihaudit.attacks.numerics.least_squares import exactly
-from ihaudit.attacks.numerics.local_weights import Frame, refine, within_range
+from ihaudit.attacks.numerics.local_weights import refine, within_range
 from ihaudit.attacks.numerics.mixing import Mixing
 from ihaudit.attacks.numerics.recurring import embed, groups, loadings, pairs
 from ihaudit.attacks.numerics.shared import sharpen
@@ -31,7 +32,8 @@ def patchy(n: int, seed: int) -> np.ndarray:
     x = 2 * natural(n, seed, SIZE) - 1
     strength = np.kron(np.exp(rng.normal(-0.5, 1.0, (n, 4, 4))), np.ones((8, 8)))[..., None]
     mean = x.mean((1, 2), keepdims=True)
-    return np.clip(mean + (x - mean) * strength, -1, 1).astype(np.float32)
+    result: np.ndarray = np.clip(mean + (x - mean) * strength, -1, 1).astype(np.float32)
+    return result
 
 
 def release(pool: int, seed: int = 0):  # type: ignore[no-untyped-def]

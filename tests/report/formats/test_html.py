@@ -18,7 +18,8 @@ from ihaudit.report import render
 from ihaudit.report.contents import contents
 from ihaudit.report.formats import html
 from ihaudit.report.sections import gallery
-from ihaudit.results import Estimate, Finding, Gate, Results, read_arrays, read_results, write_results
+from ihaudit.results import Finding, Gate, Results, read_arrays, read_results, write_results
+from ihaudit.stats import Estimate
 from tests.report import synthetic
 
 AUDIT_SECTIONS = [

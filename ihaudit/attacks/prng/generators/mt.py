@@ -6,8 +6,6 @@ after seeding.  Of the first word only the top bit matters.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
