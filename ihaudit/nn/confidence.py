@@ -16,6 +16,12 @@ class Confidence(nn.Module):
     Buffers: centre, spread and weight float32 (FEATURES,), bias; knots: float32 (KNOTS,) scores and the SSIM there.
     """
 
+    centre: Tensor
+    spread: Tensor
+    weight: Tensor
+    scores: Tensor
+    values: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         for name in ("centre", "weight"):
@@ -26,13 +32,12 @@ class Confidence(nn.Module):
 
     def score(self, features: Tensor) -> Tensor:
         """Linear score float32 (n,) of (n, FEATURES)."""
-        return ((features - self.centre) / self.spread) @ self.weight  # type: ignore[operator]
+        return ((features - self.centre) / self.spread) @ self.weight
 
     def forward(self, features: Tensor) -> Tensor:
         """Expected pinned SSIM float32 (n,) in [0, 1]; piecewise linear between the knots."""
         s = self.score(features)
         x, y = self.scores, self.values
-        assert isinstance(x, Tensor) and isinstance(y, Tensor)
         i = torch.searchsorted(x, s).clamp(1, len(x) - 1)
         share = ((s - x[i - 1]) / (x[i] - x[i - 1]).clamp_min(1e-6)).clamp(0, 1)
         return y[i - 1] + share * (y[i] - y[i - 1])

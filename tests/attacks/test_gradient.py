@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,9 @@ from tests.attacks.states import correlation, true_state, view_of
 CTX = Context(seed=3)
 
 
-def problem(e: int = 30, n: int = 4, p: int = 48, seed: int = 0, noise: float = 0.05):
+def problem(
+    e: int = 30, n: int = 4, p: int = 48, seed: int = 0, noise: float = 0.05
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, Mixing]:
     """|C A + noise|, C (E, n), A (n, P), all float64, and the same as a `Mixing` with its public column."""
     g = torch.Generator().manual_seed(seed)
     members = torch.stack([torch.randperm(n, generator=g)[:2] for _ in range(e)])
@@ -33,7 +36,7 @@ def problem(e: int = 30, n: int = 4, p: int = 48, seed: int = 0, noise: float = 
     return magnitude.double(), mixing.dense[:, :-1].double(), images.double(), mixing
 
 
-def test_the_loss_is_that_of_the_definition():
+def test_the_loss_is_that_of_the_definition() -> None:
     magnitude, c, _, _ = problem(e=9, p=5)
     guess = torch.randn(4, 5, generator=torch.Generator().manual_seed(1)).double()
     total = 0.0
@@ -47,14 +50,14 @@ def test_the_loss_is_that_of_the_definition():
     assert float(objective(magnitude, c, guess)) == pytest.approx(total / 45)
 
 
-def test_autograd_of_the_loss_equals_differences():
+def test_autograd_of_the_loss_equals_differences() -> None:
     magnitude, c, _, _ = problem(e=7, p=3)
     guess = torch.randn(4, 3, generator=torch.Generator().manual_seed(2)).double().requires_grad_()
     weights = torch.linspace(0.5, 2, 7).double()
     assert torch.autograd.gradcheck(lambda a: objective(magnitude, c, a, weights), guess, eps=1e-7, atol=1e-6)
 
 
-def test_negating_any_pixel_in_all_images_leaves_the_loss_as_it_was():
+def test_negating_any_pixel_in_all_images_leaves_the_loss_as_it_was() -> None:
     magnitude, c, images, _ = problem()
     turned = images.clone()
     turned[:, ::3] *= -1
@@ -66,7 +69,7 @@ def test_negating_any_pixel_in_all_images_leaves_the_loss_as_it_was():
     assert float(objective(magnitude, c, single)) > 2 * float(here)
 
 
-def test_adam_follows_the_recorded_gradient():
+def test_adam_follows_the_recorded_gradient() -> None:
     magnitude, c, _, _ = problem()
     settings = Adam(steps=25)
     ours = descend_adam(magnitude.float(), c.float(), settings=settings, limits=None)
@@ -81,7 +84,7 @@ def test_adam_follows_the_recorded_gradient():
     torch.testing.assert_close(ours, a.detach(), rtol=1e-3, atol=1e-4)
 
 
-def test_from_zero_every_value_comes_out_negative():
+def test_from_zero_every_value_comes_out_negative() -> None:
     magnitude, c, images, _ = problem(e=80)
     found = descend_adam(magnitude.float(), c.float(), settings=Adam(steps=200))
     assert (found < 0).float().mean() > 0.85  # four images leave a few pixels a way out; a hundred leave none
@@ -89,14 +92,14 @@ def test_from_zero_every_value_comes_out_negative():
     assert found.min() >= -1 and found.max() <= 1
 
 
-def test_known_signs_make_adam_least_squares():
+def test_known_signs_make_adam_least_squares() -> None:
     _, c, images, _ = problem(noise=0.0)
     signed = (c @ images).float()
     found = descend_adam(signed, c.float(), settings=Adam(steps=600, saturation=0.0), signed=True)
     torch.testing.assert_close(found, images.float(), atol=0.02, rtol=0)
 
 
-def test_preconditioned_descent_never_climbs_and_ends_at_a_minimum():
+def test_preconditioned_descent_never_climbs_and_ends_at_a_minimum() -> None:
     magnitude, _, images, mixing = problem(noise=0.1)
     magnitude = magnitude.float()
     a = torch.cat([images.float() + 0.4 * torch.randn(images.shape), torch.zeros(1, 48)])
@@ -113,7 +116,7 @@ def test_preconditioned_descent_never_climbs_and_ends_at_a_minimum():
     assert float(residual.mean()) == pytest.approx(before, rel=0.05)
 
 
-def test_from_the_truth_the_truth_is_kept():
+def test_from_the_truth_the_truth_is_kept() -> None:
     magnitude, _, images, mixing = problem(noise=0.0)
     start = torch.cat([images.float(), torch.zeros(1, 48)])
     for surroundings in (None,):
@@ -122,17 +125,17 @@ def test_from_the_truth_the_truth_is_kept():
         assert float(residual.max()) < 1e-3
 
 
-def test_smaller_delta_breaks_ties_upwards():
+def test_smaller_delta_breaks_ties_upwards() -> None:
     assert smaller_delta(torch.tensor([0.5, 0.5, 0.5]), torch.tensor([0.0, -0.1, 0.2])).tolist() == pytest.approx(
         [0.5, -0.4, 0.3]
     )
 
 
-def observing(state: State, **changes: object) -> State:
+def observing(state: State, **changes: Any) -> State:
     return replace(state, observed=replace(state.observed, **changes))
 
 
-def test_gradient_recovers_images_and_the_published_start_does_not():
+def test_gradient_recovers_images_and_the_published_start_does_not() -> None:
     sample = instahide(n=16, epochs=30, k=3)
     state = true_state(sample, sample.members)
     quality = {}
@@ -146,7 +149,7 @@ def test_gradient_recovers_images_and_the_published_start_does_not():
     assert quality["gradient-spectral"] > 0.85
 
 
-def test_the_network_start_settles_the_global_sign_of_every_encoding():
+def test_the_network_start_settles_the_global_sign_of_every_encoding() -> None:
     """With true signs up to one random sign per encoding it is least squares with the true signs."""
     sample = instahide(n=12, epochs=20, k=3)
     state = true_state(sample, sample.members)
@@ -163,7 +166,7 @@ def test_the_network_start_settles_the_global_sign_of_every_encoding():
     torch.testing.assert_close(turned, -want, atol=1e-4, rtol=1e-3)
 
 
-def test_without_a_network_for_it_eq3_starts_spectrally():
+def test_without_a_network_for_it_eq3_starts_spectrally() -> None:
     sample = instahide(n=8, epochs=10, k=3)
     state = observing(true_state(sample, sample.members), view=view_of(sample, image_range=(-1.0, 0.1)))
     _, diagnostics = get_stage("recovery", "gradient")(state, CTX)
@@ -173,14 +176,14 @@ def test_without_a_network_for_it_eq3_starts_spectrally():
     )
 
 
-def test_the_same_seed_gives_the_same_images():
+def test_the_same_seed_gives_the_same_images() -> None:
     sample = instahide(n=8, epochs=10, k=3)
     state = true_state(sample, sample.members)
     a, b = (get_stage("recovery", "gradient")(state, CTX)[0].require(Recovered).estimate.images for _ in range(2))
     assert torch.equal(a, b)
 
 
-def test_eq1_is_least_squares_and_wants_no_mask():
+def test_eq1_is_least_squares_and_wants_no_mask() -> None:
     sample = instahide(n=8, epochs=12, k=3, mask=False)
     values = torch.from_numpy(sample.encodings.transpose(0, 3, 1, 2).reshape(len(sample.encodings), -1).copy())
     state = observing(true_state(sample, sample.members), values=values, mask="signed")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from ihaudit.attacks.own.images import FEWEST, at_shape, merged, own_images
 from ihaudit.attacks.own.networks import releases_like
 from ihaudit.attacks.recipe import start
 from ihaudit.audit.store import FolderStore
+from ihaudit.contracts.attack import AttackOutput
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
@@ -33,6 +35,8 @@ from tests.attacks.states import view_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
+#: a folder with kept networks, the answer of the attack that trained them, and its progress
+Kept = tuple[Path, AttackOutput, list[str]]
 OPTIONS = {"train": True, "train_steps": 2, "audit_seed": 5}
 
 
@@ -44,10 +48,11 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def grey(x: np.ndarray) -> np.ndarray:
-    return x.mean(-1, keepdims=True).astype(np.float32)
+    result: np.ndarray = x.mean(-1, keepdims=True).astype(np.float32)
+    return result
 
 
-def release(size: int = 16, *, channels: int = 1, similar: int = FEWEST, **changes: object) -> View:
+def release(size: int = 16, *, channels: int = 1, similar: int = FEWEST, **changes: Any) -> View:
     """A masked release of 8 photographs in grey or colour, and images like them."""
     sample = instahide(n=8, epochs=8, k=3, size=size)
     known, labels = photographs(similar, seed=77, size=size)
@@ -80,20 +85,24 @@ def trained(view: View, ctx: Context) -> StageRecord:
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict, list[str]]:
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
     """A folder that a whole attack left its networks in, the attack's answer, and its progress."""
-    folder, told = tmp_path_factory.mktemp("kept") / "networks", []
+    folder = tmp_path_factory.mktemp("kept") / "networks"
+    told: list[str] = []
+
+    def progress(text: str, share: float | None = None) -> None:
+        told.append(text)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(retraining, "MEASURED", 1)
         patch.setattr(retraining, "BATCH", 64)
-        ctx = replace(context(folder), progress=lambda text, share=None: told.append(text))
+        ctx = replace(context(folder), progress=progress)
         out = Carlini().run(release(), ctx)
-    return folder, {"out": out}, told
+    return folder, out, told
 
 
-def test_the_whole_attack_on_a_shape_without_shipped_networks(kept: tuple[Path, dict, list[str]]) -> None:
-    folder, answer, told = kept
-    out = answer["out"]
+def test_the_whole_attack_on_a_shape_without_shipped_networks(kept: Kept) -> None:
+    folder, out, told = kept
     assert out.images.shape[1:] == (16, 16, 1) and np.isfinite(out.images).all()
     names = [r.name for r in out.stages]
     assert names[:4] == ["training", "similarity", "grouping", "membership"] and names[-1] == "restoration"
@@ -114,17 +123,15 @@ def test_the_whole_attack_on_a_shape_without_shipped_networks(kept: tuple[Path, 
     assert any("training the similarity network, step 2 of 2" in line for line in told)
 
 
-def test_a_second_run_uses_what_was_kept_and_answers_the_same(kept: tuple[Path, dict, list[str]]) -> None:
-    folder, answer, _ = kept
+def test_a_second_run_uses_what_was_kept_and_answers_the_same(kept: Kept) -> None:
+    folder, out, _ = kept
     again = Carlini().run(release(), context(folder))
     assert training(again.stages).diagnostics["reused"] == "unmask, similarity, membership"
-    assert np.array_equal(again.images, answer["out"].images)
+    assert np.array_equal(again.images, out.images)
 
 
 @pytest.mark.parametrize("change", ["steps", "seed", "images", "shape", "damaged", "membership lost"])
-def test_what_was_kept_for_something_else_is_not_used(
-    kept: tuple[Path, dict, list[str]], tmp_path: Path, change: str
-) -> None:
+def test_what_was_kept_for_something_else_is_not_used(kept: Kept, tmp_path: Path, change: str) -> None:
     for path in kept[0].iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     view, ctx = release(), context(tmp_path)
@@ -146,11 +153,11 @@ def test_what_was_kept_for_something_else_is_not_used(
     wanted = {"damaged": "similarity, membership", "membership lost": "unmask, similarity"}.get(change, "none")
     assert found["reused"] == wanted
     if change in ("damaged", "membership lost"):
-        assert found["weights"] == training(kept[1]["out"].stages).diagnostics["weights"]
+        assert found["weights"] == training(kept[1].stages).diagnostics["weights"]
 
 
 def test_controls_use_what_the_audit_trained_and_train_nothing(
-    kept: tuple[Path, dict, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Retraining, "run", None)
     view = release(image_range=(0.0, 1.0), similar_labels=None)
@@ -182,7 +189,7 @@ def test_the_shipped_shape_uses_the_shipped_networks_and_says_so(monkeypatch: py
         (lambda: noise(144), "144 x 144 x 1.*16,384 pixels are the most"),
     ],
 )
-def test_what_cannot_be_trained_is_one_sentence_that_names_the_remedy(view, message: str) -> None:
+def test_what_cannot_be_trained_is_one_sentence_that_names_the_remedy(view: Callable[[], View], message: str) -> None:
     with pytest.raises(NotApplicable, match=message) as e:
         Carlini().run(view(), context())
     assert str(e.value).count(". ") == 0

@@ -23,7 +23,7 @@ from ihaudit.attacks.stages.sharpening import local
 from ihaudit.attacks.stages.similarity import unmasked
 from ihaudit.attacks.stages.state import Recovered
 from ihaudit.attacks.unmix import Unmix
-from ihaudit.contracts.context import Context
+from ihaudit.contracts.context import Context, ProfileName
 from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
 from ihaudit.metrics.ssim import ssim_challenge
@@ -37,7 +37,7 @@ CTX = Context(seed=3)
 
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 1000))
-def test_sparse_and_dense_mixing_agree(seed):
+def test_sparse_and_dense_mixing_agree(seed: int) -> None:
     rng = np.random.default_rng(seed)
     e, n = 30, 200  # above the number of columns up to which products are dense
     members = torch.from_numpy(rng.integers(-1, n, (e, 2)))
@@ -52,7 +52,7 @@ def test_sparse_and_dense_mixing_agree(seed):
     torch.testing.assert_close(mixing.some(rows).dense, mixing.dense[rows])
 
 
-def test_least_squares_and_its_standard_errors_are_those_of_the_definition():
+def test_least_squares_and_its_standard_errors_are_those_of_the_definition() -> None:
     rng = np.random.default_rng(0)
     e, n, p = 400, 4, 500
     members = torch.from_numpy(np.stack([rng.integers(0, n, e), rng.integers(0, n, e)], 1))
@@ -70,7 +70,7 @@ def test_least_squares_and_its_standard_errors_are_those_of_the_definition():
     assert more.min() > 0
 
 
-def test_negated_images_are_turned_back():
+def test_negated_images_are_turned_back() -> None:
     rng = np.random.default_rng(0)
     torch.manual_seed(0)
     e, n, p = 300, 6, 200
@@ -87,13 +87,13 @@ def test_negated_images_are_turned_back():
     assert turn_negated(values, mixing, Reconstruction(truth, noise))[1] == 0
 
 
-def test_low_frequencies_hold_the_lower_triangle():
+def test_low_frequencies_hold_the_lower_triangle() -> None:
     keep = low_frequencies((3, 32, 32))
     assert len(keep) == 3 * 32 * 33 // 2
     assert set(low_frequencies((1, 8, 8)).tolist()) == {8 * i + j for i in range(8) for j in range(8) if i + j < 8}
 
 
-def test_unmasker_takes_grey_and_odd_sizes_and_refuses_others():
+def test_unmasker_takes_grey_and_odd_sizes_and_refuses_others() -> None:
     for shape in ((1, 20, 20), (3, 17, 23)):
         unmask = Unmasker(shape, (-1.0, 1.0), "cpu")
         signs = unmask(torch.rand(5, int(np.prod(shape))))
@@ -108,20 +108,20 @@ def test_unmasker_takes_grey_and_odd_sizes_and_refuses_others():
             Unmasker(shape, image_range, "cpu")
 
 
-def test_unmasker_beats_chance_and_knowledge_helps():
+def test_unmasker_beats_chance_and_knowledge_helps() -> None:
     sample = instahide(n=8, epochs=4, k=4, size=32, mask=False)
     x = torch.from_numpy(sample.encodings.transpose(0, 3, 1, 2).reshape(len(sample.encodings), -1))
     unmask = Unmasker((3, 32, 32), (-1.0, 1.0), "cpu")
 
-    def right(signs: torch.Tensor) -> torch.Tensor:
+    def right(signs: torch.Tensor) -> float:
         agree = ((signs.float() * x > 0) * x.abs()).sum(1) / x.abs().sum(1)
-        return torch.maximum(agree, 1 - agree).mean()
+        return float(torch.maximum(agree, 1 - agree).mean())
 
     blind, known = right(unmask(x.abs())), right(unmask(x.abs(), 0.7 * x))
     assert 0.8 < blind < known
 
 
-def test_differentiable_ssim_is_the_challenge_convention():
+def test_differentiable_ssim_is_the_challenge_convention() -> None:
     a, b = torch.rand(6, 3, 32, 32) * 2 - 1, torch.rand(6, 3, 32, 32) * 2 - 1
     b = 0.7 * a + 0.3 * b
     shown = [((v + 1) / 2).permute(0, 2, 3, 1).numpy() for v in (a, b)]
@@ -130,7 +130,7 @@ def test_differentiable_ssim_is_the_challenge_convention():
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 1000))
-def test_confidence_rises_with_its_score_and_is_a_similarity(seed):
+def test_confidence_rises_with_its_score_and_is_a_similarity(seed: int) -> None:
     g = torch.Generator().manual_seed(seed)
     net = Confidence()
     net.weight.copy_(torch.randn(FEATURES, generator=g))
@@ -160,8 +160,14 @@ def test_local_weights_improve_on_recurring_images(monkeypatch: pytest.MonkeyPat
     sample = instahide(n=12, epochs=30, k=4, size=32)
     view = View(encodings=sample.encodings, labels=sample.labels, image_range=(-1.0, 1.0), hints={"n_private": 12})
     before = Unmix(sharpening="none").solve(start(view, CTX), CTX)
+    runs: list[tuple[str, ProfileName]] = [
+        ("none", "quick"),
+        ("recurring", "quick"),
+        ("local", "quick"),
+        ("local", "standard"),
+    ]
     found = {}
-    for name, profile in (("none", "quick"), ("recurring", "quick"), ("local", "quick"), ("local", "standard")):
+    for name, profile in runs:
         after = before.run(replace(CTX, profile=profile), "sharpening", name)
         solved = after.require(Recovered)
         found[name, profile] = to_pictures(solved.estimate.images[:-1], after.observed.shape, (-1.0, 1.0))

@@ -31,7 +31,7 @@ def random_mixing(rows: int = 40, unknowns: int = 5, seed: int = 0) -> mixing.Mi
     return mixing.Mixing(members, lam, 1 - lam.sum(1), unknowns)
 
 
-def test_slots_read_lambdas_and_mark_equal_classes():
+def test_slots_read_lambdas_and_mark_equal_classes() -> None:
     soft = np.array([[0.3, 0.1, 0.0], [0.0, 0.5, 0.0], [0.0, 0.2, 0.25]], np.float32)
     slots = labels.read_slots(soft, 3)
     assert slots.label.tolist() == [[0, 1], [1, 1], [2, 1]]
@@ -40,19 +40,19 @@ def test_slots_read_lambdas_and_mark_equal_classes():
     assert slots.totals().tolist() == [1, 4, 1]
 
 
-def test_no_labels_give_one_class():
+def test_no_labels_give_one_class() -> None:
     slots = labels.read_slots(None, 4)
     assert slots.classes == 1 and not slots.informative and slots.label.shape == (4, 2)
 
 
-def test_dct_matches_scipy():
+def test_dct_matches_scipy() -> None:
     x = np.random.default_rng(0).normal(size=(2, 1, 8, 12)).astype(np.float32)
     ours = transforms.dct(torch.from_numpy(x.reshape(2, -1)), (1, 8, 12)).numpy()
     theirs = dctn(x[:, 0], axes=(1, 2), norm="ortho").reshape(2, -1)
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
-def test_regress_out_leaves_nothing_of_the_design_even_when_rank_deficient():
+def test_regress_out_leaves_nothing_of_the_design_even_when_rank_deficient() -> None:
     g = torch.Generator().manual_seed(0)
     one = torch.ones(30)
     design = torch.stack([one, 2 * one, torch.rand(30, generator=g)], 1)
@@ -61,7 +61,7 @@ def test_regress_out_leaves_nothing_of_the_design_even_when_rank_deficient():
 
 
 @pytest.mark.parametrize("unknowns", [5, 300])
-def test_mixing_products_equal_dense_ones(unknowns):
+def test_mixing_products_equal_dense_ones(unknowns: int) -> None:
     m = random_mixing(unknowns=unknowns)
     images = torch.randn(unknowns + 1, 7, generator=torch.Generator().manual_seed(1))
     torch.testing.assert_close(m.forward(images, slice(3, 20)), (m.dense @ images)[3:20])
@@ -69,14 +69,14 @@ def test_mixing_products_equal_dense_ones(unknowns):
     torch.testing.assert_close(m.adjoint(values, slice(0, 40)), m.dense.T @ values)
 
 
-def test_number_of_images_is_found_from_counts_and_scores():
+def test_number_of_images_is_found_from_counts_and_scores() -> None:
     slots = instahide_slots([40, 60, 80])
     true = {0: 2, 1: 3, 2: 4}
     found = sizes.infer_sizes(slots, lambda c, k, exact: 100.0 * min(k, true[c]) + 2.0 * k)
     assert found.per_class.tolist() == [2, 3, 4] and found.exact and found.multiplicity == 20
 
 
-def test_a_stated_number_of_images_is_kept():
+def test_a_stated_number_of_images_is_kept() -> None:
     found = sizes.infer_sizes(instahide_slots([41, 60, 80]), lambda c, k, exact: 0.0, n_private=9)
     assert int(found.per_class.sum()) == 9
 
@@ -88,7 +88,7 @@ def instahide_slots(counts: list[int]) -> labels.Slots:
     return labels.read_slots(soft, len(rows))
 
 
-def test_em_step_equals_the_direct_formula():
+def test_em_step_equals_the_direct_formula() -> None:
     m = random_mixing(rows=60)
     g = torch.Generator().manual_seed(3)
     truth = torch.randn(6, 9, generator=g)
@@ -101,7 +101,7 @@ def test_em_step_equals_the_direct_formula():
     torch.testing.assert_close(ours, direct, rtol=1e-3, atol=1e-4)
 
 
-def test_cross_fit_leaves_its_fold_out():
+def test_cross_fit_leaves_its_fold_out() -> None:
     m = random_mixing(rows=60)
     y = torch.rand(60, 9, generator=torch.Generator().manual_seed(0))
     estimate = Reconstruction(torch.randn(6, 9, generator=torch.Generator().manual_seed(1)), torch.full((60,), 0.1))
@@ -111,7 +111,7 @@ def test_cross_fit_leaves_its_fold_out():
     torch.testing.assert_close(em.cross_fit(changed, m, estimate, folds=3)[1], before)
 
 
-def test_neighbours_equal_a_direct_sum():
+def test_neighbours_equal_a_direct_sum() -> None:
     shape = (2, 5, 6)
     coupling = em.Coupling(sigma=1.0, channels=0.5)
     x = torch.randn(1, 60, generator=torch.Generator().manual_seed(0))
@@ -128,7 +128,7 @@ def test_neighbours_equal_a_direct_sum():
         assert float(ours[c, i, j]) == pytest.approx(total - float(field[c, i, j]), abs=1e-4)
 
 
-def test_negated_patches_are_turned_back():
+def test_negated_patches_are_turned_back() -> None:
     images, _ = photographs(12, size=16)
     truth = torch.from_numpy((images * 2 - 1).transpose(0, 3, 1, 2).reshape(12, -1).copy())
     truth = torch.cat([truth, truth.mean(0, keepdim=True)])
@@ -140,7 +140,7 @@ def test_negated_patches_are_turned_back():
     assert share == pytest.approx(float((patch < 0).float().mean()))
 
 
-def test_restarts_never_lower_the_likelihood():
+def test_restarts_never_lower_the_likelihood() -> None:
     m = random_mixing(rows=60)
     g = torch.Generator().manual_seed(4)
     y = (m.dense @ torch.randn(6, 48, generator=g)).abs()
@@ -150,14 +150,14 @@ def test_restarts_never_lower_the_likelihood():
     assert bool((new >= old - 1e-3).all())
 
 
-def test_least_squares_equals_numpy():
+def test_least_squares_equals_numpy() -> None:
     m = random_mixing(rows=60)
     truth = torch.randn(6, 9, generator=torch.Generator().manual_seed(0))
     found = least_squares.weighted(m.dense @ truth, m, rounds=1, ridge=0.0)
     torch.testing.assert_close(found.images, truth, rtol=1e-3, atol=1e-3)
 
 
-def test_masks_are_told_apart():
+def test_masks_are_told_apart() -> None:
     signed = instahide(n=8, epochs=4, mask=False).encodings
     assert masks.detect_mask(signed)[0] == "signed"
     assert masks.detect_mask(instahide(n=8, epochs=4).encodings)[0] == "masked"
@@ -167,5 +167,5 @@ def test_masks_are_told_apart():
     assert masks.detect_mask(signed + rng.normal(size=signed.shape))[0] == "signed"
 
 
-def test_jobs_keep_their_order():
+def test_jobs_keep_their_order() -> None:
     assert parallel.run_jobs(lambda x: x * x, list(range(20))) == [x * x for x in range(20)]

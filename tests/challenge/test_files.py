@@ -14,14 +14,14 @@ from skimage.metrics import structural_similarity
 from ihaudit.challenge import as_images, load_npy, score
 from ihaudit.errors import ImageError
 
-Example = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]
+Example = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]
 
 
 @pytest.fixture
 def example() -> Example:
     rng = np.random.default_rng(0)
     private = rng.uniform(-1, 1, (4, 32, 32, 3)).astype(np.float32)
-    pairs = np.array([[0, 1], [2, 3], [1, 3]])
+    pairs = np.array([[0, 1], [2, 3], [1, 3]], dtype=np.int64)
     guess = np.clip(private[pairs[:, 0]] + rng.normal(0, 0.3, (3, 32, 32, 3)), -1, 1).astype(np.float32)
     return guess, private, pairs
 
