@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,11 @@ def true_state(sample: Sample, members: np.ndarray, *, exact: bool = True) -> St
     known = np.where(members >= 0, place[members], -1)
     lambdas = np.where(swap[:, None], sample.lambdas[:, 1::-1], sample.lambdas[:, :2])
     return state.having(Grouped(of_class, sizes), Assigned(known, lambdas.astype(np.float32)))
+
+
+def observing(state: State, **changes: Any) -> State:
+    """The state, had something else been observed."""
+    return replace(state, observed=replace(state.observed, **changes))
 
 
 def correlation(found: NDArray[np.floating[Any]], truth: NDArray[np.floating[Any]]) -> float:

@@ -1,4 +1,4 @@
-"""`--train`: what the attack trains on, what it keeps and uses again, when it refuses, and the whole way through."""
+"""`--train`: what is trained, what is kept and used again, when it refuses, and the whole way through."""
 
 from __future__ import annotations
 
@@ -10,14 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from ihaudit.attacks.carlini import Carlini
 from ihaudit.attacks.numerics.labels import read_slots
 from ihaudit.attacks.own import networks as own_networks
-from ihaudit.attacks.own.images import FEWEST, at_shape, merged, own_images
+from ihaudit.attacks.own.images import FEWEST
 from ihaudit.attacks.own.networks import releases_like
 from ihaudit.attacks.recipe import start
 from ihaudit.audit.store import FolderStore
@@ -26,8 +23,7 @@ from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
 from ihaudit.nn import retraining
-from ihaudit.nn.releases import ReleaseConfig
-from ihaudit.nn.retraining import PARTS, Pool, Recipe, Retraining
+from ihaudit.nn.retraining import PARTS, Retraining
 from ihaudit.nn.similarity import SHAPE
 from ihaudit.results import StageRecord
 from tests.attacks.releases import instahide, photographs
@@ -35,8 +31,11 @@ from tests.attacks.states import view_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
+
 #: a folder with kept networks, the answer of the attack that trained them, and its progress
 Kept = tuple[Path, AttackOutput, list[str]]
+
+
 OPTIONS = {"train": True, "train_steps": 2, "audit_seed": 5}
 
 
@@ -219,55 +218,6 @@ def test_nothing_is_trained_for_an_attack_without_networks(monkeypatch: pytest.M
     monkeypatch.setattr(Retraining, "run", None)
     out = Carlini("squares", "anneal", "none", restoration="none").run(release(), context())
     assert "training" not in [r.name for r in out.stages]
-
-
-def test_the_same_seed_gives_the_same_weights_and_leaves_torchs_generator_alone(tmp_path: Path) -> None:
-    images, _ = photographs(60, size=16)
-    x = (grey(images) * 255).astype(np.uint8)
-    pool = Pool(x[:40], np.zeros(40, np.int64), x[40:])
-    recipe = Recipe((1, 16, 16), ReleaseConfig(k=(2, 3)), steps=2, seed=1)
-    found = []
-    for folder in (tmp_path / "a", tmp_path / "b"):
-        torch.manual_seed(4)
-        before = torch.get_rng_state()
-        Retraining(recipe, (pool,) * 3, folder, {}, lambda *_: None).run("unmask")
-        assert torch.equal(torch.get_rng_state(), before)
-        found.append((folder / "unmask.safetensors").read_bytes())
-    assert found[0] == found[1]
-
-
-@given(st.integers(FEWEST, 400), st.integers(0, 50), st.integers(0, 99))
-@settings(max_examples=10, deadline=None)
-def test_images_to_train_on_and_to_measure_with_are_different_ones(n: int, m: int, seed: int) -> None:
-    similar = np.arange(n, dtype=np.float32)[:, None, None, None] / 500 * np.ones((1, 16, 16, 3), np.float32)
-    public = np.arange(m, dtype=np.float32)[:, None, None, None] / 60 * np.ones((1, 16, 16, 3), np.float32)
-    view = View(encodings=similar[:2], similar=similar, similar_labels=np.arange(n) % 3, public_set=public)
-    found = own_images(view, (3, 16, 16), seed)
-    parts = [found.train, found.validate, found.measure]
-    values = [set(p.similar[:, 0, 0, 0].tolist()) for p in parts]
-    assert sum(len(p.similar) for p in parts) == n and min(len(p.similar) for p in parts) >= 0.14 * n
-    assert len(set.union(*values)) == len(set(np.rint(similar[:, 0, 0, 0] * 255)))
-    assert all(len(p.public) for p in parts) and all(len(p.labels) == len(p.similar) for p in parts)
-    assert found.sources["public_from"] == ("the public set" if m else "embedded photographs, resized")
-    assert own_images(view, (3, 16, 16), seed).digests == found.digests
-
-
-@given(st.lists(st.integers(0, 6), min_size=1, max_size=60), st.integers(1, 8))
-def test_small_classes_are_put_together(labels: list[int], fewest: int) -> None:
-    found = merged(np.array(labels), fewest)
-    count = np.unique(found, return_counts=True)[1]
-    assert len(found) == len(labels)
-    assert count.min() >= min(fewest, len(labels))
-
-
-@pytest.mark.parametrize(("have", "want"), [(3, 1), (1, 3), (3, 3), (1, 1)])
-def test_images_are_brought_to_the_release_s_shape(have: int, want: int) -> None:
-    x = np.full((2, 32, 32, have), 0.5, np.float32)
-    found = at_shape(x, (want, 28, 20))
-    assert found.shape == (2, 28, 20, want) and found.dtype == np.uint8
-    assert set(np.unique(found)) <= {127, 128}
-    with pytest.raises(NotApplicable, match="channels"):
-        at_shape(x, (2, 32, 32))
 
 
 def test_releases_to_train_on_resemble_the_one_to_attack() -> None:

@@ -1,26 +1,12 @@
-"""Eq. (1) and eq. (3): loss, gradient, symmetries, and what the stages recover."""
+"""Eq. (1) and eq. (3): loss, gradient, symmetries, and what descent reaches."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
-
-import numpy as np
 import pytest
 import torch
 
-from ihaudit.attacks.numerics.equation3 import network_start
 from ihaudit.attacks.numerics.gradient import Adam, descend, descend_adam, objective, smaller_delta
-from ihaudit.attacks.numerics.least_squares import weighted
 from ihaudit.attacks.numerics.mixing import Mixing
-from ihaudit.attacks.stages.state import Recovered, Restored, State
-from ihaudit.contracts.attack import get_stage
-from ihaudit.contracts.context import Context
-from ihaudit.errors import NotApplicable
-from tests.attacks.releases import instahide
-from tests.attacks.states import correlation, true_state, view_of
-
-CTX = Context(seed=3)
 
 
 def problem(
@@ -129,68 +115,3 @@ def test_smaller_delta_breaks_ties_upwards() -> None:
     assert smaller_delta(torch.tensor([0.5, 0.5, 0.5]), torch.tensor([0.0, -0.1, 0.2])).tolist() == pytest.approx(
         [0.5, -0.4, 0.3]
     )
-
-
-def observing(state: State, **changes: Any) -> State:
-    return replace(state, observed=replace(state.observed, **changes))
-
-
-def test_gradient_recovers_images_and_the_published_start_does_not() -> None:
-    sample = instahide(n=16, epochs=30, k=3)
-    state = true_state(sample, sample.members)
-    quality = {}
-    for variant in ("gradient", "gradient-spectral", "gradient-zero"):
-        found, diagnostics = get_stage("recovery", variant)(state, CTX)
-        pictures, _ = get_stage("restoration", "none")(found, CTX)
-        quality[variant] = correlation(pictures.require(Restored).images, sample.images)
-        assert found.require(Recovered).estimate.images.shape == (17, 16 * 16 * 3)
-        assert diagnostics["encodings_used"] == len(state.observed.values)
-    assert quality["gradient"] > 0.85 > 0.75 > quality["gradient-zero"]
-    assert quality["gradient-spectral"] > 0.85
-
-
-def test_the_network_start_settles_the_global_sign_of_every_encoding() -> None:
-    """With true signs up to one random sign per encoding it is least squares with the true signs."""
-    sample = instahide(n=12, epochs=20, k=3)
-    state = true_state(sample, sample.members)
-    bare = instahide(n=12, epochs=20, k=3, mask=False).encodings
-    signed = torch.from_numpy(bare.transpose(0, 3, 1, 2).reshape(len(bare), -1).copy())
-    assert torch.allclose(signed.abs(), state.observed.values, atol=1e-6)
-    polarity = torch.from_numpy(np.random.default_rng(0).choice([-1.0, 1.0], len(bare), p=[0.2, 0.8])).float()
-    noise = torch.full((len(bare),), 0.05)
-    mixing = state.mixing()
-    want = weighted(state.observed.values, mixing, noise, signs=signed.sign()).images
-    got = network_start(state.observed.values, mixing, lambda _: (signed.sign() * polarity[:, None]).half(), noise)
-    turned = network_start(state.observed.values, mixing, lambda _: -(signed.sign() * polarity[:, None]).half(), noise)
-    torch.testing.assert_close(got, want, atol=1e-4, rtol=1e-3)
-    torch.testing.assert_close(turned, -want, atol=1e-4, rtol=1e-3)
-
-
-def test_without_a_network_for_it_eq3_starts_spectrally() -> None:
-    sample = instahide(n=8, epochs=10, k=3)
-    state = observing(true_state(sample, sample.members), view=view_of(sample, image_range=(-1.0, 0.1)))
-    _, diagnostics = get_stage("recovery", "gradient")(state, CTX)
-    assert diagnostics["start"].startswith("spectral (the mask recovery network was trained on")
-    assert (
-        get_stage("recovery", "gradient")(true_state(sample, sample.members), CTX)[1]["start"] == "recolouring network"
-    )
-
-
-def test_the_same_seed_gives_the_same_images() -> None:
-    sample = instahide(n=8, epochs=10, k=3)
-    state = true_state(sample, sample.members)
-    a, b = (get_stage("recovery", "gradient")(state, CTX)[0].require(Recovered).estimate.images for _ in range(2))
-    assert torch.equal(a, b)
-
-
-def test_eq1_is_least_squares_and_wants_no_mask() -> None:
-    sample = instahide(n=8, epochs=12, k=3, mask=False)
-    values = torch.from_numpy(sample.encodings.transpose(0, 3, 1, 2).reshape(len(sample.encodings), -1).copy())
-    state = observing(true_state(sample, sample.members), values=values, mask="signed")
-    found, _ = get_stage("recovery", "least-squares-eq1")(state, CTX)
-    dense = state.mixing().dense[:, :-1].numpy()
-    slow = np.linalg.lstsq(dense, values.numpy(), rcond=None)[0]
-    np.testing.assert_allclose(found.require(Recovered).estimate.images[:-1].numpy(), slow, atol=2e-3)
-    assert float(found.require(Recovered).estimate.images[-1].abs().max()) == 0
-    with pytest.raises(NotApplicable, match="without a sign mask"):
-        get_stage("recovery", "least-squares-eq1")(observing(state, mask="masked"), CTX)

@@ -1,0 +1,80 @@
+"""Identification of public images against direct computations."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import nnls as scipy_nnls
+
+from ihaudit.attacks.numerics import public_fit
+from ihaudit.attacks.numerics.candidates import Candidates
+from ihaudit.attacks.numerics.transforms import Basis
+from tests.attacks.releases import photographs
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000), n=st.integers(1, 12))
+def test_weights_are_those_of_nnls_where_none_is_within_the_noise(seed: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    a, y = rng.standard_normal((40, n)), rng.standard_normal(40)
+    got = public_fit.nonnegative(a.T @ a, a.T @ y, float(y @ y), 40, 0.0)
+    want, _ = scipy_nnls(a, y)
+    kept = want > public_fit.LEAST
+    if (kept == (want > 0)).all():
+        assert np.allclose(got, want, atol=1e-6)
+
+
+def test_merge_keeps_each_candidate_once() -> None:
+    known, fresh = torch.tensor([[3, 5, -1], [-1, -1, -1]]), torch.tensor([[5, 7], [-1, 2]])
+    found = public_fit.merge(known, fresh)
+    assert sorted(found[0].tolist()) == [-1, -1, 3, 5, 7]
+    assert sorted(found[1].tolist()) == [-1, -1, -1, -1, 2]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_search_and_fit_find_what_was_mixed(kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """True images with their weights are found in noisy sums, whether or not the index fits into memory."""
+    if not kept:
+        monkeypatch.setattr(public_fit, "KEPT_BYTES", 0)
+        monkeypatch.setattr(public_fit, "BLOCK", 64)
+    rng = np.random.default_rng(0)
+    public, _ = photographs(300, 9, 16)
+    candidates = Candidates(public, Basis((3, 16, 16)))
+    true = np.stack([rng.choice(300, 3, replace=False) for _ in range(40)])
+    weight = rng.uniform(0.1, 0.3, true.shape).astype(np.float32)
+    x = np.einsum("es,eshwc->ehwc", weight, public[true] * 2 - 1).transpose(0, 3, 1, 2)
+    x = x - weight.sum(1)[:, None, None, None] * candidates.mean.numpy()
+    x = torch.from_numpy((x + rng.normal(0, 0.02, x.shape)).astype(np.float32))
+    left = candidates.basis.forward(x)
+    none = torch.full((40, 1), -1, dtype=torch.int64)
+    response = public_fit.measure_response(left, candidates)
+    index = public_fit.Index(candidates, response)
+    assert 0.5 < index.share <= 1
+    pool = public_fit.merge(none, index.search(left, none, response))
+    found, amount = public_fit.joint_fit(left, pool, candidates, response, left)
+    hit = (found[:, :, None].numpy() == true[:, None]).any(1)
+    assert hit.mean() > 0.8
+    for e in range(40):
+        for j, w in zip(true[e], weight[e]):
+            at = np.flatnonzero(found[e].numpy() == j)
+            if len(at) and hit[e].all():
+                assert abs(float(amount[e, at[0]]) - w) < 0.05
+    # nothing is found twice, and what is known is not sought again
+    again = index.search(left, found, response)
+    assert not (again[:, :, None].eq(found[:, None]) & (again >= 0)[:, :, None]).any()
+
+
+def test_strangers_are_not_found() -> None:
+    """Null control: residuals of images that are not in the set."""
+    public, _ = photographs(300, 9, 16)
+    candidates = Candidates(public, Basis((3, 16, 16)))
+    noise = torch.from_numpy(np.random.default_rng(1).normal(0, 0.1, (60, 3, 16, 16)).astype(np.float32))
+    left = candidates.basis.forward(noise)
+    none = torch.full((60, 1), -1, dtype=torch.int64)
+    response = public_fit.measure_response(left, candidates)
+    pool = public_fit.merge(none, public_fit.Index(candidates, response).search(left, none, response))
+    found, _ = public_fit.joint_fit(left, pool, candidates, response, left)
+    assert (found >= 0).any(1).float().mean() < 0.1
