@@ -42,6 +42,7 @@ class Row:
         breaks: arguments of `instahide`, and the mean correlation that its reconstructions must reach at least.
         stated: the number of images is stated there: the few public crops recur so often that they would count too.
         counts: it finds as many images as there are.
+        begins: the names of its first records there, in order; the last is that of the restoration.
         noise: the mean correlation that they must not reach on noise.
     """
 
@@ -56,6 +57,7 @@ class Row:
     breaks: tuple[dict[str, Any], float] | None = None
     stated: bool = False
     counts: bool = True
+    begins: tuple[str, ...] = ()
     noise: float = 0.5
 
 
@@ -71,8 +73,14 @@ TABLE = {
             masks=frozenset({"signed"}),
             breaks=({"k": 2, "epochs": 20, "mask": False}, 0.98),
             counts=False,
+            begins=("similarity", "grouping", "coefficients", "assignment"),
         ),
-        Row("phase", breaks=({"k": 3}, 0.7), noise=0.4),
+        Row(
+            "phase",
+            breaks=({"k": 3}, 0.7),
+            begins=("similarity", "grouping", "coefficients", "recovery", "assignment", "recovery"),
+            noise=0.4,
+        ),
         Row("phase-public"),
         Row("prng", encodings=1, minutes=True),
         Row("recolour", **ONE_BY_ONE),  # type: ignore[arg-type]
@@ -85,6 +93,7 @@ TABLE = {
             positive=False,
             breaks=({"epochs": 12, "size": 32}, 0.8),
             stated=True,
+            begins=("similarity", "grouping", "coefficients", "recovery"),
         ),
     )
 }
@@ -224,6 +233,8 @@ def test_what_an_attack_is_made_for_it_breaks(row: Row) -> None:
     assert row.breaks is not None and correlation(out.images, sample.images) > row.breaks[1]
     assert len(out.images) == len(sample.images) or not row.counts
     assert out.members is not None and out.members.shape == sample.members.shape
+    names = tuple(r.name for r in out.stages)
+    assert names[: len(row.begins)] == row.begins and names[-1] == "restoration"
 
 
 @pytest.mark.parametrize("row", BREAKS)
