@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ihaudit.attacks.phase_public import PhasePublic
+from ihaudit.contracts.attack import AttackOutput
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
@@ -47,7 +48,7 @@ def mixed(n: int = 12, epochs: int = 40, k: int = 4, seed: int = 5, count: int =
     return Mixed(x.astype(np.float32), soft, images, public, members, chosen, lambdas)
 
 
-def run(m: Mixed, public: np.ndarray, profile: str = "quick"):  # type: ignore[no-untyped-def]
+def run(m: Mixed, public: np.ndarray) -> AttackOutput:
     view = View(
         m.encodings,
         m.labels,
@@ -56,7 +57,7 @@ def run(m: Mixed, public: np.ndarray, profile: str = "quick"):  # type: ignore[n
         public_set=public,
         hints={"n_private": len(m.images)},
     )
-    return PhasePublic().run(view, Context(seed=1, profile=profile))  # type: ignore[arg-type]
+    return PhasePublic().run(view, Context(seed=1))
 
 
 @pytest.mark.slow

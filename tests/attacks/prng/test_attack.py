@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable, UsageError
 from ihaudit.metrics import ssim
 from ihaudit.registry import get
+from ihaudit.release import Release
 from ihaudit.report.details import tables as report_tables
 from ihaudit.results import Finding
 from ihaudit.scheme import Knowledge
@@ -25,14 +27,17 @@ from tests.attacks.prng.helpers import mixtures, natural
 LOW_HIGH = (-1.0, 1.0)
 
 
-def release(epochs: int = 6, n: int = 40, seed: int = 0, classes: int = 4, **options):  # type: ignore[no-untyped-def]
+def release(
+    epochs: int = 6, n: int = 40, seed: int = 0, classes: int = 4, **options: Any
+) -> tuple[np.ndarray, np.ndarray, Release]:
+    """Private images, public images, and what InstaHide makes of them."""
     images, public = natural(n, seed), natural(300, seed + 1)
     labels = np.arange(n, dtype=np.int64) % classes
     made = InstaHide(epochs=epochs, **options).encode(images, labels, public, np.random.default_rng(seed))
     return images, public, made
 
 
-def view(made, **more) -> View:  # type: ignore[no-untyped-def]
+def view(made: Release, **more: Any) -> View:
     return View(made.encodings, made.labels, made.image_range, **more)
 
 
@@ -58,6 +63,7 @@ def test_end_to_end(rng: str, seed: int | None) -> None:
     assert out.broke is True
     assert out.diagnostics["encodings_used"] <= 40
     assert out.diagnostics["unmasked"] == len(made.encodings)
+    assert made.provenance is not None and made.provenance.masks is not None
     true = made.encodings * made.provenance.masks
     assert out.unmasked is not None
     np.testing.assert_allclose(out.unmasked, true, atol=1e-6)
@@ -130,14 +136,16 @@ def test_too_few_encodings_is_said() -> None:
 
 def test_demix_pairs_and_separates() -> None:
     images, _, made = release(epochs=25, k=4, seed=3)
-    u = made.encodings * made.provenance.masks
-    found = demix(u, made.labels)
+    origin = made.provenance
+    assert origin is not None and origin.masks is not None and origin.coefficients is not None
+    assert made.labels is not None
+    found = demix(made.encodings * origin.masks, made.labels)
     assert found is not None
     gap = ((found.images[:, None] - (2 * images[None] - 1)) ** 2).mean((2, 3, 4))
     match = gap.argmin(1)
     assert len(set(match.tolist())) >= 38
-    truth = np.sort(made.provenance.sources, 1)
-    strong = made.provenance.coefficients.min(1) > 0.1
+    truth = np.sort(origin.sources, 1)
+    strong = origin.coefficients.min(1) > 0.1
     named = np.sort(np.append(match, -1)[found.members], 1)
     assert (named == truth).all(1)[strong].mean() > 0.9
     best = np.array(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -30,7 +32,9 @@ def secure(seed: int, shape: tuple[int, ...] = SHAPE) -> np.ndarray:
         (lambda rs: rs.randint(0, 2, (SHAPE[0], 3, 32, 32)).transpose(0, 2, 3, 1), 19937),
     ],
 )
-def test_mersenne_twister_is_named(plain: np.ndarray, draw, complexity: int) -> None:  # type: ignore[no-untyped-def]
+def test_mersenne_twister_is_named(
+    plain: np.ndarray, draw: Callable[[np.random.RandomState], np.ndarray], complexity: int
+) -> None:
     masks = (2 * np.asarray(draw(np.random.RandomState())).astype(np.int8) - 1).astype(np.int8)
     finding = whitebox(masks, plain * masks)
     assert finding.status == "broken"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 
 from ihaudit.attacks.prng.generators import mt
-from ihaudit.attacks.prng.generators.conventions import INTERLEAVED, NCHW, NHWC, PLAIN
+from ihaudit.attacks.prng.generators.conventions import INTERLEAVED, NCHW, NHWC, PLAIN, Convention, Layout
 from ihaudit.attacks.prng.generators.mt_linear import state_from_bits
 from ihaudit.attacks.prng.pairs import rank_pairs
 from ihaudit.attacks.prng.seedless.equations import attempt
@@ -25,7 +27,9 @@ CASES = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "convention", "layout", "draw"), CASES, ids=[c[0] for c in CASES])
-def test_unseeded_state_from_forty_encodings(plain, name, convention, layout, draw) -> None:  # type: ignore[no-untyped-def]
+def test_unseeded_state_from_forty_encodings(
+    plain: np.ndarray, name: str, convention: Convention, layout: Layout, draw: Callable[[tuple[int, ...]], object]
+) -> None:
     x = plain[:40]
     bits = np.asarray(draw(x.shape), np.int8)
     released = x * (2 * bits - 1)
