@@ -16,7 +16,6 @@ from ihaudit.attacks.recipe import Recipe, as_images
 from ihaudit.attacks.stages.state import Assigned, Features, Grouped, Pairs, State
 from ihaudit.contracts.attack import StageEvidence, attack
 from ihaudit.contracts.context import Context
-from ihaudit.scheme import Knowledge
 
 #: assignments that compare encodings with reconstructions, so recovery comes first and is repeated after them
 NEED_IMAGES = frozenset({"likelihood", "linear"})
@@ -44,10 +43,8 @@ class Carlini(Recipe):
     recovery: str = "gradient"
     restoration: str = "recolour73"
 
-    id: ClassVar[str] = "carlini"
     title: ClassVar[str] = "The published attack on InstaHide: pair networks, cliques, flow, equation (3)"
     reference: ClassVar[str] = "Carlini et al. 2021, section 4"
-    needs: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.ENCODINGS})
     profiles: ClassVar[tuple[str, ...]] = ("standard", "full")
     #: `--train` is for it
     trains: ClassVar[bool] = True

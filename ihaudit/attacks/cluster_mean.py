@@ -11,7 +11,6 @@ from ihaudit.attacks.stages.state import State
 from ihaudit.contracts.attack import attack
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
-from ihaudit.scheme import Knowledge
 
 
 @attack("cluster-mean")
@@ -25,10 +24,8 @@ class ClusterMean(Recipe):
     recovery: str = "mean"
     restoration: str = "stretch"
 
-    id: ClassVar[str] = "cluster-mean"
     title: ClassVar[str] = "Mean of the encodings that share an image"
     reference: ClassVar[str] = "Carlini et al. 2021, section 4.5.1"
-    needs: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.ENCODINGS})
     profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")
 
     def begin(self, view: View, ctx: Context) -> State:

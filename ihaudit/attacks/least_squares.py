@@ -12,7 +12,6 @@ from ihaudit.contracts.attack import attack
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
-from ihaudit.scheme import Knowledge
 
 
 @attack("least-squares")
@@ -27,10 +26,8 @@ class LeastSquares(Recipe):
     recovery: str = "least-squares"
     restoration: str = "none"
 
-    id: ClassVar[str] = "least-squares"
     title: ClassVar[str] = "Least squares on releases without a sign mask"
     reference: ClassVar[str] = "Carlini et al. 2021, section 4.5.3"
-    needs: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.ENCODINGS})
     profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")
 
     def begin(self, view: View, ctx: Context) -> State:

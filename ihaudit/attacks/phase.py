@@ -9,7 +9,6 @@ from ihaudit.attacks.recipe import Recipe
 from ihaudit.attacks.stages.state import State
 from ihaudit.contracts.attack import attack
 from ihaudit.contracts.context import Context
-from ihaudit.scheme import Knowledge
 
 #: times that the assignment is re-estimated from the reconstructions, by profile
 ROUNDS = {"quick": 1, "standard": 2, "full": 3}
@@ -31,10 +30,8 @@ class Phase(Recipe):
     recovery: str = "em"
     restoration: str = "none"
 
-    id: ClassVar[str] = "phase"
     title: ClassVar[str] = "Reconstruction without training: grouping by squares and phase retrieval"
     reference: ClassVar[str] = "Carlini et al. 2021, section 4"
-    needs: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.ENCODINGS})
     profiles: ClassVar[tuple[str, ...]] = ("standard", "full")
 
     def solve(self, state: State, ctx: Context) -> State:

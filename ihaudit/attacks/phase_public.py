@@ -33,7 +33,6 @@ class PhasePublic(Phase):
     public: str = "identify"
     restoration: str = "oriented"
 
-    id: ClassVar[str] = "phase-public"
     title: ClassVar[str] = "Phase retrieval with the public set known: find what was mixed in, solve exactly"
     reference: ClassVar[str] = "Carlini et al. 2021, sections 4.8.1 and B"
     needs: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.ENCODINGS, Knowledge.PUBLIC_SET})

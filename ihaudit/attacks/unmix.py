@@ -9,7 +9,6 @@ from ihaudit.attacks.recipe import Recipe
 from ihaudit.attacks.stages.state import State
 from ihaudit.contracts.attack import attack
 from ihaudit.contracts.context import Context
-from ihaudit.scheme import Knowledge
 
 #: times that the assignment is re-estimated from the reconstructions at most, by profile
 ROUNDS = {"quick": 3, "standard": 5, "full": 8}
@@ -38,10 +37,8 @@ class Unmix(Recipe):
     sharpening: str = "local"
     restoration: str = "network"
 
-    id: ClassVar[str] = "unmix"
     title: ClassVar[str] = "Reconstruction with a mask recovery network and a learned image prior"
     reference: ClassVar[str] = "Carlini et al. 2021, sections 4 and 4.8.1, combined"
-    needs: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.ENCODINGS})
     profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")
 
     def solve(self, state: State, ctx: Context) -> State:

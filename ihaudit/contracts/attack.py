@@ -73,10 +73,10 @@ class Attack(Protocol):
     ``float``, ``str`` or ``Literal[...]`` (see `ihaudit.contracts.configure`).
 
     Class attributes:
-        id: as it is called on the command line.
+        id: as it is called on the command line; set by the decorator.
         title: one line for `ihaudit list`.
         reference: paper and section.
-        needs: what the adversary must have; encodings go without saying.
+        needs: what the adversary must have; encodings, unless it says more.
         profiles: the profiles that it runs in unless it is asked for.
         control: it is run against the controls of every audit too; False where they have nothing for it to find.
         trains: it trains networks of its own where ``--train`` is given.
@@ -85,7 +85,7 @@ class Attack(Protocol):
     id: ClassVar[str]
     title: ClassVar[str]
     reference: ClassVar[str]
-    needs: ClassVar[frozenset[Knowledge]]
+    needs: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.ENCODINGS})
     profiles: ClassVar[tuple[str, ...]]
     control: ClassVar[bool] = True
     trains: ClassVar[bool] = False

@@ -13,7 +13,7 @@ T = TypeVar("T")
 def declared(kind: Kind, id_: str, protocol: type[Any]) -> Callable[[T], T]:
     """Decorator: register a class under `id_` that states every attribute and method of `protocol`.
 
-    Attributes that the protocol has a default for are set to it where the class leaves them out.
+    The class gets `id_` as its ``id``; attributes that it leaves out get the protocol's default, where there is one.
 
     Raises:
         TypeError: an attribute or method without a default is missing; the sentence names all of them.
@@ -21,6 +21,7 @@ def declared(kind: Kind, id_: str, protocol: type[Any]) -> Callable[[T], T]:
 
     def add(cls: T) -> T:
         names = [n for n in (*protocol.__annotations__, *vars(protocol)) if not n.startswith("_")]
+        cls.id = id_  # type: ignore[attr-defined]  # T is any class
         for name in names:
             default = getattr(protocol, name, None)
             if not hasattr(cls, name) and default is not None and not callable(default):

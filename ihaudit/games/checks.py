@@ -38,7 +38,6 @@ class Answer(NamedTuple):
 class Checks(OracleGame):
     """Decomposable? Which row shows which image? Randomness? One key per data set?"""
 
-    id: ClassVar[str] = "checks"
     title: ClassVar[str] = "Checks of what the games rely on"
     reference: ClassVar[str] = "Carlini et al. 2021, Definition 1"
 

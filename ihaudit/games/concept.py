@@ -45,7 +45,6 @@ TAU, DELTA = 0.05, 0.1
 class ConceptGame(LearningGame):
     """Can one learned property tell two images of the same label apart?"""
 
-    id: ClassVar[str] = "concept"
     title: ClassVar[str] = "Single-concept game"
     reference: ClassVar[str] = "Carlini et al. 2021, Theorem 5"
     profiles: ClassVar[tuple[str, ...]] = LATER

@@ -48,7 +48,6 @@ PENALTIES = (0.03, 0.3, 3.0)
 class DatasetGame(OracleGame):
     """Learnable, hence distinguishable: the hybrid chain."""
 
-    id: ClassVar[str] = "dataset"
     title: ClassVar[str] = "Data-set game: the hybrid chain"
     reference: ClassVar[str] = "Carlini et al. 2021, Definition 4 and Theorem 3"
     profiles: ClassVar[tuple[str, ...]] = LATER

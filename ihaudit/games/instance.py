@@ -69,7 +69,6 @@ class Codebook:
 class InstanceGame(LearningGame):
     """Which of two same-class images does this one encoding hide?"""
 
-    id: ClassVar[str] = "instance"
     title: ClassVar[str] = "Instance game: which of two images does one encoding hide?"
     reference: ClassVar[str] = "Carlini et al. 2021, Definition 5 and Theorem 4"
     control: ClassVar[bool] = True  # played against the controls of every audit, at a reduced budget

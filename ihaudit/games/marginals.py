@@ -40,7 +40,6 @@ WHY = (
 class MarginalTests(OracleGame):
     """Kolmogorov-Smirnov panel; a rejection becomes an adversary."""
 
-    id: ClassVar[str] = "marginals"
     title: ClassVar[str] = "Marginal tests (KS panel, InstaHide-style)"
     reference: ClassVar[str] = "after Huang et al. 2020; Kolmogorov-Smirnov, Holm"
     profiles: ClassVar[tuple[str, ...]] = LATER

@@ -31,7 +31,6 @@ SCORED = 1024  # rows scored per data set; the adversary may ignore rows
 class MembershipGame(LearningGame):
     """Was this image encoded at all?"""
 
-    id: ClassVar[str] = "membership"
     title: ClassVar[str] = "Membership: was this very image encoded?"
     reference: ClassVar[str] = (
         "membership inference (Shokri et al. 2017) on encodings; Carlini et al. 2021, Definition 4"

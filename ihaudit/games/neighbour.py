@@ -40,7 +40,6 @@ Scorer = Callable[[FloatArray, int, int, NDArray[np.bool_]], dict[str, float]]
 class NeighbourGame(LearningGame):
     """Was it x0 or x1 that completed this data set?"""
 
-    id: ClassVar[str] = "neighbour"
     title: ClassVar[str] = "Neighbour game: two data sets that differ in one image"
     reference: ClassVar[str] = "Carlini et al. 2021, Definition 4; adversaries of our documentation"
 

@@ -35,7 +35,6 @@ MIN_SLOTS = 50
 class OneRunGame(LearningGame):
     """A lower bound on epsilon from a single call of the scheme."""
 
-    id: ClassVar[str] = "one-run"
     title: ClassVar[str] = "Epsilon in one run"
     reference: ClassVar[str] = "Steinke, Nasr and Jagielski 2023"
 

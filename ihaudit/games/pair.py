@@ -37,7 +37,6 @@ IMAGES = 120  # different images per call, each in it twice
 class PairGame(LearningGame):
     """Do these two encodings show the same image?"""
 
-    id: ClassVar[str] = "pair"
     title: ClassVar[str] = "Pair game: do two encodings share an image?"
     reference: ClassVar[str] = "Carlini et al. 2021, section 4.3.1"
     profiles: ClassVar[tuple[str, ...]] = LATER

@@ -40,7 +40,6 @@ GROUPS = ("rows", "order", "dtype", "labels", "extra")
 class SideChannelGame(OracleGame):
     """Do row order, dtype, number of rows, labels or extra arrays give the image away?"""
 
-    id: ClassVar[str] = "side-channel"
     title: ClassVar[str] = "Side-channel game: everything but the pixels"
     reference: ClassVar[str] = "Carlini et al. 2021, Definition 4; game of our documentation"
 

@@ -109,12 +109,16 @@ def test_defaults_stand_in_the_protocol() -> None:
 
 
 def test_what_lacks_an_attribute_is_refused_at_once() -> None:
-    with pytest.raises(TypeError, match=r"'half' lacks needs, profiles, reference, run; see .*Attack"):
+    with pytest.raises(TypeError, match=r"'half' lacks profiles, reference, run; see .*Attack"):
 
         @attack("half")
         class Half:
-            id = "half"
             title = "t"
 
-    with pytest.raises(TypeError, match=r"game 'empty' lacks id"):
+    with pytest.raises(TypeError, match=r"game 'empty' lacks needs"):
         game("empty")(type("Empty", (), {}))
+
+
+def test_an_attack_is_called_what_it_is_registered_as() -> None:
+    assert registry.get("attack", "phase-public").id == "phase-public"  # not what it inherits from `phase`
+    assert registry.get("attack", "unmix").needs == {Knowledge.ENCODINGS}

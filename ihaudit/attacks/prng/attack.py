@@ -19,7 +19,6 @@ from ihaudit.contracts.attack import AttackOutput, attack
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
-from ihaudit.scheme import Knowledge
 
 _SMOOTH = 0.8  # share of neighbours of equal sign above which signs are not masked
 
@@ -41,10 +40,8 @@ class Prng:
     human: Literal["yes", "no"] = "yes"
     scans: Literal["auto", "never", "always"] = "auto"
 
-    id: ClassVar[str] = "prng"
     title: ClassVar[str] = "Recovers the generator of the masks (state or seed) and undoes them"
     reference: ClassVar[str] = "Carlini et al. 2021, appendix B; linear algebra over GF(2) on neighbouring pixels"
-    needs: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.ENCODINGS})
     profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")
     control: ClassVar[bool] = False  # the controls have no masks to predict
 

@@ -28,10 +28,8 @@ class RecolourAttack:
 
     weights: str = ""
 
-    id: ClassVar[str] = "recolour"
     title: ClassVar[str] = "recover the sign mask of single encodings by a network; no repeats, no public set"
     reference: ClassVar[str] = "Carlini et al. 2021, section 4.8.1, first step"
-    needs: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.ENCODINGS})
     profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")
     control: ClassVar[bool] = False
 
@@ -59,7 +57,6 @@ class SingleAttack:
     weights: str = ""
     k: int = 0
 
-    id: ClassVar[str] = "single"
     title: ClassVar[str] = (
         "single encodings, public set known: undo the mask, find the public images mixed in, subtract"
     )
