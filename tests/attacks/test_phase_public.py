@@ -60,7 +60,6 @@ def run(m: Mixed, public: np.ndarray) -> AttackOutput:
     return PhasePublic().run(view, Context(seed=1))
 
 
-@pytest.mark.slow
 def test_images_are_nearly_exact_with_the_public_set() -> None:
     m = mixed()
     out = run(m, m.public)
@@ -71,7 +70,6 @@ def test_images_are_nearly_exact_with_the_public_set() -> None:
     assert 1.5 < out.diagnostics["public_per_encoding"] < 2.3
 
 
-@pytest.mark.slow
 def test_a_wrong_public_set_explains_nothing_and_does_no_harm() -> None:
     """Null control: other photographs than those mixed in; wrong identifications are rejected by the fit."""
     m = mixed()

@@ -25,7 +25,6 @@ CASES = [
 ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("name", "convention", "layout", "draw"), CASES, ids=[c[0] for c in CASES])
 def test_unseeded_state_from_forty_encodings(
     plain: np.ndarray, name: str, convention: Convention, layout: Layout, draw: Callable[[tuple[int, ...]], object]
@@ -41,7 +40,6 @@ def test_unseeded_state_from_forty_encodings(
     assert same.all() or not same.any()  # which bit value is called +1 is no property of the stream
 
 
-@pytest.mark.slow
 def test_secure_masks_violate_half_of_the_surplus(plain: np.ndarray) -> None:
     released = plain[:40] * np.random.default_rng(0).choice([-1, 1], plain[:40].shape)
     trial = attempt(rank_pairs(released, 60_192), SHAPE, PLAIN[0], NHWC, 40)
