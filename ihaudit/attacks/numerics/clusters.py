@@ -62,24 +62,24 @@ class Statistic:
         """Encodings against cluster means that they are left out of.
 
         Args:
-            q: (n, K) responsibilities; sign: (n, K) expected signs, all 1 where None.
+            q: (..., n, K) responsibilities; sign: (..., n, K) expected signs, all 1 where None.
 
         Returns:
-            ``w s <f, mean>`` and ``w s^2 |mean|^2 / 2``, each (n, K).
+            ``w s <f, mean>`` and ``w s^2 |mean|^2 / 2``, each (..., n, K).
         """
         weight, scale = self.weight[:, None], self.scale[:, None]
         votes = q * weight * scale
-        alpha = votes / ((votes * scale).sum(0, keepdim=True) + 1e-6)
+        alpha = votes / ((votes * scale).sum(-2, keepdim=True) + 1e-6)
         leverage = (alpha * scale).clamp_max(0.9)
         if sign is not None:
             alpha = alpha * sign
         if self._gram is not None:
             dots = self._gram @ alpha
-            norms = (alpha * dots).sum(0, keepdim=True)
+            norms = (alpha * dots).sum(-2, keepdim=True)
         else:
-            means = alpha.T @ self.features
-            dots = self.features @ means.T
-            norms = (means**2).sum(1)[None]
+            means = alpha.mT @ self.features
+            dots = self.features @ means.mT
+            norms = (means**2).sum(-1)[..., None, :]
         left_out = (dots - alpha * self._energy) / (1 - leverage)
         return weight * scale * left_out, weight * scale**2 * norms / 2
 
@@ -122,11 +122,11 @@ def anneal(
         ones = torch.ones(n, 1, device=device)
         return _iterate(statistics, ones, GUESS * ones, [1.0] * 4, 0.0)
     inverse_temperatures = [start ** max(0.0, 1 - step / (0.7 * iterations)) for step in range(iterations)]
-    found: list[Clusters] = []
-    for _ in range(restarts):
-        q = torch.rand(n, k, generator=generator).to(device)
-        q /= q.sum(1, keepdim=True)
-        found.append(_iterate(statistics, q, torch.full_like(q, GUESS), inverse_temperatures, balance))
+    q = torch.rand(restarts, n, k, generator=generator).to(device)
+    q /= q.sum(-1, keepdim=True)
+    # without signs all starts in one product, which spares small classes half their time; signs are as large again
+    runs = q if any(s.signed for s in statistics) else [q]
+    found = (_iterate(statistics, r, torch.full_like(r, GUESS), inverse_temperatures, balance) for r in runs)
     return max(found, key=lambda f: f.score)
 
 
@@ -151,6 +151,7 @@ def extend(
 def _iterate(
     statistics: Sequence[Statistic], q: Tensor, sign: Tensor, inverse_temperatures: Sequence[float], balance: float
 ) -> Clusters:
+    """The best of the starts `q` and `sign` (..., n, K)."""
     score = torch.zeros_like(q)
     for inverse_temperature in inverse_temperatures:
         score = torch.zeros_like(q)
@@ -166,8 +167,10 @@ def _iterate(
                 agree, cost = statistic.compare(q)
                 score += sharp * (agree - cost)
         q = sinkhorn(score, balance)
-    choice = q.argmax(1, keepdim=True)
-    return Clusters(q, sign.gather(1, choice)[:, 0], float((q * score).sum()))
+    total = (q * score).sum((-2, -1)).view(-1)
+    best = int(total.argmax())
+    q, sign = q.view(-1, *q.shape[-2:])[best], sign.view(-1, *sign.shape[-2:])[best]
+    return Clusters(q, sign.gather(1, q.argmax(1, keepdim=True))[:, 0], float(total[best]))
 
 
 def sinkhorn(log_scores: Tensor, balance: float, *, rounds: int = 6) -> Tensor:

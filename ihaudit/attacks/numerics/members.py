@@ -129,6 +129,7 @@ def conditional_modes(
     *,
     sweeps: int,
     handicap: Tensor | None = None,
+    undecided: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """Each slot in turn takes its best image given the others (iterated conditional modes, Besag 1986).
 
@@ -138,20 +139,24 @@ def conditional_modes(
         of_class: images of each class.
         sweeps: over all slots.
         handicap: (E,) log-likelihood that the present member of a slot must be better by than any other.
+        undecided: slots without a member to begin with count for the others as soon as they have one; else not at all.
 
     Returns:
         Members, and the least posterior (E,) of those chosen in the last sweep.
     """
     members = members.clone()
     certainty = torch.ones(len(members), device=members.device)
+    held = mass if undecided else torch.where(members >= 0, mass, torch.zeros_like(mass))
     for sweep in range(sweeps):
         for slot in range(members.shape[1]):
+            amount = held.clone()
+            amount[:, slot] = mass[:, slot]
             for c, ids in enumerate(of_class):
                 rows = torch.nonzero((label[:, slot] == c) & (mass[:, slot] > 0))[:, 0]
                 if not len(rows) or not len(ids):
                     continue
                 index = torch.from_numpy(ids).to(members.device)
-                score = observed.scores(rows, slot, index, mass, members)
+                score = observed.scores(rows, slot, index, amount, members)
                 if handicap is not None:
                     present = members[rows, slot, None] == index[None]
                     score = torch.where(present, score - handicap[rows, None].to(score.dtype), score)
@@ -183,7 +188,8 @@ def split_shared(
         choice, weight = members.clone(), mass.clone()
         for slot in range(free):
             for c, ids in enumerate(of_class):
-                open_ = (label[:, slot] == c) & ((label[:, free] == c) | (label[:, free] < 0)) & (mass[:, slot] > 0)
+                open_ = (label[:, slot] == c) & ((label[:, free] == c) | (label[:, free] < 0))
+                open_ &= mass[:, slot] + mass[:, free] > 0  # a split that gave one of them all is open again
                 if not 1 <= len(ids) <= MAX_CLASS or not bool(open_.any()):
                     continue
                 index = torch.from_numpy(ids).to(members.device)
@@ -640,7 +646,10 @@ def linear_modes(
         observed = Products(features @ means.T, means @ means.T, torch.ones_like(weight))
         # the present image explains this encoding's own noise; leaving the encoding out takes that share away
         own_noise = leverage / (1 - leverage) * power
-        members, _ = conditional_modes(observed, label, mass, members, of_class, sweeps=1, handicap=own_noise)
+        # the images hold nothing of undecided slots, so that what these take is a guess until the next solution
+        members, _ = conditional_modes(
+            observed, label, mass, members, of_class, sweeps=1, handicap=own_noise, undecided=False
+        )
     return members
 
 

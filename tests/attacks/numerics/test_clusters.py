@@ -92,3 +92,16 @@ def test_sinkhorn_makes_equal_columns_and_unit_rows() -> None:
     q = sinkhorn(torch.randn(60, 4, generator=torch.Generator().manual_seed(0)), 1.0, rounds=50)
     torch.testing.assert_close(q.sum(1), torch.ones(60))
     torch.testing.assert_close(q.sum(0), torch.full((4,), 15.0), rtol=1e-3, atol=1e-2)
+
+
+@pytest.mark.parametrize("pick", [slice(0, 1), slice(0, 2)], ids=["all-at-once", "in-turn"])
+def test_the_best_of_several_starts_is_taken(pick: slice) -> None:
+    both, _ = planted(60, 10, 60, 1.0, 5)
+    generator = torch.Generator().manual_seed(1)
+    singly = [anneal(both[pick], 10, generator=generator, restarts=1) for _ in range(4)]
+    best = max(singly, key=lambda f: f.score)
+    found = anneal(both[pick], 10, generator=torch.Generator().manual_seed(1), restarts=4)
+    assert best.score > min(f.score for f in singly)
+    assert found.score == pytest.approx(best.score, rel=1e-4)
+    assert torch.equal(found.posterior.argmax(1), best.posterior.argmax(1))
+    torch.testing.assert_close(found.polarity, best.polarity, atol=1e-3, rtol=0)

@@ -13,3 +13,17 @@ def test_regress_out_leaves_nothing_of_the_design_even_when_rank_deficient() -> 
     design = torch.stack([one, 2 * one, torch.rand(30, generator=g)], 1)
     rest = features.regress_out(torch.randn(30, 4, generator=g), design)
     assert float((design.T @ rest).abs().max()) < 1e-4
+
+
+def test_faint_coefficients_count_where_there_is_no_mask() -> None:
+    g = torch.Generator().manual_seed(0)
+    shape, mass = (1, 8, 8), torch.rand(200, 2, generator=g) / 2
+    # noise whose mean over the image, the lowest frequency, is faint
+    values = torch.randn(200, 64, generator=g)
+    values = values - values.mean(1, keepdim=True) * (1 - 1e-4)
+    exact, _ = features.linear_features(values, mass, shape)
+    torch.testing.assert_close((exact**2).mean(0), torch.ones(64), rtol=1e-2, atol=0)
+    expected, weight = features.linear_features(values, mass, shape, signs=torch.ones_like(values))
+    assert (expected[:, 0] ** 2).mean() < 0.1
+    torch.testing.assert_close((expected[:, 1:] ** 2).mean(0), torch.ones(63), rtol=1e-2, atol=0)
+    assert weight.shape == (200,) and expected.shape == exact.shape

@@ -158,3 +158,20 @@ def test_labels_alone_tell_members_of_three_slots_one_of_which_shares_its_class(
     for e in range(3):
         found = dict(zip(members[e].tolist(), weights[e].tolist()))
         assert found == pytest.approx(dict(zip(true[e].tolist(), lam[e].tolist())), abs=0.03)
+
+
+@pytest.mark.parametrize(("undecided", "second"), [(True, 1), (False, 0)])
+def test_what_an_undecided_slot_takes_counts_for_the_others_or_not(undecided: bool, second: int) -> None:
+    # 0.6 of the first image and 0.4 of the second, both of one class
+    observed = Products(torch.tensor([[0.6, 0.4]]), torch.eye(2), torch.ones(1))
+    label, mass, none = torch.zeros(1, 2, dtype=torch.int64), torch.full((1, 2), 0.5), torch.full((1, 2), -1)
+    members, _ = conditional_modes(observed, label, mass, none, [np.arange(2)], sweeps=1, undecided=undecided)
+    assert members.tolist() == [[0, second]]
+
+
+def test_a_split_that_gave_the_second_slot_everything_is_open_again() -> None:
+    observed = Products(torch.tensor([[0.3, 0.2]]), torch.eye(2), torch.full((1,), 1e4))
+    label, members, of_class = torch.zeros(1, 2, dtype=torch.int64), torch.tensor([[0, 1]]), [np.arange(2)]
+    found, mass = split_shared(observed, label, torch.tensor([[0.0, 0.5]]), members, of_class, margin=3.0)
+    assert found.tolist() == [[0, 1]]
+    torch.testing.assert_close(mass, torch.tensor([[0.3, 0.2]]))
