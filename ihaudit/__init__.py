@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from ihaudit.release import FloatArray as FloatArray
+    from ihaudit.release import IntArray as IntArray
     from ihaudit.release import Provenance as Provenance
     from ihaudit.release import Release as Release
     from ihaudit.release import Truth as Truth
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from ihaudit.scheme import Scheme as Scheme
 
 _WHERE = {
+    "FloatArray": "ihaudit.release",
+    "IntArray": "ihaudit.release",
     "Release": "ihaudit.release",
     "Provenance": "ihaudit.release",
     "Truth": "ihaudit.release",
@@ -25,7 +29,7 @@ _WHERE = {
     "Claim": "ihaudit.scheme",
     "Knowledge": "ihaudit.scheme",
 }
-__all__ = ["Claim", "Knowledge", "Provenance", "Release", "Scheme", "Truth", "__version__"]
+__all__ = ["Claim", "FloatArray", "IntArray", "Knowledge", "Provenance", "Release", "Scheme", "Truth", "__version__"]
 
 
 def __getattr__(name: str) -> Any:

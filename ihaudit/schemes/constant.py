@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ihaudit import Release, Scheme
+from ihaudit import FloatArray, IntArray, Release, Scheme
 
 
 @dataclass
@@ -27,11 +26,5 @@ class Constant(Scheme):
         if not 0 <= self.value <= 1:
             raise ValueError(f"value must lie in [0, 1], not {self.value:g}")
 
-    def encode(
-        self,
-        images: NDArray[np.float32],
-        labels: NDArray[np.int64],
-        public: NDArray[np.float32],
-        rng: np.random.Generator,
-    ) -> Release:
+    def encode(self, images: FloatArray, labels: IntArray, public: FloatArray, rng: np.random.Generator) -> Release:
         return Release(np.full(images.shape, self.value, np.float32))

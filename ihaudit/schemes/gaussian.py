@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ihaudit import Claim, Provenance, Release, Scheme
+from ihaudit import Claim, FloatArray, IntArray, Provenance, Release, Scheme
 from ihaudit.stats import gaussian_sigma
 
 
@@ -48,13 +47,7 @@ class Gaussian(Scheme):
         """Standard deviation of the noise on every value."""
         return gaussian_sigma(self.epsilon, self.delta, 2 * self.clip)
 
-    def encode(
-        self,
-        images: NDArray[np.float32],
-        labels: NDArray[np.int64],
-        public: NDArray[np.float32],
-        rng: np.random.Generator,
-    ) -> Release:
+    def encode(self, images: FloatArray, labels: IntArray, public: FloatArray, rng: np.random.Generator) -> Release:
         n = len(images)
         centred = images.reshape(n, -1) - np.float32(0.5)
         norms = np.linalg.norm(centred, axis=1, keepdims=True)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ihaudit import Provenance, Release, Scheme
+from ihaudit import FloatArray, IntArray, Provenance, Release, Scheme
 
 
 @dataclass
@@ -17,13 +16,7 @@ class Identity(Scheme):
     scheme_name = "Identity"
     secrets = "nothing"
 
-    def encode(
-        self,
-        images: NDArray[np.float32],
-        labels: NDArray[np.int64],
-        public: NDArray[np.float32],
-        rng: np.random.Generator,
-    ) -> Release:
+    def encode(self, images: FloatArray, labels: IntArray, public: FloatArray, rng: np.random.Generator) -> Release:
         n = len(images)
         one_hot = np.eye(int(labels.max()) + 1, dtype=np.float32)[labels]
         return Release(images, one_hot, provenance=Provenance(np.arange(n)[:, None], np.ones((n, 1), np.float32)))

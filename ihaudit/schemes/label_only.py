@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ihaudit import Provenance, Release, Scheme
+from ihaudit import FloatArray, IntArray, Provenance, Release, Scheme
 
 
 @dataclass
@@ -32,13 +31,7 @@ class LabelOnly(Scheme):
         if not 0 <= self.noise < float("inf"):
             raise ValueError(f"noise must be a standard deviation of 0 or more, not {self.noise:g}")
 
-    def encode(
-        self,
-        images: NDArray[np.float32],
-        labels: NDArray[np.int64],
-        public: NDArray[np.float32],
-        rng: np.random.Generator,
-    ) -> Release:
+    def encode(self, images: FloatArray, labels: IntArray, public: FloatArray, rng: np.random.Generator) -> Release:
         classes = int(labels.max()) + 1
         # A public convention of the scheme, the same in every call.
         patterns = np.random.default_rng(0).random((classes, *images.shape[1:]), dtype=np.float32)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit import Provenance, Release, Scheme
+from ihaudit import FloatArray, IntArray, Provenance, Release, Scheme
 
 
 @dataclass
@@ -37,13 +37,7 @@ class MixUp(Scheme):
         if self.k > 1 and self.max_lambda * self.k <= 1:
             raise ValueError(f"max_lambda={self.max_lambda:g} cannot hold for k={self.k} coefficients that sum to 1")
 
-    def encode(
-        self,
-        images: NDArray[np.float32],
-        labels: NDArray[np.int64],
-        public: NDArray[np.float32],
-        rng: np.random.Generator,
-    ) -> Release:
+    def encode(self, images: FloatArray, labels: IntArray, public: FloatArray, rng: np.random.Generator) -> Release:
         n = len(images)
         sources = np.concatenate([np.stack([rng.permutation(n) for _ in range(self.k)], 1) for _ in range(self.epochs)])
         lam = self._coefficients(len(sources), rng)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ihaudit import Release, Scheme
+from ihaudit import FloatArray, IntArray, Release, Scheme
 
 
 @dataclass
@@ -28,11 +27,5 @@ class Noise(Scheme):
         if self.epochs < 1:
             raise ValueError("epochs must be at least 1")
 
-    def encode(
-        self,
-        images: NDArray[np.float32],
-        labels: NDArray[np.int64],
-        public: NDArray[np.float32],
-        rng: np.random.Generator,
-    ) -> Release:
+    def encode(self, images: FloatArray, labels: IntArray, public: FloatArray, rng: np.random.Generator) -> Release:
         return Release(rng.random((len(images) * self.epochs, *images.shape[1:]), dtype=np.float32))

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ihaudit import Provenance, Release, Scheme
+from ihaudit import FloatArray, IntArray, Provenance, Release, Scheme
 
 
 @dataclass
@@ -22,13 +21,7 @@ class ReusedPad(Scheme):
     secrets = "the pad"
     key = "dataset"
 
-    def encode(
-        self,
-        images: NDArray[np.float32],
-        labels: NDArray[np.int64],
-        public: NDArray[np.float32],
-        rng: np.random.Generator,
-    ) -> Release:
+    def encode(self, images: FloatArray, labels: IntArray, public: FloatArray, rng: np.random.Generator) -> Release:
         n = len(images)
         pad = rng.random(images.shape[1:], dtype=np.float32)
         encodings = images + pad

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -50,7 +52,7 @@ def test_every_reference_scheme_runs_states_itself_and_repeats(name: str) -> Non
     assert card.name and card.secrets and len(card.doc) > 40
     assert card.source == name and card.line > 1
     np.testing.assert_array_equal(a.encodings, b.encodings)
-    if name not in ("identity", "constant"):
+    if name not in ("identity", "constant", "blur", "pixelation"):  # no randomness in them
         assert not np.array_equal(a.encodings, c.encodings)
     assert a.labels is None or (a.labels.min() >= 0 and a.labels.sum(1).max() <= 1 + 1e-5)
     again = encode(name)
@@ -222,3 +224,50 @@ def test_wrong_parameters_are_one_sentence(
 def test_instahide_without_public_images_says_so() -> None:
     with SchemeProcess(locate("instahide")) as process, pytest.raises(SchemeError, match="give some with --public"):
         process.encode(IMAGES, LABELS, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "undo"),
+    [
+        ("pixel-permutation", lambda x, e: np.sort(x.reshape(40, -1, 3), 1) == np.sort(e.reshape(40, -1, 3), 1)),
+        ("etc", lambda x, e: np.isclose(np.sort(np.abs(x - 0.5).ravel()), np.sort(np.abs(e - 0.5).ravel()), atol=1e-6)),
+        ("block-scramble", lambda x, e: np.sort(x.reshape(40, -1, 3), 1) == np.sort(e.reshape(40, -1, 3), 1)),
+        ("pixel-encryption", lambda x, e: np.isclose(folded(x), folded(e), atol=1e-6)),
+    ],
+)
+def test_scrambling_loses_no_value(name: str, undo: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> None:
+    e = encode(name).encodings
+    assert undo(IMAGES, e).all() and not np.allclose(IMAGES, e)
+
+
+def folded(x: np.ndarray) -> np.ndarray:
+    """Values of each pixel folded at one half, in order of size: what negation and channel order leave alone."""
+    out: np.ndarray = np.sort(np.abs(x - 0.5), axis=3)
+    return out
+
+
+def test_learnable_encryption_permutes_halves_of_bytes() -> None:
+    e = np.rint(encode("learnable-encryption").encodings * 255).astype(int)
+    x = np.rint(IMAGES * 255).astype(int)
+    halves = [np.minimum(h, 15 - h) for v in (x, e) for h in (v >> 4, v & 15)]
+    for plain, cipher in (([halves[0], halves[1]], [halves[2], halves[3]]),):
+        blocks = [
+            np.concatenate([h.reshape(40, 4, 4, 4, 4, 3).swapaxes(2, 3).reshape(40, 16, -1) for h in part], 2)
+            for part in (plain, cipher)
+        ]
+        np.testing.assert_array_equal(np.sort(blocks[0], 2), np.sort(blocks[1], 2))
+
+
+def test_shapes_that_are_not_images() -> None:
+    assert encode("random-projection").encodings.shape == (40, 384)
+    assert encode("neuracrypt").encodings.shape == (40, 16, 128)
+    assert encode("smashed-data").encodings.shape == (40, 8, 8, 16)
+    assert encode("hidden-mixing").encodings.shape == (400, 768)
+
+
+def test_dp_pix_adds_the_noise_it_states() -> None:
+    e = encode("pixelation", epsilon=0.5, m=4).encodings[:, ::4, ::4]
+    plain = encode("pixelation").encodings[:, ::4, ::4]
+    inside = (e > 0) & (e < 1)
+    scale = 4 / (16 * 0.5)
+    assert not inside.all() and np.abs(e - plain)[inside].mean() < scale
