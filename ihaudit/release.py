@@ -80,3 +80,16 @@ class Truth:
     labels: IntArray
     provenance: Provenance | None = None
     groups: IntArray | None = None
+
+
+def rows_of(release: Release, n: int) -> NDArray[np.int64] | None:
+    """int64 (E,), the image that each row is made of; None where a row is made of several, or it is not known.
+
+    By provenance; without it, `n` rows of `n` images are taken to be in order.
+    """
+    if release.provenance is None:
+        return np.arange(n) if len(release.encodings) == n else None
+    sources = np.asarray(release.provenance.sources)
+    first = sources.max(1)
+    alone = ((sources == first[:, None]) | (sources < 0)).all() and (first >= 0).all()
+    return first.astype(np.int64) if alone else None

@@ -1,0 +1,141 @@
+"""Which family of maps inverts an encoder: fitted on some known pairs, chosen by the others, fitted again on all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ihaudit.attacks.numerics.known_pairs.base import Encodings, Family, Images, Inverse
+from ihaudit.attacks.numerics.known_pairs.pads import fit_pads
+from ihaudit.attacks.numerics.known_pairs.positions import fit_positions
+from ihaudit.attacks.numerics.known_pairs.regression import fit_global, fit_local
+from ihaudit.attacks.numerics.known_pairs.spectra import fit_spectra
+from ihaudit.metrics.ssim import ssim
+
+FAMILIES: dict[str, Family] = {
+    "pad": fit_pads,
+    "positions": fit_positions,
+    "spectrum": fit_spectra,
+    "local": fit_local,
+    "global": fit_global,
+}
+#: with so many pairs or fewer nothing is held out: a map counts where it explains the pairs exactly and what it makes
+#: of the other encodings looks like pictures
+FEW = 2
+#: pairs held out at most
+HELD_OUT = 60
+#: how much of the correlation between neighbouring pixels of similar images the decoded ones must have, with few pairs
+NATURAL = 0.6
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """The chosen inverse.
+
+    Attributes:
+        inverse: fitted on all pairs, or None where no family fits.
+        family: its name.
+        expected: mean pinned SSIM on pairs held out; NaN where none were.
+        tried: words of every map that was fitted -> its mean SSIM on held-out pairs.
+    """
+
+    inverse: Inverse | None
+    family: str
+    expected: float
+    tried: dict[str, float]
+
+
+def smoothness(images: Images) -> float:
+    """Mean correlation of neighbouring values, in [-1, 1]: about 0.9 for photographs, 0 for noise."""
+    out = []
+    for axis in (1, 2):
+        a, b = np.delete(images, -1, axis), np.delete(images, 0, axis)
+        a, b = (v.reshape(len(images), -1) - v.reshape(len(images), -1).mean(1, keepdims=True) for v in (a, b))
+        out.append((a * b).sum(1) / np.maximum(np.sqrt((a**2).sum(1) * (b**2).sum(1)), 1e-12))
+    return float(np.mean(out))
+
+
+def learn(
+    images: Images,
+    encodings: Encodings,
+    others: Encodings,
+    rng: np.random.Generator,
+    held: NDArray[np.int64] | None = None,
+    families: Sequence[str] = tuple(FAMILIES),
+) -> Learned:
+    """Learn an inverse map.
+
+    Args:
+        images: float32 (n, H, W, C) in [0, 1], known images.
+        encodings: float32 (n, ...), row i made of image i.
+        others: float32 (E, ...), to be inverted; with few pairs they say whether a map makes pictures of them.
+        rng: deals the pairs into those fitted on and those held out.
+        held: pairs to hold out, where chance may not choose (other keys than those fitted on).
+        families: names of `FAMILIES` to try, in order.
+    """
+    n = len(images)
+    if held is None and n <= FEW:
+        return _from_few(images, encodings, others, families)
+    if held is None:
+        held = rng.permutation(n)[: max(1, min(HELD_OUT, n // 4))]
+    kept = np.setdiff1d(np.arange(n), held)
+    tried: dict[str, float] = {}
+    best: tuple[float, str, str] = (-np.inf, "", "")
+    for name in families:
+        for inverse in FAMILIES[name](images[kept], encodings[kept]):
+            guess = np.clip(inverse(encodings[held]), 0, 1)
+            score = float(ssim(guess, images[held]).mean())
+            tried[inverse.words] = score
+            if score > best[0]:
+                best = (score, name, inverse.words)
+        if best[0] > 0.995:  # exact: nothing is better
+            break
+    if not best[1]:
+        return Learned(None, "", np.nan, tried)
+    again = FAMILIES[best[1]](images, encodings)
+    chosen = next((i for i in again if _kind(i.words) == _kind(best[2])), None)
+    if chosen is None and again:
+        chosen = again[0]
+    return Learned(chosen, best[1], best[0], tried)
+
+
+def _kind(words: str) -> str:
+    """The words of a map without its figures."""
+    return words.split(",")[0]
+
+
+def _from_few(images: Images, encodings: Encodings, others: Encodings, families: Sequence[str]) -> Learned:
+    tried: dict[str, float] = {}
+    best, family, look = None, "", NATURAL * smoothness(images)
+    for name in families:
+        if name == "global":
+            continue
+        for inverse in FAMILIES[name](images, encodings):
+            again = float(ssim(np.clip(inverse(encodings), 0, 1), images).mean())
+            natural = smoothness(np.clip(inverse(others[:200]), 0, 1))
+            tried[inverse.words] = again
+            if again > 0.9 and natural > look:
+                best, family, look = inverse, name, natural
+    return Learned(best, family, np.nan, tried)
+
+
+def curve(
+    images: Images, encodings: Encodings, family: str, sizes: Sequence[int], rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """float64 (len(sizes),): mean SSIM on held-out pairs, by one family from so many others; NaN beyond them."""
+    n = len(images)
+    order = rng.permutation(n)
+    held, rest = np.split(order, [max(1, min(HELD_OUT, n // 4))])
+    out = np.full(len(sizes), np.nan)
+    for i, size in enumerate(sizes):
+        if size > len(rest):
+            break
+        found = learn(images[rest[:size]], encodings[rest[:size]], encodings[held], rng, families=(family,))
+        if found.inverse is None:
+            out[i] = 0.0
+            continue
+        out[i] = float(ssim(np.clip(found.inverse(encodings[held]), 0, 1), images[held]).mean())
+    return out

@@ -1,0 +1,130 @@
+"""Inverse maps from known pairs: every family finds its own kind from few pairs, and none finds what is not there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ihaudit.attacks.numerics.known_pairs.learn import curve, learn, smoothness
+from ihaudit.metrics.ssim import ssim
+from ihaudit.scheme import Scheme
+from ihaudit.schemes.blur import Blur
+from ihaudit.schemes.dct_signs import DCTSigns
+from ihaudit.schemes.etc import EncryptionThenCompression
+from ihaudit.schemes.learnable_encryption import LearnableEncryption
+from ihaudit.schemes.neuracrypt import NeuraCrypt
+from ihaudit.schemes.pixel_encryption import PixelEncryption
+from ihaudit.schemes.pixel_permutation import PixelPermutation
+from ihaudit.schemes.pixelation import Pixelation
+from ihaudit.schemes.random_projection import RandomProjection
+from ihaudit.schemes.reused_pad import ReusedPad
+from ihaudit.schemes.smashed_data import SmashedData
+from tests.pictures import pictures
+
+IMAGES = (np.rint(pictures(180) * 245 + 5) / 255).astype(np.float32)  # bytes, as files hold them; none saturated
+N = 40
+
+
+def encoded(scheme: Scheme, n: int, images: NDArray[Any] = IMAGES) -> NDArray[np.float32]:
+    used = images[: N + n]
+    labels = np.arange(len(used)) % 3
+    release = scheme.encode(used, labels, images[:0], np.random.default_rng(5))
+    return np.asarray(release.encodings, np.float32)
+
+
+def recovered(scheme: Scheme, n: int, images: NDArray[Any] = IMAGES) -> tuple[float, str, float]:
+    """Mean SSIM on N other images, the words of the map, and what was expected, from n pairs."""
+    y = encoded(scheme, n, images)
+    found = learn(images[N : N + n], y[N:], y[:N], np.random.default_rng(1))
+    assert found.inverse is not None, found.tried
+    out = np.clip(found.inverse(y[:N]), 0, 1)
+    assert out.shape == images[:N].shape
+    return float(ssim(out, images[:N]).mean()), found.inverse.words, found.expected
+
+
+@pytest.mark.parametrize(
+    ("scheme", "n", "least", "words"),
+    [
+        (PixelPermutation(), 5, 0.99, "a permutation of all values"),
+        (PixelPermutation(channels=True), 20, 0.999, "a permutation of all values"),
+        (PixelEncryption(), 20, 0.99, "of them negated"),
+        (EncryptionThenCompression(block=8), 20, 0.99, "of them negated"),
+        (LearnableEncryption(), 5, 0.99, "4-bit halves"),
+        (LearnableEncryption(per_block=True), 40, 0.97, "4-bit halves"),
+        (ReusedPad(), 3, 0.97, "one pad added to all"),
+        (DCTSigns(), 3, 0.999, "signs of the cosine coefficients of blocks of 8 x 8"),
+        (DCTSigns(block=0), 3, 0.999, "signs of the cosine coefficients of the whole image"),
+        (NeuraCrypt(depth=-1, shuffle=False), 20, 0.95, "every token"),
+        (SmashedData(), 20, 0.7, "neighbourhoods"),
+        (Blur(), 20, 0.75, ""),
+        (Pixelation(), 20, 0.55, "neighbourhoods"),
+        (RandomProjection(ratio=1.0), 100, 0.3, "map of the"),
+    ],
+    ids=lambda v: repr(v)[:40] if isinstance(v, Scheme) else "",
+)
+def test_a_scheme_falls_to_few_known_pairs(scheme: Scheme, n: int, least: float, words: str) -> None:
+    score, found, expected = recovered(scheme, n)
+    assert score >= least and words in found
+    assert abs(score - expected) < 0.15  # what held-out pairs say is what other images get
+
+
+@pytest.mark.parametrize("scheme", [ReusedPad(), DCTSigns()])
+def test_one_pair_is_enough_where_it_gives_the_key(scheme: Scheme) -> None:
+    score, _, expected = recovered(scheme, 1)
+    assert score >= 0.95 and np.isnan(expected)  # nothing was held out, and nothing is said
+
+
+def test_a_cipher_gives_nothing_from_any_number_of_pairs() -> None:
+    y = np.random.default_rng(0).random((180, 32, 32, 3), dtype=np.float32)
+    for n in (1, 2, 3, 30, 120):
+        found = learn(IMAGES[N : N + n], y[N : N + n], y[:N], np.random.default_rng(n))
+        if found.inverse is None:
+            continue
+        out = np.clip(found.inverse(y[:N]), 0, 1)
+        mean = np.broadcast_to(IMAGES[N : N + n].mean(0), out.shape)
+        guess = float(ssim(mean, IMAGES[:N]).mean())
+        assert n > 2 and float(ssim(out, IMAGES[:N]).mean()) <= guess + 0.03
+        assert found.expected <= guess + 0.1
+
+
+def test_a_fresh_key_for_every_image_is_not_found_in_pairs() -> None:
+    y = encoded(EncryptionThenCompression(block=4, fresh=True), 60)
+    found = learn(IMAGES[N : N + 60], y[N:], y[:N], np.random.default_rng(0))
+    assert found.family not in ("positions", "pad", "spectrum")
+
+
+@pytest.mark.parametrize("shape", [(28, 28, 1), (16, 16, 3), (48, 48, 3)])
+def test_other_shapes(shape: tuple[int, int, int]) -> None:
+    images = pictures(80, size=shape[0])[..., : shape[2]]
+    score, words, _ = recovered(PixelPermutation(), 20, images)
+    assert score > 0.99 and "permutation" in words
+
+
+def test_images_under_trivial_maps() -> None:
+    """Transposed, negated, scaled, turned, and as cosine coefficients: no key, and no obstacle."""
+    for name, y in {
+        "transposed": IMAGES.swapaxes(1, 2),
+        "negated": 1 - IMAGES,
+        "scaled": IMAGES * 1e6 - 3e5,
+        "turned": IMAGES[:, ::-1, ::-1],
+        "flat": IMAGES.reshape(len(IMAGES), -1),
+    }.items():
+        y = np.ascontiguousarray(y, np.float32)
+        found = learn(IMAGES[N : N + 30], y[N : N + 30], y[:N], np.random.default_rng(0))
+        assert found.inverse is not None, name
+        assert ssim(np.clip(found.inverse(y[:N]), 0, 1), IMAGES[:N]).mean() > 0.99, name
+
+
+def test_the_curve_rises_to_what_all_pairs_give() -> None:
+    y = encoded(PixelPermutation(), 100)
+    drawn = curve(IMAGES[N : N + 100], y[N:], "positions", (1, 3, 10, 50, 500), np.random.default_rng(0))
+    assert np.isnan(drawn[-1]) and drawn[2] > 0.99 and drawn[3] > 0.99
+    assert drawn[0] <= drawn[2] + 1e-6
+
+
+def test_smoothness_tells_pictures_from_noise() -> None:
+    assert smoothness(IMAGES) > 0.7
+    assert abs(smoothness(np.random.default_rng(0).random((20, 32, 32, 3), dtype=np.float32))) < 0.1
