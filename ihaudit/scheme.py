@@ -39,6 +39,7 @@ class Knowledge(StrEnum):
     CODE = "code"  # Kerckhoffs: the scheme and its parameters, not its randomness
     PUBLIC_SET = "public_set"  # the very public images that were mixed in
     ORACLE = "oracle"  # encode images of one's choice with fresh randomness
+    PAIRS = "pairs"  # some images of the release and the encodings made of them, under the same key
 
 
 def implied(knows: Iterable[Knowledge]) -> frozenset[Knowledge]:
@@ -47,9 +48,17 @@ def implied(knows: Iterable[Knowledge]) -> frozenset[Knowledge]:
     return known | {Knowledge.ORACLE} if Knowledge.CODE in known else known
 
 
-#: The adversary of the default gates, used where a scheme makes no claim: the one of the InstaHide Challenge.
+#: The adversary of the default gates, used where a scheme makes no claim: the one of the InstaHide Challenge, who also
+#: knows some records of the release where rows hold one each (known plaintext).
 DEFAULT_ADVERSARY: frozenset[Knowledge] = frozenset(
-    {Knowledge.ENCODINGS, Knowledge.LABELS, Knowledge.DISTRIBUTION, Knowledge.CODE, Knowledge.ORACLE}
+    {
+        Knowledge.ENCODINGS,
+        Knowledge.LABELS,
+        Knowledge.DISTRIBUTION,
+        Knowledge.CODE,
+        Knowledge.ORACLE,
+        Knowledge.PAIRS,
+    }
 )
 
 

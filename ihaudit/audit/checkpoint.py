@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ihaudit.contracts.view import Pairs
 from ihaudit.errors import UsageError
 from ihaudit.release import Provenance, Release
 from ihaudit.results import Finding, atomic_write
@@ -98,25 +99,29 @@ class Checkpoints:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def pack_release(release: Release, encode_s: float) -> tuple[Arrays, dict[str, Any]]:
-    """A release, with provenance, as arrays and meta data for `Checkpoints.save_arrays`."""
+def pack_release(release: Release, pairs: Pairs | None, encode_s: float) -> tuple[Arrays, dict[str, Any]]:
+    """A release with provenance, and known pairs, as arrays and meta data for `Checkpoints.save_arrays`."""
     arrays: Arrays = {"encodings": release.encodings}
     if release.labels is not None:
         arrays["labels"] = release.labels
     arrays |= {f"extra/{k}": v for k, v in release.extra.items()}
     if release.provenance is not None:
         arrays |= {f"provenance/{k}": v for k, v in vars(release.provenance).items() if v is not None}
+    if pairs is not None:
+        arrays |= {"pairs/images": pairs.images, "pairs/encodings": pairs.encodings}
     return arrays, {"image_range": list(release.image_range), "encode_s": encode_s}
 
 
-def unpack_release(arrays: Arrays, meta: dict[str, Any]) -> Release:
+def unpack_release(arrays: Arrays, meta: dict[str, Any]) -> tuple[Release, Pairs | None]:
     """The inverse of `pack_release`."""
     provenance = {k.split("/", 1)[1]: v for k, v in arrays.items() if k.startswith("provenance/")}
     low, high = meta["image_range"]
-    return Release(
+    release = Release(
         encodings=arrays["encodings"],
         labels=arrays.get("labels"),
         image_range=(low, high),
         extra={k.split("/", 1)[1]: v for k, v in arrays.items() if k.startswith("extra/")},
         provenance=Provenance(**provenance) if provenance else None,
     )
+    pairs = Pairs(arrays["pairs/images"], arrays["pairs/encodings"]) if "pairs/images" in arrays else None
+    return release, pairs

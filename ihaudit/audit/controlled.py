@@ -14,6 +14,7 @@ import numpy as np
 
 from ihaudit import registry
 from ihaudit.audit.data import Data
+from ihaudit.audit.known import encode_with_known
 from ihaudit.audit.plan import Item
 from ihaudit.audit.profiles import Profile
 from ihaudit.audit.run_item import run_item
@@ -27,15 +28,16 @@ from ihaudit.verdict.reliability import control_finding
 
 
 def run_controls(
-    data: Data, profile: Profile, items: Sequence[Item], worker: AttackWorker, ctx: Context
+    data: Data, profile: Profile, items: Sequence[Item], worker: AttackWorker, ctx: Context, *, key: str
 ) -> list[Finding]:
     """Audit every control with the attacks and games of this audit, at the profile's control size.
 
-    They are judged by the default bounds: with the user's lax ones, positive controls would seem to survive.
+    `key` is the audited scheme's; controls that stand for another are left out.  All are judged by the default bounds:
+    with the user's lax ones, positive controls would seem to survive.
     """
     small = replace(data, private=data.private.subset(np.arange(min(len(data.private), profile.n_control))))
     running = [i for i in items if not i.reason and registry.get(i.kind, i.id).control]
-    controls = registry.load("control")
+    controls = {k: c for k, c in registry.load("control").items() if c.key in (None, key)}
     findings = []
     for index, (name, control) in enumerate(controls.items()):
         done = index / len(controls)
@@ -43,9 +45,9 @@ def run_controls(
         inner = replace(ctx.child(name), progress=_part(ctx, name, done))
         public = small.public.images[:200]
         with SchemeProcess(locate(control.scheme), control.sets, public=public, limits=Limits()) as scheme:
-            images, labels = small.private.images, small.private.labels
-            release = scheme.encode(images, labels, seed=derive_seed(inner.seed, "release"))
-            subject = Audited.of(release, small, scheme, control=True)
+            records = small.records(len(small.private))
+            release, pairs = encode_with_known(scheme, small.private, records, derive_seed(inner.seed, "release"))
+            subject = Audited.of(release, small, scheme, pairs=pairs, control=True)
             parts = [run_item(item, subject, worker, inner)[0] for item in running]
         parts = [p for p in parts if p.status != "not run"]
         finding = control_finding(name, control.must_break, parts)

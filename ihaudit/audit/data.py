@@ -45,6 +45,14 @@ class Data:
             return None
         return self.similar.subset(np.setdiff1d(np.arange(len(self.similar)), self._decoy_index()))
 
+    def records(self, count: int) -> ImageSet | None:
+        """At most `count` of the known images, for an adversary who knows some records of the release itself."""
+        known = self.known()
+        if known is None or not count:
+            return None
+        rng = np.random.default_rng(derive_seed(self.seed, "known records"))
+        return known.subset(np.sort(rng.permutation(len(known))[:count]))
+
     def population(self) -> ImageSet:
         """What games draw from: similar images, with the private ones where there are few."""
         if self.similar is None:

@@ -82,4 +82,5 @@ class AuditOptions(RunOptions):
     size: int = 32
     games: tuple[str, ...] | None = None
     knows: tuple[str, ...] | None = None
+    known_pairs: int | None = None
     gates: GateOptions = field(default_factory=GateOptions)

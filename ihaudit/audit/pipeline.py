@@ -19,6 +19,7 @@ from ihaudit.audit.checks import release_checks
 from ihaudit.audit.code import Code, opened
 from ihaudit.audit.controlled import run_controls
 from ihaudit.audit.data import Data, load_data
+from ihaudit.audit.known import encode_with_known
 from ihaudit.audit.options import AuditOptions
 from ihaudit.audit.plan import Item, Played, choose_adversary, plan_items, training_note
 from ihaudit.audit.progress import Reporter, Stages, span
@@ -85,6 +86,8 @@ class _Audit:
         self.options, self.setup, self.data, self.code = options, setup, data, code
         self.adversary, self.items, self.reporter = adversary, items, reporter
         self.checkpoints = Checkpoints(setup.folder)
+        count = options.known_pairs if options.known_pairs is not None else setup.profile.n_known
+        self.records = data.records(count) if Knowledge.PAIRS in adversary else None
         self.stages = Stages(reporter, 3 + sum(not i.reason for i in items))
 
     def run(self) -> Results:
@@ -108,7 +111,10 @@ class _Audit:
                 findings += found
             self.stages.begin("controls: identity and mixup must break, noise and constant must not")
             ctx = replace(root.child("controls"), options=self.options.training(kept=True))
-            controls = kept("controls", partial(run_controls, self.data, self.setup.profile, self.items, worker, ctx))
+            controls = kept(
+                "controls",
+                partial(run_controls, self.data, self.setup.profile, self.items, worker, ctx, key=self.code.card.key),
+            )
         bad = [f.id for f in controls if f.status == "inconclusive"]
         reporter.done(f"failed: {', '.join(bad)}" if bad else "as they must")
         return self._conclude(subject, findings + controls, time.perf_counter() - wall)
@@ -129,6 +135,7 @@ class _Audit:
             "adversary": sorted(self.adversary),
             "attacks": o.attacks,
             "games": o.games,
+            "known pairs": len(self.records or ()),
             "training steps": o.training_steps,
         }
 
@@ -142,19 +149,22 @@ class _Audit:
             checkpoints.begin(self._plan(), resume=True)
             kept = checkpoints.load_arrays("release")
         if kept:
-            release = unpack_release(*kept)
+            release, pairs = unpack_release(*kept)
             self.encode_s = float(kept[1]["encode_s"])
             self.reporter.done("kept from the stopped audit")
         else:
             began = time.perf_counter()
-            release = scheme.encode(private.images, private.labels, seed=derive_seed(self.options.seed, "release"))
+            seed = derive_seed(self.options.seed, "release")
+            release, pairs = encode_with_known(scheme, private, self.records, seed)
             self.encode_s = time.perf_counter() - began
             # Only now is anything written: a scheme that fails leaves no folder behind.
             if not (resume and checkpoints.folder.exists()):
                 checkpoints.begin(self._plan(), resume=False)
-            checkpoints.save_arrays("release", *pack_release(release, self.encode_s))
-            self.reporter.done(f"{len(release.encodings):,} encodings")
-        return Audited.of(release, self.data, scheme, gates=self.options.gates, replayer=self.code.replays)
+            checkpoints.save_arrays("release", *pack_release(release, pairs, self.encode_s))
+            known = f", and {len(pairs.images):,} of known images" if pairs else ""
+            self.reporter.done(f"{len(release.encodings):,} encodings{known}")
+        gates, replays = self.options.gates, self.code.replays
+        return Audited.of(release, self.data, scheme, pairs=pairs, gates=gates, replayer=replays)
 
     def _checks(self, subject: Audited) -> list[Finding]:
         truth, seed = subject.truth, derive_seed(self.options.seed, "release again")
@@ -177,6 +187,7 @@ class _Audit:
                 "sets": list(o.sets),
                 "attacks": o.attacks,
                 "games": o.games,
+                "known_pairs": 0 if subject.pairs is None else len(subject.pairs.images),
                 "training_steps": o.training_steps,
             },
             scheme=SchemeCard(**card.model_dump() | {"log": self.code.scheme.log}),

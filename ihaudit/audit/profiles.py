@@ -18,17 +18,19 @@ class Profile:
         name: ``quick`` (pull request: under 3 minutes on 2 CPU cores), ``standard`` (under 20), ``full``.
         n_private: private images encoded unless --n-private says otherwise (fewer where the source holds fewer).
         n_control: private images of each control's release.
+        n_known: known images among the release unless --known-pairs says otherwise (fewer where there are fewer).
     """
 
     name: ProfileName
     n_private: int
     n_control: int
+    n_known: int
 
 
 PROFILES = {
-    "quick": Profile("quick", n_private=100, n_control=20),
-    "standard": Profile("standard", n_private=100, n_control=40),
-    "full": Profile("full", n_private=100, n_control=60),
+    "quick": Profile("quick", n_private=100, n_control=20, n_known=100),
+    "standard": Profile("standard", n_private=100, n_control=40, n_known=500),
+    "full": Profile("full", n_private=100, n_control=60, n_known=1000),
 }
 
 

@@ -19,7 +19,7 @@ from ihaudit.contracts.context import Context
 from ihaudit.contracts.encoder import Encoder
 from ihaudit.contracts.game import GameSetting
 from ihaudit.contracts.replayer import Replayer, is_seed
-from ihaudit.contracts.view import View
+from ihaudit.contracts.view import Pairs, View
 from ihaudit.errors import NotApplicable
 from ihaudit.images import ImageSet
 from ihaudit.release import FloatArray, Release, Truth
@@ -41,6 +41,7 @@ class Subject(ABC):
         release: its public part.
         public: the public images of adversaries with ``public_set``.
         similar: the similar images of adversaries with ``distribution``.
+        pairs: known images and their rows, for adversaries with ``pairs``; None where nobody can know any.
         card: the scheme's, None where its code is unknown.
         encoder, replayer: the scheme, for adversaries with ``oracle`` and ``code``.
         hints: facts that are stated publicly.
@@ -50,6 +51,7 @@ class Subject(ABC):
     release: Release
     public: ImageSet | None = None
     similar: ImageSet | None = None
+    pairs: Pairs | None = None
     card: Declaration | None = None
     encoder: Encoder | None = None
     replayer: Replayer | None = None
@@ -73,6 +75,7 @@ class Subject(ABC):
             similar=similar.images if similar else None,
             similar_labels=similar.labels if similar else None,
             public_set=self.public.images if self.public is not None and Knowledge.PUBLIC_SET in knows else None,
+            pairs=self.pairs if Knowledge.PAIRS in knows else None,
             code=described(self.card) if self.card is not None and Knowledge.CODE in knows else None,
             encoder=self.encoder if Knowledge.ORACLE in knows else None,
             replayer=self.replayer if Knowledge.CODE in knows else None,

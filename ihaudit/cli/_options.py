@@ -124,7 +124,7 @@ Knows = Annotated[
     list[str] | None,
     typer.Option(
         help="What the adversary has, instead of what the scheme's claims say: encodings, labels, distribution, "
-        "code, public_set, oracle; repeatable.",
+        "code, public_set, oracle, pairs; repeatable.",
         envvar="IHAUDIT_KNOWS",
         rich_help_panel=WHAT,
     ),

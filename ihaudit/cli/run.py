@@ -40,6 +40,16 @@ def command(
     attacks: o.Attacks = None,
     games: o.Games = None,
     knows: o.Knows = None,
+    known_pairs: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Images of the release that the adversary knows, encoded with the private ones and never scored; "
+            "default: by profile. They are known only where every row is made of one image.",
+            envvar="IHAUDIT_KNOWN_PAIRS",
+            rich_help_panel=o.WHAT,
+        ),
+    ] = None,
     seed: o.Seed = 0,
     device: o.Device = "auto",
     scheme_timeout_s: Annotated[

@@ -18,6 +18,7 @@ class Control:
         must_break: it must come out broken (a positive control); else it must not (a null control).
         sets: parameters of the scheme by name, as text.
         order: controls are run by it, then by id.
+        key: the `Scheme.key` of the schemes that it stands for, and is left out for others; None stands for all.
     """
 
     id: str
@@ -25,6 +26,7 @@ class Control:
     must_break: bool
     sets: Mapping[str, str] = field(default_factory=dict)
     order: int = 100
+    key: str | None = None
 
 
 def control(described: Control) -> Control:

@@ -15,6 +15,19 @@ from ihaudit.scheme import Knowledge
 
 
 @dataclass(frozen=True, eq=False)
+class Pairs:
+    """Known images of the release with the rows made of them (people know their own records); never scored.
+
+    Attributes:
+        images: float32 (n, H, W, C) in [0, 1]; an image with several rows stands once for each.
+        encodings: float32 (n, ...), row i made of image i under the same key as the rest of the release.
+    """
+
+    images: FloatArray
+    encodings: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
 class View:
     """The release and what the declared adversary knows; there is no way from it to the truth.
 
@@ -27,6 +40,7 @@ class View:
         similar: float32 (S, H, W, C) in [0, 1], images like the private ones, none of them private (`distribution`).
         similar_labels: int64 (S,) or None.
         public_set: float32 (M, H, W, C) in [0, 1], the very public images (`public_set`).
+        pairs: known images and their encodings (`pairs`).
         code: {"name", "parameters"} of the scheme, without parameters called like a seed (`code`).
         encoder: chosen-plaintext access with fresh randomness (`oracle`).
         replayer: runs the scheme's code again under seeds of one's choice (`code`).
@@ -41,6 +55,7 @@ class View:
     similar: FloatArray | None = None
     similar_labels: IntArray | None = None
     public_set: FloatArray | None = None
+    pairs: Pairs | None = None
     code: Mapping[str, Any] | None = None
     encoder: Encoder | None = None
     replayer: Replayer | None = None

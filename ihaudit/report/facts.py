@@ -66,7 +66,7 @@ def _image_row(role: str, card: ImageCard) -> dict[str, str]:
 
 
 def adversary(results: Results) -> list[dict[str, Any]]:
-    """The six things an adversary may have, and which of them this one has."""
+    """What an adversary may have, and which of them this one has."""
     return [
         {"name": name, "text": text, "has": key in results.adversary or key == "encodings"}
         for key, (name, text) in words.KNOWLEDGE.items()

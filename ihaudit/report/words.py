@@ -32,6 +32,7 @@ KNOWLEDGE = {
     "code": ("Code", "the scheme and its parameters, not its randomness (Kerckhoffs' principle)"),
     "public_set": ("Public set", "the very public images that were mixed in"),
     "oracle": ("Oracle", "encodings of images of one's own choice, made with fresh randomness"),
+    "pairs": ("Pairs", "some images of the release and the encodings made of them, under the same key"),
 }
 
 KIND_WORD = {

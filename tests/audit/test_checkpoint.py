@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ihaudit.audit.checkpoint import Checkpoints, pack_release, unpack_release
+from ihaudit.contracts.view import Pairs
 from ihaudit.errors import UsageError
 from ihaudit.release import Provenance, Release
 from ihaudit.results import Finding
@@ -46,12 +47,13 @@ def test_release_round_trip() -> None:
     release = Release(
         np.ones((1, 2, 2, 3), np.float32), np.ones((1, 2), np.float32), (-1.0, 1.0), {"z": np.arange(3)}, provenance
     )
-    back = unpack_release(*pack_release(release, 1.5))
+    back, pairs = unpack_release(*pack_release(release, None, 1.5))
+    assert pairs is None
     assert back.image_range == (-1.0, 1.0)
     assert back.provenance is not None
     np.testing.assert_array_equal(back.provenance.sources, provenance.sources)
     np.testing.assert_array_equal(back.extra["z"], release.extra["z"])
-    assert unpack_release(*pack_release(Release(np.ones((1, 2))), 0.0)).provenance is None
+    assert unpack_release(*pack_release(Release(np.ones((1, 2))), None, 0.0))[0].provenance is None
 
 
 def test_resuming_another_plan_is_refused_by_name(tmp_path: Path) -> None:
@@ -64,3 +66,12 @@ def test_resuming_another_plan_is_refused_by_name(tmp_path: Path) -> None:
         kept.begin({"seed": 2, "profile": "quick", "attacks": None}, resume=True)
     kept.begin({"seed": 2, "profile": "quick", "attacks": None}, resume=False)
     assert kept.load_arrays("x") is None
+
+
+def test_known_pairs_round_trip() -> None:
+    release = Release(np.ones((3, 2, 2, 3), np.float32))
+    known = Pairs(np.zeros((2, 2, 2, 3), np.float32), np.full((2, 2, 2, 3), 0.5, np.float32))
+    _, pairs = unpack_release(*pack_release(release, known, 0.0))
+    assert pairs is not None
+    np.testing.assert_array_equal(pairs.images, known.images)
+    np.testing.assert_array_equal(pairs.encodings, known.encodings)

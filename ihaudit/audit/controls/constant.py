@@ -2,4 +2,4 @@
 
 from ihaudit.contracts.control import Control, control
 
-control(Control("constant", "constant", must_break=False, order=4))
+control(Control("constant", "constant", must_break=False, order=5))

@@ -2,4 +2,4 @@
 
 from ihaudit.contracts.control import Control, control
 
-control(Control("noise", "noise", must_break=False, order=3))
+control(Control("noise", "noise", must_break=False, order=4))

@@ -34,14 +34,14 @@ class Family(Protocol):
         """
 
 
-def blocks_of(images: NDArray, edge: int) -> NDArray:
+def blocks_of(images: NDArray[np.float32], edge: int) -> NDArray[np.float32]:
     """(n, H, W, C) -> (n, B, edge * edge * C): the blocks of every image in reading order, C fastest."""
     n, h, w, c = images.shape
     grid = images.reshape(n, h // edge, edge, w // edge, edge, c).swapaxes(2, 3)
     return grid.reshape(n, (h // edge) * (w // edge), edge * edge * c)
 
 
-def images_of(blocks: NDArray, shape: tuple[int, int, int]) -> NDArray:
+def images_of(blocks: NDArray[np.float32], shape: tuple[int, int, int]) -> NDArray[np.float32]:
     """The inverse of `blocks_of` for images of `shape` (H, W, C)."""
     h, w, c = shape
     edge = round((h * w / blocks.shape[1]) ** 0.5)

@@ -41,16 +41,18 @@ class KernelInverse:
         y = encodings.reshape(len(encodings), -1) - self.centre
         k = _kernel(y, self.known, self.bandwidth)
         k = k - k.mean(1, keepdims=True) - self.row_means + self.row_means.mean()
-        return (k.astype(np.float32) @ self.weights + self.mean).reshape(len(y), *self.shape)
+        out: Images = k.astype(np.float32) @ self.weights + self.mean
+        return out.reshape(len(y), *self.shape)
 
 
-def _kernel(a: NDArray, b: NDArray, bandwidth: float) -> NDArray[np.float64]:
+def _kernel(a: NDArray[np.float32], b: NDArray[np.float32], bandwidth: float) -> NDArray[np.float64]:
     """Linear where `bandwidth` is 0, else Gaussian."""
-    inner = a.astype(np.float64) @ b.astype(np.float64).T
+    inner: NDArray[np.float64] = a.astype(np.float64) @ b.astype(np.float64).T
     if not bandwidth:
         return inner
     squared = (a.astype(np.float64) ** 2).sum(1)[:, None] + (b.astype(np.float64) ** 2).sum(1) - 2 * inner
-    return np.exp(-np.maximum(squared, 0) / (2 * bandwidth**2))
+    out: NDArray[np.float64] = np.exp(-np.maximum(squared, 0) / (2 * bandwidth**2))
+    return out
 
 
 def fit_global(images: Images, encodings: Encodings) -> list[Inverse]:
@@ -111,7 +113,7 @@ class LocalInverse:
         return np.concatenate(out)
 
 
-def _neighbourhoods(maps: NDArray, radius: int) -> NDArray[np.float32]:
+def _neighbourhoods(maps: NDArray[np.float32], radius: int) -> NDArray[np.float32]:
     """float32 (n, h * w, (2 radius + 1)^2 c) of maps (n, h, w, c), mirrored at the border."""
     n, h, w = maps.shape[:3]
     padded = np.pad(maps, ((0, 0), (radius, radius), (radius, radius), (0, 0)), mode="symmetric")

@@ -20,20 +20,20 @@ from ihaudit.attacks.numerics.known_pairs.base import Encodings, Images, Inverse
 EXPLAINED = 0.5
 
 
-def _forward(x: NDArray, edge: int) -> NDArray[np.float32]:
+def _grid(x: NDArray[np.float32], edge: int) -> tuple[NDArray[np.float32], tuple[int, int]]:
+    """Images as blocks of the transform (`edge` 0: the whole image), and the axes to transform over."""
     n, h, w, c = x.shape
-    if edge:
-        grid = x.reshape(n, h // edge, edge, w // edge, edge, c)
-        return dctn(grid, axes=(2, 4), norm="ortho").reshape(n, h, w, c)
-    return dctn(x, axes=(1, 2), norm="ortho")
+    return (x.reshape(n, h // edge, edge, w // edge, edge, c), (2, 4)) if edge else (x, (1, 2))
 
 
-def _backward(t: NDArray, edge: int) -> Images:
-    n, h, w, c = t.shape
-    if edge:
-        grid = t.reshape(n, h // edge, edge, w // edge, edge, c)
-        return idctn(grid, axes=(2, 4), norm="ortho").reshape(n, h, w, c)
-    return idctn(t, axes=(1, 2), norm="ortho")
+def _forward(x: NDArray[np.float32], edge: int) -> NDArray[np.float32]:
+    grid, axes = _grid(x, edge)
+    return np.asarray(dctn(grid, axes=axes, norm="ortho"), np.float32).reshape(x.shape)
+
+
+def _backward(t: NDArray[np.float32], edge: int) -> Images:
+    grid, axes = _grid(t, edge)
+    return np.asarray(idctn(grid, axes=axes, norm="ortho"), np.float32).reshape(t.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,7 @@ class SpectralInverse:
     def __call__(self, encodings: Encodings) -> Images:
         """See `Inverse`."""
         t = (_forward(encodings, self.edge) - self.mean_y) * self.gain + self.mean_x
-        return _backward(t, self.edge).astype(np.float32)
+        return _backward(t.astype(np.float32), self.edge)
 
 
 def fit_spectra(images: Images, encodings: Encodings) -> list[Inverse]:
