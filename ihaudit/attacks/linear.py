@@ -14,7 +14,6 @@ from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
 from ihaudit.release import rows_of
-from ihaudit.scheme import Knowledge
 
 #: numbers of known pairs that the curve is drawn for
 SIZES = (1, 2, 3, 5, 10, 20, 30, 50, 100, 200, 300, 500, 1000)
@@ -37,10 +36,8 @@ class Linear:
     are held out choose.
     """
 
-    id: ClassVar[str] = "linear"
     title: ClassVar[str] = "Inverse of a keyed encoder from known pairs"
     reference: ClassVar[str] = "known-plaintext attack; Li et al. 2008 for permutations, ridge regression elsewhere"
-    needs: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.ENCODINGS})
     profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")
 
     def run(self, view: View, ctx: Context) -> AttackOutput:

@@ -42,11 +42,12 @@ class Unscramble:
     images, which also tells them from their mirror images.
     """
 
-    id: ClassVar[str] = "unscramble"
     title: ClassVar[str] = "Secret order of pixels from encodings alone"
     reference: ClassVar[str] = "ciphertext-only attack; Isomap of correlations, then Gaussian likelihood of pictures"
     needs: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.ENCODINGS, Knowledge.DISTRIBUTION})
     profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")
+    #: controls are too small for it: 20 images do not show which positions are neighbours
+    control: ClassVar[bool] = False
 
     def run(self, view: View, ctx: Context) -> AttackOutput:
         """See `ihaudit.contracts.attack.Attack`."""
@@ -132,4 +133,5 @@ def _in_range(values: NDArray[np.float32], similar: NDArray[np.float32]) -> NDAr
     if low >= 0 and 128 < high <= 255:
         return values / np.float32(255)
     scaled: NDArray[np.float32] = (values - values.mean()) / max(float(values.std()), 1e-9)
-    return scaled * similar.std() + similar.mean()
+    out: NDArray[np.float32] = scaled * similar.std() + similar.mean()
+    return out

@@ -96,7 +96,7 @@ def interpolation(displacement: Floats, h: int, w: int) -> csr_matrix:
 def random_warp(rng: np.random.Generator, h: int, w: int, order: int, largest: float) -> Floats:
     """float32 (P, 2): a smooth area-preserving displacement of at most `largest` pixels."""
     fields = _fields(h, w, order)
-    out: Floats = (fields @ rng.normal(size=fields.shape[2]).astype(np.float32)).T
+    out: Floats = (fields @ np.asarray(rng.normal(size=fields.shape[2]), np.float32)).T
     return out * np.float32(largest / np.abs(out).max())
 
 
