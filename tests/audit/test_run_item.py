@@ -18,7 +18,7 @@ from ihaudit.audit.worker import AttackRun, AttackWorker
 from ihaudit.contracts.attack import AttackOutput
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.game import GameSetting, game
-from ihaudit.contracts.view import View
+from ihaudit.contracts.view import Pairs, View
 from ihaudit.errors import NotApplicable, SchemeError
 from ihaudit.images import ImageSet
 from ihaudit.release import Provenance, Release
@@ -59,6 +59,7 @@ def stand_in(**fields: Any) -> Stand:
         "card": CARD,
         "encoder": object(),
         "replayer": object(),
+        "pairs": Pairs(PIXELS, PIXELS),
     }
     return Stand(release=RELEASE, **given | {"hints": {"n_private": 3}} | fields)
 
@@ -72,6 +73,7 @@ def test_a_view_holds_exactly_what_is_known(knows: set[Knowledge]) -> None:
         Knowledge.PUBLIC_SET: view.public_set,
         Knowledge.CODE: view.code,
         Knowledge.ORACLE: view.encoder,
+        Knowledge.PAIRS: view.pairs,
     }
     assert {k for k, what in granted.items() if what is not None} == knows - {Knowledge.ENCODINGS}
     assert (view.similar_labels is None, view.replayer is None) == (view.similar is None, view.code is None)
