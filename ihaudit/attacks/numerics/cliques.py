@@ -34,8 +34,8 @@ Floats = NDArray[np.float32]
 SHARE, SMALLEST, LARGEST = 0.4, 3, 64
 #: starts per class (all nodes, or as many evenly spaced ones) and how many grow at once
 STARTS, BATCH = 2000, 500
-#: random starts of k-means, and its iterations
-RESTARTS, ITERATIONS = 8, 30
+#: random starts of k-means, and its iterations (it has settled by then, and goes on to the last in any case)
+RESTARTS, ITERATIONS = 8, 8
 
 
 @dataclass(frozen=True, eq=False)
