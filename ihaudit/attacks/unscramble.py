@@ -78,9 +78,18 @@ class Unscramble:
             sentence=(
                 f"The correlations between the positions of {len(out)} encodings give away where each position lies in "
                 f"the picture: neighbours are {_compared(found.excess)} (expected SSIM {expected:.2f}; "
-                f"{found.upright:.0%} sure that nothing is mirrored or turned)."
+                f"{found.upright:.0%} sure that nothing is mirrored or turned){up_to(found.ambiguity)}."
             ),
+            ambiguity=found.ambiguity,
         )
+
+
+def up_to(ambiguity: tuple[str, ...]) -> str:
+    """What pictures are recovered up to, in words that end a sentence; empty for nothing."""
+    words = {"mirror": "all together mirrored", "turn": "all together turned or mirrored", "negative": "all negatives"}
+    if not ambiguity:
+        return ""
+    return f"; the pictures are recovered, but may be {' and '.join(words[a] for a in ambiguity)}"
 
 
 def _compared(excess: float) -> str:

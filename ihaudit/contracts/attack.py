@@ -52,6 +52,8 @@ class AttackOutput:
         sentence: one plain sentence on what the attack saw, or empty.
         evidence: what the early stages found, for the scorer alone, or None.
         broke: for attacks whose success shows without images (a generator's state recovered): True if so.
+        ambiguity: the moves that its pictures are all fixed up to, of `ihaudit.metrics.alignment.AMBIGUITIES`, where
+            nothing that the adversary knows tells them apart; scored by the best one for all, decoys likewise.
     """
 
     images: FloatArray
@@ -64,6 +66,7 @@ class AttackOutput:
     sentence: str = ""
     broke: bool | None = None
     evidence: StageEvidence | None = None
+    ambiguity: tuple[str, ...] = ()
 
 
 class Attack(Protocol):

@@ -40,12 +40,24 @@ MARGIN = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Reidentification:
-    """`rate` with its exact interval; `chance`; `above` = rate - chance; `hits` bool (N,) per private image."""
+    """`rate` with its exact interval; `chance`; `above` = rate - chance; `hits` bool (N,) per private image.
+
+    `null` bool (D,): decoys named by the same candidates, empty where pairing looked at no pixel.
+    """
 
     rate: Estimate
     chance: float | None
     above: Estimate
     hits: NDArray[np.bool_]
+    null: NDArray[np.bool_]
+
+    def beside(self, other: Reidentification) -> Reidentification:
+        """With the chance level of `other`, the same candidates in the way that suits decoys, where it is higher."""
+        if not len(self.null) or other.null.sum() <= self.null.sum():
+            return self
+        n, d = len(self.hits), len(self.null)
+        above = rate_difference(int(self.hits.sum()), n, int(other.null.sum()), d)
+        return Reidentification(self.rate, float(other.null.mean()), above, self.hits, other.null)
 
 
 def likeness(
@@ -92,7 +104,7 @@ def reidentify(
     n, d = len(private), 0 if decoys is None else len(decoys)
     misses = np.zeros(n, bool)
     if n == 0:
-        return Reidentification(Estimate(None), None, Estimate(None), misses)
+        return Reidentification(Estimate(None), None, Estimate(None), misses, misses)
     pool = private if decoys is None or d == 0 else np.concatenate([private, decoys])
     hits, null = misses, np.zeros(d, bool)
     if by_provenance and len(candidates):
@@ -105,10 +117,10 @@ def reidentify(
     rate = rate_estimate(int(hits.sum()), n)
     if d and not by_provenance:
         above = rate_difference(int(hits.sum()), n, int(null.sum()), d)
-        return Reidentification(rate, float(null.mean()), above, hits)
+        return Reidentification(rate, float(null.mean()), above, hits, null)
     chance = 1 / (n + d)
     value, low, high = (None if x is None else x - chance for x in (rate.value, rate.low, rate.high))
-    return Reidentification(rate, chance, Estimate(value, low, high, n), hits)
+    return Reidentification(rate, chance, Estimate(value, low, high, n), hits, np.zeros(0, bool))
 
 
 def _by_halves(candidates: NDArray[Any], pool: NDArray[Any], n: int, device: str) -> NDArray[np.bool_]:

@@ -40,6 +40,16 @@ class Pairing:
     image_of: NDArray[np.int64]
     notes: dict[str, Any]
 
+    def reached(self) -> tuple[float, float]:
+        """Mean SSIM over private images, and over decoys, of this pairing; 0 for images without a candidate."""
+        if not len(self.kept):
+            return 0.0, 0.0
+        place = np.full(int(self.kept.max()) + 1, -1, np.int64)
+        place[self.kept] = np.arange(len(self.kept))
+        private, decoys = (np.where(v >= 0, place[np.maximum(v, 0)], -1) for v in (self.private, self.decoys))
+        n = len(private)
+        return _mean_score(self.similarity[:, :n], private), _mean_score(self.similarity[:, n:], decoys)
+
 
 def pair(
     output: AttackOutput, images: NDArray[Any], truth: Truth, decoys: NDArray[Any] | None, reuse: bool, device: str

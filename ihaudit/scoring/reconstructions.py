@@ -12,7 +12,11 @@ How a score is kept from being better than the attack:
   on a secret of the scheme that says whether it broke it, and answers no image, gets no scores of images.)
 * The same candidates are scored in the same way on decoys, images like the private ones that the attack cannot have
   recovered (``ssim_chance``, ``ssim_decoy``): whatever matching, or a good prior, gains by itself shows there too.
-* Nothing is fixed up by the truth: a negative image, a wrong contrast or a shift costs what it costs.
+* Nothing is fixed up by the truth: a negative image, a wrong contrast or a shift costs what it costs.  The one
+  exception is stated by the attack (`AttackOutput.ambiguity`): where its pictures are all mirrored, or all turned, or
+  all negative, and nothing that it knows tells which, they are scored in the best of these few ways, one for all
+  pictures.  Decoys are scored in the way that is best for them, so that the choice shows in the chance level; what the
+  pictures score exactly as answered is `ssim_as_answered`.
 """
 
 from __future__ import annotations
@@ -27,7 +31,8 @@ from ihaudit import registry
 from ihaudit.contracts.attack import AttackOutput
 from ihaudit.contracts.context import Context
 from ihaudit.metrics import intervals
-from ihaudit.metrics.reid import reidentify
+from ihaudit.metrics.alignment import moves
+from ihaudit.metrics.reid import Reidentification, reidentify
 from ihaudit.metrics.ssim import ssim
 from ihaudit.release import Release, Truth
 from ihaudit.results import StageRecord
@@ -102,19 +107,22 @@ def score_attack(
             {} if output.unmasked is None else mask_scores(output.unmasked, release, truth, seed=seed, device=device)
         )
         return ScoredAttack(extra, {}, {}, {"pairing": "none", "candidates": 0})
-    pairing = pair(output, images, truth, decoys, reuse, device)
+    ways = {words: move(images) for words, move in moves(output.ambiguity, private.shape[1:]).items()}
+    pairings = {words: pair(output, moved, truth, decoys, reuse, device) for words, moved in ways.items()}
+    way = max(pairings, key=lambda words: pairings[words].reached()[0])
+    elsewhere = max(pairings, key=lambda words: pairings[words].reached()[1])
+    pairing, as_answered, images = pairings[way], images, ways[way]
     guess = _with_grey(images, pairing.private, private.shape[1:])
     metrics, arrays = _image_scores(guess, private, seed, device)
-    _chance(metrics, arrays, images, pairing, decoys, private, seed, device)
-    again = reidentify(
-        images[pairing.kept],
-        pairing.local,
-        private,
-        decoys,
-        by_provenance=pairing.how == "provenance",
-        ssim=pairing.similarity,
-        device=device,
-    )
+    _chance(metrics, arrays, ways[elsewhere], pairings[elsewhere], decoys, private, seed, device)
+    again = _reidentified(images, pairing, private, decoys, device)
+    if elsewhere != way and pairing.how != "provenance":
+        again = again.beside(_reidentified(ways[elsewhere], pairings[elsewhere], private, decoys, device))
+    if len(ways) > 1:
+        plain = _with_grey(as_answered, pairings["as answered"].private, private.shape[1:])
+        exact = ssim(plain, private, device=device)
+        metrics["ssim_aligned"] = metrics["ssim"]
+        metrics["ssim_as_answered"] = intervals.mean_estimate(exact, floor=-1, ceiling=1, seed=seed)
     metrics["reid"], metrics["reid_above_chance"] = again.rate, again.above
     metrics["reid_chance"] = Estimate(again.chance, n=len(private))
     arrays["reid"] = again.hits
@@ -130,6 +138,8 @@ def score_attack(
         "decoys": 0 if decoys is None else len(decoys),
         **pairing.notes,
     }
+    if len(ways) > 1:
+        details |= {"ambiguity": list(output.ambiguity), "ways": len(ways), "scored": way, "decoys_scored": elsewhere}
     if dropped:
         details["candidates_not_finite"] = dropped
     quality: Quality = {}
@@ -142,6 +152,20 @@ def score_attack(
         metrics |= mask_scores(output.unmasked, release, truth, seed=seed, device=device)
     places = {name: i for i, name in enumerate(registry.load("metric"))}
     return ScoredAttack(dict(sorted(metrics.items(), key=lambda m: places[m[0]])), arrays, quality, details)
+
+
+def _reidentified(
+    images: NDArray[Any], pairing: Pairing, private: NDArray[Any], decoys: NDArray[Any] | None, device: str
+) -> Reidentification:
+    return reidentify(
+        images[pairing.kept],
+        pairing.local,
+        private,
+        decoys,
+        by_provenance=pairing.how == "provenance",
+        ssim=pairing.similarity,
+        device=device,
+    )
 
 
 def _candidates(output: AttackOutput, shape: tuple[int, ...]) -> tuple[NDArray[np.float32], int]:

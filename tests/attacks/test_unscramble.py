@@ -67,3 +67,12 @@ def test_encodings_of_another_size_and_too_few_are_refused() -> None:
         run(scrambled(pictures(5)), pictures(150))
     with pytest.raises(NotApplicable, match="similar images"):
         run(scrambled(pictures(60)), None)
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_where_a_mirror_image_cannot_be_told_it_says_so() -> None:
+    images, _ = load_images("cifar10_eval")
+    out = run(scrambled(images[:200]), images[1000:3000])
+    assert out.ambiguity == ("mirror",) and "mirrored" in out.sentence
+    assert max(ssim(v, images[:200]).mean() for v in (out.images, out.images[:, :, ::-1])) > 0.9

@@ -326,3 +326,32 @@ def test_a_hundred_images_take_about_a_second() -> None:
     before = time.process_time()
     score_attack(guess, truth, RELEASE, decoys=x[100:])
     assert time.process_time() - before < 3
+
+
+def test_a_stated_mirror_image_is_scored_as_the_picture() -> None:
+    plain, stated = score(PRIVATE[:, :, ::-1]), score(PRIVATE[:, :, ::-1], ambiguity=("mirror",))
+    consistent(stated)
+    assert measured(plain.metrics["ssim"]).value < 0.3
+    for name in ("ssim", "ssim_aligned", "ssim_q90", "reid"):
+        assert stated.metrics[name].value == pytest.approx(1), name
+    assert stated.metrics["ssim_as_answered"].value == plain.metrics["ssim"].value
+    assert stated.details["scored"] == "mirrored" and stated.details["ways"] == 2
+    assert "ssim_aligned" not in plain.metrics
+
+
+def test_one_way_for_all_pictures() -> None:
+    """Half of them mirrored cannot all be put right."""
+    half = np.concatenate([PRIVATE[: N // 2], PRIVATE[N // 2 :, :, ::-1]])
+    s = score(half, ambiguity=("mirror",))
+    assert measured(s.metrics["ssim_aligned"]).value < 0.7
+
+
+@pytest.mark.parametrize("make", [pictures, lookalikes])
+def test_many_ways_gain_nothing_over_decoys(make: Callable[[int], np.ndarray]) -> None:
+    x, other = make(2 * N), make(3 * N)[2 * N :]
+    s = score_attack(
+        AttackOutput(other, ambiguity=("turn", "negative")), Truth(x[:N], BARE.labels), RELEASE, decoys=x[N:]
+    )
+    assert s.details["ways"] == 16
+    assert abs(measured(s.metrics["ssim"]).value - measured(s.metrics["ssim_chance"]).value) < 0.03
+    assert measured(s.metrics["reid_above_chance"]).low < 0.05

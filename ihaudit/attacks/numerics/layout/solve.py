@@ -37,8 +37,8 @@ FARTHEST = 2.0
 DONE = 0.02
 #: excess of the roughness over that of similar images, and mean SSIM of the pictures laid out so (CIFAR-10)
 EXCESS = ((0.0, 1.0), (0.1, 0.94), (0.16, 0.8), (0.21, 0.73), (0.35, 0.6), (0.6, 0.25), (1.0, 0.1))
-#: mean SSIM of pictures with their mirror images (measured on CIFAR-10)
-MIRRORED = 0.2
+#: probability from which a mirror image or turn is ruled out
+CERTAIN = 0.999
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +50,7 @@ class Layout:
         roughness: mean squared difference of neighbouring pixels over that of the most alike positions.
         excess: how far that exceeds the roughness of as many similar images, as a share.
         upright: probability that no mirror image or turn of it is the true one.
+        unturned: probability that it or its mirror image is the true one.
         starts: number of starts.
     """
 
@@ -57,13 +58,21 @@ class Layout:
     roughness: float
     excess: float
     upright: float
+    unturned: float
     starts: int
 
     @property
+    def ambiguity(self) -> tuple[str, ...]:
+        """What pictures laid out so are fixed up to (`ihaudit.metrics.alignment`), where it is not nearly certain."""
+        if self.unturned < CERTAIN:
+            return ("turn",)
+        return ("mirror",) if self.upright < CERTAIN else ()
+
+    @property
     def expected(self) -> float:
-        """The mean SSIM that pictures laid out so can be expected to have."""
+        """The mean SSIM that pictures laid out so can be expected to have, up to `ambiguity`."""
         x, y = zip(*EXCESS, strict=True)
-        return float(np.interp(self.excess, x, y)) * self.upright + MIRRORED * (1 - self.upright)
+        return float(np.interp(self.excess, x, y))
 
 
 def unscramble(
@@ -117,10 +126,10 @@ def unscramble(
         turned = symmetric(layout, h, w)
         return turned[int(np.argmin([_energy(model, observed, t, precision[coarse], coarse * scale) for t in turned]))]
 
-    def upright(layout: NDArray[np.int64]) -> tuple[NDArray[np.int64], float]:
+    def upright(layout: NDArray[np.int64]) -> tuple[NDArray[np.int64], float, float]:
         pictures = released[:, inverse(layout)].reshape(len(released), h, w, -1)
-        index, surely = orientation.choose(pictures)
-        return symmetric(layout, h, w)[index], surely
+        index, surely, unturned = orientation.choose(pictures)
+        return symmetric(layout, h, w)[index], surely, unturned
 
     best: tuple[float, NDArray[np.int64]] | None = None
     used = 0
@@ -146,8 +155,8 @@ def unscramble(
         if best[0] / usual - 1 <= DONE:
             break
     assert best is not None
-    rough, (layout, surely) = best[0], upright(best[1])
-    return Layout(layout, rough, rough / usual - 1, surely, used)
+    rough, (layout, surely, unturned) = best[0], upright(best[1])
+    return Layout(layout, rough, rough / usual - 1, surely, unturned, used)
 
 
 def roughness(moments: Moments, layout: NDArray[np.int64], h: int, w: int) -> float:

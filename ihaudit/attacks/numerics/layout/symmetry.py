@@ -92,8 +92,12 @@ class Orientation:
         each = [g.energies(np.ascontiguousarray(turned[..., k])) for k, g in enumerate(self.channels)]
         return np.concatenate([*each, self.together.energies(_halved(z))], axis=1)
 
-    def choose(self, pictures: Floats) -> tuple[int, float]:
-        """The symmetry (index of `views`) that float32 (n, H, W, C) are likeliest in, and how surely, in [0, 1]."""
+    def choose(self, pictures: Floats) -> tuple[int, float, float]:
+        """The symmetry (index of `views`) that float32 (n, H, W, C) are likeliest in.
+
+        Returns:
+            It, how surely in [0, 1] it is the one, and how surely it is the one or its mirror image.
+        """
         features = np.stack([self._features(v) for v in views(_standard(pictures))])
         energies = features @ self.plain
         best = int(np.argmin(energies.sum(1)))
@@ -103,8 +107,8 @@ class Orientation:
             best, mirror, sides = mirror, best, sides[::-1]
         leads = [v - energies[best] for i, v in enumerate(energies) if i not in (best, mirror)]
         leads.append(sides[1] - sides[0])
-        least = min(float(v.mean() / max(v.std() / np.sqrt(len(v)), 1e-12)) for v in leads)
-        return best, float(norm.cdf(least))
+        surely = [float(norm.cdf(v.mean() / max(v.std() / np.sqrt(len(v)), 1e-12))) for v in leads]
+        return best, min(surely), min(surely[:-1])
 
 
 def views(pictures: Floats) -> list[Floats]:
