@@ -114,7 +114,7 @@ class SchemeCard(_Model):
     parameters: dict[str, Any] = Field(default_factory=dict)
     secrets: str = ""
     security_parameter: str | None = None
-    key: str = "fresh"
+    key: str = "image"  # `ihaudit.scheme.KeyScope`, as declared
     decomposable: bool = True
     mechanism: str | None = None
     line: int = 1  # line of the class, for SARIF

@@ -42,6 +42,26 @@ class Knowledge(StrEnum):
     PAIRS = "pairs"  # some images of the release and the encodings made of them, under the same key
 
 
+class KeyScope(StrEnum):
+    """What shares one key."""
+
+    IMAGE = "image"  # nothing: each image, or each row, has randomness of its own
+    RELEASE = "release"  # the rows of one call
+    FIXED = "fixed"  # all rows of all calls
+
+    @classmethod
+    def parse(cls, word: object) -> KeyScope:
+        """The scope of a name; ``fresh`` and ``dataset``, as scheme files used to say, are ``image`` and ``release``.
+
+        Raises:
+            ValueError: no scope is called so.
+        """
+        try:
+            return cls({"fresh": "image", "dataset": "release"}.get(str(word), str(word)))
+        except ValueError:
+            raise ValueError(f"key is {word!r}, expected 'image', 'release' or 'fixed'") from None
+
+
 def implied(knows: Iterable[Knowledge]) -> frozenset[Knowledge]:
     """All that an adversary has who has `knows`: encodings always, and with the code the oracle (it can run it)."""
     known = frozenset(knows) | {Knowledge.ENCODINGS}
@@ -145,8 +165,9 @@ class Scheme:
         claims: tuple of `Claim`.  No claim is itself a finding, and the default gates apply.
         secrets: what the scheme keeps secret, in words.
         security_parameter: the name of the field that is said to control security (swept by `ihaudit sweep`).
-        key: ``fresh`` (new randomness in every call) or ``dataset`` (one key per call, shared by all its rows).
-            With ``dataset`` the games are run with chosen-plaintext access to the key as well.
+        key: the scope of what is kept secret (`KeyScope`): ``image`` (drawn afresh for every image or row), ``release``
+            (one key per call, shared by all its rows) or ``fixed`` (baked in: the same in every call).  Measured, not
+            trusted.  With ``release`` the games are played with known images under the challenge's key as well.
         decomposable: whether encoded images never depend on labels (Definition 1); checked, not trusted.
         mechanism: ``gaussian`` if encodings are images plus Gaussian noise and an epsilon is meant; enables the
             f-DP conversion.  None otherwise.
@@ -156,7 +177,7 @@ class Scheme:
     claims: ClassVar[tuple[Claim, ...]] = ()
     secrets: ClassVar[str] = ""
     security_parameter: ClassVar[str | None] = None
-    key: ClassVar[str] = "fresh"
+    key: str = "image"  # not ClassVar: a scheme may set it by its parameters, in __post_init__
     decomposable: ClassVar[bool] = True
     mechanism: ClassVar[str | None] = None
     scheme_name: ClassVar[str] = ""

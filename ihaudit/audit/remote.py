@@ -19,6 +19,7 @@ from ihaudit.release import FloatArray, IntArray, Release
 #: Method that can be asked for -> what an attack is told that has nobody to ask.
 METHODS = {
     "encode_many": "the adversary has no oracle",
+    "seconds": "the adversary has no oracle",
     "entries": "the adversary does not have the code",
     "replay": "the adversary does not have the code",
     "read": "there is no store",
@@ -64,6 +65,10 @@ class RemoteEncoder(_Remote):
             found: list[Release] = self._ask("encode_many", calls)
         except NotApplicable as e:
             raise NotApplicable(f"the scheme could not encode chosen images: {e}") from None
+        return found
+
+    def seconds(self, images: int) -> float:
+        found: float = self._ask("seconds", images)
         return found
 
 

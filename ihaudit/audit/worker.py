@@ -166,8 +166,8 @@ class AttackWorker:
             conn = self._start()
         except (EOFError, OSError):
             return AttackRun(None, Cost(), failure=f"its process died ({self._exit_code()}) before it began")
-        owners: dict[str, Any] = {"encode_many": view.encoder, "entries": view.replayer, "replay": view.replayer}
-        owners |= {"read": ctx.store, "write": ctx.store}
+        owners: dict[str, Any] = {"encode_many": view.encoder, "seconds": view.encoder}
+        owners |= {"entries": view.replayer, "replay": view.replayer, "read": ctx.store, "write": ctx.store}
         start = time.monotonic()
         bare = replace(view, encoder=None, replayer=None)
         conn.send((spec, bare, replace(ctx, progress=_quiet, store=None), view.replayer is not None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -32,6 +33,8 @@ class Context:
         checkpoints: a folder of its own where long work may keep parts to resume from, or None.
         options: further options given by the user for this item.
         store: keeps what an attack made from run to run, or None.
+        encoder_s: wall seconds that this attack or game may spend in the encoder, of the profile; what does not fit
+            (`Encoder.seconds`) is left out, and the answer says so.
     """
 
     seed: int
@@ -41,6 +44,7 @@ class Context:
     checkpoints: Path | None = None
     options: dict[str, Any] = field(default_factory=dict)
     store: Store | None = None
+    encoder_s: float = math.inf
 
     def rng(self, *names: object) -> np.random.Generator:
         """A generator for one purpose: the same names give the same stream, other names an independent one."""

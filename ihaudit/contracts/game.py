@@ -11,7 +11,7 @@ from ihaudit.contracts.declared import declared
 from ihaudit.contracts.encoder import Encoder
 from ihaudit.release import FloatArray, IntArray
 from ihaudit.results import Finding
-from ihaudit.scheme import Knowledge
+from ihaudit.scheme import KeyScope, Knowledge
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,7 @@ class GameSetting:
             (none of them is in the audited release).
         labels: int64 (S,) classes.
         n_classes: number of classes.
-        key: ``fresh`` or ``dataset`` as the scheme declares.
+        key: the key's scope, of `ihaudit.scheme.KeyScope`, as the scheme declares.
         decomposable: as the scheme declares (checked by a game's checks).
         mechanism: ``gaussian`` or None.
         parameters: the scheme's parameters (code knowledge).
@@ -34,7 +34,7 @@ class GameSetting:
     images: FloatArray
     labels: IntArray
     n_classes: int
-    key: str = "fresh"
+    key: str = KeyScope.IMAGE
     decomposable: bool = True
     mechanism: str | None = None
     parameters: dict[str, Any] = field(default_factory=dict)

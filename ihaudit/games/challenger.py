@@ -128,7 +128,7 @@ class Challenger:
     @property
     def per_call(self) -> int:
         """Images per call."""
-        if self.setting.key == "dataset":
+        if self.setting.key == "release":
             return KEYED_CALL
         return int(np.clip(CALL_ROWS // self.rows_per_image, CALL_MIN, CALL_MAX))
 
@@ -225,7 +225,7 @@ class Challenger:
         total = len(indices) * repeat
         pixels = np.empty((total, *self.row_shape), np.float32)
         soft: FloatArray | None = None
-        calls = self.calls(indices, pool, rng, alone=challenge and self.setting.key == "dataset")
+        calls = self.calls(indices, pool, rng, alone=challenge and self.setting.key == "release")
         for done, (who, request, release) in enumerate(self.releases(calls, rng, labels)):
             rows, places = pick_rows(self.sources(release, len(who)), len(who), rng, repeat)
             wanted = request[places[:, 0]] >= 0

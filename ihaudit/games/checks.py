@@ -36,7 +36,7 @@ class Answer(NamedTuple):
 @game("checks")
 @dataclass(frozen=True)
 class Checks(OracleGame):
-    """Decomposable? Which row shows which image? Randomness? One key per data set?"""
+    """Decomposable? Which row shows which image? Randomness? What shares a key?"""
 
     title: ClassVar[str] = "Checks of what the games rely on"
     reference: ClassVar[str] = "Carlini et al. 2021, Definition 1"
@@ -197,8 +197,8 @@ def key(setting: GameSetting, challenger: Challenger, who: IntArray, rng: np.ran
     shared = within_low > (across.high if across.high is not None else 1.0) + 0.05
     if not shared:
         return Answer("Rows of one call share no key that the check can see.", rows)
-    reason = 'rows of one call share randomness although the scheme declares fresh randomness; declare key = "dataset"'
-    return Answer("Rows of one call share a key.", rows, "" if setting.key == "dataset" else reason)
+    reason = 'rows of one call share randomness although the scheme declares one key per image; declare key = "release"'
+    return Answer("Rows of one call share a key.", rows, "" if setting.key != "image" else reason)
 
 
 def _alike(a: NDArray[Any], b: NDArray[Any]) -> stats.Estimate:

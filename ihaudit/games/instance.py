@@ -87,7 +87,7 @@ class InstanceGame(LearningGame):
             out.metrics["advantage"],
             ("properties (balanced, chosen on select data)", len(codebook.order)),
         )
-        keyed = [chosen_plaintext(self, setting, ctx, shared)] if setting.key == "dataset" else []
+        keyed = [chosen_plaintext(self, setting, ctx, shared)] if setting.key == "release" else []
         return [out, use, *keyed]
 
 
@@ -96,7 +96,7 @@ def challenges(setting: GameSetting, ctx: Context, shared: Trained, which: str) 
     challenger, budget, adversary = shared.challenger, budget_of(ctx), shared.adversary
     pool = getattr(shared.pools, which)
     rows = budget.rows_select if which == "select" else budget.rows_trials
-    per_trial = challenger.rows_per_image * (challenger.per_call if setting.key == "dataset" else 1)
+    per_trial = challenger.rows_per_image * (challenger.per_call if setting.key == "release" else 1)
     count = int(np.clip(rows // per_trial, MIN_TRIALS, int(ctx.options.get("trials") or budget.trials)))
 
     def make() -> dict[str, NDArray[Any]]:
@@ -214,7 +214,7 @@ def judge(
             "adversary": used,
             "threshold": threshold(setting),
             "notes": notes,
-            "key_mode": "fresh key in every call" if setting.key == "dataset" else "fresh randomness",
+            "key_mode": "fresh key in every call" if setting.key == "release" else "fresh randomness",
         },
     )
     self_test(f, floor, at_floor, "the paper's rule")

@@ -101,7 +101,7 @@ def _values(setting: GameSetting, ctx: Context) -> NDArray[np.float64]:
     t = challenger.rows_per_image
     size = min(len(pools.estimate), 40)
     # Rows under one key are not independent, and then tests reject falsely: one row per call.
-    each = 1 if setting.key == "dataset" else min(t, 50)
+    each = 1 if setting.key == "release" else min(t, 50)
     count = int(np.clip(ROWS[ctx.profile] * each // (size * t), 60, ENCODINGS[ctx.profile]))
 
     def make() -> Arrays:

@@ -9,10 +9,9 @@ from pydantic import Field
 from ihaudit.errors import SchemeError
 from ihaudit.results import SchemeCard
 from ihaudit.sandbox.loader import SchemeSource
-from ihaudit.scheme import Claim
+from ihaudit.scheme import Claim, KeyScope
 
 _MECHANISMS = (None, "gaussian")
-_KEYS = ("fresh", "dataset")
 
 
 class Declaration(SchemeCard):
@@ -45,9 +44,11 @@ def parse(data: Any, source: SchemeSource) -> Declaration:
         raise SchemeError(
             f"security_parameter names {security!r}, which is not a parameter{suggest(str(security), parameters)}"
         )
-    key, mechanism = data.get("key", "fresh"), data.get("mechanism")
-    if key not in _KEYS:
-        raise SchemeError(f"key is {key!r}, expected 'fresh' or 'dataset'")
+    mechanism = data.get("mechanism")
+    try:
+        key = KeyScope.parse(data.get("key", "image"))
+    except ValueError as e:
+        raise SchemeError(str(e)) from None
     if mechanism not in _MECHANISMS:
         raise SchemeError(f"mechanism is {mechanism!r}, expected 'gaussian' or None")
     line = data.get("line")
@@ -61,7 +62,7 @@ def parse(data: Any, source: SchemeSource) -> Declaration:
         types={_text(k, 100): _text(v, 200) for k, v in types.items()} if isinstance(types, dict) else {},
         secrets=_text(data.get("secrets"), 5_000),
         security_parameter=security,
-        key=key,
+        key=key.value,
         decomposable=data.get("decomposable") is not False,
         mechanism=mechanism,
         line=line if type(line) is int and 0 < line < 1_000_000 else 1,

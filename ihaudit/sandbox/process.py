@@ -25,6 +25,7 @@ from ihaudit.sandbox import declaration, validate, wire
 from ihaudit.sandbox.limits import Limits
 from ihaudit.sandbox.loader import SchemeSource
 from ihaudit.sandbox.monitor import Log, Monitor, descendants
+from ihaudit.sandbox.timings import Timings
 from ihaudit.sandbox.worker import child_seed
 
 GUARD = Path(__file__).with_name("guard.py")
@@ -85,6 +86,7 @@ class SchemeProcess:
         self._card: declaration.Declaration | None = None
         self._guard: subprocess.Popen[bytes] | None = None
         self._n = 0
+        self._timings = Timings()
         self.applied: dict[str, bool] = {}
 
     # --- life ---
@@ -249,6 +251,10 @@ class SchemeProcess:
             done += self._exchange(calls[len(done) :])
         return done
 
+    def seconds(self, images: int) -> float:
+        """See `Encoder.seconds`; what travels to the process and back is in it."""
+        return self._timings.expected(images)
+
     def _exchange(self, calls: list[tuple[FloatArray, IntArray, int]]) -> list[Release]:
         """Send as many calls as fit one message, and read their releases."""
         index: dict[int, str] = {}
@@ -276,6 +282,7 @@ class SchemeProcess:
             self._n += 1
             requests.append([self._n, put(images, np.float32), put(labels, np.int64), child_seed(seed)])
         budget = self._limits.time_s
+        began = time.monotonic()
         try:
             wire.send(self._sock, {"calls": requests}, arrays, deadline=time.monotonic() + budget)
             found = []
@@ -290,6 +297,8 @@ class SchemeProcess:
                 found.append(
                     validate.release(fields, answer.get("image_range"), n_images=len(images), n_public=self._n_public)
                 )
+                self._timings.add(len(images), time.monotonic() - began)
+                began = time.monotonic()
         except (wire.WireError, OSError, TimeoutError) as e:
             raise self._failed(e, "encode") from None
         except SchemeError:

@@ -213,7 +213,7 @@ def _card(scheme: Any, known: list[parameters.Parameter], text: str) -> dict[str
         "types": {p.name: parameters.describe(p.type) for p in known},
         "secrets": str(getattr(scheme, "secrets", "") or ""),
         "security_parameter": getattr(scheme, "security_parameter", None),
-        "key": str(getattr(scheme, "key", "fresh")),
+        "key": str(getattr(scheme, "key", "image")),
         "decomposable": bool(getattr(scheme, "decomposable", True)),
         "mechanism": getattr(scheme, "mechanism", None),
         "line": line,

@@ -29,7 +29,7 @@ class BlockScramble(Scheme):
     scheme_name = "Block scramble"
     secrets = "the order of the patches of every image, and that of sub-patches inside a patch"
     security_parameter = "patch"
-    key = "dataset"
+    key = "release"
 
     def encode(self, images: FloatArray, labels: IntArray, public: FloatArray, rng: np.random.Generator) -> Release:
         n, h, w, c = images.shape

@@ -25,7 +25,7 @@ class DCTSigns(Scheme):
     claims = (Claim("ssim", 0.3, quantile=0.9, text="people cannot recognise the pictures"),)
     scheme_name = "DCT signs"
     secrets = "the signs"
-    key = "dataset"
+    key = "release"
 
     def encode(self, images: FloatArray, labels: IntArray, public: FloatArray, rng: np.random.Generator) -> Release:
         n, h, w, c = images.shape

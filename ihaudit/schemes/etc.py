@@ -28,7 +28,9 @@ class EncryptionThenCompression(Scheme):
     scheme_name = "EtC"
     secrets = "order, rotation, mirroring, negation and channel order of the blocks"
     security_parameter = "block"
-    key = "dataset"
+
+    def __post_init__(self) -> None:
+        self.key = "image" if self.fresh else "release"
 
     def encode(self, images: FloatArray, labels: IntArray, public: FloatArray, rng: np.random.Generator) -> Release:
         n, h, w, c = images.shape

@@ -32,7 +32,7 @@ class HiddenMixing(Scheme):
     scheme_name = "Hidden mixing"
     secrets = "the masks, and which images are mixed"
     security_parameter = "pool"
-    key = "dataset"
+    key = "release"
 
     def encode(self, images: FloatArray, labels: IntArray, public: FloatArray, rng: np.random.Generator) -> Release:
         n = len(images)

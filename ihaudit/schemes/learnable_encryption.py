@@ -31,7 +31,7 @@ class LearnableEncryption(Scheme):
     )
     scheme_name = "Learnable encryption"
     secrets = "one permutation and two patterns of negation for the halves of a block's bytes"
-    key = "dataset"
+    key = "release"
 
     def encode(self, images: FloatArray, labels: IntArray, public: FloatArray, rng: np.random.Generator) -> Release:
         n, h, w, c = images.shape

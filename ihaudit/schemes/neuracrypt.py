@@ -35,7 +35,7 @@ class NeuraCrypt(Scheme):
     scheme_name = "NeuraCrypt"
     secrets = "the weights of the network, and the order of the patches"
     security_parameter = "depth"
-    key = "dataset"
+    key = "release"
 
     def encode(self, images: FloatArray, labels: IntArray, public: FloatArray, rng: np.random.Generator) -> Release:
         n, h, w, c = images.shape

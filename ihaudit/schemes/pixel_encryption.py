@@ -28,7 +28,9 @@ class PixelEncryption(Scheme):
     )
     scheme_name = "Pixel encryption"
     secrets = "which values are negated and the order of the channels at each pixel"
-    key = "dataset"
+
+    def __post_init__(self) -> None:
+        self.key = "image" if self.fresh else "release"
 
     def encode(self, images: FloatArray, labels: IntArray, public: FloatArray, rng: np.random.Generator) -> Release:
         n, h, w, c = images.shape

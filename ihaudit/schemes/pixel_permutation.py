@@ -25,7 +25,7 @@ class PixelPermutation(Scheme):
     claims = (Claim("ssim", 0.3, quantile=0.9, text="the arrangement of the pixels, and so the picture, stays secret"),)
     scheme_name = "Pixel permutation"
     secrets = "the order of the pixels"
-    key = "dataset"
+    key = "release"
 
     def encode(self, images: FloatArray, labels: IntArray, public: FloatArray, rng: np.random.Generator) -> Release:
         n = len(images)

@@ -26,7 +26,7 @@ class RandomProjection(Scheme):
     scheme_name = "Random projection"
     secrets = "the matrix"
     security_parameter = "ratio"
-    key = "dataset"
+    key = "release"
 
     def __post_init__(self) -> None:
         if not 0 < self.ratio <= 1:

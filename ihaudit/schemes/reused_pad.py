@@ -19,7 +19,7 @@ class ReusedPad(Scheme):
 
     scheme_name = "Reused pad"
     secrets = "the pad"
-    key = "dataset"
+    key = "release"
 
     def encode(self, images: FloatArray, labels: IntArray, public: FloatArray, rng: np.random.Generator) -> Release:
         n = len(images)

@@ -30,7 +30,7 @@ class SmashedData(Scheme):
     scheme_name = "Smashed data"
     secrets = "the weights of the client"
     security_parameter = "layers"
-    key = "dataset"
+    key = "release"
 
     def encode(self, images: FloatArray, labels: IntArray, public: FloatArray, rng: np.random.Generator) -> Release:
         n = len(images)

@@ -34,6 +34,9 @@ class InProcess:
     def encode_many(self, calls: list[tuple[np.ndarray, np.ndarray, int]]) -> list[Release]:
         return [self.encode(x, y, seed=s) for x, y, s in calls]
 
+    def seconds(self, images: int) -> float:
+        return 0.0
+
 
 @cache
 def population(name: str = "tiny") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -55,7 +58,7 @@ def setting(scheme: Any, name: str = "tiny", **fields: Any) -> GameSetting:
     """A `GameSetting` of a scheme object on a population."""
     images, labels, public = population(name)
     fields = {
-        "key": getattr(scheme, "key", "fresh"),
+        "key": getattr(scheme, "key", "image"),
         "decomposable": getattr(scheme, "decomposable", True),
         "mechanism": getattr(scheme, "mechanism", None),
         "parameters": dict(vars(scheme)),
@@ -84,7 +87,7 @@ class Custom:
     """A scheme from a function of (images, labels, rng)."""
 
     function: Encode
-    key: str = field(default="fresh")
+    key: str = field(default="image")
 
     def encode(self, images: np.ndarray, labels: np.ndarray, public: np.ndarray, rng: np.random.Generator) -> Release:
         return self.function(images, labels, rng)

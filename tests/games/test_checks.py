@@ -70,6 +70,6 @@ def test_hidden_randomness_and_determinism() -> None:
 def test_a_key_per_data_set() -> None:
     f = parts(ReusedPad())["checks-key"]
     assert "share a key." in f.sentence and f.reason == ""
-    undeclared = parts(ReusedPad(), key="fresh")["checks-key"]
-    assert 'declare key = "dataset"' in undeclared.reason
+    undeclared = parts(ReusedPad(), key="image")["checks-key"]
+    assert 'declare key = "release"' in undeclared.reason
     assert "share no key" in parts(InstaHide(epochs=1))["checks-key"].sentence

@@ -67,7 +67,7 @@ def test_calls_hold_an_image_once_and_at_least_a_hundred() -> None:
 
 
 def test_under_a_key_every_challenge_has_a_call_of_its_own() -> None:
-    s = setting(Identity(), key="dataset")
+    s = setting(Identity(), key="release")
     c = Challenger(s, Context(1), split(s, Context(1)))
     calls = c.calls(c.pools.estimate[:50], c.pools.estimate, np.random.default_rng(0), alone=True)
     assert len(calls) == 50 and all((r >= 0).sum() == 1 for _, r in calls)

@@ -186,7 +186,7 @@ os.kill(os.getpid(), 9)
         (scheme(GOOD) + "class Worse(Scheme):\n    def encode(self, *a): pass\n", "holds 2 schemes .Bad, Worse."),
         (scheme(GOOD) + "    claims = ('none',)\n", "claims must hold Claim"),
         (scheme(GOOD) + "    security_parameter = 'k'\n", "security_parameter names 'k'"),
-        (scheme(GOOD) + "    key = 'sometimes'\n", "expected 'fresh' or 'dataset'"),
+        (scheme(GOOD) + "    key = 'sometimes'\n", "expected 'image', 'release' or 'fixed'"),
     ],
 )
 def test_a_file_that_cannot_be_loaded_is_one_sentence(text: str, message: str, tmp_path: Path, audit: Path) -> None:

@@ -2,4 +2,4 @@
 
 from ihaudit.contracts.control import Control, control
 
-control(Control("permutation", "pixel-permutation", must_break=True, order=3, key="dataset"))
+control(Control("permutation", "pixel-permutation", must_break=True, order=3, key="release"))
