@@ -35,7 +35,15 @@ _BATCH_CALLS = 4096
 #: Private memory that numpy, torch and threads map beyond what they ever touch.
 _DATA_SLACK_MB = 2048
 #: Passed on to the scheme's process; everything else of the environment is withheld.
-_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "SYSTEMROOT")
+_ENVIRONMENT = (
+    "PATH",
+    "LD_LIBRARY_PATH",
+    "CUDA_VISIBLE_DEVICES",
+    "OMP_NUM_THREADS",
+    "OMP_WAIT_POLICY",
+    "OPENBLAS_THREAD_TIMEOUT",
+    "SYSTEMROOT",
+)
 
 
 class SchemeProcess:
