@@ -171,6 +171,7 @@ class Gate(_Model):
     measured: Estimate | None = None
     by: str | None = None
     sentence: str = ""
+    warning: str = ""  # one sentence where something came out broken that the gate does not rest on
     checks: list[GateCheck] = Field(default_factory=list)
     reasons: list[str] = Field(default_factory=list)
 

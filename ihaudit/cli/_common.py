@@ -8,11 +8,14 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from ihaudit.errors import IhauditError
+
+if TYPE_CHECKING:
+    from ihaudit.results import Gate
 
 
 def handled(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -61,3 +64,10 @@ def reporter(quiet: bool) -> Iterator[Any]:
             yield rich
     else:
         yield progress.Lines()
+
+
+def say_verdict(gate: Gate) -> None:
+    """Print the verdict; its first line says both where something came out broken that the gate does not rest on."""
+    if gate.warning:
+        typer.echo(f"verdict: {gate.warning}")
+    typer.echo(gate.sentence if gate.warning else f"verdict: {gate.sentence}")

@@ -169,6 +169,16 @@ MaxSsim = Annotated[
     float, bound("Bound on the --quantile of per-image SSIM of the strongest attack.", "IHAUDIT_MAX_SSIM")
 ]
 Quantile = Annotated[float, bound("Which quantile over private images --max-ssim bounds.", "IHAUDIT_QUANTILE")]
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict",
+        help="Exit code 1 also where a game, check or observation came out broken although the other gates are met; "
+        "for a challenge, where a secret of the scheme was recovered.",
+        envvar="IHAUDIT_STRICT",
+        rich_help_panel=GATES,
+    ),
+]
 ExitZero = Annotated[
     bool,
     typer.Option(

@@ -20,7 +20,7 @@ def command(
     """
     from ihaudit.audit.options import AuditOptions
     from ihaudit.audit.pipeline import run_audit
-    from ihaudit.cli._common import reporter
+    from ihaudit.cli._common import reporter, say_verdict
 
     options = AuditOptions(
         scheme="instahide",
@@ -32,7 +32,7 @@ def command(
     )
     with reporter(quiet) as report:
         folder, results = run_audit(options, report)
-    typer.echo(f"verdict: {results.gate.sentence}")
+    say_verdict(results.gate)
     typer.echo(f"HTML report: {(folder / 'report.html').resolve()}")
     typer.echo(f"PDF report:  {(folder / 'report.pdf').resolve()}")
     raise typer.Exit(0 if results.gate.exit_code in (0, 1) else results.gate.exit_code)

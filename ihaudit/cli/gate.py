@@ -20,6 +20,14 @@ def command(
         float | None, o.bound("Bound on re-identification above chance; default: as in the run.")
     ] = None,
     max_advantage: Annotated[float | None, o.bound("Bound on every game's advantage; default: as in the run.")] = None,
+    strict: Annotated[
+        bool | None,
+        typer.Option(
+            "--strict/--no-strict",
+            help="Whether games, checks and observations that came out broken miss the gate; default: as in the run.",
+            show_default=False,
+        ),
+    ] = None,
     exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Return 0 for 1 and 3 (report only).")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the gate as JSON.")] = False,
 ) -> None:
@@ -28,6 +36,7 @@ def command(
     Bounds that are not given are those of the run. Exit codes as for `ihaudit run`.
     """
     given = locals()
+    from ihaudit.cli._common import say_verdict
     from ihaudit.results import read_arrays, read_results
     from ihaudit.verdict.decide import regate
     from ihaudit.verdict.gates import GateOptions
@@ -48,6 +57,6 @@ def command(
             typer.echo(f"{claim.status:11s} claim: {claim.text}: {claim.measured}")
         for reason in gate.reasons:
             typer.echo(f"note        {reason}")
-        typer.echo(f"verdict: {gate.sentence}")
+        say_verdict(gate)
         typer.echo(f"gate {gate.status} (exit code {gate.exit_code})")
     raise typer.Exit(0 if exit_zero and gate.exit_code in (1, 3) else gate.exit_code)

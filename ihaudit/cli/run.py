@@ -85,6 +85,7 @@ def command(
             "IHAUDIT_MAX_ADVANTAGE",
         ),
     ] = None,
+    strict: o.Strict = False,
     exit_zero: o.ExitZero = False,
     out: o.Out = None,
     formats: o.Formats = None,
@@ -119,14 +120,14 @@ def command(
 def execute(options: AuditOptions, *, quiet: bool, exit_zero: bool) -> None:
     """Run an audit and end the process with its exit code."""
     from ihaudit.audit.pipeline import run_audit
-    from ihaudit.cli._common import reporter
+    from ihaudit.cli._common import reporter, say_verdict
 
     with reporter(quiet) as report:
         folder, results = run_audit(options, report)
     for name in ("report.html", "report.pdf", "results.json"):
         if (folder / name).exists():
             typer.echo(f"{name:13s} {folder / name}")
-    typer.echo(f"verdict: {results.gate.sentence}")
+    say_verdict(results.gate)
     typer.echo(f"gate {results.gate.status} (exit code {results.gate.exit_code})")
     code = results.gate.exit_code
     raise typer.Exit(0 if exit_zero and code in (1, 3) else code)

@@ -34,6 +34,7 @@ class Metric:
         score: scores one reconstruction per private image, and their mean is the figure; None where it is measured
             elsewhere (by a game, from encodings, from the scores of another metric).
         order: metrics are listed by it, then by id.
+        unanswered: what an image without an answer counts; None leaves it out of the mean, whose n then says so.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Metric:
     gated: bool = False
     score: Score | None = None
     order: int = 100
+    unanswered: float | None = None
 
 
 S = TypeVar("S", bound=Callable[..., NDArray[Any]])
@@ -62,11 +64,12 @@ def metric(
     higher_is_better: bool = True,
     gated: bool = False,
     order: int = 100,
+    unanswered: float | None = None,
 ) -> Callable[[S], S]:
     """Register a `Score` function as the metric `id_`; the function itself is left as it is."""
 
     def add(score: S) -> S:
-        named(Metric(id_, label, unit, hint, floor, ceiling, higher_is_better, gated, score, order))
+        named(Metric(id_, label, unit, hint, floor, ceiling, higher_is_better, gated, score, order, unanswered))
         return score
 
     return add

@@ -82,6 +82,17 @@ class _Kind:
         return n / (n - 1) if self.sample else 1.0
 
 
+named(
+    Metric(
+        "answered",
+        "Private images with an answer",
+        "%",
+        "the others count as not recovered: SSIM 0",
+        floor=0.0,
+        ceiling=1.0,
+        order=9,
+    )
+)
 named(Metric("ssim_median", "SSIM, median", floor=-1.0, ceiling=1.0, order=11))
 named(Metric("ssim_q90", "SSIM, 90 % quantile", floor=-1.0, ceiling=1.0, gated=True, order=12))
 named(Metric("ssim_best", "SSIM, best image", floor=-1.0, ceiling=1.0, order=13))
@@ -102,6 +113,7 @@ SETTINGS: dict[str, Any] = {"ssim": _PINNED.settings(), "ssim_challenge": _CHALL
     ceiling=1.0,
     gated=True,
     order=10,
+    unanswered=0.0,
 )
 def ssim(a: NDArray[Any], b: NDArray[Any], *, device: str = "cpu") -> NDArray[np.float64]:
     """Pinned SSIM of image pairs.
@@ -126,6 +138,7 @@ def ssim(a: NDArray[Any], b: NDArray[Any], *, device: str = "cpu") -> NDArray[np
     floor=-1.0,
     ceiling=1.0,
     order=20,
+    unanswered=0.0,
 )
 def ssim_challenge(a: NDArray[Any], b: NDArray[Any], *, device: str = "cpu") -> NDArray[np.float64]:
     """SSIM in the challenge's convention of image pairs given in [0, 1]; arguments and errors as for `ssim`."""

@@ -7,6 +7,7 @@ from typing import Literal
 
 from ihaudit.report import words
 from ihaudit.results import Finding, GateCheck, Results
+from ihaudit.verdict import headline
 
 Outcome = Literal["ok", "failure", "error", "skipped"]
 
@@ -71,9 +72,16 @@ def cases(results: Results) -> list[Case]:
             "gate",
             "The audit as a whole",
             overall,
-            f"{word}: {gate.sentence or gate.statistic} {reasons}".strip(),
+            " ".join(
+                x for x in (headline.warning(results), f"{word}: {gate.sentence or gate.statistic}", reasons) if x
+            ),
         )
     ]
+    if warned := headline.warning(results):
+        # Neither failure nor error: the exit code is what it is.  Build servers show a skipped case with its message.
+        found.append(
+            Case("gate", "gate.warning", "Broken, though no gate rests on it", "skipped", f"warning: {warned}")
+        )
     for check in gate.checks:
         state: Outcome = "error" if check.met is None else "ok" if check.met else "failure"
         if state == "error" and gate.exit_code == 0:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ihaudit.report import words
 from ihaudit.results import Finding, Results
+from ihaudit.verdict import gates
 
 #: Statuses by weight: what a reader should see first.
 WEIGHT = {"broken": 0, "inconclusive": 1, "no break found": 2, "measured": 3, "not run": 4}
@@ -48,8 +50,14 @@ def strongest_attack(results: Results) -> Finding | None:
 
 
 def answered(attack: Finding) -> bool:
-    """Whether an attack answered with any picture that stands for a private image; others are scored on grey."""
+    """Whether an attack answered with any picture that stands for a private image."""
     return attack.details.get("matched") != 0
+
+
+def answers(attack: Finding) -> str:
+    """``12 of 100``: the private images for which an attack has an answer; empty where that was not measured."""
+    said = gates.answered(attack)
+    return f"{words.number(said[0])} of {words.number(said[1])}" if said else ""
 
 
 def best_baseline(results: Results) -> Finding | None:

@@ -11,8 +11,8 @@ from ihaudit.report import words
 from ihaudit.report.contents import place, report_kind
 from ihaudit.report.selection import (
     answered,
+    answers,
     best_baseline,
-    broken,
     challenge_answer,
     decided_by,
     ran,
@@ -21,13 +21,20 @@ from ihaudit.report.selection import (
     strongest_game,
 )
 from ihaudit.results import Finding, Results
+from ihaudit.verdict import headline
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The verdict: its word, the line under it, and sentences for a reader who is no specialist."""
+    """The verdict: its word, the line under it, and sentences for a reader who is no specialist.
+
+    `word` is the gate's, one of the report's words; `heading` is what is printed for it; `warning` is the sentence of
+    `ihaudit.verdict.headline`, the first line where it is not empty.
+    """
 
     word: str
+    heading: str
+    warning: str
     line: str
     sentences: list[str]
     reasons: list[str]
@@ -76,15 +83,18 @@ def verdict(source: Source) -> Verdict:
         sentences.append(words.sentence(game.sentence))
     sentences += _meaning(results, word, attack, game)
     reasons = [words.sentence(r) for r in results.gate.reasons]
-    return Verdict(word, line(results), [s for s in sentences if s], reasons, ungated(results, word))
+    warned = headline.warning(results)
+    but = headline.ungated(results.findings, results.gate.checks) if word != "broken" else []
+    listed = [f"{f.title}: {words.sentence(f.sentence or 'broken')}" for f in but]
+    return Verdict(word, heading(results), warned, line(results), [s for s in sentences if s], reasons, listed)
 
 
-def ungated(results: Results, word: str) -> list[str]:
-    """What came out broken although the verdict does not say so, because no gate rests on it."""
-    if word == "broken":
-        return []
-    found = broken(results, "attack", "game", "check", "observation")
-    return [f"{f.title}: {words.sentence(f.sentence or 'broken')}" for f in found]
+def heading(results: Results) -> str:
+    """What stands for the verdict's word: the word itself, or both halves where the gate does not say it all."""
+    word = words.verdict_word(results)
+    if not headline.warning(results):
+        return word
+    return "gate met, but broken" if word == "no break found" else "inconclusive, but broken"
 
 
 def _what_was_done(results: Results) -> str:
@@ -118,6 +128,8 @@ def _attack_sentence(source: Source, attack: Finding) -> str:
     else:
         reached = f"an SSIM of at least {words.scaled(median.value)} on half of the images"
         text = f"The strongest attack ({attack.title}) reached {reached}"
+    if (said := answers(attack)) and attack.details["matched"] < attack.details["private"]:
+        text += f" (it answered {said} images; the others count as not recovered)"
     base = best_baseline(source.results)
     text += ", where 1 is a perfect copy"
     if base is not None:
@@ -136,15 +148,20 @@ def _attack_sentence(source: Source, attack: Finding) -> str:
 
 
 def _meaning(results: Results, word: str, attack: Finding | None, game: Finding | None) -> list[str]:
+    if word == "inconclusive" and headline.warning(results):
+        return [
+            "Nothing may be concluded in favour of the scheme: the audit as a whole could not be decided, for the "
+            "reasons below. What came out broken stands all the same."
+        ]
     if word == "inconclusive":
         return [
             "No conclusion may be drawn from this audit, neither for the scheme nor against it; the reasons stand "
             "below."
         ]
-    if word == "no break found" and ungated(results, word):
+    if word == "no break found" and headline.warning(results):
         return [
             "No gate was crossed, but that is not the whole story: what stands below came out broken, and no gate "
-            "rests on it (games gate with --max-advantage)."
+            "rests on it (it does with --strict)."
         ]
     if word == "no break found":
         left_out = len([f for f in results.findings if f.status == "not run"])
@@ -195,7 +212,7 @@ def _challenge_verdict(r: Results) -> Verdict:
         "has them scores decryption.npy with “ihaudit score”. Look at the pictures: a recovered photograph speaks for "
         "itself, and confident noise does too."
     )
-    return Verdict(word, line, sentences, [words.sentence(x) for x in r.gate.reasons[1:]], [])
+    return Verdict(word, word, "", line, sentences, [words.sentence(x) for x in r.gate.reasons[1:]], [])
 
 
 def _confidence_sentence(f: Finding) -> str:

@@ -14,6 +14,8 @@ from ihaudit.verdict.gates import GATED_METRIC
 
 #: A sign beside every status word, so that colour is never the only signal.
 STATUS_SIGN = {"broken": "✕", "no break found": "○", "inconclusive": "?", "not run": "–", "measured": "·"}
+#: The sign of a verdict whose word alone would mislead.
+WARNING_SIGN = "!"
 STATUS_CLASS = {
     "broken": "broken",
     "no break found": "nobreak",

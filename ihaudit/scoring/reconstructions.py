@@ -8,8 +8,10 @@ How a score is kept from being better than the attack:
   paired with private images by that alone, without looking at pixels.  Otherwise, or where pixels disagree with the
   stated provenance by more than matching gains on decoys (a scheme can state a false one), they are paired by optimal
   assignment on pinned SSIM.
-* A private image without a candidate is scored on plain mid-grey, the guess of someone who knows nothing.  (An attack
-  on a secret of the scheme that says whether it broke it, and answers no image, gets no scores of images.)
+* A private image without a candidate was not recovered, and no picture is invented for it: its SSIM is 0, no likeness
+  at all, also for decoys without one; where a metric has no such value (``Metric.unanswered``) it is left out of the
+  mean.  ``answered`` says how many there are.  (An attack on a secret of the scheme that says whether it broke it, and
+  answers no image, gets no scores of images.)
 * The same candidates are scored in the same way on decoys, images like the private ones that the attack cannot have
   recovered (``ssim_chance``, ``ssim_decoy``): whatever matching, or a good prior, gains by itself shows there too.
 * Nothing is fixed up by the truth: a negative image, a wrong contrast or a shift costs what it costs.  The one
@@ -41,7 +43,7 @@ from ihaudit.scoring.pairing import Pairing, fits, pair
 from ihaudit.scoring.stages import Quality, evidence_quality, stage_quality
 from ihaudit.stats import Estimate
 
-#: What a private image without a candidate is scored on.
+#: What ``reconstruction`` holds for a private image without a candidate; nothing is scored on it.
 GREY = 0.5
 
 
@@ -53,9 +55,9 @@ class ScoredAttack:
         metrics: registered metrics by id (`ihaudit.metrics`): per private image, their chance levels, with members and
             provenance per encoding, and with unmasked encodings of these.
         arrays: float64 (N,) under the id of every metric that scores single images; ``reid`` bool (N,); ``candidate``
-            int64 (N,), -1 for none; ``reconstruction`` uint8 (N, H, W, C); ``ssim_decoy`` float64 (D,); ``ssim_flat``
-            float64 (N,); ``encoding`` int64 (N,), the encoding shown beside each image in the gallery, -1 for none;
-            ``confidence`` float32 (N,) the attack's own estimate where it gives one, NaN for none.
+            int64 (N,), -1 for none; ``reconstruction`` uint8 (N, H, W, C), grey for none; ``ssim_decoy`` float64 (D,);
+            ``ssim_flat`` float64 (N,); ``encoding`` int64 (N,), the encoding shown beside each image in the gallery, -1
+            for none; ``confidence`` float32 (N,) the attack's own estimate where it gives one, NaN for none.
         quality: see `ihaudit.scoring.stages`; empty where members or provenance are missing.
         details: JSON-able: how candidates were paired, how many there were, chance of re-identification.
     """
@@ -113,14 +115,17 @@ def score_attack(
     elsewhere = max(pairings, key=lambda words: pairings[words].reached()[1])
     pairing, as_answered, images = pairings[way], images, ways[way]
     guess = _with_grey(images, pairing.private, private.shape[1:])
-    metrics, arrays = _image_scores(guess, private, seed, device)
+    metrics, arrays = _image_scores(guess, private, pairing.private >= 0, seed, device)
+    if not reuse:
+        metrics["answered"] = intervals.rate_estimate(int((pairing.private >= 0).sum()), len(private))
     _chance(metrics, arrays, ways[elsewhere], pairings[elsewhere], decoys, private, seed, device)
     again = _reidentified(images, pairing, private, decoys, device)
     if elsewhere != way and pairing.how != "provenance":
         again = again.beside(_reidentified(ways[elsewhere], pairings[elsewhere], private, decoys, device))
     if len(ways) > 1:
-        plain = _with_grey(as_answered, pairings["as answered"].private, private.shape[1:])
-        exact = ssim(plain, private, device=device)
+        straight = pairings["as answered"].private
+        plain = _with_grey(as_answered, straight, private.shape[1:])
+        exact = np.where(straight >= 0, ssim(plain, private, device=device), 0.0)
         metrics["ssim_aligned"] = metrics["ssim"]
         metrics["ssim_as_answered"] = intervals.mean_estimate(exact, floor=-1, ceiling=1, seed=seed)
     metrics["reid"], metrics["reid_above_chance"] = again.rate, again.above
@@ -186,14 +191,16 @@ def _with_grey(images: NDArray[Any], chosen: NDArray[Any], shape: tuple[int, ...
 
 
 def _image_scores(
-    guess: NDArray[Any], private: NDArray[Any], seed: int, device: str
+    guess: NDArray[Any], private: NDArray[Any], there: NDArray[np.bool_], seed: int, device: str
 ) -> tuple[dict[str, Estimate], dict[str, NDArray[Any]]]:
-    """Every registered metric that scores one reconstruction per private image, and its mean."""
+    """Every registered metric that scores one reconstruction per private image, and its mean; `there` where one is."""
     metrics: dict[str, Estimate] = {}
     arrays: dict[str, NDArray[Any]] = {}
     for m in registry.load("metric").values():
         if m.score is not None:
-            arrays[m.id] = m.score(guess, private, device=device)
+            scores = np.array(m.score(guess, private, device=device), np.float64)
+            scores[~there] = np.nan if m.unanswered is None else m.unanswered
+            arrays[m.id] = scores
             metrics[m.id] = intervals.mean_estimate(arrays[m.id], floor=m.floor, ceiling=m.ceiling, seed=seed)
     s = arrays["ssim"]
     metrics |= {
@@ -221,7 +228,7 @@ def _chance(
     metrics["ssim_flat"] = intervals.mean_estimate(arrays["ssim_flat"], floor=-1, ceiling=1, seed=seed)
     if decoys is not None and len(decoys):
         guess = _with_grey(images, pairing.decoys, private.shape[1:])
-        arrays["ssim_decoy"] = ssim(guess, decoys, device=device)
+        arrays["ssim_decoy"] = np.where(pairing.decoys >= 0, ssim(guess, decoys, device=device), 0.0)
         metrics["ssim_chance"] = intervals.mean_estimate(arrays["ssim_decoy"], floor=-1, ceiling=1, seed=seed)
         metrics["ssim_q90_chance"] = intervals.quantile_estimate(arrays["ssim_decoy"], 0.9, floor=-1, ceiling=1)
 

@@ -8,7 +8,7 @@ from ihaudit.results import ClaimResult, Finding
 from ihaudit.scheme import Claim, Knowledge
 from ihaudit.stats import Estimate
 from ihaudit.verdict.exceedance import Exceedance
-from ihaudit.verdict.gates import advantages, low_end, value_of
+from ihaudit.verdict.gates import advantages, answered, low_end, value_of
 
 
 def judge_claim(
@@ -70,6 +70,10 @@ def judge_claim(
         result.reason = (
             "the measured value lies above the bound, but its interval does not, or guessing reaches as much"
         )
+    by = next(f for f in able if f.id == result.by)
+    if claim.quantity == "ssim" and (said := answered(by)) and said[0] < said[1]:
+        part = f"it answered {said[0]} of {said[1]} images, and those without an answer count as not recovered"
+        result.reason = f"{result.reason}; {part}" if result.reason else part
     return result
 
 

@@ -11,6 +11,8 @@ Which figure decides
 The strongest attack decides.  Taking the maximum over attacks is a selection too: it is what an adversary reaches who
 tries all of them and can tell which worked.  The tests of chance are corrected for it; the gate is strict on purpose.
 Several games are corrected by Holm's method, so that one scheme at the bound is not failed by one of many games.
+    *With ``--strict``* whatever came out broken misses the gate; without it, where the gate is met and something did,
+    `ihaudit.verdict.headline` says so in the first line of every format.
 
 Exit codes, in this order
     3 a null control came out broken: then "broken" means nothing
@@ -41,6 +43,7 @@ from ihaudit.verdict.gates import (
     secret_check,
     ssim_check,
 )
+from ihaudit.verdict.headline import sentence, strict_check
 from ihaudit.verdict.reliability import NO_CONTROLS, control_doubts
 
 
@@ -79,9 +82,12 @@ def decide(
     checks += [c for c in (secret_check(attacks), copies_check(findings)) if c is not None]
     if gates.max_advantage is not None:
         checks.append(advantage_check(games, gates.max_advantage))
+    if gates.strict:
+        checks.append(strict_check(findings, checks))
     reasons = [*null_broke, *doubts, *dict.fromkeys(_undecided(findings, judged, checks))]
-    ungated = [f.id for f in games if f.status == "broken"] if gates.max_advantage is None else []
-    return judged, _gate(judged, checks, null_broke, reasons, ungated)
+    gate = _gate(judged, checks, null_broke, reasons)
+    gate.warning = sentence(gate, findings)
+    return judged, gate
 
 
 def regate(results: Results, options: GateOptions, arrays: Mapping[str, NDArray[Any]] | None = None) -> Results:
@@ -128,9 +134,8 @@ def _gate(
     checks: list[GateCheck],
     null_broke: Sequence[str],
     reasons: list[str],
-    ungated: Sequence[str],
 ) -> Gate:
-    """The gate from its checks; `ungated` are broken games that it does not rest on."""
+    """The gate from its checks."""
     missed = [c for c in checks if c.met is False]
     refuted = [c for c in claims if c.status == "refuted"]
     # The check that decided: the first that was missed, else the first that could be decided; SSIM is the first.
@@ -176,8 +181,6 @@ def _gate(
         gate.sentence = (
             f"Gate met: no break found by what was tried; {figure}{by}. This proves nothing about other attacks."
         )
-        if ungated:
-            gate.sentence += f" Games do not gate unless --max-advantage is given; broken: {', '.join(ungated)}."
     gate.sentence = gate.sentence.replace("..", ".")
     return gate
 

@@ -24,6 +24,7 @@ class GateOptions:
         quantile: in (0, 1]; 1 means the best image.
         max_reid: in [0, 1], on re-identification accuracy above chance.
         max_advantage: in [0, 1], on every game's pre-declared advantage; None: games do not gate.
+        strict: whatever came out broken misses the gate: games, checks and observations too.
 
     Raises:
         UsageError: a value out of its range.
@@ -33,6 +34,7 @@ class GateOptions:
     quantile: float = 0.9
     max_reid: float = 0.05
     max_advantage: float | None = None
+    strict: bool = False
 
     def __post_init__(self) -> None:
         ranges = {"max_ssim": (-1, 1), "quantile": (0, 1), "max_reid": (0, 1), "max_advantage": (0, 1)}
@@ -83,6 +85,8 @@ def attack_status(
     if share is not None:
         parts.append(f"{share:.0%} of {value.n} private images scored SSIM above {gates.max_ssim:g}")
     parts.append(f"the {quantile_name(gates.quantile)} of SSIM is {value.value:.2f} (bound {gates.max_ssim:g})")
+    if (said := answered(finding)) and said[0] < said[1]:
+        parts.append(f"it answered {said[0]} of {said[1]} images, and those without an answer count as not recovered")
     chance = finding.metrics.get("ssim_chance")
     mean = finding.metrics.get("ssim")
     if chance and chance.value is not None and mean and mean.value is not None:
@@ -95,6 +99,12 @@ def attack_status(
         parts.append(f"{reid.value:.0%} were re-identified{by_chance}")
     text = "; ".join(parts)
     return ("broken" if by_ssim or by_reid else "no break found"), text[0].upper() + text[1:] + "."
+
+
+def answered(finding: Finding) -> tuple[int, int] | None:
+    """For how many of how many private images an attack has an answer; None where that was not measured."""
+    found, of = finding.details.get("matched"), finding.details.get("private")
+    return (found, of) if isinstance(found, int) and isinstance(of, int) else None
 
 
 def quantile_name(q: float) -> str:
@@ -152,12 +162,19 @@ def ssim_check(attacks: Sequence[Finding], exceeds: Mapping[str, Exceedance], ga
         measured = e.quantile(gates.quantile)
         if measured is not None and measured.value is not None:
             counts = measured.value > gates.max_ssim and e.above_chance(gates.max_ssim, len(attacks))
-            rows.append((counts, measured.value, f.id, measured))
+            said = answered(f)
+            rows.append((counts, said is None or said[0] > 0, measured.value, f, measured))
     if not rows:
         return check
-    # An attack that is above chance comes before one that scores higher by guessing.
-    missed, value, check.by, check.measured = max(rows, key=lambda r: (r[0], r[1]))
+    # An attack that is above chance comes before one that scores higher by guessing, and any answer before none.
+    missed, any_answer, value, by, check.measured = max(rows, key=lambda r: r[:3])
     check.met = not missed
+    if not any_answer:
+        check.statistic += ", though none of them answered with an image"
+        return check
+    check.by = by.id
+    if (said := answered(by)) and said[0] < said[1]:
+        check.statistic += f" (which answered {said[0]} of {said[1]})"
     if not missed and value > gates.max_ssim:
         check.statistic += ", no more than guessing reaches on these images"
     return check

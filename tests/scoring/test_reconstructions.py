@@ -135,12 +135,29 @@ def test_one_candidate_serves_one_image_but_a_baseline_serves_all() -> None:
     mean = PRIVATE.mean(axis=0, keepdims=True)
     s = score(mean)
     assert s.details["matched"] == 1
-    # The others are scored on mid-grey.
-    grey = ssim(np.full_like(PRIVATE, 0.5), PRIVATE)
+    # The others were not recovered, and no picture is invented for them.
     rest = np.arange(N) != np.flatnonzero(s.arrays["candidate"] == 0)[0]
-    assert s.arrays["ssim"][rest] == pytest.approx(grey[rest])
+    assert not s.arrays["ssim"][rest].any()
     broad = score_attack(AttackOutput(mean), BARE, RELEASE, decoys=DECOYS, reuse=True)
     assert broad.arrays["ssim"] == pytest.approx(ssim(np.repeat(mean, N, 0), PRIVATE), abs=1e-6)
+
+
+def test_images_without_an_answer_count_as_not_recovered() -> None:
+    """Twelve perfect answers are twelve images recovered, whatever grey would have scored on the other forty-eight."""
+    s = score(PRIVATE[:12])
+    consistent(s)
+    assert (s.metrics["answered"].value, s.metrics["answered"].n) == (12 / N, N)
+    assert s.metrics["ssim"].value == pytest.approx(12 / N)
+    assert s.metrics["ssim_q90"].value == pytest.approx(1)  # more than a tenth were recovered
+    assert measured(score(PRIVATE[:5]).metrics["ssim_q90"]).value == 0  # fewer were
+    # Metrics without a worst value say how many images they are about.
+    assert (s.metrics["l2"].value, s.metrics["l2"].n) == (0, 12)
+    assert np.isnan(s.arrays["psnr"]).sum() == N - 12
+
+
+def test_the_same_rule_holds_for_decoys_and_a_baseline_answers_everything() -> None:
+    assert (score(PRIVATE[:12]).arrays["ssim_decoy"] == 0).sum() == N - 12
+    assert "answered" not in score_attack(AttackOutput(PRIVATE[:1]), BARE, RELEASE, reuse=True).metrics
 
 
 def test_negatives_and_contrast_are_not_fixed_by_the_truth() -> None:
@@ -152,7 +169,8 @@ def test_no_candidates_at_all() -> None:
     s = score(np.zeros((0, 32, 32, 3)))
     assert s.details["pairing"] == "none"
     assert s.metrics["reid"].value == 0
-    assert s.metrics["ssim"].value == pytest.approx(ssim(np.full_like(PRIVATE, 0.5), PRIVATE).mean())
+    assert s.metrics["ssim"].value == s.metrics["ssim_best"].value == s.metrics["answered"].value == 0
+    assert s.metrics["psnr"].value is None
 
 
 def test_an_attack_on_a_secret_has_no_scores_of_images() -> None:

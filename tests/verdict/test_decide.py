@@ -199,9 +199,29 @@ def test_gain_over_the_best_baseline() -> None:
 def test_games_gate_only_when_asked() -> None:
     v = verdict(attack("noise"), game(0.8))
     assert v.code == 0
-    assert "--max-advantage" in v.gate.sentence
+    assert v.gate.warning.startswith("Gate met, yet")
     assert verdict(attack("noise"), game(0.8), gates=GateOptions(max_advantage=0.05)).code == 1
     assert verdict(attack("noise"), game(0.01), gates=GateOptions(max_advantage=0.05)).code == 0
+
+
+def test_an_attack_without_answers_is_no_strongest_attack() -> None:
+    x = SETS["varied"]
+    silent = scored(np.zeros((0, *x.shape[1:])), x, "silent")
+    few = scored(x[:5], x, "few")
+    v = verdict(silent, few)
+    assert v.code == 0 and v.gate.by == "few"
+    assert "answered 5 of 60" in v.gate.statistic and "answered 5 of 60" in v.findings["few"].sentence
+    alone = verdict(silent)
+    assert alone.gate.by is None and "none of them answered" in alone.gate.statistic
+    assert alone.gate.measured is not None and alone.gate.measured.value == 0
+    # Twelve of sixty recovered perfectly are more than a tenth.
+    assert verdict(scored(x[:12], x, "some")).code == 1
+
+
+def test_a_claim_says_how_many_images_its_figure_rests_on() -> None:
+    x = SETS["varied"]
+    v = verdict(scored(x[:5], x, "few"), claims=[Claim("ssim", 0.3, quantile=0.9, knows=("encodings",))])
+    assert v.claims[0].status == "not refuted" and "answered 5 of 60" in v.claims[0].reason
 
 
 def test_no_false_alarm_at_the_bound_however_many_games() -> None:

@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 from ihaudit.contracts.format import Source, report_format
 from ihaudit.report.ci import Case, cases
 from ihaudit.report.plain import printable
+from ihaudit.verdict import headline
 
 
 @report_format("junit", "report.junit.xml")
@@ -14,9 +15,9 @@ def render(source: Source) -> bytes:
     """JUnit XML as Jenkins, GitLab and GitHub actions read it.
 
     ``failure``: a bound was crossed or a claim refuted; ``error``: undecided; ``skipped``: not run, with the reason.
-     A file
-    of an audit with exit code 0 has neither failures nor errors; with 1 at least one failure; with 3 at least one
-    error.
+    A file of an audit with exit code 0 has neither failures nor errors; with 1 at least one failure; with 3 at least
+    one error.  Where something came out broken that the gate does not rest on, the case ``gate.warning`` and the
+    property ``warning`` say so.
     """
     r = source.results
     found = cases(r)
@@ -45,6 +46,7 @@ def render(source: Source) -> bytes:
         "command": e.command,
         "scheme.source": r.scheme.source,
         "scheme.sha256": r.scheme.sha256,
+        **({"warning": warned} if (warned := headline.warning(r)) else {}),
         **{f"package.{k}": v for k, v in e.packages.items()},
     }
     for name, value in facts.items():

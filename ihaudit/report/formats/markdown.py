@@ -29,8 +29,10 @@ def render(source: Source) -> str:
     """The summary, always under 64 kB."""
     r = source.results
     verdict = summary.verdict(source)
-    sign = words.STATUS_SIGN[verdict.word]
-    head = [f"## {sign} {verdict.word.capitalize()}: {escape(r.name, 120)}", "", escape(verdict.line, 1000), ""]
+    sign = words.WARNING_SIGN if verdict.warning else words.STATUS_SIGN[verdict.word]
+    head = [f"## {sign} {verdict.heading.capitalize()}: {escape(r.name, 120)}", ""]
+    head += [f"**{escape(verdict.warning, 1000)}**", ""] if verdict.warning else []
+    head += [escape(verdict.line, 1000), ""]
     head += [f"{escape(s, 1500)}" for s in verdict.sentences[-1:]] + [""]
     head += [f"- {escape(reason)}" for reason in verdict.reasons[:20]] + [""]
     parts = [*head, *_claims(r), *_findings(r), *_tail(r)]

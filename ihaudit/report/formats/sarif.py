@@ -13,6 +13,7 @@ from ihaudit.report import words
 from ihaudit.report.ci import check_text, text_of
 from ihaudit.report.plain import printable
 from ihaudit.results import Finding, Results
+from ihaudit.verdict import headline
 
 #: Stable rule ids: never renumber, never reuse.
 RULES = {
@@ -23,7 +24,9 @@ RULES = {
     "IH105": ("CheckFailed", "A check of what the scheme declares or publishes failed"),
     "IH106": ("ObservationBroken", "An observation beside attacks and games shows a leak"),
     "IH107": ("NoRefutableClaim", "The scheme makes no claim that a measurement could refute"),
+    "IH108": ("BrokenBesideTheGate", "Something came out broken although the gate was not missed"),
 }
+_LEVEL = {"IH107": "note", "IH108": "warning"}
 _RULE_OF_KIND = {
     "attack": "IH103",
     "game": "IH104",
@@ -82,7 +85,7 @@ def _driver(r: Results) -> dict[str, Any]:
             "id": id_,
             "name": name,
             "shortDescription": {"text": text},
-            "defaultConfiguration": {"level": "note" if id_ == "IH107" else "error"},
+            "defaultConfiguration": {"level": _LEVEL.get(id_, "error")},
             "properties": {"tags": ["privacy", "security"]},
         }
         for id_, (name, text) in RULES.items()
@@ -97,6 +100,8 @@ def _driver(r: Results) -> dict[str, Any]:
 
 def _results(r: Results) -> list[dict[str, Any]]:
     found = []
+    if warned := headline.warning(r):
+        found.append(_result(r, "IH108", "warning", warned, level="warning"))
     for check in r.gate.checks:
         if check.met is False:
             found.append(_result(r, "IH101", check.name, f"{check_text(r, check)}."))

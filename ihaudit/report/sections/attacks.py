@@ -8,7 +8,7 @@ from ihaudit.contracts.format import Source
 from ihaudit.contracts.section import section
 from ihaudit.report import words
 from ihaudit.report.cards import card
-from ihaudit.report.selection import best_baseline, by_weight, ran, value
+from ihaudit.report.selection import answers, best_baseline, by_weight, ran, value
 from ihaudit.results import Finding
 
 
@@ -30,6 +30,7 @@ def _row(attack: Finding, baseline: Finding | None) -> dict[str, Any]:
     own = words.scaled(above_baseline(value(attack, "ssim"), guessed), "%")
     return {
         "finding": attack,
+        "answered": answers(attack),
         "ssim": words.estimate(attack.metrics.get("ssim")),
         "q90": words.estimate(attack.metrics.get("ssim_q90")),
         "reid": words.estimate(attack.metrics.get("reid"), "%"),

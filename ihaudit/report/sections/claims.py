@@ -10,6 +10,7 @@ from ihaudit.contracts.section import section
 from ihaudit.report import words
 from ihaudit.results import ClaimResult, Finding, GateCheck, Results
 from ihaudit.stats import Estimate
+from ihaudit.verdict.headline import STRICT
 
 #: Names listed in one cell before the rest is only counted.
 MAX_NAMES = 6
@@ -99,6 +100,11 @@ EVENTS = {
         "private images lie in the release as they are",
         "none found",
     ),
+    STRICT: (
+        "Nothing else comes out broken: no game, check or observation (--strict).",
+        "broken{by}",
+        "nothing did",
+    ),
 }
 
 
@@ -106,7 +112,7 @@ def check_row(results: Results, check: GateCheck) -> Row:
     """One gated statistic."""
     if check.name in EVENTS:
         claimed, happened, otherwise = EVENTS[check.name]
-        quantity, bound = "ssim", "must not happen"
+        quantity, bound = "advantage" if check.name == STRICT else "ssim", "must not happen"
         outcome = happened.format(by=words.by(results, check.by)) if check.met is False else otherwise
         sure = _sure(results, None, "")[1:]
     else:

@@ -129,18 +129,27 @@ def reconstructions(source: Source, finding: Finding, each: int, *, overview: bo
     columns = ["Original", *([first] if codes is not None else []), *(["|Encoding|"] if has_signs else [])]
     labels, challenge = _labels(source, len(truth)), source.scores(finding, "ssim_challenge")
     rows = []
-    for which, i in _choose(scores, each):
+    there = _answered(source, finding, len(truth))
+    for which, i in _choose(np.where(there, scores, -np.inf), each):
         pictures = [png(to_uint8(truth[i]))]
         if codes is not None:
             pictures.append(png(encoding(codes[i])))
             if has_signs:
                 pictures.append(png(magnitude(codes[i])))
-        pictures.append(png(to_uint8(found[i])))
+        pictures.append(png(to_uint8(found[i])) if there[i] else "")
         stricter = float(challenge[i]) if challenge is not None and len(challenge) == len(scores) else None
         label = f"class {labels[i]}" if labels is not None else ""
         rows.append(Row(which, i, label, words.score(float(scores[i])), words.score(stricter), pictures))
-    picture, count = _overview(truth, found, scores) if overview and len(truth) > 3 * each else ("", 0)
+    picture, count = "", 0
+    if overview and there.sum() > 3 * each:
+        picture, count = _overview(truth[there], found[there], scores[there])
     return Gallery(finding.title, finding.id, [*columns, "Reconstruction"], rows, picture, count)
+
+
+def _answered(source: Source, finding: Finding, n: int) -> NDArray[np.bool_]:
+    """bool (N,): the private images for which the attack has an answer; the others have no picture to show."""
+    candidate = source.array(finding.id, "candidate")
+    return candidate >= 0 if candidate is not None and candidate.shape == (n,) else np.ones(n, bool)
 
 
 def _unit(source: Source, image: NDArray[Any]) -> NDArray[Any]:

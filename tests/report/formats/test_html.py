@@ -333,8 +333,8 @@ def test_what_no_gate_rests_on_is_named_all_the_same() -> None:
         status="met", exit_code=0, statistic="90 % quantile of SSIM", bound=0.5, measured=Estimate(0.2, 0.1, 0.3, 40)
     )
     text = " ".join(parse(html.render(Source(results))).texts)
-    assert "No break found" in text
-    assert "Broken, though no gate rests on it" in text and "that is not the whole story" in text
+    assert "Gate met, but broken" in text
+    assert "Came out broken, though no gate rests on it" in text and "that is not the whole story" in text
 
 
 def test_same_results_give_the_same_bytes_wherever_they_are_read(tmp_path: Path) -> None:
