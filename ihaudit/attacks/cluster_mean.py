@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ihaudit.attacks.recipe import Recipe, start
-from ihaudit.attacks.stages.grouping.copies import copies
+from ihaudit.attacks.recipe import Recipe, start, unmasked
+from ihaudit.attacks.stages.grouping.copies import ALONE, each_alone
 from ihaudit.attacks.stages.state import State
 from ihaudit.contracts.attack import attack
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
+from ihaudit.errors import NotApplicable
 
 
 @attack("cluster-mean")
@@ -31,7 +32,9 @@ class ClusterMean(Recipe):
     def begin(self, view: View, ctx: Context) -> State:
         """See `Recipe.begin`."""
         state = start(view, ctx, keep_signs=True)
-        return (copies(state) if state.observed.mask == "signed" else None) or state
+        if unmasked(state.observed.mask, view) and each_alone(state):
+            raise NotApplicable(ALONE)
+        return state
 
     def solve(self, state: State, ctx: Context) -> State:
         """See `Recipe.solve`."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ihaudit.attacks.recipe import Recipe, start
-from ihaudit.attacks.stages.grouping.copies import copies
+from ihaudit.attacks.stages.grouping.copies import ALONE, each_alone
 from ihaudit.attacks.stages.state import State
 from ihaudit.contracts.attack import attack
 from ihaudit.contracts.context import Context
@@ -35,7 +35,9 @@ class LeastSquares(Recipe):
         state = start(view, ctx, keep_signs=True)
         if state.observed.mask == "masked" or (state.observed.mask == "absolute" and view.image_range[0] < 0):
             raise NotApplicable("the signs of neighbouring pixels are independent: there is a sign mask, or no image")
-        return copies(state) or state
+        if each_alone(state):
+            raise NotApplicable(ALONE)
+        return state
 
     def solve(self, state: State, ctx: Context) -> State:
         """See `Recipe.solve`."""

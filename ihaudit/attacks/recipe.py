@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihaudit.attacks.numerics.labels import read_slots
-from ihaudit.attacks.numerics.masks import detect_mask
+from ihaudit.attacks.numerics.masks import MaskKind, detect_mask, under_mask
 from ihaudit.attacks.numerics.pictures import to_rows
 from ihaudit.attacks.stages.state import Assigned, Grouped, Observed, PublicFound, Recovered, Restored, State
 from ihaudit.contracts.attack import AttackOutput
@@ -54,42 +54,74 @@ class Recipe:
 
 
 def start(
-    view: View, ctx: Context, *, keep_signs: bool = False, signs: NDArray[np.floating[Any]] | None = None
+    view: View,
+    ctx: Context,
+    *,
+    keep_signs: bool = False,
+    signs: NDArray[np.floating[Any]] | None = None,
+    mixed: bool = True,
 ) -> State:
     """The first state from a view.
 
     Args:
         keep_signs: values are the encodings themselves where they carry no sign mask, instead of their moduli.
         signs: float (E, H, W, C) in {-1, 1}, the masks where they are known.
+        mixed: refuse releases in which nothing is mixed.
 
     Raises:
-        NotApplicable: encodings are not images.
+        NotApplicable: encodings are not images, or not mixtures of images.
     """
     x = as_images(view)
     mask, _ = detect_mask(x)
+    slots = read_slots(view.labels, len(x), per_encoding=view.hints.get("private_per_encoding"))
+    if mask == "masked" and signs is None and not under_mask(x):
+        raise NotApplicable(
+            "neither signs nor magnitudes of neighbouring values go together, so no picture lies under a sign mask"
+        )
+    if mixed and unmasked(mask, view) and slots.whole:
+        raise NotApplicable(
+            "there is no sign mask, and by its labels every encoding holds one image: nothing is mixed that could be "
+            "taken apart"
+        )
     values = to_rows(x, ctx.device, absolute=not (keep_signs and mask == "signed"))
     known = None if signs is None else to_rows(signs, ctx.device).half()
-    slots = read_slots(view.labels, len(x), per_encoding=view.hints.get("private_per_encoding"))
     return State(Observed(view, values, (x.shape[3], *x.shape[1:3]), mask, slots, known))
 
 
+def unmasked(mask: MaskKind, view: View) -> bool:
+    """Whether no sign was hidden: signs agree, or there are none and the images had none either."""
+    return mask == "signed" or (mask == "absolute" and view.image_range[0] >= 0)
+
+
 def as_images(view: View) -> NDArray[np.floating[Any]]:
-    """The encodings as float (E, H, W, C), or `NotApplicable` where they are not images."""
-    x = np.asarray(view.encodings)
-    if x.ndim == 3 and min(x.shape[1:]) >= 8:
+    """The encodings as float (E, H, W, C), or `NotApplicable` where they are not images of the private ones' shape."""
+    x, shape = np.asarray(view.encodings), view.image_shape
+    # Without the last axis grey images are still images; tokens of 64 x 128 values are not.
+    if x.ndim == 3 and (x.shape[1:] == shape[:2] and shape[2] == 1 if shape else x.shape[1] == x.shape[2] >= 8):
         x = x[..., None]
     if x.ndim != 4 or min(x.shape[1:3]) < 8 or x.shape[3] > 16:
-        raise NotApplicable(f"encodings of shape {tuple(x.shape[1:])} are not images (height, width, channels)")
+        raise NotApplicable(f"encodings of shape {_size(x.shape[1:])} are not images (height, width, channels)")
+    if shape is not None and x.shape[1:] != shape:
+        raise NotApplicable(
+            f"encodings of shape {_size(x.shape[1:])} are not of the shape of the images ({_size(shape)}), so they are "
+            "not images mixed or masked"
+        )
     if len(x) < 2:
         raise NotApplicable(f"{len(x)} encodings are too few to compare")
     return x
 
 
+def _size(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape)) or "no axis"
+
+
 def answer(state: State) -> AttackOutput:
     """The output of a finished state."""
     restored, assigned, sizes = state.require(Restored), state.require(Assigned), state.require(Grouped).sizes
+    # Labels that give every encoding one image say that nothing is mixed; what follows is then an assumption.
+    holds = "Read as mixtures, the encodings would hold" if state.observed.slots.whole else "The release holds"
     sentence = (
-        f"The release holds about {len(restored.images)} private images, each in about {sizes.multiplicity:.0f} "
+        f"{holds} about {len(restored.images)} private images, each in about {sizes.multiplicity:.0f} "
         f"encodings, by its own counts and statistics ({sizes.source})."
     )
     diagnostics: dict[str, Any] = {

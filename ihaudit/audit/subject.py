@@ -80,7 +80,12 @@ class Subject(ABC):
             encoder=self.encoder if Knowledge.ORACLE in knows else None,
             replayer=self.replayer if Knowledge.CODE in knows else None,
             hints=self.hints,
+            image_shape=self.image_shape(),
         )
+
+    def image_shape(self) -> tuple[int, ...] | None:
+        """(H, W, C) of the private images, which everybody knows; None where only the encodings say it."""
+        return None
 
     def setting(self) -> GameSetting:
         """The challenger's side of games.
@@ -142,6 +147,10 @@ class Audited(Subject):
             population=data.population(),
             **fields,
         )
+
+    def image_shape(self) -> tuple[int, ...]:
+        """See `Subject.image_shape`."""
+        return tuple(self.truth.images.shape[1:])
 
     def setting(self) -> GameSetting:
         """See `Subject.setting`."""

@@ -35,6 +35,7 @@ class View:
         encodings: float (E, H, W, C) or (E, ...).
         labels: float32 (E, n_classes) or None.
         image_range: the range images had when mixed (a released convention).
+        image_shape: (H, W, C) of the private images, which is public; None where only the encodings say it.
         extra: further released arrays.
         knows: the adversary's knowledge; the fields below are None where it does not include them.
         similar: float32 (S, H, W, C) in [0, 1], images like the private ones, none of them private (`distribution`).
@@ -60,3 +61,4 @@ class View:
     encoder: Encoder | None = None
     replayer: Replayer | None = None
     hints: Mapping[str, Any] = field(default_factory=dict)
+    image_shape: tuple[int, ...] | None = None

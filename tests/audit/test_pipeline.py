@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ihaudit.results import read_arrays, read_results
-from tests.cli.command import FAST, ihaudit
+from tests.cli.command import FAST, SMALL, ihaudit
 
 
 def scheme_file(folder: Path, body: str, head: str = "") -> Path:
@@ -52,10 +52,10 @@ def without_times(results: dict[str, Any]) -> dict[str, Any]:
     ],
 )
 def test_known_schemes_come_out_as_known(tmp_path: Path, scheme: str, code: int, status: str) -> None:
-    done = ihaudit("run", scheme, *FAST, "--out", "out", cwd=tmp_path)
+    done = ihaudit("run", scheme, *SMALL, "--out", "out", cwd=tmp_path)
     assert done.returncode == code, done.stdout + done.stderr
     results = read_results(tmp_path / "out")
-    finding = results.finding("least-squares")
+    finding = results.finding("least-squares" if scheme == "mixup" else "as-released")
     assert finding is not None
     assert finding.status == status
     assert results.gate.exit_code == code

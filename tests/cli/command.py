@@ -7,8 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-#: an audit of a few seconds
-FAST = ("--n-private", "16", "--attack", "least-squares", "--game", "none", "--format", "html", "--quiet")
+#: an audit of a few seconds, of every attack that the profile has, and of one attack on mixtures
+SMALL = ("--n-private", "16", "--game", "none", "--format", "html", "--quiet")
+FAST = (*SMALL, "--attack", "least-squares")
 
 
 def ihaudit(*args: object, cwd: Path, timeout: float = 240) -> subprocess.CompletedProcess[str]:

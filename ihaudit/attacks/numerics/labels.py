@@ -44,6 +44,12 @@ class Slots:
         result: FloatArray = np.clip(1 - self.mass.sum(1), 0, None).astype(np.float32)
         return result
 
+    @property
+    def whole(self) -> bool:
+        """Whether every encoding is said to hold one image and nothing else."""
+        alone = self.count == 1 or bool((self.label[:, 1:] < 0).all())
+        return alone and bool((self.mass.sum(1) > 0.98).all())
+
     def totals(self) -> IntArray:
         """int64 (classes,): how many slots each class fills, over all encodings."""
         used = self.label[self.label >= 0]

@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from ihaudit.attacks.numerics.labels import read_slots
+from ihaudit.attacks.numerics.masks import under_mask
 from ihaudit.attacks.prng.pairs import agreement
 from ihaudit.attacks.prng.reconstruct import Knowns, reconstruct
 from ihaudit.attacks.prng.scans.ranges import EVERY
@@ -109,16 +111,25 @@ def started(view: View, ctx: Context) -> tuple[Search, float]:
         raise NotApplicable(
             f"encodings of shape {tuple(x.shape[1:])} are not images, whose neighbouring pixels it compares"
         )
+    if view.image_shape is not None and x.shape[1:] != view.image_shape:
+        raise NotApplicable(
+            f"encodings of shape {tuple(x.shape[1:])} are not images of shape {view.image_shape} under a sign mask"
+        )
     if not len(x):
         raise NotApplicable("there are no encodings")
     x = x.astype(np.float32, copy=False)
     agreed = float(np.median(agreement(x[:64]))) if (x < 0).any() and (x > 0).any() else 1.0
-    if agreed > _SMOOTH and view.labels is None:
+    masked = agreed <= _SMOOTH
+    if masked and not under_mask(x):
         raise NotApplicable(
-            "the signs of neighbouring pixels agree, so there is no random sign mask to predict, and there are no "
-            "labels that would carry coefficients"
+            "neither signs nor magnitudes of neighbouring pixels go together, so there is no sign mask to predict"
         )
-    return Search(x, agreed <= _SMOOTH, view, ctx), agreed
+    if not masked and (view.labels is None or read_slots(view.labels, len(x)).whole):
+        raise NotApplicable(
+            "the signs of neighbouring pixels agree, or there are none, so there is no random sign mask to predict, "
+            "and no labels that carry coefficients"
+        )
+    return Search(x, masked, view, ctx), agreed
 
 
 def scanned_tables(scanned: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:

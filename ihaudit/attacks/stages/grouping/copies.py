@@ -16,25 +16,25 @@ from ihaudit.attacks.stages.state import Assigned, Grouped, Observed, Recovered,
 COPY = 0.97
 #: encodings per image below which there is nothing to group
 FEWEST = 4
+#: why attacks on mixtures do not address such a release
+ALONE = "no two encodings can be told to share an image: they are shown as they are by the attack as-released"
 
 
-def copies(state: State) -> State | None:
-    """A finished state whose candidates are (averages of copies of) the encodings, or None where grouping can work.
+def each_alone(state: State) -> bool:
+    """Whether no two encodings can be told to share an image, other than as copies: there is nothing to group.
 
-    Taken where encodings are plain copies (one slot of weight one), or where each image can occur only a few times:
-    an encoding then shows its images as well as anything computed from it.
+    So where labels give each encoding one image, or say nothing, and where each image can occur only a few times.
     """
-    observed, slots = state.observed, state.observed.slots
-    values = observed.values
-    plain = slots.count == 1 or bool((slots.label[:, 1:] < 0).all())
-    whole = bool((slots.mass.sum(1) > 0.98).all()) or not slots.informative
-    unlabelled = slots.classes == 1 and not slots.informative
-    if unlabelled or (plain and whole):
-        groups = _merge_copies(values)
-    elif _nothing_to_group(observed):
-        groups = np.arange(len(values))
-    else:
-        return None
+    return _one_each(state.observed) or _nothing_to_group(state.observed)
+
+
+def copies(state: State) -> State:
+    """A finished state whose candidates are the encodings, copies of one image averaged.
+
+    Where `each_alone`, an encoding shows its image as well as anything computed from encodings without knowing more.
+    """
+    observed, values = state.observed, state.observed.values
+    groups = _merge_copies(values) if _one_each(observed) else np.arange(len(values))
     n = int(groups.max()) + 1
     index = torch.from_numpy(groups).to(values.device)
     total = torch.zeros(n + 1, values.shape[1], device=values.device)
@@ -65,6 +65,12 @@ def _merge_copies(values: Tensor) -> NDArray[np.int64]:
         groups[close] = found
         found += 1
     return groups
+
+
+def _one_each(observed: Observed) -> bool:
+    """Whether labels give each encoding one image and nothing else, or there are none."""
+    slots = observed.slots
+    return slots.whole or (slots.classes == 1 and not slots.informative)
 
 
 def _nothing_to_group(observed: Observed) -> bool:
