@@ -40,6 +40,7 @@ class Knowledge(StrEnum):
     PUBLIC_SET = "public_set"  # the very public images that were mixed in
     ORACLE = "oracle"  # encode images of one's choice with fresh randomness
     PAIRS = "pairs"  # some images of the release and the encodings made of them, under the same key
+    CANDIDATES = "candidates"  # plaintext images that hold the private ones among others: who is who?
 
 
 class KeyScope(StrEnum):
@@ -69,7 +70,8 @@ def implied(knows: Iterable[Knowledge]) -> frozenset[Knowledge]:
 
 
 #: The adversary of the default gates, used where a scheme makes no claim: the one of the InstaHide Challenge, who also
-#: knows some records of the release where rows hold one each (known plaintext).
+#: knows some records of the release where rows hold one each (known plaintext), and who holds plaintext images that
+#: contain the private ones (the NeuraCrypt challenge's adversary) and asks which is whose.
 DEFAULT_ADVERSARY: frozenset[Knowledge] = frozenset(
     {
         Knowledge.ENCODINGS,
@@ -78,6 +80,7 @@ DEFAULT_ADVERSARY: frozenset[Knowledge] = frozenset(
         Knowledge.CODE,
         Knowledge.ORACLE,
         Knowledge.PAIRS,
+        Knowledge.CANDIDATES,
     }
 )
 
@@ -91,7 +94,8 @@ class Claim:
             (re-identification accuracy above chance), ``advantage`` (of a distinguishing game), ``epsilon``.
         bound: the claim is refuted when the measured lower confidence bound lies above it.
         knows: the adversary's knowledge; ``encodings`` is always included, and ``code`` includes ``oracle`` (who has
-            the code can run it).
+            the code can run it), and a claim on ``reid`` includes ``candidates`` (to say whose picture an encoding
+            is, one must have pictures to choose from).
         quantile: for per-image quantities, which quantile over private images is bounded; 1.0 means "no image".
         target: restrict the claim to one game or attack id; None means all that the adversary can run.
         delta: for ``epsilon`` claims, the delta of (epsilon, delta)-DP.
@@ -117,7 +121,10 @@ class Claim:
             raise ValueError(f"a claim's quantile must lie in (0, 1], not {self.quantile!r}")
         if not 0.0 <= self.delta < 1.0:
             raise ValueError(f"a claim's delta must lie in [0, 1), not {self.delta!r}")
-        object.__setattr__(self, "knows", implied(Knowledge(k) for k in self.knows))
+        known = implied(Knowledge(k) for k in self.knows)
+        if self.quantity == "reid":
+            known |= {Knowledge.CANDIDATES}
+        object.__setattr__(self, "knows", known)
 
     @property
     def adversary(self) -> frozenset[Knowledge]:

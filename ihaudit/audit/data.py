@@ -13,6 +13,7 @@ from ihaudit.contracts.context import derive_seed
 from ihaudit.errors import ImageError
 from ihaudit.images import ImageSet, check_compatible, load
 from ihaudit.release import FloatArray
+from ihaudit.scoring.matches import Candidates
 
 #: Fewer population images than this, and the private ones (which the adversary may choose too) join them in games.
 MIN_POPULATION = 1000
@@ -52,6 +53,14 @@ class Data:
             return None
         rng = np.random.default_rng(derive_seed(self.seed, "known records"))
         return known.subset(np.sort(rng.permutation(len(known))[:count]))
+
+    def candidates(self) -> Candidates:
+        """The private images among the decoys, for an adversary who asks which is whose; the order is drawn afresh."""
+        decoys = self._decoy_index()
+        everything = self.private if self.similar is None else self.private.concat(self.similar.subset(decoys))
+        order = np.random.default_rng(derive_seed(self.seed, "candidates")).permutation(len(everything))
+        image = np.where(order < len(self.private), order, -1)
+        return Candidates(everything.images[order], everything.labels[order], image.astype(np.int64))
 
     def population(self) -> ImageSet:
         """What games draw from: similar images, with the private ones where there are few."""

@@ -136,7 +136,9 @@ def _item(
     requested: bool,
 ) -> Item:
     needs = frozenset(cls.needs) | {Knowledge.ENCODINGS}
-    able = [a for a in adversaries if needs <= a]
+    # Who is asked for a picture is not handed the pictures to choose from: giving one back would be no reconstruction.
+    shown = frozenset(Knowledge) if Knowledge.CANDIDATES in needs else frozenset(Knowledge) - {Knowledge.CANDIDATES}
+    able = [a & shown for a in adversaries if needs <= a]
     lacks = frozenset() if able else min((needs - a for a in adversaries), key=len)
     return Item(
         kind=kind,

@@ -26,6 +26,7 @@ from ihaudit.release import FloatArray, Release, Truth
 from ihaudit.results import Finding
 from ihaudit.sandbox import Declaration, SchemeProcess
 from ihaudit.scheme import Knowledge
+from ihaudit.scoring.matches import Candidates, score_matches
 from ihaudit.scoring.reconstructions import score_attack
 from ihaudit.verdict.gates import GateOptions, attack_status
 
@@ -42,6 +43,7 @@ class Subject(ABC):
         public: the public images of adversaries with ``public_set``.
         similar: the similar images of adversaries with ``distribution``.
         pairs: known images and their rows, for adversaries with ``pairs``; None where nobody can know any.
+        candidates: images that hold the private ones among others, for adversaries with ``candidates``.
         card: the scheme's, None where its code is unknown.
         encoder, replayer: the scheme, for adversaries with ``oracle`` and ``code``.
         hints: facts that are stated publicly.
@@ -52,6 +54,7 @@ class Subject(ABC):
     public: ImageSet | None = None
     similar: ImageSet | None = None
     pairs: Pairs | None = None
+    candidates: Candidates | None = None
     card: Declaration | None = None
     encoder: Encoder | None = None
     replayer: Replayer | None = None
@@ -66,6 +69,7 @@ class Subject(ABC):
         """What an adversary sees who has exactly `knows`."""
         release = self.release
         similar = self.similar if self.similar and Knowledge.DISTRIBUTION in knows else None
+        candidates = self.candidates if Knowledge.CANDIDATES in knows else None
         return View(
             encodings=release.encodings,
             labels=release.labels if Knowledge.LABELS in knows else None,
@@ -76,6 +80,8 @@ class Subject(ABC):
             similar_labels=similar.labels if similar else None,
             public_set=self.public.images if self.public is not None and Knowledge.PUBLIC_SET in knows else None,
             pairs=self.pairs if Knowledge.PAIRS in knows else None,
+            candidates=candidates.images if candidates else None,
+            candidate_labels=candidates.labels if candidates else None,
             code=described(self.card) if self.card is not None and Knowledge.CODE in knows else None,
             encoder=self.encoder if Knowledge.ORACLE in knows else None,
             replayer=self.replayer if Knowledge.CODE in knows else None,
@@ -143,6 +149,7 @@ class Audited(Subject):
             card=scheme.card,
             encoder=scheme,
             truth=Truth(private.images, private.labels, release.provenance, private.groups),
+            candidates=data.candidates(),
             decoys=data.decoys(),
             population=data.population(),
             **fields,
@@ -174,6 +181,12 @@ class Audited(Subject):
         finding.stages = scored.stages(output.stages)
         finding.details |= scored.details
         finding.arrays = dict(scored.arrays)
+        if output.matches is not None and self.candidates is not None:
+            found = score_matches(output, self.candidates, truth, release)
+            finding.primary = finding.primary if "ssim" in finding.metrics else "reid"
+            finding.metrics |= found.metrics
+            finding.details |= found.details
+            finding.arrays |= found.arrays
         if output.unmasked is not None and release.encodings.ndim == 4:
             shown = np.flatnonzero(output.unmasked.reshape(len(output.unmasked), -1).any(axis=1))[:SAMPLES]
             finding.arrays["samples_encoding"] = release.encodings[shown]

@@ -51,6 +51,9 @@ class AttackOutput:
         stages: one record per named stage.
         sentence: one plain sentence on what the attack saw, or empty.
         evidence: what the early stages found, for the scorer alone, or None.
+        matches: int64 (E,), for attacks that hold candidates (`View.candidates`): the candidate that each row is made
+            of, -1 for none; of a row made of several, the one that it most surely holds.
+        match_scores: float (E,), how sure that is, the larger the surer; or None.
         broke: for attacks whose success shows without images (a generator's state recovered): True if so.
         ambiguity: the moves that its pictures are all fixed up to, of `ihaudit.metrics.alignment.AMBIGUITIES`, where
             nothing that the adversary knows tells them apart; scored by the best one for all, decoys likewise.
@@ -67,6 +70,8 @@ class AttackOutput:
     broke: bool | None = None
     evidence: StageEvidence | None = None
     ambiguity: tuple[str, ...] = ()
+    matches: IntArray | None = None
+    match_scores: FloatArray | None = None
 
 
 class Attack(Protocol):

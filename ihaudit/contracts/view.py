@@ -42,6 +42,10 @@ class View:
         similar_labels: int64 (S,) or None.
         public_set: float32 (M, H, W, C) in [0, 1], the very public images (`public_set`).
         pairs: known images and their encodings (`pairs`).
+        candidates: float32 (M, H, W, C) in [0, 1]: the private images among others that were not encoded, in an order
+            that says nothing (`candidates`); attacks that do not ask for them are not shown them, for handing one back
+            is no reconstruction.
+        candidate_labels: int64 (M,), what they show, or None.
         code: {"name", "parameters"} of the scheme, without parameters called like a seed (`code`).
         encoder: chosen-plaintext access with fresh randomness (`oracle`).
         replayer: runs the scheme's code again under seeds of one's choice (`code`).
@@ -57,6 +61,8 @@ class View:
     similar_labels: IntArray | None = None
     public_set: FloatArray | None = None
     pairs: Pairs | None = None
+    candidates: FloatArray | None = None
+    candidate_labels: IntArray | None = None
     code: Mapping[str, Any] | None = None
     encoder: Encoder | None = None
     replayer: Replayer | None = None

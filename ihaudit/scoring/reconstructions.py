@@ -103,8 +103,9 @@ def score_attack(
     device, seed = (context.device, context.seed) if context else ("cpu", 0)
     decoys = None if decoys is None else np.asarray(decoys, np.float32)[: len(private)]
     images, dropped = _candidates(output, private.shape[1:])
-    if len(images) == 0 and output.broke is not None:
-        # An attack on a secret (a generator's state) that answers no image: there is no reconstruction to score.
+    if len(images) == 0 and (output.broke is not None or output.matches is not None):
+        # An attack on a secret (a generator's state), or one that says who is who, answers no image: there is no
+        # reconstruction to score.
         extra = (
             {} if output.unmasked is None else mask_scores(output.unmasked, release, truth, seed=seed, device=device)
         )

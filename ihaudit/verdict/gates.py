@@ -76,6 +76,8 @@ def attack_status(
         and "ssim" not in finding.metrics
     ):
         return "no break found", str(finding.details.get("saw") or "The secret that it looks for was not recovered.")
+    if "ssim" not in finding.metrics and reid is not None and reid.value is not None:
+        return _by_matches(finding, gates)
     if value is None or value.value is None:
         return "inconclusive", "Reconstructions could not be scored, so nothing follows."
     by_ssim = value.value > gates.max_ssim and exceeds.above_chance(gates.max_ssim, attacks)
@@ -105,6 +107,17 @@ def answered(finding: Finding) -> tuple[int, int] | None:
     """For how many of how many private images an attack has an answer; None where that was not measured."""
     found, of = finding.details.get("matched"), finding.details.get("private")
     return (found, of) if isinstance(found, int) and isinstance(of, int) else None
+
+
+def _by_matches(finding: Finding, gates: GateOptions) -> tuple[Status, str]:
+    """The word on an attack that says which encoding is whose, and answers no picture."""
+    reid, guess = finding.metrics["reid"], finding.metrics.get("reid_chance")
+    chance = f"by chance {guess.value:.1%}" if guess is not None and guess.value is not None else "chance unknown"
+    share = f"{reid.value:.0%} of {reid.n} private images were matched to an encoding of theirs ({chance})"
+    candidates = finding.details.get("candidates")
+    text = f"Among {candidates} candidates, {share}." if candidates else f"{share[0].upper()}{share[1:]}."
+    above = low_end(finding.metrics.get("reid_above_chance"))
+    return ("broken" if above > gates.max_reid else "no break found"), text
 
 
 def quantile_name(q: float) -> str:

@@ -86,6 +86,7 @@ TABLE = {
             noise=0.4,
         ),
         Row("linear", elsewhere="no pair of an image and its encoding"),
+        Row("match", elsewhere="no candidates to choose from"),
         Row("phase-public"),
         Row("prng", encodings=1, minutes=True),
         Row("recolour", **ONE_BY_ONE),  # type: ignore[arg-type]

@@ -25,6 +25,7 @@ from ihaudit.release import Provenance, Release
 from ihaudit.results import Cost, Finding
 from ihaudit.sandbox import Declaration
 from ihaudit.scheme import Knowledge
+from ihaudit.scoring.matches import Candidates
 
 PIXELS = np.zeros((3, 8, 8, 3), np.float32)
 IMAGES = ImageSet(PIXELS, np.arange(3), "test")
@@ -60,6 +61,7 @@ def stand_in(**fields: Any) -> Stand:
         "encoder": object(),
         "replayer": object(),
         "pairs": Pairs(PIXELS, PIXELS),
+        "candidates": Candidates(PIXELS, np.zeros(len(PIXELS), int), np.arange(len(PIXELS))),
     }
     return Stand(release=RELEASE, **given | {"hints": {"n_private": 3}} | fields)
 
@@ -74,6 +76,7 @@ def test_a_view_holds_exactly_what_is_known(knows: set[Knowledge]) -> None:
         Knowledge.CODE: view.code,
         Knowledge.ORACLE: view.encoder,
         Knowledge.PAIRS: view.pairs,
+        Knowledge.CANDIDATES: view.candidates,
     }
     assert {k for k, what in granted.items() if what is not None} == knows - {Knowledge.ENCODINGS}
     assert (view.similar_labels is None, view.replayer is None) == (view.similar is None, view.code is None)
