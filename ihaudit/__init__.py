@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ihaudit.scheme import Claim as Claim
     from ihaudit.scheme import Knowledge as Knowledge
     from ihaudit.scheme import Scheme as Scheme
+    from ihaudit.stats import gaussian_sigma as gaussian_sigma
 
 _WHERE = {
     "FloatArray": "ihaudit.release",
@@ -34,8 +35,20 @@ _WHERE = {
     "Scheme": "ihaudit.scheme",
     "Claim": "ihaudit.scheme",
     "Knowledge": "ihaudit.scheme",
+    "gaussian_sigma": "ihaudit.stats",
 }
-__all__ = ["Claim", "FloatArray", "IntArray", "Knowledge", "Provenance", "Release", "Scheme", "Truth", "__version__"]
+__all__ = [
+    "Claim",
+    "FloatArray",
+    "IntArray",
+    "Knowledge",
+    "Provenance",
+    "Release",
+    "Scheme",
+    "Truth",
+    "__version__",
+    "gaussian_sigma",
+]
 
 
 def __getattr__(name: str) -> Any:

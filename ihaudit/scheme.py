@@ -179,6 +179,8 @@ class Scheme:
         mechanism: ``gaussian`` if encodings are images plus Gaussian noise and an epsilon is meant; enables the
             f-DP conversion.  None otherwise.
         scheme_name: how it is called in reports; the class name where empty.
+        kind: what it does to images, in a few words (``block scrambling``); for lists.
+        published_break: who broke it, and how far, in a line; empty where no break was found in print.
     """
 
     claims: ClassVar[tuple[Claim, ...]] = ()
@@ -188,6 +190,8 @@ class Scheme:
     decomposable: ClassVar[bool] = True
     mechanism: ClassVar[str | None] = None
     scheme_name: ClassVar[str] = ""
+    kind: ClassVar[str] = ""
+    published_break: ClassVar[str] = ""
 
     def encode(self, images: FloatArray, labels: IntArray, public: FloatArray, rng: np.random.Generator) -> Release:
         """See `SchemeLike.encode`."""

@@ -8,7 +8,7 @@ import typer
 
 #: What is listed, and the columns of each table: (heading, key of a row).
 KINDS: dict[str, dict[str, str]] = {
-    "schemes": {"name": "name", "what it does": "title", "parameters": "parameters"},
+    "schemes": {},  # a paragraph each
     "attacks": {"id": "id", "what it does": "title", "needs": "needs", "source": "reference"},
     "stages": {"stage": "stage", "variant": "variant", "what it does": "title"},
     "games": {"id": "id", "what it does": "title", "needs": "needs", "source": "reference"},
@@ -42,6 +42,9 @@ def command(
 
     console = Console(highlight=False)
     for kind, rows in listing.items():
+        if kind == "schemes":
+            _schemes(console, rows)
+            continue
         table = Table(title=kind, title_justify="left", title_style="bold", box=None, pad_edge=False, expand=False)
         for i, heading in enumerate(KINDS[kind]):
             table.add_column(heading, no_wrap=i == 0, overflow="fold")
@@ -56,7 +59,8 @@ def _rows(kind: str) -> list[dict[str, Any]]:
 
     items = registry.load(cast(registry.Kind, kind.removesuffix("s")))
     if kind == "schemes":
-        return [_scheme_row(name, cls) for name, cls in (_reference_schemes() | items).items()]
+        figures = _figures()
+        return [_scheme_row(name, cls, figures) for name, cls in (_reference_schemes() | items).items()]
     return [_row(kind, id_, obj) for id_, obj in items.items()]
 
 
@@ -100,13 +104,57 @@ def _reference_schemes() -> dict[str, Any]:
     return found
 
 
-def _scheme_row(name: str, cls: Any) -> dict[str, Any]:
+def _scheme_row(name: str, cls: Any, figures: dict[str, Any]) -> dict[str, Any]:
     import dataclasses
 
     fields: Any = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
     doc = " ".join((cls.__doc__ or "").split())
+    figure = figures.get(name, {})
     return {
         "name": name,
         "title": doc.split(". ")[0].rstrip(".") + ".",
         "parameters": ", ".join(f"{f.name}={f.default}" for f in fields),
+        "kind": getattr(cls, "kind", ""),
+        "key": _scope(cls),
+        "published_break": getattr(cls, "published_break", ""),
+        "measured": f"{figure['figure']} ({figure['where']})" if figure else "",
     }
+
+
+def _scope(cls: Any) -> str:
+    """The scope of a scheme's key as its default parameters have it."""
+    try:
+        return str(cls().key)
+    except Exception:  # a plug-in's scheme may need parameters
+        return str(getattr(cls, "key", ""))
+
+
+def _figures() -> dict[str, Any]:
+    """Our figure for each reference scheme that was measured: {name: {"figure": text, "where": report}}."""
+    import json
+
+    from ihaudit.sandbox.loader import SCHEMES
+
+    found: dict[str, Any] = json.loads((SCHEMES / "figures.json").read_text(encoding="utf-8"))["figures"]
+    return found
+
+
+def _schemes(console: Any, rows: list[dict[str, Any]]) -> None:
+    """A paragraph for each scheme: kind and key in its first line, then what it does, its break, our figure."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    for row in rows:
+        console.print(
+            Text(row["name"], "bold"), Text(f" · {row['kind'] or 'kind not stated'} · key: {row['key']}"), sep=""
+        )
+        facts = [row["title"]]
+        if not row["kind"].startswith(("null", "none")):  # there is nothing to break in them
+            facts += [f"Published break: {row['published_break'] or 'none found in print'}."]
+        facts += [f"Our figure: {row['measured']}."] if row["measured"] else []
+        facts += [f"Parameters: {row['parameters']}."] if row["parameters"] else []
+        for fact in facts:
+            console.print(Padding(Text(fact), (0, 0, 0, 4)))
+    console.print(
+        "\nStart a scheme of your own from any of them: ihaudit init scheme.py --like NAME. Audit one: ihaudit run NAME"
+    )

@@ -17,7 +17,8 @@ from pathlib import Path
 from ihaudit import registry
 from ihaudit.errors import SchemeError, UsageError
 
-_SCHEMES = Path(__file__).resolve().parents[1] / "schemes"
+#: where the reference schemes lie
+SCHEMES = Path(__file__).resolve().parents[1] / "schemes"
 _MAX_BYTES = 4 << 20
 
 
@@ -44,7 +45,7 @@ class SchemeSource:
 
 def reference_names() -> list[str]:
     """Names of the reference schemes, sorted."""
-    return sorted(p.stem.replace("_", "-") for p in _SCHEMES.glob("*.py") if not p.name.startswith(("_", "starter")))
+    return sorted(p.stem.replace("_", "-") for p in SCHEMES.glob("*.py") if not p.name.startswith(("_", "starter")))
 
 
 def locate(spec: str) -> SchemeSource:
@@ -67,7 +68,7 @@ def locate(spec: str) -> SchemeSource:
     if path.is_file():
         return _read(path, class_name, spec, reference=False)
     if name in reference_names():
-        return _read(_SCHEMES / f"{name.replace('-', '_')}.py", class_name, name, reference=True)
+        return _read(SCHEMES / f"{name.replace('-', '_')}.py", class_name, name, reference=True)
     if spec in (registered := registry.load("scheme")):
         cls = registered[spec]
         return _read(Path(inspect.getfile(cls)), cls.__name__, spec, reference=False)
@@ -97,11 +98,6 @@ def parse_sets(items: list[str] | tuple[str, ...]) -> dict[str, str]:
             raise UsageError(f"--set gives {name} twice, as {found[name]!r} and as {value!r}")
         found[name] = value.strip()
     return found
-
-
-def starter_text() -> str:
-    """The commented scheme file that ``ihaudit init`` writes; it runs as it is."""
-    return (_SCHEMES / "starter.py.txt").read_text(encoding="utf-8")
 
 
 def _read(path: Path, class_name: str | None, origin: str, *, reference: bool) -> SchemeSource:

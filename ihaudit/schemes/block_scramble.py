@@ -27,6 +27,7 @@ class BlockScramble(Scheme):
 
     claims = (Claim("ssim", 0.3, quantile=0.9, text="the picture cannot be put together again"),)
     scheme_name = "Block scramble"
+    kind = "block scrambling"
     secrets = "the order of the patches of every image, and that of sub-patches inside a patch"
     security_parameter = "patch"
     key = "release"

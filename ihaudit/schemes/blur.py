@@ -27,6 +27,10 @@ class Blur(Scheme):
 
     claims = (Claim("ssim", 0.7, quantile=0.9, text="the blurred picture cannot be sharpened again"),)
     scheme_name = "Blur"
+    kind = "lossy filter"
+    published_break = (
+        "reversed through its rounding (Privacy Blur, 2512.16086); faces re-identified (Revelio, 2506.12344: 95.9 %)"
+    )
     secrets = "nothing: the detail is meant to be lost"
     security_parameter = "sigma"
 

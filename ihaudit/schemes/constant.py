@@ -20,6 +20,7 @@ class Constant(Scheme):
     value: float = 0.5
 
     scheme_name = "Constant"
+    kind = "null: one image for everything"
     secrets = "the images and their labels"
 
     def __post_init__(self) -> None:

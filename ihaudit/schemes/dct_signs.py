@@ -24,6 +24,7 @@ class DCTSigns(Scheme):
 
     claims = (Claim("ssim", 0.3, quantile=0.9, text="people cannot recognise the pictures"),)
     scheme_name = "DCT signs"
+    kind = "keyed transform"
     secrets = "the signs"
     key = "release"
 

@@ -28,6 +28,7 @@ class DPInstaHide(Scheme):
 
     claims = (Claim("ssim", 0.3, quantile=0.9, text="noise and mixing keep every image private"),)
     scheme_name = "DP-InstaHide"
+    kind = "mixing, noise"
     secrets = "which images are mixed, and the noise"
     security_parameter = "scale"
 

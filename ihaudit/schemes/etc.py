@@ -26,6 +26,10 @@ class EncryptionThenCompression(Scheme):
 
     claims = (Claim("ssim", 0.3, quantile=0.9, text="people cannot recognise the pictures"),)
     scheme_name = "EtC"
+    kind = "block scrambling"
+    published_break = (
+        "SIA-GAN (IEEE Access 2021): LPIPS .207 to .207, so not by it; jigsaw solvers (2202.00806, 2211.02369)"
+    )
     secrets = "order, rotation, mirroring, negation and channel order of the blocks"
     security_parameter = "block"
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ihaudit import Claim, FloatArray, IntArray, Provenance, Release, Scheme
-from ihaudit.stats import gaussian_sigma
+from ihaudit import Claim, FloatArray, IntArray, Provenance, Release, Scheme, gaussian_sigma
 
 
 @dataclass
@@ -29,6 +28,7 @@ class Gaussian(Scheme):
     clip: float = 8.0
 
     scheme_name = "Gaussian mechanism"
+    kind = "noise with an epsilon"
     secrets = "the noise"
     security_parameter = "epsilon"
     mechanism = "gaussian"

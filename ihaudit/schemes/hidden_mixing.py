@@ -30,6 +30,8 @@ class HiddenMixing(Scheme):
 
     claims = (Claim("ssim", 0.3, quantile=0.9, text="embeddings cannot be taken back to images"),)
     scheme_name = "Hidden mixing"
+    kind = "mixing of features, masks"
+    published_break = "TextHide: Xie and Hong 2021"
     secrets = "the masks, and which images are mixed"
     security_parameter = "pool"
     key = "release"

@@ -14,6 +14,7 @@ class Identity(Scheme):
     """Releases the private images and their labels as they are.  Every attack and game must break it."""
 
     scheme_name = "Identity"
+    kind = "none: the images themselves"
     secrets = "nothing"
 
     def encode(self, images: FloatArray, labels: IntArray, public: FloatArray, rng: np.random.Generator) -> Release:

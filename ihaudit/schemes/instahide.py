@@ -156,6 +156,8 @@ class InstaHide(Scheme):
     release_abs: bool = False
 
     scheme_name = "InstaHide"
+    kind = "mixing, sign masks"
+    published_break = "Carlini and others, S&P 2021; its masks in the challenge were predicted: Max_SSIM .98"
     claims = (
         Claim(
             "ssim",

@@ -23,6 +23,8 @@ class InstaHideInside(InstaHide):
     min_private: float = 0.0
 
     scheme_name = "InstaHide (inside)"
+    kind = "mixing, sign masks"
+    published_break = "Carlini and others, S&P 2021"
     claims = (
         Claim(
             "ssim",

@@ -24,6 +24,7 @@ class LabelOnly(Scheme):
     noise: float = 0.1
 
     scheme_name = "Label only"
+    kind = "null: a pattern per class"
     secrets = "the images, but not their labels"
     decomposable = False
 

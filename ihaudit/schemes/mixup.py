@@ -28,6 +28,8 @@ class MixUp(Scheme):
     max_lambda: float = 0.8
 
     scheme_name = "MixUp"
+    kind = "mixing"
+    published_break = "Carlini and others, S&P 2021, section 4.5"
     secrets = "which images are mixed in which encoding"
     security_parameter = "k"
 

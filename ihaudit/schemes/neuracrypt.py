@@ -33,6 +33,8 @@ class NeuraCrypt(Scheme):
 
     claims = (Claim("reid", 0.2, text="fewer than one image in five is matched to its encoding"),)
     scheme_name = "NeuraCrypt"
+    kind = "random network, tokens"
+    published_break = "Carlini and others 2021: all images matched to their encodings, code known"
     secrets = "the weights of the network, and the order of the patches"
     security_parameter = "depth"
     key = "release"

@@ -21,6 +21,7 @@ class Noise(Scheme):
     epochs: int = 1
 
     scheme_name = "Independent noise"
+    kind = "null: independent noise"
     secrets = "the images and their labels"
 
     def __post_init__(self) -> None:

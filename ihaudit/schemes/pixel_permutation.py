@@ -24,6 +24,8 @@ class PixelPermutation(Scheme):
 
     claims = (Claim("ssim", 0.3, quantile=0.9, text="the arrangement of the pixels, and so the picture, stays secret"),)
     scheme_name = "Pixel permutation"
+    kind = "permutation"
+    published_break = "known plaintexts (Li and others 2008)"
     secrets = "the order of the pixels"
     key = "release"
 

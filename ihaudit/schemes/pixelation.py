@@ -28,6 +28,10 @@ class Pixelation(Scheme):
 
     claims = (Claim("ssim", 0.7, quantile=0.9, text="detail below the block is lost"),)
     scheme_name = "Pixelation"
+    kind = "lossy filter"
+    published_break = (
+        "recognised by networks (McPherson and others, 1609.00408); DP-Pix holds at the right size (2512.16086)"
+    )
     secrets = "nothing: the detail is meant to be lost"
     security_parameter = "block"
 

@@ -24,6 +24,7 @@ class RandomProjection(Scheme):
 
     claims = (Claim("ssim", 0.3, quantile=0.9, text="without the matrix the vector says nothing about the picture"),)
     scheme_name = "Random projection"
+    kind = "linear map, vectors"
     secrets = "the matrix"
     security_parameter = "ratio"
     key = "release"

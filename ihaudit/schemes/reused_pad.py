@@ -18,6 +18,8 @@ class ReusedPad(Scheme):
     """
 
     scheme_name = "Reused pad"
+    kind = "pad"
+    published_break = "textbook: a pad used twice"
     secrets = "the pad"
     key = "release"
 

@@ -28,6 +28,8 @@ class SmashedData(Scheme):
 
     claims = (Claim("ssim", 0.3, quantile=0.9, text="features of the client do not show its images"),)
     scheme_name = "Smashed data"
+    kind = "network, feature maps"
+    published_break = "decoders of SIMBA, FORA (CVPR 2024), GLASS"
     secrets = "the weights of the client"
     security_parameter = "layers"
     key = "release"

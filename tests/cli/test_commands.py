@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -40,3 +41,17 @@ def test_configuration_file_and_environment(tmp_path: Path) -> None:
     done = ihaudit("run", "identity", *FAST, cwd=tmp_path)
     assert done.returncode == 2
     assert "sluggish" in done.stderr
+
+
+def test_schemes_are_listed_with_kind_key_and_break_and_one_is_begun_from_another(tmp_path: Path) -> None:
+    rows = {r["name"]: r for r in json.loads(ihaudit("list", "schemes", "--json", cwd=tmp_path).stdout)["schemes"]}
+    assert rows["etc"]["kind"] == "block scrambling" and rows["etc"]["key"] == "release"
+    assert "SIA-GAN" in rows["learnable-encryption"]["published_break"]
+    assert all(r["kind"] and r["key"] in ("image", "release", "fixed") for r in rows.values())
+    assert all({"measured", "title", "parameters"} <= set(r) for r in rows.values())
+    text = " ".join(ihaudit("list", "schemes", cwd=tmp_path).stdout.split())
+    assert "pixel-permutation · permutation · key: release" in text and "--like" in text
+    assert ihaudit("init", "mine.py", "--like", "pixel-permutation", cwd=tmp_path).returncode == 0
+    assert "class PixelPermutation" in (tmp_path / "mine.py").read_text()
+    assert "did you mean" in ihaudit("init", "other.py", "--like", "pixel-permutaton", cwd=tmp_path).stderr
+    assert not (tmp_path / "other.py").exists()

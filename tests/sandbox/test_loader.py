@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from ihaudit.errors import IhauditError, SchemeError, UsageError
 from ihaudit.sandbox import SchemeProcess
-from ihaudit.sandbox.loader import locate, parse_sets, reference_names, starter_text
+from ihaudit.sandbox.loader import locate, parse_sets, reference_names
 from ihaudit.sandbox.parameters import ParameterError, convert
+from ihaudit.sandbox.starter import starter_text
 
 TWO = """
 import numpy as np

@@ -233,6 +233,7 @@ def test_instahide_without_public_images_says_so() -> None:
         ("etc", lambda x, e: np.isclose(np.sort(np.abs(x - 0.5).ravel()), np.sort(np.abs(e - 0.5).ravel()), atol=1e-6)),
         ("block-scramble", lambda x, e: np.sort(x.reshape(40, -1, 3), 1) == np.sort(e.reshape(40, -1, 3), 1)),
         ("pixel-encryption", lambda x, e: np.isclose(folded(x), folded(e), atol=1e-6)),
+        ("visual-mixer", lambda x, e: np.sort(x.reshape(40, -1), 1) == np.sort(e.reshape(40, -1), 1)),
     ],
 )
 def test_scrambling_loses_no_value(name: str, undo: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> None:
@@ -263,6 +264,24 @@ def test_shapes_that_are_not_images() -> None:
     assert encode("neuracrypt").encodings.shape == (40, 16, 128)
     assert encode("smashed-data").encodings.shape == (40, 8, 8, 16)
     assert encode("hidden-mixing").encodings.shape == (400, 768)
+
+
+def test_a_cipher_is_uniform_whatever_the_image_and_no_keystream_comes_twice() -> None:
+    with SchemeProcess(locate("cipher")) as process:
+        a, white = process.encode_many([(IMAGES, LABELS, 3), (np.ones_like(IMAGES), LABELS, 3)])
+    values = np.rint(white.encodings * 255).astype(int)
+    counts = np.bincount(values.ravel(), minlength=256)
+    assert stats.chisquare(counts).pvalue > 1e-4
+    assert len(np.unique(values.reshape(40, -1), axis=0)) == 40  # one image under forty keystreams
+    stream = (np.rint(a.encodings * 255) - np.rint(IMAGES * 255)).astype(int) % 256
+    np.testing.assert_array_equal(stream, (values - 255) % 256)
+    assert a.labels is None
+
+
+def test_the_key_is_of_the_scope_that_parameters_give_it() -> None:
+    for fresh, scope in (("false", "release"), ("true", "image")):
+        with SchemeProcess(locate("pixel-encryption"), {"fresh": fresh}) as process:
+            assert process.card.key == scope
 
 
 def test_dp_pix_adds_the_noise_it_states() -> None:
