@@ -124,6 +124,12 @@ def levels(rest: NDArray[np.float64], noise: NDArray[np.float64], power: float =
     return np.maximum(expected, own / (_OUTLYING * usual))
 
 
+def regular(normal: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A normal matrix (N, N) that can be inverted: an image that no encoding was assigned to has a row of zeros."""
+    unit: NDArray[np.float64] = np.eye(len(normal))
+    return normal + 1e-9 * max(float(np.trace(normal)) / len(normal), 1e-12) * unit
+
+
 def generalised_least_squares(
     c: NDArray[np.float64], flat: NDArray[np.float32], level: NDArray[np.float64], shared: Correlation
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
@@ -140,8 +146,7 @@ def generalised_least_squares(
     """
     scaled = c / level[:, None]
     solved = _solve(shared.matrix, scaled)
-    lhs = scaled.T @ solved
-    lhs[np.diag_indices_from(lhs)] += 1e-9 * max(float(np.trace(lhs)) / len(lhs), 1e-12)
+    lhs = regular(scaled.T @ solved)
     right = (solved / level[:, None]).astype(np.float32).T @ flat
     x: NDArray[np.float32] = np.linalg.solve(lhs, right).astype(np.float32)
     return x, np.diag(np.linalg.inv(lhs)).copy()

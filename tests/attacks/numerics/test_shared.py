@@ -9,7 +9,14 @@ from scipy.sparse import csr_matrix
 from ihaudit.attacks.numerics.demix import Demixed
 from ihaudit.attacks.numerics.least_squares import exactly
 from ihaudit.attacks.numerics.mixing import Mixing
-from ihaudit.attacks.numerics.shared import Correlation, correlation, generalised_least_squares, levels, sharpen
+from ihaudit.attacks.numerics.shared import (
+    Correlation,
+    correlation,
+    generalised_least_squares,
+    levels,
+    regular,
+    sharpen,
+)
 from ihaudit.attacks.numerics.transforms import Whitener
 from ihaudit.metrics.ssim import ssim
 from tests.attacks.prng.helpers import natural
@@ -93,6 +100,15 @@ def test_generalised_least_squares_is_its_formula(images: int) -> None:
     covariance = np.linalg.inv(c.T @ inverse @ c)
     np.testing.assert_allclose(x, covariance @ c.T @ inverse @ flat, atol=1e-3)
     np.testing.assert_allclose(variance, np.diag(covariance), rtol=1e-3)
+
+
+def test_an_image_without_encodings_leaves_a_matrix_that_can_be_inverted() -> None:
+    normal = np.diag([4.0, 0.0, 2.0])
+    with pytest.raises(np.linalg.LinAlgError):
+        np.linalg.inv(normal)
+    variance = np.diag(np.linalg.inv(regular(normal)))
+    np.testing.assert_allclose(variance[[0, 2]], [1 / 4, 1 / 2], rtol=1e-6)
+    assert np.isfinite(variance).all() and variance[1] > 1e6
 
 
 def test_levels_follow_the_labels_only_where_these_tell() -> None:

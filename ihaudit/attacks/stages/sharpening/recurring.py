@@ -13,7 +13,7 @@ from ihaudit.attacks.numerics.labels import Slots
 from ihaudit.attacks.numerics.least_squares import weighted
 from ihaudit.attacks.numerics.mixing import Reconstruction
 from ihaudit.attacks.numerics.pictures import to_arrays
-from ihaudit.attacks.numerics.shared import correlation, generalised_least_squares
+from ihaudit.attacks.numerics.shared import correlation, generalised_least_squares, regular
 from ihaudit.attacks.numerics.transforms import Whitener
 from ihaudit.attacks.stages.state import Assigned, Recovered, State
 from ihaudit.contracts.attack import stage
@@ -65,7 +65,8 @@ def sharpening_recurring(state: State, ctx: Context) -> tuple[State, dict[str, A
         return state, nothing
     level = np.sqrt(estimate.noise.cpu().numpy().astype(np.float64))
     solved, variance = generalised_least_squares(coefficients, flat, level, shared)
-    plain = np.diag(np.linalg.inv((coefficients / level[:, None]).T @ (coefficients / level[:, None])))
+    scaled = coefficients / level[:, None]
+    plain = np.diag(np.linalg.inv(regular(scaled.T @ scaled)))
     # the standard errors that follow are those of plain least squares with these variances
     ratio = float(np.mean(variance[:-1] / plain[:-1]))
     estimate = Reconstruction(torch.from_numpy(solved).to(values.device), estimate.noise * ratio)
