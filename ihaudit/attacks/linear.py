@@ -6,19 +6,17 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ihaudit.attacks.known import NO_PAIRS, encoded, known
 from ihaudit.attacks.numerics.known_pairs.learn import curve, learn
 from ihaudit.contracts.attack import AttackOutput, attack
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
-from ihaudit.release import rows_of
 
 #: numbers of known pairs that the curve is drawn for
 SIZES = (1, 2, 3, 5, 10, 20, 30, 50, 100, 200, 300, 500, 1000)
-#: calls of the oracle, the last of which is held out, and images of each by profile
-CALLS = 4
+#: images in each call of the oracle by profile
 PER_CALL = {"quick": 60, "standard": 150, "full": 400}
 #: mean SSIM on held-out pairs below which nothing was learned (a mean image reaches 0.14 on CIFAR-10)
 LEARNED = 0.2
@@ -43,14 +41,13 @@ class Linear:
     def run(self, view: View, ctx: Context) -> AttackOutput:
         """See `ihaudit.contracts.attack.Attack`."""
         others = np.asarray(view.encodings, np.float32)
-        sources = [s for s in (_known(view), _encoded(view, ctx)) if s is not None]
+        sources = [s for s in (known(view), encoded(view, ctx, PER_CALL[ctx.profile])) if s is not None]
         if not sources:
-            raise NotApplicable(
-                "no pair of an image and its encoding is to be had: every encoding holds several images, or the "
-                "adversary has neither known records (--known-pairs) nor the oracle with similar images"
-            )
+            raise NotApplicable(NO_PAIRS)
         ctx.progress("fit", None)
-        learned = [learn(s.images, s.encodings, others, ctx.rng("hold out"), s.held) for s in sources]
+        learned = [
+            learn(s.images, s.encodings, others, ctx.rng("hold out"), s.held, similar=view.similar) for s in sources
+        ]
         best = int(np.argmax([np.nan_to_num(f.expected, nan=0.9) if f.inverse else -1.0 for f in learned]))
         found, source = learned[best], sources[best]
         images, encodings = source.images, source.encodings
@@ -71,7 +68,7 @@ class Linear:
         drawn: list[tuple[int, float]] = []
         if not found.expected < LEARNED:
             ctx.progress("curve", 0.5)
-            reached = curve(images, encodings, found.family, SIZES, ctx.rng("curve"))
+            reached = curve(images, encodings, found.family, SIZES, ctx.rng("curve"), view.similar)
             drawn = [(n, float(v)) for n, v in zip(SIZES, reached, strict=True) if np.isfinite(v)]
             diagnostics["curves"] = {
                 "SSIM by known pairs": {
@@ -100,41 +97,3 @@ class Linear:
             diagnostics=diagnostics | {"map": found.inverse.words, "family": found.family},
             sentence=sentence,
         )
-
-
-@dataclass(frozen=True, eq=False)
-class _Source:
-    """Pairs to learn from; `held`: those that must be held out, or None for any."""
-
-    images: NDArray[np.float32]
-    encodings: NDArray[np.float32]
-    words: str
-    held: NDArray[np.int64] | None = None
-
-
-def _known(view: View) -> _Source | None:
-    if view.pairs is None or not len(view.pairs.images):
-        return None
-    images, encodings = (np.asarray(v, np.float32) for v in (view.pairs.images, view.pairs.encodings))
-    return _Source(images, encodings, "known images of the release")
-
-
-def _encoded(view: View, ctx: Context) -> _Source | None:
-    """Similar images encoded by the adversary, in calls (and so under keys) of their own."""
-    if view.encoder is None or view.similar is None or len(view.similar) < CALLS * 4:
-        return None
-    some = ctx.rng("oracle").permutation(len(view.similar))[: CALLS * PER_CALL[ctx.profile]]
-    labels = np.zeros(len(view.similar), np.int64) if view.similar_labels is None else view.similar_labels
-    parts = np.array_split(some, CALLS)
-    rng = ctx.rng("oracle seeds")
-    calls = [(view.similar[p], labels[p], int(rng.integers(2**31))) for p in parts]
-    images, encodings, call = [], [], []
-    for i, ((pictures, _, _), release) in enumerate(zip(calls, view.encoder.encode_many(calls), strict=True)):
-        source = rows_of(release, len(pictures))
-        if source is None or release.encodings.shape[1:] != view.encodings.shape[1:]:
-            return None
-        images.append(np.asarray(pictures[source], np.float32))
-        encodings.append(np.asarray(release.encodings, np.float32))
-        call.append(np.full(len(source), i))
-    held = np.flatnonzero(np.concatenate(call) == CALLS - 1)
-    return _Source(np.concatenate(images), np.concatenate(encodings), "images encoded afresh", held)

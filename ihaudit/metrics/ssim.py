@@ -131,6 +131,15 @@ def ssim(a: NDArray[Any], b: NDArray[Any], *, device: str = "cpu") -> NDArray[np
     return _paired(a, b, _PINNED, device)
 
 
+def ssim_tensors(a: Tensor, b: Tensor) -> Tensor:
+    """Pinned SSIM, differentiable and in their precision, of float (B, C, H, W) tensors in [0, 1]: (B,)."""
+    ua, ub = _smooth(a, _PINNED), _smooth(b, _PINNED)
+    va, vb = _smooth(a * a, _PINNED) - ua * ua, _smooth(b * b, _PINNED) - ub * ub
+    cross = _smooth(a * b, _PINNED) - ua * ub
+    top = (2 * ua * ub + _PINNED.c1) * (2 * cross + _PINNED.c2)
+    return (top / ((ua * ua + ub * ub + _PINNED.c1) * (va + vb + _PINNED.c2))).mean(dim=(1, 2, 3))
+
+
 @metric(
     "ssim_challenge",
     "Challenge’s SSIM, mean",

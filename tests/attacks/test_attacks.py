@@ -85,6 +85,7 @@ TABLE = {
             begins=("similarity", "grouping", "coefficients", "recovery", "assignment", "recovery"),
             noise=0.4,
         ),
+        Row("decoder", elsewhere="no pair of an image and its encoding"),
         Row("linear", elsewhere="no pair of an image and its encoding"),
         Row("match", elsewhere="no candidates to choose from"),
         Row("phase-public"),

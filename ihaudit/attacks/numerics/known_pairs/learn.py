@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ihaudit.attacks.numerics.known_pairs.base import Encodings, Family, Images, Inverse
 from ihaudit.attacks.numerics.known_pairs.pads import fit_pads
 from ihaudit.attacks.numerics.known_pairs.positions import fit_positions
+from ihaudit.attacks.numerics.known_pairs.prior import fit_prior
 from ihaudit.attacks.numerics.known_pairs.regression import fit_global, fit_local
 from ihaudit.attacks.numerics.known_pairs.spectra import fit_spectra
 from ihaudit.metrics.ssim import ssim
@@ -22,6 +23,10 @@ FAMILIES: dict[str, Family] = {
     "local": fit_local,
     "global": fit_global,
 }
+#: the family that needs similar images besides
+PRIOR = "prior"
+#: mean SSIM on held-out pairs from which a map is exact
+EXACT = 0.995
 #: with so many pairs or fewer nothing is held out: a map counts where it explains the pairs exactly and what it makes
 #: of the other encodings looks like pictures
 FEW = 2
@@ -48,6 +53,15 @@ class Learned:
     tried: dict[str, float]
 
 
+@dataclass(frozen=True, eq=False)
+class Attempt:
+    """One fitted map: its family, the map, and its mean pinned SSIM on held-out pairs."""
+
+    family: str
+    inverse: Inverse
+    score: float
+
+
 def smoothness(images: Images) -> float:
     """Mean correlation of neighbouring values, in [-1, 1]: about 0.9 for photographs, 0 for noise."""
     out = []
@@ -64,7 +78,8 @@ def learn(
     others: Encodings,
     rng: np.random.Generator,
     held: NDArray[np.int64] | None = None,
-    families: Sequence[str] = tuple(FAMILIES),
+    families: Sequence[str] = (*FAMILIES, PRIOR),
+    similar: Images | None = None,
 ) -> Learned:
     """Learn an inverse map.
 
@@ -74,7 +89,8 @@ def learn(
         others: float32 (E, ...), to be inverted; with few pairs they say whether a map makes pictures of them.
         rng: deals the pairs into those fitted on and those held out.
         held: pairs to hold out, where chance may not choose (other keys than those fitted on).
-        families: names of `FAMILIES` to try, in order.
+        families: names of `FAMILIES`, and `PRIOR`, to try in order.
+        similar: float32 (M, H, W, C) in [0, 1], images like those to be recovered, or None.
     """
     n = len(images)
     if held is None and n <= FEW:
@@ -82,24 +98,44 @@ def learn(
     if held is None:
         held = rng.permutation(n)[: max(1, min(HELD_OUT, n // 4))]
     kept = np.setdiff1d(np.arange(n), held)
-    tried: dict[str, float] = {}
-    best: tuple[float, str, str] = (-np.inf, "", "")
-    for name in families:
-        for inverse in FAMILIES[name](images[kept], encodings[kept]):
-            guess = np.clip(inverse(encodings[held]), 0, 1)
-            score = float(ssim(guess, images[held]).mean())
-            tried[inverse.words] = score
-            if score > best[0]:
-                best = (score, name, inverse.words)
-        if best[0] > 0.995:  # exact: nothing is better
-            break
-    if not best[1]:
+    attempts = attempt(images[kept], encodings[kept], images[held], encodings[held], families, similar)
+    tried = {a.inverse.words: a.score for a in attempts}
+    if not attempts:
         return Learned(None, "", np.nan, tried)
-    again = FAMILIES[best[1]](images, encodings)
-    chosen = next((i for i in again if _kind(i.words) == _kind(best[2])), None)
-    if chosen is None and again:
-        chosen = again[0]
-    return Learned(chosen, best[1], best[0], tried)
+    best = max(attempts, key=lambda a: a.score)
+    return Learned(again(best, images, encodings, similar), best.family, best.score, tried)
+
+
+def attempt(
+    images: Images,
+    encodings: Encodings,
+    held_images: Images,
+    held_encodings: Encodings,
+    families: Sequence[str] = (*FAMILIES, PRIOR),
+    similar: Images | None = None,
+) -> list[Attempt]:
+    """Every map that fits the pairs, with its mean pinned SSIM on the held-out ones; up to an exact one."""
+    out: list[Attempt] = []
+    for name in families:
+        for inverse in _fit(name, images, encodings, similar):
+            guess = np.clip(inverse(held_encodings), 0, 1)
+            out.append(Attempt(name, inverse, float(ssim(guess, held_images).mean())))
+        if any(a.score > EXACT for a in out):  # nothing is better
+            break
+    return out
+
+
+def again(a: Attempt, images: Images, encodings: Encodings, similar: Images | None = None) -> Inverse | None:
+    """The same kind of map fitted to other pairs, or None where none fits."""
+    fitted = _fit(a.family, images, encodings, similar)
+    same = [i for i in fitted if _kind(i.words) == _kind(a.inverse.words)]
+    return next(iter(same or fitted), None)
+
+
+def _fit(name: str, images: Images, encodings: Encodings, similar: Images | None) -> list[Inverse]:
+    if name == PRIOR:
+        return [] if similar is None else fit_prior(images, encodings, similar)
+    return FAMILIES[name](images, encodings)
 
 
 def _kind(words: str) -> str:
@@ -111,7 +147,7 @@ def _from_few(images: Images, encodings: Encodings, others: Encodings, families:
     tried: dict[str, float] = {}
     best, family, look = None, "", NATURAL * smoothness(images)
     for name in families:
-        if name == "global":
+        if name in ("global", PRIOR):
             continue
         for inverse in FAMILIES[name](images, encodings):
             again = float(ssim(np.clip(inverse(encodings), 0, 1), images).mean())
@@ -123,7 +159,12 @@ def _from_few(images: Images, encodings: Encodings, others: Encodings, families:
 
 
 def curve(
-    images: Images, encodings: Encodings, family: str, sizes: Sequence[int], rng: np.random.Generator
+    images: Images,
+    encodings: Encodings,
+    family: str,
+    sizes: Sequence[int],
+    rng: np.random.Generator,
+    similar: Images | None = None,
 ) -> NDArray[np.float64]:
     """float64 (len(sizes),): mean SSIM on held-out pairs, by one family from so many others; NaN beyond them."""
     n = len(images)
@@ -133,7 +174,7 @@ def curve(
     for i, size in enumerate(sizes):
         if size > len(rest):
             break
-        found = learn(images[rest[:size]], encodings[rest[:size]], encodings[held], rng, families=(family,))
+        found = learn(images[rest[:size]], encodings[rest[:size]], encodings[held], rng, None, (family,), similar)
         if found.inverse is None:
             out[i] = 0.0
             continue

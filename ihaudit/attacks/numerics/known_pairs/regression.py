@@ -17,6 +17,8 @@ from ihaudit.attacks.numerics.known_pairs.base import Encodings, Images, Inverse
 
 #: strengths of the ridge tried, as shares of the mean eigenvalue
 STRENGTHS = np.logspace(-7, 1, 17)
+#: values of the images by which the strength of a regression of the whole encoding is chosen
+COLUMNS = 300
 #: rows of a regression on neighbourhoods at most
 ROWS = 60_000
 #: values of a neighbourhood at most
@@ -74,16 +76,17 @@ def fit_global(images: Images, encodings: Encodings) -> list[Inverse]:
         k = _kernel(y, y, bandwidth)
         row_means = k.mean(1)
         centred = k - row_means[:, None] - row_means + k.mean()
-        values, vectors = eigh(centred)
+        # The smallest eigenvalue belongs to the constant vector, which the intercept takes up: it is no part of I - H.
+        values, vectors = eigh(centred, subset_by_index=(1, n - 1))
         values = np.maximum(values, 0)
+        sampled = vectors.T @ (x - mean)[:, :: max(1, x.shape[1] // COLUMNS)]  # enough to choose by
         projected = vectors.T @ (x - mean)
         best, best_error = None, np.inf
         scale = max(float(values.mean()), 1e-30)
         for strength in STRENGTHS * scale:
             keep = strength / (values + strength)
-            hat = 1 - (vectors**2 * keep).sum(1)  # diagonal of H
-            left = vectors @ (keep[:, None] * projected)
-            error = float(np.mean((left / np.maximum(1 - hat, 1e-9)[:, None]) ** 2))
+            left = vectors @ (keep[:, None] * sampled)
+            error = float(np.mean((left / np.maximum((vectors**2 * keep).sum(1), 1e-9)[:, None]) ** 2))
             if error < best_error:
                 best, best_error = strength, error
         assert best is not None
@@ -124,7 +127,7 @@ def _neighbourhoods(maps: NDArray[np.float32], radius: int) -> NDArray[np.float3
 def fit_local(images: Images, encodings: Encodings) -> list[Inverse]:
     """Affine maps of neighbourhoods for encodings that are pictures or feature maps whose grid divides the image's,
     and for tokens in order; the strength of the ridge and the radius by held-out pairs, or rows of one pair."""
-    maps, edge = _as_maps(encodings, images.shape[1:])
+    maps, edge = as_maps(encodings, images.shape[1:])
     if maps is None:
         return []
     n = len(images)
@@ -162,12 +165,12 @@ class _AsMaps:
         return self.inner.words
 
     def __call__(self, encodings: Encodings) -> Images:
-        maps, _ = _as_maps(encodings, self.image)
+        maps, _ = as_maps(encodings, self.image)
         assert maps is not None
         return self.inner(maps)
 
 
-def _as_maps(encodings: Encodings, image: tuple[int, ...]) -> tuple[Encodings | None, int]:
+def as_maps(encodings: Encodings, image: tuple[int, ...]) -> tuple[Encodings | None, int]:
     """The encodings as maps (n, h, w, c) over the image's grid, and the edge of the image's patch per cell; or None."""
     h, w = image[:2]
     if encodings.ndim == 3:  # tokens (n, t, d): a grid of square patches in reading order

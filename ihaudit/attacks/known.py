@@ -1,0 +1,80 @@
+"""Where pairs of an image and its encoding come from: known records of the release, and the oracle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ihaudit.contracts.context import Context
+from ihaudit.contracts.encoder import Encoder
+from ihaudit.contracts.view import View
+from ihaudit.release import FloatArray, IntArray, Release, rows_of
+
+#: calls of the oracle, the last of which is held out
+CALLS = 4
+#: why an attack that needs pairs has none
+NO_PAIRS = (
+    "no pair of an image and its encoding is to be had: every encoding holds several images, or the "
+    "adversary has neither known records (--known-pairs) nor the oracle with similar images"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Pairs to learn from.
+
+    Attributes:
+        images: float32 (n, H, W, C) in [0, 1].
+        encodings: float32 (n, ...), row i made of image i.
+        words: what they are, after their number.
+        held: int64, those that must be held out (of another call, and so under another key), or None for any.
+    """
+
+    images: NDArray[np.float32]
+    encodings: NDArray[np.float32]
+    words: str
+    held: NDArray[np.int64] | None = None
+
+
+def known(view: View) -> Source | None:
+    """The known records of the release, or None where there are none."""
+    if view.pairs is None or not len(view.pairs.images):
+        return None
+    images, encodings = (np.asarray(v, np.float32) for v in (view.pairs.images, view.pairs.encodings))
+    return Source(images, encodings, "known images of the release")
+
+
+def encoded(view: View, ctx: Context, per_call: int) -> Source | None:
+    """Similar images encoded by the adversary, in calls (and so under keys) of their own.
+
+    At most `per_call` in each of `CALLS` calls, fewer where they would take longer than `Context.encoder_s`; None where
+    the adversary has no oracle or no similar images, or where a row is not made of one image.
+    """
+    if view.encoder is None or view.similar is None or len(view.similar) < CALLS * 4:
+        return None
+    while per_call > 16 and CALLS * view.encoder.seconds(per_call) > ctx.encoder_s:
+        per_call //= 2
+    some = ctx.rng("oracle").permutation(len(view.similar))[: CALLS * per_call]
+    labels = np.zeros(len(view.similar), np.int64) if view.similar_labels is None else view.similar_labels
+    rng = ctx.rng("oracle seeds")
+    calls = [(view.similar[p], labels[p], int(rng.integers(2**31))) for p in np.array_split(some, CALLS)]
+    images, encodings, call = [], [], []
+    for i, release in enumerate(_releases(view.encoder, calls)):
+        source = rows_of(release, len(calls[i][0]))
+        if source is None or release.encodings.shape[1:] != view.encodings.shape[1:]:
+            return None
+        images.append(np.asarray(calls[i][0][source], np.float32))
+        encodings.append(np.asarray(release.encodings, np.float32))
+        call.append(np.full(len(source), i))
+    held = np.flatnonzero(np.concatenate(call) == CALLS - 1)
+    return Source(np.concatenate(images), np.concatenate(encodings), "images encoded afresh", held)
+
+
+def _releases(encoder: Encoder, calls: list[tuple[FloatArray, IntArray, int]]) -> Iterator[Release]:
+    """The first call by itself: the others are not made where it shows that rows mix images."""
+    images, labels, seed = calls[0]
+    yield encoder.encode(images, labels, seed=seed)
+    yield from encoder.encode_many(calls[1:])
