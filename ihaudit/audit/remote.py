@@ -15,6 +15,7 @@ from ihaudit.contracts.replayer import Entry, Replayed, Replayer
 from ihaudit.contracts.store import Store
 from ihaudit.errors import IhauditError, NotApplicable
 from ihaudit.release import FloatArray, IntArray, Release
+from ihaudit.scheme import Knowledge
 
 #: Method that can be asked for -> what an attack is told that has nobody to ask.
 METHODS = {
@@ -43,8 +44,10 @@ def answer(method: str, arguments: Any, owner: Encoder | Replayer | Store | None
 
 
 class _Remote:
-    def __init__(self, conn: Connection) -> None:
-        self._conn = conn
+    """The worker's end; `seen` notes the knowledge that answers are."""
+
+    def __init__(self, conn: Connection, seen: set[Knowledge] | None = None) -> None:
+        self._conn, self._seen = conn, set() if seen is None else seen
 
     def _ask(self, method: str, *args: Any, **named: Any) -> Any:
         self._conn.send((method, (args, named)))
@@ -61,6 +64,7 @@ class RemoteEncoder(_Remote):
         return self.encode_many([(images, labels, seed)])[0]
 
     def encode_many(self, calls: list[tuple[FloatArray, IntArray, int]]) -> list[Release]:
+        self._seen.add(Knowledge.ORACLE)
         try:
             found: list[Release] = self._ask("encode_many", calls)
         except NotApplicable as e:
@@ -80,6 +84,7 @@ class RemoteReplayer(_Remote):
         return found
 
     def replay(self, entry: Entry, values: Sequence[int], **named: Any) -> Replayed:
+        self._seen.add(Knowledge.CODE)
         found: Replayed = self._ask("replay", entry, list(values), **named)
         return found
 

@@ -81,7 +81,7 @@ def _judged(item: Item, subject: Subject, output: AttackOutput, cost: Cost, ctx:
     if output.broke is not None:
         finding.details["broke"] = bool(output.broke)
     if item.kind == "attack":
-        finding.details["saw"] = output.sentence
+        finding.details |= {"saw": output.sentence, "used": list(output.used)}
     try:
         subject.judge(finding, output, ctx)
     except ValueError as e:

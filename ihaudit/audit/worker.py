@@ -21,6 +21,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from ihaudit.audit.remote import METHODS, RemoteEncoder, RemoteReplayer, RemoteStore, answer
+from ihaudit.audit.watched import watched
 from ihaudit.contracts.attack import AttackOutput
 from ihaudit.contracts.configure import configure
 from ihaudit.contracts.context import Context
@@ -83,11 +84,13 @@ def _serve(conn: Connection, niceness: int) -> None:
         wall, cpu = time.perf_counter(), time.process_time()
         reply: tuple[str, Any]
         try:
+            seen = {Knowledge.ENCODINGS}
             if Knowledge.ORACLE in view.knows:
-                view = replace(view, encoder=RemoteEncoder(conn))
+                view = replace(view, encoder=RemoteEncoder(conn, seen))
             if replays:
-                view = replace(view, replayer=RemoteReplayer(conn))
-            output = configure(spec).run(view, replace(ctx, progress=progress, store=RemoteStore(conn)))
+                view = replace(view, replayer=RemoteReplayer(conn, seen))
+            output = configure(spec).run(watched(view, seen), replace(ctx, progress=progress, store=RemoteStore(conn)))
+            output.used = tuple(sorted(k.value for k in seen))
             reply = ("done", output)
         except NotApplicable as e:
             reply = ("not applicable", str(e))

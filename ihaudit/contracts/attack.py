@@ -54,6 +54,7 @@ class AttackOutput:
         matches: int64 (E,), for attacks that hold candidates (`View.candidates`): the candidate that each row is made
             of, -1 for none; of a row made of several, the one that it most surely holds.
         match_scores: float (E,), how sure that is, the larger the surer; or None.
+        used: the knowledge that it looked at, by name; noted by the worker that runs it, not by the attack.
         broke: for attacks whose success shows without images (a generator's state recovered): True if so.
         ambiguity: the moves that its pictures are all fixed up to, of `ihaudit.metrics.alignment.AMBIGUITIES`, where
             nothing that the adversary knows tells them apart; scored by the best one for all, decoys likewise.
@@ -68,6 +69,7 @@ class AttackOutput:
     stages: list[StageRecord] = field(default_factory=list)
     sentence: str = ""
     broke: bool | None = None
+    used: tuple[str, ...] = ()
     evidence: StageEvidence | None = None
     ambiguity: tuple[str, ...] = ()
     matches: IntArray | None = None

@@ -72,6 +72,7 @@ def chosen_plaintext(item: OracleGame, setting: GameSetting, ctx: Context, share
         f"With {known} known images in the same data set, so under the same key, an adversary tells which of two "
         f"same-class images an encoding hides in {percent(e)} of cases; guessing gives 50 %.",
         details={
+            "known_images": known,
             "table": table(["keys", "known images per key", "challenges"], [[keys, known, len(c["first"])]]),
             "roc": curve(c["margin"], c["first"]),
             "notes": [DEFINITION, "the interval is for these keys: challenges under one key share it"],

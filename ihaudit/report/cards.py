@@ -58,6 +58,7 @@ class Card:
     epsilon: details.Epsilon | None
     cost: str
     needs: list[str]
+    used: list[str]
 
 
 def metric_rows(finding: Finding) -> list[MetricRow]:
@@ -155,6 +156,7 @@ def card(finding: Finding) -> Card:
         details.epsilon(finding),
         cost_text(finding),
         [words.KNOWLEDGE[k][0].lower() for k in finding.needs if k in words.KNOWLEDGE],
+        [words.KNOWLEDGE[k][0].lower() for k in words.used(finding)] if finding.details.get("used") else [],
     )
 
 

@@ -48,7 +48,7 @@ def image_rows(results: Results) -> list[dict[str, str]]:
     """The image sets, without their images."""
     sets = (
         ("private", results.private),
-        ("public, mixed in", results.public),
+        ("public, given to the scheme", results.public),
         ("similar, to train on", results.similar),
     )
     return [_image_row(role, card) for role, card in sets if card is not None]
@@ -66,8 +66,35 @@ def _image_row(role: str, card: ImageCard) -> dict[str, str]:
 
 
 def adversary(results: Results) -> list[dict[str, Any]]:
-    """What an adversary may have, and which of them this one has."""
-    return [
-        {"name": name, "text": text, "has": key in results.adversary or key == "encodings"}
-        for key, (name, text) in words.KNOWLEDGE.items()
-    ]
+    """What an adversary may have, which of them this one has, and who made use of it."""
+    rows = []
+    for key, (name, text) in words.KNOWLEDGE.items():
+        has = key in results.adversary or key == "encodings"
+        rows.append({"name": name, "text": text + _amount(results, key), "has": has, "by": _users(results, key)})
+    known = [f for f in results.of_kind("game") if f.status != "not run" and "known_images" in f.details]
+    for f in known:
+        count = words.number(int(f.details["known_images"]))
+        text = f"in that game alone: {count} images of one's own in the same call, so under the same key"
+        rows.append({"name": "Known images under the key", "text": text, "has": True, "by": f.title})
+    return rows
+
+
+def _amount(results: Results, key: str) -> str:
+    if key != "pairs" or key not in results.adversary:
+        return ""
+    count = results.options.get("known_pairs")
+    if not isinstance(count, int):
+        return ""
+    return (
+        f": {words.plural(count, 'image')}"
+        if count
+        else ": none in this release, whose rows hold several images each or do not say which"
+    )
+
+
+def _users(results: Results, key: str) -> str:
+    """Attacks that looked at it, by id, and how many games were played with it; empty where nobody did."""
+    attacks = [f.id for f in results.of_kind("attack") if f.status != "not run" and key in words.used(f)]
+    games = [f for f in results.of_kind("game") if f.status != "not run" and key in f.needs]
+    parts = attacks + ([words.plural(len(games), "game")] if games else [])
+    return words.listing(parts)

@@ -78,6 +78,37 @@ def encoding(image: NDArray[Any]) -> NDArray[np.uint8]:
     return signed(image) if bool(np.any(np.asarray(image) < 0)) else magnitude(image)
 
 
+def heat(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Values of any shape as a heat map (rows, columns, 3): blue below zero, red above, white at zero.
+
+    A set of tokens (n, d) has a row for each; maps (h, w, c) stand side by side; a vector runs in reading order.
+    """
+    x = np.nan_to_num(np.asarray(values, np.float64))
+    if x.ndim == 3:
+        x = _tiled(x)
+    elif x.ndim != 2:
+        width = max(1, int(np.ceil(np.sqrt(2 * x.size))))
+        flat = np.zeros(-(-x.size // width) * width)
+        flat[: x.size] = x.ravel()
+        x = flat.reshape(-1, width)
+    t = np.clip(x / _scale(x), -1, 1)[..., None]
+    red, blue = np.array([178, 24, 43.0]), np.array([33, 102, 172.0])
+    colours: NDArray[np.uint8] = np.round(255 + np.abs(t) * (np.where(t > 0, red, blue) - 255)).astype(np.uint8)
+    return colours
+
+
+def _tiled(x: NDArray[Any]) -> NDArray[Any]:
+    """(h, w, c) as c maps in rows, a line of zeros between them."""
+    h, w, c = x.shape
+    across = max(1, int(np.ceil(np.sqrt(c * h / w))))
+    down = -(-c // across)
+    out = np.zeros((down * (h + 1) - 1, across * (w + 1) - 1))
+    for k in range(c):
+        top, left = (k // across) * (h + 1), (k % across) * (w + 1)
+        out[top : top + h, left : left + w] = x[..., k]
+    return out
+
+
 def png(picture: NDArray[np.uint8], target: int = TARGET) -> str:
     """A picture as a PNG data URI, enlarged by a whole factor (or reduced when it is large)."""
     from PIL import Image

@@ -110,7 +110,11 @@ def _what_was_done(results: Results) -> str:
     attacks, games = len(ran(results, "attack")), len(ran(results, "game"))
     what = f"{words.plural(attacks, 'attack') if attacks else 'no attack'} and "
     what += words.plural(games, "game") if games else "no game"
-    return f"{text}. From this, {what} tried to learn about the images, knowing: {words.known(results)}."
+    text = f"{text}. From this, {what} tried to learn about the images. The adversary may know: {words.known(results)}"
+    used = {k for f in ran(results, "attack") for k in words.used(f)}
+    if unused := [words.KNOWLEDGE[k][0].lower() for k in words.KNOWLEDGE if k in results.adversary and k not in used]:
+        text += f"; no attack that ran made use of {words.listing(unused, 'or')}" if attacks else ""
+    return text + "."
 
 
 def _size(shape: list[int]) -> str:

@@ -32,8 +32,9 @@ KNOWLEDGE = {
     "labels": ("Labels", "the label that is published with each encoding"),
     "distribution": ("Distribution", "images like the private ones, none of them private, to train on"),
     "code": ("Code", "the scheme and its parameters, not its randomness (Kerckhoffs' principle)"),
-    "public_set": ("Public set", "the very public images that were mixed in"),
+    "public_set": ("Public set", "the very public images that the scheme was given"),
     "oracle": ("Oracle", "encodings of images of one's own choice, made with fresh randomness"),
+    "candidates": ("Candidates", "the private images among others: which encoding is whose?"),
     "pairs": ("Pairs", "some images of the release and the encodings made of them, under the same key"),
 }
 
@@ -195,6 +196,13 @@ def title_of(results: Results, id_: str | None) -> str:
 def known(results: Results) -> str:
     """What the adversary has, as a list in words."""
     return listing([KNOWLEDGE[k][0].lower() for k in results.adversary if k in KNOWLEDGE])
+
+
+def used(finding: Finding) -> list[str]:
+    """The knowledge that an attack really looked at, encodings first; what it needs, where that was not noted."""
+    names = finding.details.get("used") or finding.needs
+    known = {str(n) for n in names} | {"encodings"} if isinstance(names, (list, tuple)) else {"encodings"}
+    return [k for k in KNOWLEDGE if k in known]
 
 
 def by(results: Results, id_: str | None) -> str:

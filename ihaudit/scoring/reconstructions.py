@@ -45,6 +45,8 @@ from ihaudit.stats import Estimate
 
 #: What ``reconstruction`` holds for a private image without a candidate; nothing is scored on it.
 GREY = 0.5
+#: Values of an encoding that is no image above which none is kept for the gallery.
+MAX_SHOWN = 1 << 17
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,10 +247,10 @@ def gallery_arrays(release: Release, truth: Truth) -> dict[str, NDArray[Any]]:
     """What a gallery shows beside reconstructions, for arrays.npz.
 
     Returns:
-        ``private/images`` uint8 (N, H, W, C), ``private/labels`` int64 (N,), and where encodings are images
-        ``release/encodings`` float32 (N, H, W, C) with ``release/index`` int64 (N,): an encoding of each private
-        image, the one with its largest coefficient where the scheme states provenance; else the first N encodings with
-        index -1 (which image they hold is not known).
+        ``private/images`` uint8 (N, H, W, C), ``private/labels`` int64 (N,), and ``release/encodings`` float32 (N, ...)
+        with ``release/index`` int64 (N,): an encoding of each private image, the one with its largest coefficient where
+        the scheme states provenance; else the first N encodings with index -1 (which image they hold is not known).
+        None of encodings that are no images and larger than `MAX_SHOWN`.
     """
     images = np.asarray(truth.images, np.float32)
     out: dict[str, NDArray[Any]] = {
@@ -256,7 +258,7 @@ def gallery_arrays(release: Release, truth: Truth) -> dict[str, NDArray[Any]]:
         "private/labels": np.asarray(truth.labels, np.int64),
     }
     encodings = np.asarray(release.encodings)
-    if encodings.ndim == 4 and len(encodings):
+    if len(encodings) and (encodings.ndim == 4 or (encodings.ndim > 1 and encodings[0].size <= MAX_SHOWN)):
         index = sample_encodings(truth, None, np.full(len(images), -1))
         shown = np.where(index >= 0, index, np.arange(len(images)) % len(encodings))
         out["release/encodings"] = encodings[shown].astype(np.float32)

@@ -305,7 +305,8 @@ def test_gallery() -> None:
         assert index[image] == best
     assert np.array_equal(out["release/encodings"], RELEASE.encodings[index])
     assert np.array_equal(gallery_arrays(RELEASE, BARE)["release/index"], np.full(N, -1))
-    assert "release/encodings" not in gallery_arrays(Release(np.zeros((5, 7))), BARE)
+    assert gallery_arrays(Release(np.zeros((5, 7))), BARE)["release/encodings"].shape == (N, 7)
+    assert "release/encodings" not in gallery_arrays(Release(np.zeros((2, 1 << 18))), BARE)
     assert sample_encodings(BARE, np.array([[2, 0], [1, -1]]), np.r_[0, 1, 2, np.full(N - 3, -1)])[:4].tolist() == [
         0,
         1,

@@ -11,12 +11,14 @@ from ihaudit.contracts.format import Source
 from ihaudit.contracts.section import section
 from ihaudit.report import plots, words
 from ihaudit.report.cards import Chart
-from ihaudit.report.pictures import Gallery, Row, encoding, is_image, magnitude, png, sheet, spread, to_uint8
+from ihaudit.report.pictures import Gallery, Row, encoding, heat, is_image, magnitude, png, sheet, spread, to_uint8
 from ihaudit.report.selection import answered, by_weight, ran, ssim_bound, strongest_attack, value
 from ihaudit.results import Finding
 
 #: Attacks with a gallery of their own beside the strongest one's; pairs in the overview of all ranks.
 OTHER_GALLERIES, OVERVIEW = 5, 24
+#: ends the heading of encodings that are no pictures
+HEAT = ", as a heat map"
 
 
 @section("gallery", "Reconstructions", order=60)
@@ -33,7 +35,22 @@ def build(source: Source) -> dict[str, Any]:
         "unmasked": [g for g in masks if g][:OTHER_GALLERIES],
         "histogram": _histogram(source, best) if best else None,
         "why_none": _why_none(source, best),
+        "heat": _heat(source, main),
     }
+
+
+def _heat(source: Source, main: Gallery | None) -> str:
+    """What the heat maps of encodings show; empty where encodings are shown as pictures."""
+    release = source.results.release
+    if main is None or release is None or not any(c.endswith(HEAT) for c in main.columns):
+        return ""
+    size = " × ".join(map(str, release.encodings[1:]))
+    order = {1: "in reading order", 2: "one row for each token", 3: "one map for each channel"}
+    how = order.get(len(release.encodings) - 1, "")
+    return (
+        f"Encodings of {size} values are no pictures and are drawn as heat maps{f', {how}' if how else ''}: white is "
+        "zero, blue below, red above."
+    )
 
 
 def _why_none(source: Source, best: Finding | None) -> str:
@@ -101,14 +118,20 @@ def _labels(source: Source, n: int) -> NDArray[Any] | None:
 
 
 def _encodings(source: Source, n: int) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
-    """An encoding for each private image (N, H, W, C), and whether it is known to hold it, bool (N,)."""
+    """An encoding for each private image (N, ...), and whether it is known to hold it, bool (N,)."""
     codes = source.array("release", "encodings")
     codes = codes if codes is not None else source.array("truth", "encoding")
-    if codes is None or not is_image(codes) or len(codes) != n:
+    if codes is None or codes.ndim < 2 or min(codes.shape) == 0 or len(codes) != n:
         return None, None
     index = source.array("release", "index")
     known = index >= 0 if index is not None and index.shape == (n,) else np.ones(n, bool)
     return codes, known
+
+
+def _pictured(codes: NDArray[Any], truth: NDArray[Any]) -> bool:
+    """Whether encodings are to be shown as pictures: of the shape of the images, or of images of another size."""
+    shape, image = codes.shape[1:], truth.shape[1:]
+    return is_image(codes) and (shape in (image, image[:2]) or (codes.ndim == 4 and shape[2] in (1, image[-1])))
 
 
 def reconstructions(source: Source, finding: Finding, each: int, *, overview: bool = False) -> Gallery | None:
@@ -124,8 +147,10 @@ def reconstructions(source: Source, finding: Finding, each: int, *, overview: bo
     if scores is None or len(scores) != len(truth):
         return None
     codes, known = _encodings(source, len(truth))
-    has_signs = codes is not None and bool(np.any(codes < 0))
+    drawn = codes is not None and not _pictured(codes, truth)
+    has_signs = codes is not None and not drawn and bool(np.any(codes < 0))
     first = "An encoding of it" if known is None or known.all() else "An encoding"
+    first += HEAT if drawn else ""
     columns = ["Original", *([first] if codes is not None else []), *(["|Encoding|"] if has_signs else [])]
     labels, challenge = _labels(source, len(truth)), source.scores(finding, "ssim_challenge")
     rows = []
@@ -133,7 +158,7 @@ def reconstructions(source: Source, finding: Finding, each: int, *, overview: bo
     for which, i in _choose(np.where(there, scores, -np.inf), each):
         pictures = [png(to_uint8(truth[i]))]
         if codes is not None:
-            pictures.append(png(encoding(codes[i])))
+            pictures.append(png(heat(codes[i]) if drawn else encoding(codes[i])))
             if has_signs:
                 pictures.append(png(magnitude(codes[i])))
         pictures.append(png(to_uint8(found[i])) if there[i] else "")

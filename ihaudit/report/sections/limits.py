@@ -21,12 +21,14 @@ from ihaudit.results import Finding, Results
 QUESTIONS = {
     "claim": "Does it make a claim that could be refuted?",
     "goalposts": "Do the goalposts stay where they are?",
-    "complexity": "Is there complexity for show? Is the mask worth more than an absolute value?",
-    "weakness": "Does the added complexity add a weakness? Is the mask predictable?",
+    "complexity": "Is there complexity for show?",
+    "weakness": "Does the added complexity add a weakness? Is its randomness predictable?",
     "theorems": "Are the theorems about the scheme that is deployed, and about typical data?",
     "indistinguishability": "Is “indistinguishable” meant in its real sense?",
     "honesty": "Is there an honest word when it falls?",
 }
+#: asked besides where the scheme has sign masks
+OF_MASKS = {"complexity": " Is the mask worth more than an absolute value?", "weakness": " Is the mask predictable?"}
 NOT_EXAMINED = "not examined"
 _MASK = re.compile(
     r"\b(prng|rng|mask-randomness|generators?|whitebox|white-box|seed|seedless|predict\w*)\b", re.IGNORECASE
@@ -61,6 +63,7 @@ def answers(results: Results) -> list[Answer]:
     }
     found = []
     for key, question in QUESTIONS.items():
+        question += OF_MASKS.get(key, "") if masked(results) else ""
         short, text = makers[key](results)
         own = [words.sentence(s) for f in results.findings if (s := _own(f, key))]
         if own:
@@ -68,6 +71,17 @@ def answers(results: Results) -> list[Answer]:
             short = "see text" if short == NOT_EXAMINED else short
         found.append(Answer(question, short, text))
     return found
+
+
+def masked(results: Results) -> bool:
+    """Whether the scheme has sign masks, as far as what ran could see."""
+    for f in results.findings:
+        if f.status != "not run" and f.kind in ("attack", "check"):
+            seen = f.details.get("mask")
+            hidden = seen == "absolute" and results.release is not None and results.release.image_range[0] < 0
+            if f.id.startswith("mask-randomness") or seen == "masked" or hidden or f.details.get("signed") is True:
+                return True
+    return False
 
 
 def _own(finding: Finding, key: str) -> str:

@@ -22,7 +22,7 @@ def similarity_unmasked(state: State, ctx: Context) -> tuple[State, dict[str, An
     if observed.signs is not None:
         signs = observed.signs
     elif observed.mask == "signed":
-        raise NotApplicable("the encodings carry no sign mask: attack least-squares needs no mask recovery")
+        raise NotApplicable("the encodings carry no sign mask that could be undone")
     else:
         signs = Unmasker(observed.shape, observed.image_range, ctx.device)(observed.values)
     mass = torch.from_numpy(observed.slots.mass).to(observed.values.device)
