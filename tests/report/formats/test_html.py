@@ -262,10 +262,10 @@ def columns(arrays: dict[str, np.ndarray]) -> list[str]:
     return built.columns
 
 
-def test_encodings_that_are_no_images_leave_their_columns_out() -> None:
+def test_the_column_of_encodings_says_what_it_shows() -> None:
     arrays = synthetic.arrays(10)
     arrays["release/encodings"] = np.zeros((10, 77), np.float32)
-    assert columns(arrays) == ["Original", "Reconstruction"]
+    assert columns(arrays) == ["Original", "An encoding of it, as a heat map", "Reconstruction"]
     arrays["release/encodings"] = np.random.default_rng(0).random((10, 32, 32, 3)).astype(np.float32)
     assert columns(arrays) == ["Original", "An encoding of it", "Reconstruction"]
     arrays["release/index"] = np.full(10, -1)

@@ -1,4 +1,4 @@
-"""What stands beside reconstructions: encodings as pictures or as heat maps, and no picture for what was not answered."""
+"""What stands beside reconstructions: encodings as pictures or heat maps, and no picture where there is no answer."""
 
 from __future__ import annotations
 
