@@ -2,7 +2,8 @@
 
 Positive controls must come out broken; null controls must not.  Otherwise the audit is inconclusive, whatever it found:
 a survivor among the positive controls means that "no break found" says nothing, a broken null means that "broken" says
-nothing.
+nothing.  Which positive controls are run is chosen by the audited scheme's measured traits: the images as they are, and
+the nearest relative that is known to be broken.
 """
 
 from __future__ import annotations
@@ -21,39 +22,91 @@ from ihaudit.audit.run_item import run_item
 from ihaudit.audit.subject import Audited
 from ihaudit.audit.worker import AttackWorker
 from ihaudit.contracts.context import Context, Progress, derive_seed
+from ihaudit.contracts.control import Control
+from ihaudit.contracts.traits import Traits
+from ihaudit.errors import SchemeError
+from ihaudit.images import ImageSet
+from ihaudit.release import FloatArray, IntArray, Release
 from ihaudit.results import Cost, Finding
 from ihaudit.sandbox import Limits, SchemeProcess
 from ihaudit.sandbox.loader import locate
+from ihaudit.scheme import KeyScope
 from ihaudit.verdict.reliability import control_finding
+
+#: The seed of every call of a control with a baked-in key.
+_BAKED = 2026
 
 
 def run_controls(
-    data: Data, profile: Profile, items: Sequence[Item], worker: AttackWorker, ctx: Context, *, key: str
+    data: Data,
+    records: ImageSet | None,
+    profile: Profile,
+    items: Sequence[Item],
+    worker: AttackWorker,
+    ctx: Context,
+    *,
+    traits: Traits,
 ) -> list[Finding]:
-    """Audit every control with the attacks and games of this audit, at the profile's control size.
+    """Audit the controls with the attacks and games of this audit, at the profile's control size.
 
-    `key` is the audited scheme's; controls that stand for another are left out.  All are judged by the default bounds:
-    with the user's lax ones, positive controls would seem to survive.
+    Controls that stand for schemes of other `traits` are left out.  All are judged by the default bounds: with the
+    user's lax ones, positive controls would seem to survive.
+
+    Args:
+        data: of the audit; its first private images are the controls'.
+        records: what the adversary knows of the release, and so of a control's.
+        profile: the cost preset.
+        items: the attacks and games of the audit.
+        worker: the process of attacks.
+        ctx: seed, device, progress.
+        traits: of the audited scheme.
     """
     small = replace(data, private=data.private.subset(np.arange(min(len(data.private), profile.n_control))))
     running = [i for i in items if not i.reason and registry.get(i.kind, i.id).control]
-    controls = {k: c for k, c in registry.load("control").items() if c.key in (None, key)}
+    controls: dict[str, Control] = {k: c for k, c in registry.load("control").items() if c.like(traits)}
     findings = []
     for index, (name, control) in enumerate(controls.items()):
         done = index / len(controls)
         ctx.progress(name, done)
         inner = replace(ctx.child(name), progress=_part(ctx, name, done))
-        public = small.public.images[:200]
-        with SchemeProcess(locate(control.scheme), control.sets, public=public, limits=Limits()) as scheme:
-            records = small.records(len(small.private))
-            release, pairs = encode_with_known(scheme, small.private, records, derive_seed(inner.seed, "release"))
-            subject = Audited.of(release, small, scheme, pairs=pairs, control=True)
-            parts = [run_item(item, subject, worker, inner)[0] for item in running]
-        parts = [p for p in parts if p.status != "not run"]
-        finding = control_finding(name, control.must_break, parts)
+        try:
+            parts = _played(control, traits, small, records, running, worker, inner)
+        except SchemeError as e:
+            findings.append(control_finding(control, traits, [], f"its scheme failed: {e}"))
+            continue
+        finding = control_finding(control, traits, parts)
         finding.cost = Cost(wall_s=sum(p.cost.wall_s for p in parts), cpu_s=sum(p.cost.cpu_s for p in parts))
         findings.append(finding)
     return findings
+
+
+def _played(
+    control: Control,
+    traits: Traits,
+    data: Data,
+    records: ImageSet | None,
+    running: Sequence[Item],
+    worker: AttackWorker,
+    ctx: Context,
+) -> list[Finding]:
+    """What the attacks and games that address it made of one control."""
+    public = data.public.images[:200]
+    source, sets = locate(control.scheme), control.parameters(traits)
+    make = BakedIn if control.sibling and traits.key is KeyScope.FIXED else SchemeProcess
+    with make(source, sets, public=public, limits=Limits()) as scheme:
+        release, pairs = encode_with_known(scheme, data.private, records, derive_seed(ctx.seed, "release"))
+        own = traits.with_key(KeyScope.FIXED if make is BakedIn else KeyScope(scheme.card.key))
+        subject = Audited.of(release, data, scheme, pairs=pairs, control=True, traits=own)
+        found = [(i.kind, f) for i in running for f in run_item(i, subject, worker, ctx)]
+    return [f for kind, f in found if f.kind == kind and f.status != "not run"]
+
+
+class BakedIn(SchemeProcess):
+    """A scheme whose every call has the same randomness, as if its key were written into its code."""
+
+    def encode_many(self, calls: list[tuple[FloatArray, IntArray, int]]) -> list[Release]:
+        """See `SchemeProcess.encode_many`; seeds are disregarded."""
+        return super().encode_many([(images, labels, _BAKED) for images, labels, _ in calls])
 
 
 def _part(ctx: Context, name: str, done: float) -> Progress:

@@ -27,6 +27,7 @@ from ihaudit.audit.record import image_card, release_card, write
 from ihaudit.audit.run_item import run_baselines, run_item
 from ihaudit.audit.setup import Setup, prepare
 from ihaudit.audit.subject import Audited
+from ihaudit.audit.traits import measure
 from ihaudit.audit.worker import AttackWorker
 from ihaudit.contracts.context import derive_seed
 from ihaudit.metrics.ssim import SETTINGS
@@ -96,7 +97,10 @@ class _Audit:
         kept, reporter = self.checkpoints.findings, self.reporter
         subject = self._encode()
         root = self.setup.context(reporter)
-        findings = kept("checks", partial(self._checks, subject))
+        measured = measure(self.code.scheme, self.data.population(), self.code.card.key, self.options.seed)
+        traits = measured.traits
+        subject = replace(subject, traits=traits)
+        findings = [*measured.findings, *kept("checks", partial(self._checks, subject))]
         findings += run_baselines(subject, self.adversary | MATERIAL, root)
         with AttackWorker(self.options.attack_timeout_s) as worker:
             for item in self.items:
@@ -109,12 +113,10 @@ class _Audit:
                 found = kept(f"{item.kind}-{item.spec}", run)
                 reporter.done(found[0].reason or found[0].sentence or found[0].status)
                 findings += found
-            self.stages.begin("controls: identity and mixup must break, noise and constant must not")
+            self.stages.begin("controls: what has been broken must break, what holds nothing must not")
             ctx = replace(root.child("controls"), options=self.options.training(kept=True))
-            controls = kept(
-                "controls",
-                partial(run_controls, self.data, self.setup.profile, self.items, worker, ctx, key=self.code.card.key),
-            )
+            about = self.data, self.records, self.setup.profile, self.items
+            controls = kept("controls", partial(run_controls, *about, worker, ctx, traits=traits))
         bad = [f.id for f in controls if f.status == "inconclusive"]
         reporter.done(f"failed: {', '.join(bad)}" if bad else "as they must")
         return self._conclude(subject, findings + controls, time.perf_counter() - wall)

@@ -19,6 +19,7 @@ from ihaudit.contracts.context import Context
 from ihaudit.contracts.encoder import Encoder
 from ihaudit.contracts.game import GameSetting
 from ihaudit.contracts.replayer import Replayer, is_seed
+from ihaudit.contracts.traits import Traits
 from ihaudit.contracts.view import Pairs, View
 from ihaudit.errors import NotApplicable
 from ihaudit.images import ImageSet
@@ -128,6 +129,7 @@ class Audited(Subject):
         truth: private images and provenance.
         decoys: images like the private ones that were not encoded and no attack is shown, or None.
         population: what games draw from.
+        traits: of the scheme, as measured; None where only its declaration is known.
         gates: the bounds behind the word ``broken``.
     """
 
@@ -136,6 +138,7 @@ class Audited(Subject):
     truth: Truth
     decoys: FloatArray | None
     population: ImageSet
+    traits: Traits | None = None
     gates: GateOptions = field(default_factory=GateOptions)
 
     @classmethod
@@ -166,7 +169,7 @@ class Audited(Subject):
             images=self.population.images,
             labels=self.population.labels,
             n_classes=int(self.population.labels.max()) + 1,
-            key=self.card.key,
+            key=self.card.key if self.traits is None else self.traits.key.value,
             decomposable=self.card.decomposable,
             mechanism=self.card.mechanism,
             parameters={} if self.control else self.card.parameters,  # a control's are not the audited scheme's

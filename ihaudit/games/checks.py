@@ -1,9 +1,9 @@
 """What every game takes for granted about a scheme, measured: each check is a finding of its own, none is a verdict.
 
 1. *decomposable* (Definition 1 of Carlini et al. 2021): images, seed and all but the labels equal, equal encodings;
-2. *sources*: the image that a row is said to be made from is the one it resembles most;
-3. *randomness*: the same seed repeats the encodings, another one does not;
-4. *key*: whether rows of one call share randomness that rows of two calls do not.
+2. *sources*: the image that a row is said to be made from is the one it resembles most.
+
+(Randomness, the scope of the key and dependence on companions are measured in every audit: `ihaudit.audit.traits`.)
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit import stats
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.game import GameSetting, game
 from ihaudit.games.base import OracleGame, table
@@ -36,7 +35,7 @@ class Answer(NamedTuple):
 @game("checks")
 @dataclass(frozen=True)
 class Checks(OracleGame):
-    """Decomposable? Which row shows which image? Randomness? What shares a key?"""
+    """Decomposable? Which row shows which image?"""
 
     title: ClassVar[str] = "Checks of what the games rely on"
     reference: ClassVar[str] = "Carlini et al. 2021, Definition 1"
@@ -53,8 +52,6 @@ class Checks(OracleGame):
         answers = {
             "decomposable": decomposable(setting, who, seed, first, rng),
             "sources": sources(setting, challenger, who, first, rng),
-            "randomness": randomness(setting, who, seed, first),
-            "key": key(setting, challenger, who, rng),
         }
         parts = [
             self.finding(
@@ -147,65 +144,6 @@ def _fit(
         if max(pair) > max(best):
             best = pair
     return best
-
-
-def randomness(setting: GameSetting, who: IntArray, seed: int, first: Release) -> Answer:
-    """The same seed repeats the encodings bit by bit; another seed changes them."""
-    images, labels = setting.images[who], setting.labels[who]
-    again = setting.encoder.encode(images, labels, seed=seed)
-    other = setting.encoder.encode(images, labels, seed=seed ^ 0x5DEECE66D)
-    repeats, differs = _equal(first.encodings, again.encodings), not _equal(first.encodings, other.encodings)
-    rows: list[list[object]] = [["same seed, same encodings", repeats], ["other seed, other encodings", differs]]
-    if not repeats:
-        reason = (
-            "the scheme draws randomness that the audit does not control: results can be repeated only in distribution"
-        )
-        return Answer("The same seed gives other encodings.", rows, reason)
-    if not differs:
-        reason = "the scheme is deterministic: equal images have equal encodings, which anyone can look up"
-        return Answer("Encodings do not depend on the seed.", rows, reason)
-    return Answer("Encodings follow the seed, and change with it.", rows)
-
-
-def key(setting: GameSetting, challenger: Challenger, who: IntArray, rng: np.random.Generator) -> Answer:
-    """Two copies of an image in one call against two calls: alike only within a call means a key per data set."""
-    half = len(who) // 2
-    twice = np.r_[who[:half], who[:half]]
-    releases = setting.encoder.encode_many(
-        [(setting.images[twice], setting.labels[twice], int(rng.integers(2**62))) for _ in range(2)]
-    )
-    found = []
-    for release in releases:
-        source = challenger.sources(release, len(twice))[:, 0]
-        row_of = np.full(len(twice), -1)
-        row_of[source[source >= 0]] = np.flatnonzero(source >= 0)
-        found.append(row_of)
-    ok = (found[0] >= 0) & (found[1] >= 0)
-    ok = ok[:half] & ok[half:]
-    if ok.sum() < 5:
-        return Answer("Whether rows share a key could not be measured.", [])
-    index = np.flatnonzero(ok)
-    a, b = releases[0].encodings[found[0][index]], releases[0].encodings[found[0][index + half]]
-    c = releases[1].encodings[found[1][index]]
-    within, across = _alike(a, b), _alike(a, c)
-    rows: list[list[object]] = [
-        ["declared", setting.key],
-        ["correlation of two copies in one call", within],
-        ["correlation of two copies in two calls", across],
-    ]
-    within_low = within.low if within.low is not None else 0.0
-    shared = within_low > (across.high if across.high is not None else 1.0) + 0.05
-    if not shared:
-        return Answer("Rows of one call share no key that the check can see.", rows)
-    reason = 'rows of one call share randomness although the scheme declares one key per image; declare key = "release"'
-    return Answer("Rows of one call share a key.", rows, "" if setting.key != "image" else reason)
-
-
-def _alike(a: NDArray[Any], b: NDArray[Any]) -> stats.Estimate:
-    x, y = (np.asarray(v, np.float64).reshape(len(v), -1) for v in (a, b))
-    x, y = x - x.mean(1, keepdims=True), y - y.mean(1, keepdims=True)
-    norm = np.sqrt((x * x).sum(1) * (y * y).sum(1))
-    return stats.mean(np.where(norm > 0, (x * y).sum(1) / np.maximum(norm, 1e-300), 1.0))
 
 
 def _equal(a: NDArray[Any], b: NDArray[Any]) -> bool:

@@ -32,6 +32,7 @@ class Blur(Scheme):
         "reversed through its rounding (Privacy Blur, 2512.16086); faces re-identified (Revelio, 2506.12344: 95.9 %)"
     )
     secrets = "nothing: the detail is meant to be lost"
+    key = "fixed"  # nothing is drawn
     security_parameter = "sigma"
 
     def encode(self, images: FloatArray, labels: IntArray, public: FloatArray, rng: np.random.Generator) -> Release:

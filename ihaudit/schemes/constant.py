@@ -22,6 +22,7 @@ class Constant(Scheme):
     scheme_name = "Constant"
     kind = "null: one image for everything"
     secrets = "the images and their labels"
+    key = "fixed"  # nothing is drawn
 
     def __post_init__(self) -> None:
         if not 0 <= self.value <= 1:

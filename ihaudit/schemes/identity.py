@@ -16,6 +16,7 @@ class Identity(Scheme):
     scheme_name = "Identity"
     kind = "none: the images themselves"
     secrets = "nothing"
+    key = "fixed"  # nothing is drawn
 
     def encode(self, images: FloatArray, labels: IntArray, public: FloatArray, rng: np.random.Generator) -> Release:
         n = len(images)

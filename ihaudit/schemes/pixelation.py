@@ -35,6 +35,9 @@ class Pixelation(Scheme):
     secrets = "nothing: the detail is meant to be lost"
     security_parameter = "block"
 
+    def __post_init__(self) -> None:
+        self.key = "image" if self.epsilon > 0 else "fixed"
+
     def encode(self, images: FloatArray, labels: IntArray, public: FloatArray, rng: np.random.Generator) -> Release:
         n, h, w, c = images.shape
         b = self.block

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ihaudit.contracts.control import Control
+from ihaudit.contracts.traits import FORMS, Traits
 from ihaudit.results import Finding
 
 NO_CONTROLS = "no positive control ran, so that nothing shows the attacks of this audit to work"
 
 
-def control_finding(name: str, must_break: bool, parts: Sequence[Finding]) -> Finding:
+def control_finding(control: Control, traits: Traits, parts: Sequence[Finding], failure: str = "") -> Finding:
     """The finding of one control from what the audit's own attacks and games made of it.
 
     A positive control holds when at least one attack broke it (if attacks were run on it) and at least one game (if
-    games were); a null control holds when nothing broke it.
+    games were; not asked of siblings, whose purpose is the attacks); a null control holds when nothing broke it.
 
     Args:
-        name: of the reference scheme.
-        must_break: True for a positive control.
+        control: which.
+        traits: of the audited scheme.
         parts: findings of attacks and games on the control's release, decided with the audit's own code.
+        failure: why nothing could be run on it.
 
     Returns:
         A finding of kind ``control``: status ``broken`` or ``no break found`` where it came out as it must,
         ``inconclusive`` where it did not, ``not run`` where no attack or game of this audit addresses it.
     """
+    name, must_break = control.id, control.must_break
     ran = [p for p in parts if p.status not in ("not run", "measured")]
     if must_break:
         # An attack on a secret that identity and mixup do not have cannot break them, and is not expected to.
@@ -46,16 +50,30 @@ def control_finding(name: str, must_break: bool, parts: Sequence[Finding]) -> Fi
         reference="same code path as the audit",
         details=details,
     )
-    if not ran:
+    if failure:
+        finding.status, finding.reason = "inconclusive", f"{name} could not be audited: {failure}"
+        finding.sentence = finding.reason[0].upper() + finding.reason[1:] + "."
+        return finding
+    if not ran and not control.sibling:
         finding.reason = f"no attack or game of this audit addresses {name}"
         finding.sentence = f"Not run: {finding.reason}."
         return finding
     kinds = {p.kind for p in ran}
-    survived = sorted(k for k in kinds if not any(p.kind == k and p.status == "broken" for p in ran))
+    survived: list[str] = sorted(k for k in kinds if not any(p.kind == k and p.status == "broken" for p in ran))
+    if control.sibling:
+        if not any(p.kind == "attack" for p in ran):
+            survived = [] if broke else ["attack or game"]
+        else:
+            survived = [k for k in survived if k == "attack"]
     held = not survived if must_break else not broke
     if not held:
         finding.status = "inconclusive"
-        if must_break:
+        if control.sibling:
+            finding.reason = (
+                f"no {survived[0]} of this audit breaks {control.words} of {traits.size}, which is known to break; so "
+                f"it says nothing that none breaks the audited scheme, whose {FORMS[traits.form]} are of that kind"
+            )
+        elif must_break:
             what = " and ".join(f"no {k} of this audit breaks" for k in survived)
             finding.reason = f"{name} {wanted}, but {what} it" + (f" ({', '.join(failed)} failed)" if failed else "")
         else:

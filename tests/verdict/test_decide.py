@@ -13,6 +13,8 @@ import pytest
 
 from ihaudit import stats
 from ihaudit.contracts.attack import AttackOutput
+from ihaudit.contracts.control import Control
+from ihaudit.contracts.traits import Traits
 from ihaudit.errors import UsageError
 from ihaudit.release import Release, Truth
 from ihaudit.results import (
@@ -173,6 +175,11 @@ def test_a_recovered_secret_gates() -> None:
     assert any(c.name == "secret" and c.met is False for c in v.gate.checks)
 
 
+def of_control(name: str, must_break: bool, parts: list[Finding]) -> Finding:
+    """What a control for all schemes says."""
+    return control_finding(Control(name, name, must_break), Traits((8, 8, 3)), parts)
+
+
 def test_an_attack_on_a_secret_neither_gates_images_nor_spoils_a_control() -> None:
     silent = Finding(
         id="prng", kind="attack", title="p", status="measured", details={"broke": False, "saw": "No seed fits."}
@@ -182,8 +189,8 @@ def test_an_attack_on_a_secret_neither_gates_images_nor_spoils_a_control() -> No
     assert (v.findings["prng"].status, v.findings["prng"].sentence) == ("no break found", "No seed fits.")
     assert verdict(silent).code == 3
     part_of_control = silent.model_copy(update={"status": "no break found"})
-    assert control_finding("identity", True, [part_of_control]).status == "not run"
-    assert control_finding("noise", False, [part_of_control]).status == "no break found"
+    assert of_control("identity", True, [part_of_control]).status == "not run"
+    assert of_control("noise", False, [part_of_control]).status == "no break found"
 
 
 def test_gain_over_the_best_baseline() -> None:
@@ -323,17 +330,37 @@ def part(status: Status, kind: Kind = "attack") -> Finding:
     ],
 )
 def test_controls(must_break: bool, parts: list[Finding], status: str) -> None:
-    f = control_finding("some-scheme", must_break, parts)
+    f = of_control("some-scheme", must_break, parts)
     assert (f.kind, f.status) == ("control", status)
     assert f.sentence
     assert bool(f.reason) == (status in ("inconclusive", "not run"))
 
 
+@pytest.mark.parametrize(
+    ("parts", "failure", "status", "reason"),
+    [
+        ([part("broken"), part("no break found", "game")], "", "broken", ""),
+        ([part("no break found"), part("broken", "game")], "", "inconclusive", "no attack of this audit breaks a blur"),
+        ([part("broken", "game")], "", "broken", ""),
+        ([], "", "inconclusive", "of 8 x 8 x 3 images"),
+        ([], "its scheme failed: 8 is odd", "inconclusive", "8 is odd"),
+    ],
+)
+def test_a_sibling_must_be_broken_by_an_attack_and_says_what_kind_is_missing(
+    parts: list[Finding], failure: str, status: str, reason: str
+) -> None:
+    sibling = Control("blurred", "blur", must_break=True, like=lambda t: t.resembles, words="a blur")
+    f = control_finding(sibling, Traits((8, 8, 3)), parts, failure)
+    assert f.status == status and reason in f.reason
+    assert verdict(attack("noise"), controls=[f, POSITIVE, NULL]).code == (3 if reason else 0)
+    assert verdict(attack("all"), controls=[f, POSITIVE, NULL]).code == 1  # controls only doubt "no break found"
+
+
 def test_controls_go_through_the_real_scoring() -> None:
     strong, weak = attack("all", status="broken"), attack("noise", status="no break found")
-    assert control_finding("identity", True, [strong]).status == "broken"
-    survived = control_finding("identity", True, [weak])
-    broke = control_finding("noise", False, [strong])
+    assert of_control("identity", True, [strong]).status == "broken"
+    survived = of_control("identity", True, [weak])
+    broke = of_control("noise", False, [strong])
     quiet, loud = attack("noise"), attack("all")
     # "No break found" by attacks that break nothing says nothing; a break that was shown stands.
     assert verdict(quiet, controls=[survived, NULL]).code == 3
@@ -453,7 +480,7 @@ def test_no_produced_sentence_promises_anything(tmp_path: Path) -> None:
     """Verdicts are in four words; "private" stands only before "image" (what was encoded), never as a verdict."""
     texts = []
     for what in ("all", "noise", "one", "others"):
-        for controls in ((POSITIVE, NULL), (), (control_finding("noise", False, [part("broken")]),)):
+        for controls in ((POSITIVE, NULL), (), (of_control("noise", False, [part("broken")]),)):
             for claims in ((), [Claim("ssim", 0.3), Claim("advantage", 0.1)]):
                 v = verdict(attack(what), game(0.8), claims=claims, controls=controls)
                 texts += [v.gate.sentence, v.gate.statistic, *v.gate.reasons, v.gate.status]

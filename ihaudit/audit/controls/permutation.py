@@ -1,5 +1,15 @@
-"""Pixels in one secret order: an attack that it survives says nothing of schemes with one key for a whole release."""
+"""Pixels in one secret order: the simplest keyed encoding that keeps the values of its image."""
 
 from ihaudit.contracts.control import Control, control
+from ihaudit.scheme import KeyScope
 
-control(Control("permutation", "pixel-permutation", must_break=True, order=3, key="release"))
+control(
+    Control(
+        "permutation",
+        "pixel-permutation",
+        must_break=True,
+        order=3,
+        like=lambda t: not t.mixing and t.form == "image" and t.rearranged and t.key is not KeyScope.IMAGE,
+        words="one secret order of the pixels",
+    )
+)

@@ -1,0 +1,85 @@
+"""Which controls an audit runs: the images as they are, nulls, and the nearest relative of the audited scheme."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from ihaudit import registry
+from ihaudit.audit.controlled import BakedIn
+from ihaudit.contracts.control import Control
+from ihaudit.contracts.traits import Traits, divisor
+from ihaudit.release import Release
+from ihaudit.sandbox.loader import locate
+from ihaudit.scheme import KeyScope
+
+IMAGE, RELEASE, FIXED = KeyScope.IMAGE, KeyScope.RELEASE, KeyScope.FIXED
+SHAPES = [(28, 28, 1), (32, 32, 3), (64, 64, 3), (30, 21, 2)]
+#: traits by name of the relative that stands for them
+RELATIVES = [
+    ("permutation", Traits((32, 32, 3), key=RELEASE, rearranged=True)),
+    ("permutation", Traits((32, 32, 3), key=FIXED, rearranged=True)),
+    ("block-cipher", Traits((32, 32, 3), key=RELEASE)),
+    ("block-cipher", Traits((32, 32, 3), key=FIXED)),
+    ("scrambled-blocks", Traits((32, 32, 3), key=IMAGE)),
+    ("scrambled-blocks", Traits((32, 32, 3), key=IMAGE, rearranged=True)),
+    ("blur", Traits((32, 32, 3), key=FIXED, resembles=True)),
+    ("blur", Traits((32, 32, 3), key=IMAGE, resembles=True)),
+    ("projection", Traits((32, 32, 3), form="vector", key=RELEASE)),
+    ("projection", Traits((32, 32, 3), form="vector", key=IMAGE)),
+    ("tokens", Traits((32, 32, 3), form="tokens", key=RELEASE)),
+    ("features", Traits((32, 32, 3), form="map", key=FIXED)),
+    ("mixup", Traits((32, 32, 3), mixing=True)),
+    ("mixup", Traits((32, 32, 3), mixing=True, masked=True)),
+    ("hidden-mixing", Traits((32, 32, 3), form="vector", mixing=True)),
+]
+
+
+def controls() -> dict[str, Control]:
+    return registry.load("control")
+
+
+@pytest.mark.parametrize(("name", "traits"), RELATIVES)
+def test_the_nearest_relative_and_no_other(name: str, traits: Traits) -> None:
+    chosen = {k: c for k, c in controls().items() if c.like(traits)}
+    assert [k for k, c in chosen.items() if c.sibling] == [name]
+    assert {k for k, c in chosen.items() if not c.sibling} == {"identity", "noise", "constant", "cipher", "label-only"}
+    assert chosen[name].words
+
+
+def encode(control: Control, traits: Traits, images: np.ndarray) -> np.ndarray:
+    """What the control's scheme, of this package, makes of images."""
+    module = importlib.import_module("ihaudit.schemes." + control.scheme.replace("-", "_"))
+    scheme = next(c for c in vars(module).values() if isinstance(c, type) and c.__module__ == module.__name__)
+    numbers = {"true": True}
+    sets = {k: numbers.get(v, v) for k, v in control.parameters(traits).items()}
+    types = {f.name: f.type for f in fields(scheme)}  # type: ignore[arg-type]  # schemes are dataclasses
+    given = {k: int(v) if types[k] == "int" else float(v) if types[k] == "float" else v for k, v in sets.items()}
+    labels = np.arange(len(images)) % 2
+    release: Release = scheme(**given).encode(images, labels, images, np.random.default_rng(0))
+    return np.asarray(release.encodings)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("name", "traits"), RELATIVES)
+def test_relatives_and_nulls_encode_images_of_any_size(name: str, traits: Traits, shape: tuple[int, int, int]) -> None:
+    traits = Traits(**vars(traits) | {"image": shape})
+    images = np.random.default_rng(0).random((4, *shape), dtype=np.float32)
+    for control in (controls()[name], controls()["cipher"]):
+        encodings = encode(control, traits, images)
+        assert (encodings.shape[1:] == shape) == (traits.form == "image")
+
+
+def test_under_a_fixed_key_the_relative_has_its_key_baked_in() -> None:
+    images, labels = np.random.default_rng(0).random((4, 8, 8, 1), dtype=np.float32), np.arange(4) % 2
+    with BakedIn(locate("pixel-permutation")) as scheme:
+        a, b = scheme.encode(images, labels, seed=1), scheme.encode(images, labels, seed=2)
+    np.testing.assert_array_equal(a.encodings, b.encodings)
+
+
+def test_the_largest_block_that_divides_an_image() -> None:
+    assert [divisor(Traits(s), 4) for s in SHAPES] == [4, 4, 4, 3]
+    assert divisor(Traits((31, 29, 1)), 8) == 1
