@@ -56,7 +56,7 @@ def encode(control: Control, traits: Traits, images: np.ndarray) -> np.ndarray:
     scheme = next(c for c in vars(module).values() if isinstance(c, type) and c.__module__ == module.__name__)
     numbers = {"true": True}
     sets = {k: numbers.get(v, v) for k, v in control.parameters(traits).items()}
-    types = {f.name: f.type for f in fields(scheme)}  # type: ignore[arg-type]  # schemes are dataclasses
+    types = {f.name: f.type for f in fields(scheme)}
     given = {k: int(v) if types[k] == "int" else float(v) if types[k] == "float" else v for k, v in sets.items()}
     labels = np.arange(len(images)) % 2
     release: Release = scheme(**given).encode(images, labels, images, np.random.default_rng(0))
