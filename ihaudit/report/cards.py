@@ -131,7 +131,7 @@ def where_lost(finding: Finding) -> str:
 
 def _charts(finding: Finding) -> list[Chart]:
     charts = []
-    curves = details.curves(finding)
+    curves = [c for c in details.curves(finding) if c.xlabel != details.KNOWN_PAIRS]
     curves.sort(key=lambda c: (c.xlabel, c.ylabel, c.log))
     for _, group in groupby(curves, key=lambda c: (c.xlabel, c.ylabel, c.log)):
         part = list(group)[:6]

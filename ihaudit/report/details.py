@@ -17,6 +17,8 @@ from ihaudit.report import words
 from ihaudit.results import Finding
 from ihaudit.stats import Estimate
 
+#: The x axis of curves of SSIM by known pairs, which stand together (`ihaudit.report.known_pairs`).
+KNOWN_PAIRS = "known pairs"
 #: Rows of one table that are printed; the rest is counted and left to results.json.
 MAX_ROWS = 24
 

@@ -185,6 +185,38 @@ def lines(curves: Sequence[Curve]) -> str:
     return _svg(draw, 6.6, 2.6)
 
 
+def pairs(curves: Sequence[Curve], alone: float, who: str) -> str:
+    """SSIM against known pairs, from none on; `alone` is what is reached with none, and `who` reaches it."""
+
+    def draw(figure: Figure) -> None:
+        ax = figure.add_subplot()
+        for i, c in enumerate(curves):
+            ax.plot(
+                [0, *c.x],
+                [alone, *c.y],
+                color=LINES[i % len(LINES)],
+                linestyle=DASHES[i % len(DASHES)],
+                marker="o",
+                markersize=3.5,
+                linewidth=1.5,
+                label=_short(c.name, 44),
+            )
+        ax.plot([0], [alone], "D", color="black", markersize=5, label=_short(f"none: {who}", 44))
+        top = max(x for c in curves for x in c.x)
+        ticks = [t for t in (0, 1, 3, 10, 30, 100, 300, 1000) if t <= top]
+        ax.set_xscale("symlog", linthresh=1)
+        ax.set_xticks(ticks, [str(t) for t in ticks])
+        ax.minorticks_off()
+        ax.set_ylim(min(0, alone), 1.02)
+        ax.set_xlabel(curves[0].xlabel)
+        ax.set_ylabel(curves[0].ylabel)
+        ax.grid()
+        ax.set_axisbelow(True)
+        ax.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=8)
+
+    return _svg(draw, 6.6, 2.6)
+
+
 def _axes(ax: Axes, curves: Sequence[Curve]) -> None:
     first = curves[0]
     if first.log:

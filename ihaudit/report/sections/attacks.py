@@ -8,6 +8,7 @@ from ihaudit.contracts.format import Source
 from ihaudit.contracts.section import section
 from ihaudit.report import words
 from ihaudit.report.cards import card
+from ihaudit.report.known_pairs import bought
 from ihaudit.report.selection import answers, best_baseline, by_weight, ran, value
 from ihaudit.results import Finding
 
@@ -21,6 +22,7 @@ def build(source: Source) -> dict[str, Any]:
         "cards": [card(f) for f in found],
         "baselines": ran(results, "baseline"),
         "best_baseline": baseline,
+        "known_pairs": bought(results),
         "observations": [card(f) for f in by_weight(ran(results, "observation"))],
     }
 
