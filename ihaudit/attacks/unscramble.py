@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from ihaudit.attacks.numerics.known_pairs.learn import smoothness
 from ihaudit.attacks.numerics.layout.pictures import normalised
 from ihaudit.attacks.numerics.layout.solve import unscramble
+from ihaudit.attacks.numerics.values import in_range
+from ihaudit.attacks.numerics.words import up_to
 from ihaudit.contracts.attack import AttackOutput, attack
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
@@ -62,7 +64,7 @@ class Unscramble:
         )
         out = np.empty_like(released)
         out[:, found.pixel] = released
-        images = np.clip(_in_range(out, similar), 0, 1).reshape(len(out), *similar.shape[1:])
+        images = np.clip(in_range(out, similar), 0, 1).reshape(len(out), *similar.shape[1:])
         expected = float(np.clip(found.expected, 0, 1))
         diagnostics: dict[str, Any] = {
             "neighbours_less_alike_than_in_similar_images": round(found.excess, 4),
@@ -82,14 +84,6 @@ class Unscramble:
             ),
             ambiguity=found.ambiguity,
         )
-
-
-def up_to(ambiguity: tuple[str, ...]) -> str:
-    """What pictures are recovered up to, in words that end a sentence; empty for nothing."""
-    words = {"mirror": "all together mirrored", "turn": "all together turned or mirrored", "negative": "all negatives"}
-    if not ambiguity:
-        return ""
-    return f"; the pictures are recovered, but may be {' and '.join(words[a] for a in ambiguity)}"
 
 
 def _compared(excess: float) -> str:
@@ -132,15 +126,3 @@ def _together(images: NDArray[np.float32]) -> float:
     correlation = z @ z.T
     np.fill_diagonal(correlation, -1)
     return float(np.median(correlation.max(1)))
-
-
-def _in_range(values: NDArray[np.float32], similar: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Values in [0, 1] or bytes as they are; others by the mean and deviation of similar images."""
-    low, high = float(values.min()), float(values.max())
-    if low >= -1e-4 and high <= 1 + 1e-4:
-        return values
-    if low >= 0 and 128 < high <= 255:
-        return values / np.float32(255)
-    scaled: NDArray[np.float32] = (values - values.mean()) / max(float(values.std()), 1e-9)
-    out: NDArray[np.float32] = scaled * similar.std() + similar.mean()
-    return out

@@ -86,6 +86,7 @@ TABLE = {
             noise=0.4,
         ),
         Row("decoder", elsewhere="no pair of an image and its encoding"),
+        Row("jigsaw", elsewhere="similar images"),
         Row("linear", elsewhere="no pair of an image and its encoding"),
         Row("match", elsewhere="no candidates to choose from"),
         Row("phase-public"),
