@@ -27,6 +27,8 @@ PER_CALL = {"quick": 250, "standard": 500, "full": 1500}
 #: half an hour; a GPU's are cheaper
 OPERATIONS = {"quick": 6e12, "standard": 5e13, "full": 4e14}
 ON_GPU = 20.0
+#: of which on a control
+ON_CONTROL = 0.2
 #: pairs from which a network is trained at least
 LEAST = 24
 #: pairs held out at most, half to stop by and choose, half to say how good the answer is
@@ -56,6 +58,7 @@ class Learn:
     title: ClassVar[str] = "Learned decoder from known pairs or the oracle"
     reference: ClassVar[str] = "supervised decoders of SIMBA, GLASS and FORA; Wiener estimate as the start"
     profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")
+    costly: ClassVar[bool] = True
 
     def run(self, view: View, ctx: Context) -> AttackOutput:
         """See `ihaudit.contracts.attack.Attack`."""
@@ -278,7 +281,9 @@ def _trained(case: _Case, others: Encodings, similar: Images | None, ctx: Contex
         pairs(case.fit) if imagined is None else pairs(case.choose),
         pairs(case.choose),
         imagined=imagined,
-        operations=OPERATIONS[ctx.profile] * (ON_GPU if ctx.device != "cpu" else 1.0),
+        operations=OPERATIONS[ctx.profile]
+        * (ON_GPU if ctx.device != "cpu" else 1.0)
+        * (ON_CONTROL if ctx.options.get("control") else 1.0),
         seed=int(ctx.rng("network").integers(2**31)),
         device=ctx.device,
         progress=lambda share: ctx.progress("train", share),

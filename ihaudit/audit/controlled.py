@@ -33,6 +33,8 @@ from ihaudit.sandbox.loader import locate
 from ihaudit.scheme import KeyScope
 from ihaudit.verdict.reliability import control_finding
 
+#: An attack or game may spend this part of the profile's seconds of encoding on a control.
+SHARE = 10
 #: The seed of every call of a control with a baked-in key.
 _BAKED = 2026
 
@@ -63,12 +65,13 @@ def run_controls(
     """
     small = replace(data, private=data.private.subset(np.arange(min(len(data.private), profile.n_control))))
     running = [i for i in items if not i.reason and registry.get(i.kind, i.id).control]
+    running.sort(key=lambda i: (i.kind == "game", i.kind == "attack" and registry.get("attack", i.id).costly))
     controls: dict[str, Control] = {k: c for k, c in registry.load("control").items() if c.like(traits)}
     findings = []
     for index, (name, control) in enumerate(controls.items()):
         done = index / len(controls)
         ctx.progress(name, done)
-        inner = replace(ctx.child(name), progress=_part(ctx, name, done))
+        inner = replace(ctx.child(name), progress=_part(ctx, name, done), encoder_s=profile.encoder_s / SHARE)
         try:
             parts = _played(control, traits, small, records, running, worker, inner)
         except SchemeError as e:
@@ -97,8 +100,13 @@ def _played(
         release, pairs = encode_with_known(scheme, data.private, records, derive_seed(ctx.seed, "release"))
         own = traits.with_key(KeyScope.FIXED if make is BakedIn else KeyScope(scheme.card.key))
         subject = Audited.of(release, data, scheme, pairs=pairs, control=True, traits=own)
-        found = [(i.kind, f) for i in running for f in run_item(i, subject, worker, ctx)]
-    return [f for kind, f in found if f.kind == kind and f.status != "not run"]
+        found: list[Finding] = []
+        for item in running:
+            if control.must_break and item.kind == "attack" and any(f.status == "broken" for f in found):
+                continue  # one attack that breaks it is what is asked
+            played = run_item(item, subject, worker, ctx)
+            found += [f for f in played if f.kind == item.kind and f.status != "not run"]
+    return found
 
 
 class BakedIn(SchemeProcess):

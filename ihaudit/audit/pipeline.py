@@ -102,6 +102,7 @@ class _Audit:
         subject = replace(subject, traits=traits)
         findings = [*measured.findings, *kept("checks", partial(self._checks, subject))]
         findings += run_baselines(subject, self.adversary | MATERIAL, root)
+        spent = self.code.scheme.spent_s  # by the release and the checks, which are not of the budget
         with AttackWorker(self.options.attack_timeout_s) as worker:
             for item in self.items:
                 if item.reason:
@@ -109,7 +110,9 @@ class _Audit:
                     continue
                 self.stages.begin(f"{item.kind} {item.spec}")
                 trials = self.checkpoints.subfolder(f"trials-{item.spec}") if item.kind == "game" else None
-                run = partial(run_item, item, subject, worker, root, trials)
+                left = sum(not i.reason for i in self.items[self.items.index(item) :])
+                share = self.setup.profile.share(self.code.scheme.spent_s - spent, left)
+                run = partial(run_item, item, subject, worker, replace(root, encoder_s=share), trials)
                 found = kept(f"{item.kind}-{item.spec}", run)
                 reporter.done(found[0].reason or found[0].sentence or found[0].status)
                 findings += found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import cast
 
@@ -19,18 +20,25 @@ class Profile:
         n_private: private images encoded unless --n-private says otherwise (fewer where the source holds fewer).
         n_control: private images of each control's release.
         n_known: known images among the release unless --known-pairs says otherwise (fewer where there are fewer).
+        encoder_s: wall seconds that attacks and games together may spend in the scheme's encoder, so that a scheme of
+            seconds a call does not take hours; what is left out for it is said.
     """
 
     name: ProfileName
     n_private: int
     n_control: int
     n_known: int
+    encoder_s: float
+
+    def share(self, spent: float, left: int) -> float:
+        """`Context.encoder_s` of the next attack or game, of `left`: at most a third of what is left."""
+        return max(0.0, self.encoder_s - spent) / max(1, min(3, left))
 
 
 PROFILES = {
-    "quick": Profile("quick", n_private=100, n_control=20, n_known=100),
-    "standard": Profile("standard", n_private=100, n_control=40, n_known=500),
-    "full": Profile("full", n_private=100, n_control=60, n_known=1000),
+    "quick": Profile("quick", n_private=100, n_control=20, n_known=100, encoder_s=75.0),
+    "standard": Profile("standard", n_private=100, n_control=40, n_known=500, encoder_s=600.0),
+    "full": Profile("full", n_private=100, n_control=60, n_known=1000, encoder_s=math.inf),
 }
 
 

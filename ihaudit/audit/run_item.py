@@ -37,6 +37,8 @@ def run_item(
     """
     ctx = root.child(item.spec) if subject.control else root.child(item.kind, item.spec)
     if item.kind == "attack":
+        if subject.control:
+            ctx = replace(ctx, options=ctx.options | {"control": True})
         findings = [_attack(item, subject, worker, ctx, root.child("score", item.spec))]
     else:
         # Pools and training are shared between the games of a run, by its seed.

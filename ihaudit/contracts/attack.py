@@ -89,6 +89,8 @@ class Attack(Protocol):
         needs: what the adversary must have; encodings, unless it says more.
         profiles: the profiles that it runs in unless it is asked for.
         control: it is run against the controls of every audit too; False where they have nothing for it to find.
+        costly: it takes tens of seconds and more, so that on a positive control it is tried after the others; on every
+            control at a reduced budget (``ctx.options["control"]``).
         trains: it trains networks of its own where ``--train`` is given.
     """
 
@@ -98,6 +100,7 @@ class Attack(Protocol):
     needs: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.ENCODINGS})
     profiles: ClassVar[tuple[str, ...]]
     control: ClassVar[bool] = True
+    costly: ClassVar[bool] = False
     trains: ClassVar[bool] = False
 
     def run(self, view: View, ctx: Context) -> AttackOutput:

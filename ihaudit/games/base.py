@@ -26,11 +26,11 @@ from ihaudit import registry, stats
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.game import GameSetting
 from ihaudit.contracts.learner import Learner
+from ihaudit.games.trials import BROKEN_ABOVE, Trials
 from ihaudit.results import Finding, Kind, Status
 from ihaudit.scheme import Knowledge
 from ihaudit.stats import Estimate
 
-BROKEN_ABOVE = 0.05
 ALL = ("quick", "standard", "full")
 LATER = ("standard", "full")
 DERIVED = "constants are derived in our documentation from the wording of the proof; the paper's own may differ"
@@ -76,16 +76,25 @@ class OracleGame:
         given = ",".join(f"{name}={value}" for name, value, default in values if value != default)
         return f":{given}" if given else ""
 
-    def verdict(self, setting: GameSetting, metrics: dict[str, Estimate], sentence: str, **values: Any) -> Finding:
-        """A finding whose word follows from ``metrics["advantage"]``."""
+    def verdict(
+        self,
+        setting: GameSetting,
+        metrics: dict[str, Estimate],
+        sentence: str,
+        *,
+        trials: Trials | None = None,
+        **values: Any,
+    ) -> Finding:
+        """A finding whose word follows from ``metrics["advantage"]``; `trials` that were left out are a part of it."""
         status, reason = word(metrics["advantage"], setting)
         values = {"status": status, "reason": reason} | values
-        return self.finding(primary="advantage", metrics=metrics, sentence=sentence, **values)
+        found = self.finding(primary="advantage", metrics=metrics, sentence=sentence, **values)
+        return shortened(found, trials)
 
     def utility(
         self, definition: str, what: str, accuracy: Estimate, advantage: Estimate, *rows: tuple[str, object]
     ) -> Finding:
-        """Utility beside privacy: a constant hides everything and teaches nothing, and the report must say so.
+        """Utility beside leaks: a constant hides everything and teaches nothing, and the report must say so.
 
         Args:
             definition: of Carlini et al. 2021: 2, accuracy on plain data of what was learned from encodings, or 3,
@@ -100,9 +109,7 @@ class OracleGame:
         useless = accuracy.low is not None and accuracy.low <= 0.5
         leaks = advantage.low is not None and advantage.low > 0
         if useless and not leaks:
-            words += (
-                " Nothing was learned and no difference was seen: so far private and useless, as a constant would be."
-            )
+            words += " Nothing was learned and no difference was seen, as it would be with a constant."
         elif useless:
             words += " Leaking and, for this learner, useless."
         lines = [("accuracy", accuracy), ("advantage, same run", advantage), *rows]
@@ -140,6 +147,14 @@ class LearningGame(OracleGame):
         name = self.learner if self.learner != "default" else "convolutional" if large else "ridge"
         made: Learner = registry.get("learner", name)(ctx)
         return made
+
+
+def shortened(finding: Finding, trials: Trials | None) -> Finding:
+    """The finding, which says so where trials were left out because a call is slow."""
+    if trials is not None and trials.note:
+        finding.sentence += f" {trials.note[0].upper()}{trials.note[1:]}."
+        finding.details["trials"] = {"played": trials.count, "planned": trials.planned, "smallest": trials.smallest}
+    return finding
 
 
 def threshold(setting: GameSetting) -> float:

@@ -9,6 +9,7 @@ added) where the pool allows: repeats would make an image mix with itself and in
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ from ihaudit.contracts.context import Context, derive_seed
 from ihaudit.contracts.game import GameSetting
 from ihaudit.errors import NotApplicable
 from ihaudit.games.filters import unit_rows
-from ihaudit.games.trials import fingerprint
+from ihaudit.games.trials import Trials, affordable, fingerprint
 from ihaudit.release import FloatArray, IntArray, Release
 
 CALL_MIN, CALL_MAX = 100, 1000  # images per call
@@ -151,6 +152,26 @@ class Challenger:
             )
         row = np.arange(m) % n if self.layout == "j mod N" else np.arange(m) // (m // n)
         return row[:, None]
+
+    def affordable(
+        self, planned: int, pool: IntArray, *, share: float, challenge: bool = False, what: str = "trials"
+    ) -> Trials:
+        """How many of `planned` requests of `one_row_each` from a pool are made within a share of the game's seconds.
+
+        Raises:
+            NotApplicable: too few to say anything.
+        """
+        per = 1 if challenge and self.setting.key == "release" else self.per_call
+
+        def cost(count: int) -> float:
+            size = max(min(count, per), min(self.per_call, CALL_MIN))
+            often = count / len(
+                pool
+            )  # an image is in a call once; drawn with replacement, some are asked for more often
+            laps = often + 3 * math.sqrt(often) if challenge else often
+            return max(-(-count // per), math.ceil(laps)) * self.setting.encoder.seconds(size)
+
+        return affordable(self.setting, self.ctx, planned, cost, share=share, what=what)
 
     def calls(
         self, indices: IntArray, pool: IntArray, rng: np.random.Generator, *, alone: bool = False

@@ -101,3 +101,14 @@ def curve(scores: Scores, positive: Bits, points: int = 200) -> dict[str, list[f
         keep = np.unique(np.searchsorted(r.fpr, np.geomspace(floor, 1.0, points)).clip(0, r.fpr.size - 1))
         keep = np.union1d(keep, [0, r.fpr.size - 1])
     return {"fpr": r.fpr[keep].tolist(), "tpr": r.tpr[keep].tolist()}
+
+
+def balanced_accuracy(answers: NDArray[np.int8], truth: NDArray[np.int8]) -> Estimate:
+    """Mean over concepts of the accuracy balanced over both values, from (T, d) arrays in {-1, +1}.
+
+    A constant answer gets exactly 0.5 however a concept splits these images.  The interval is Student's over
+    challenges, with the share of each value taken as known.
+    """
+    share = np.clip((truth > 0).mean(0), 1e-9, 1 - 1e-9)
+    weight = np.where(truth > 0, 1 / share, 1 / (1 - share)) / 2
+    return stats.mean(((answers == truth) * weight).mean(1))

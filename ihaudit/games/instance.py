@@ -22,16 +22,16 @@ from numpy.typing import NDArray
 from ihaudit import stats
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.game import GameSetting, game
+from ihaudit.errors import NotApplicable
 from ihaudit.games.adversary.scorer import Adversary
 from ihaudit.games.adversary.training import Trained, budget_of, trained
-from ihaudit.games.base import DEFINITION, DERIVED, LearningGame, percent, self_test, table, threshold
+from ihaudit.games.base import DEFINITION, DERIVED, LearningGame, percent, self_test, shortened, table, threshold
 from ihaudit.games.challenger import draw_pairs
-from ihaudit.games.distinguisher import advantage, curve, epsilon, share_right
+from ihaudit.games.distinguisher import advantage, balanced_accuracy, curve, epsilon, share_right
 from ihaudit.games.keyed import chosen_plaintext
-from ihaudit.games.trials import stored
+from ihaudit.games.trials import Trials, stored
 from ihaudit.release import IntArray
 from ihaudit.results import Finding
-from ihaudit.stats import Estimate
 
 THETAS = (0.52, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.9)
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -76,28 +76,38 @@ class InstanceGame(LearningGame):
     def play(self, setting: GameSetting, ctx: Context) -> list[Finding]:
         """On the three pools; further findings are utility and the chosen-plaintext mode of keyed schemes."""
         shared = trained(setting, ctx, self.make_learner(ctx))
-        select = challenges(setting, ctx, shared, "select")
+        if setting.key != "release":
+            out, properties = self._across(setting, ctx, shared)
+            what = "A classifier of a property of the image, trained on encodings and shown fresh ones,"
+            rows = ("properties (balanced, chosen on select data)", properties)
+            measured = out.metrics["concept_accuracy"], out.metrics["advantage"]
+            return [out, self.utility("Definition 3", what, *measured, rows)]
+        keyed = chosen_plaintext(self, setting, ctx, shared)
+        try:
+            return [self._across(setting, ctx, shared)[0], *keyed]
+        except NotApplicable as why:
+            return [self.finding(status="not run", reason=str(why), sentence=f"Not run: {why}."), *keyed]
+
+    def _across(self, setting: GameSetting, ctx: Context, shared: Trained) -> tuple[Finding, int]:
+        """The game with a fresh key in every call, where there is one, and how many properties were learned."""
+        select, _ = challenges(setting, ctx, shared, "select", share=0.2)
         codebook = choose(shared.adversary, select)
-        estimate = challenges(setting, ctx, shared, "estimate")
+        estimate, trials = challenges(setting, ctx, shared, "estimate", share=0.3)
         out = judge(self, setting, ctx, shared, codebook, select, estimate)
-        use = self.utility(
-            "Definition 3",
-            "A classifier of a property of the image, trained on encodings and shown fresh ones,",
-            out.metrics["concept_accuracy"],
-            out.metrics["advantage"],
-            ("properties (balanced, chosen on select data)", len(codebook.order)),
-        )
-        keyed = [chosen_plaintext(self, setting, ctx, shared)] if setting.key == "release" else []
-        return [out, use, *keyed]
+        return shortened(out, trials), len(codebook.order)
 
 
-def challenges(setting: GameSetting, ctx: Context, shared: Trained, which: str) -> Challenges:
+def challenges(
+    setting: GameSetting, ctx: Context, shared: Trained, which: str, *, share: float = 1.0
+) -> tuple[Challenges, Trials]:
     """Draw pairs of one pool, encode one of each, and let the trained adversary answer."""
     challenger, budget, adversary = shared.challenger, budget_of(ctx), shared.adversary
     pool = getattr(shared.pools, which)
     rows = budget.rows_select if which == "select" else budget.rows_trials
     per_trial = challenger.rows_per_image * (challenger.per_call if setting.key == "release" else 1)
     count = int(np.clip(rows // per_trial, MIN_TRIALS, int(ctx.options.get("trials") or budget.trials)))
+    trials = challenger.affordable(count, pool, share=share, challenge=True, what=f"challenges ({which})")
+    count = trials.count
 
     def make() -> dict[str, NDArray[Any]]:
         rng = ctx.rng("instance", which)
@@ -109,7 +119,8 @@ def challenges(setting: GameSetting, ctx: Context, shared: Trained, which: str) 
         answers, margin = adversary.predict(shown.pixels)[0], adversary.margin(shown.pixels, x0, x1)
         return {"x0": x0, "x1": x1, "first": ~bit, "margin": margin, "answers": answers}
 
-    return Challenges(**stored(ctx, setting, f"instance-{which}", {"count": count, "budget": str(budget)}, make))
+    key = {"count": count, "budget": str(budget)}
+    return Challenges(**stored(ctx, setting, f"instance-{which}", key, make)), trials
 
 
 def choose(adversary: Adversary, select: Challenges) -> Codebook:
@@ -219,17 +230,6 @@ def judge(
     )
     self_test(f, floor, at_floor, "the paper's rule")
     return f
-
-
-def balanced_accuracy(answers: NDArray[np.int8], truth: NDArray[np.int8]) -> Estimate:
-    """Mean over concepts of the accuracy balanced over both values, from (T, d) arrays in {-1, +1}.
-
-    A constant answer gets exactly 0.5 however a concept splits these images.  The interval is Student's over
-    challenges, with the share of each value taken as known.
-    """
-    share = np.clip((truth > 0).mean(0), 1e-9, 1 - 1e-9)
-    weight = np.where(truth > 0, 1 / share, 1 / (1 - share)) / 2
-    return stats.mean(((answers == truth) * weight).mean(1))
 
 
 def _floor(own: IntArray, other: IntArray, d: int, theta: float) -> tuple[float, dict[str, float]]:

@@ -24,7 +24,7 @@ from ihaudit.games.base import DEFINITION, LearningGame, percent, table
 from ihaudit.games.challenger import draw_pairs
 from ihaudit.games.distinguisher import advantage, best_cut, curve, epsilon
 from ihaudit.games.filters import Bank, unit_rows
-from ihaudit.games.trials import Arrays, stored
+from ihaudit.games.trials import LEAST, Arrays, affordable, stored
 from ihaudit.release import FloatArray, IntArray
 from ihaudit.results import Finding
 
@@ -56,7 +56,11 @@ class NeighbourGame(LearningGame):
         n = 32 if t <= 4 else 16 if t <= 12 else 8
         select, trials = TRIALS[ctx.profile]
         share = min(1.0, ROWS[ctx.profile] / (n * t * (select + trials)))
-        select, trials = max(40, int(select * share)), max(80, int(trials * share))
+        select, planned = max(40, int(select * share)), max(80, int(trials * share))
+        each = setting.encoder.seconds(n)
+        # Two kinds share what the game may spend; a third of the calls chooses the rule.
+        played = affordable(setting, ctx, planned, lambda count: 4 / 3 * count * each, share=0.5, what="data sets")
+        trials, select = played.count, min(select, max(LEAST // 2, played.count // 3)) if played.note else select
         before = _trials(setting, ctx, shared, kind, "select", select, n)
         c = _trials(setting, ctx, shared, kind, "estimate", trials, n)
         names = [k for k in before if k not in ("first", KNOWN)]
@@ -91,6 +95,7 @@ class NeighbourGame(LearningGame):
                 },
                 "notes": [DEFINITION],
             },
+            trials=played,
         )
 
 

@@ -17,10 +17,10 @@ from ihaudit.contracts.context import Context
 from ihaudit.contracts.game import GameSetting, game
 from ihaudit.errors import NotApplicable
 from ihaudit.games.adversary.training import Trained, trained
-from ihaudit.games.base import BROKEN_ABOVE, DEFINITION, LearningGame, table
+from ihaudit.games.base import DEFINITION, LearningGame, shortened, table
 from ihaudit.games.challenger import same_label_partner, used_in
 from ihaudit.games.distinguisher import epsilon_at_least
-from ihaudit.games.trials import Arrays, stored
+from ihaudit.games.trials import BROKEN_ABOVE, Arrays, affordable, stored
 from ihaudit.results import Finding, Status
 from ihaudit.stats import Estimate
 
@@ -45,6 +45,10 @@ class OneRunGame(LearningGame):
         m = min(slots, len(shared.pools.estimate), rows // shared.challenger.rows_per_image)
         if m < MIN_SLOTS:
             raise NotApplicable(f"needs at least {MIN_SLOTS} slots; images and rows per image allow {m}")
+        trials = affordable(
+            setting, ctx, m, setting.encoder.seconds, share=1.0, least=MIN_SLOTS, what="slots of a call"
+        )
+        m = trials.count
         c = stored(ctx, setting, "one-run", {"m": m}, lambda: one_call(setting, ctx, shared, m))
         score, bit = c["score"], c["bit"]
         declared = setting.parameters.get("epsilon") if setting.mechanism == "gaussian" else None
@@ -64,35 +68,34 @@ class OneRunGame(LearningGame):
             )
         near = status != "broken" and run.epsilon > 0
         at_ceiling = run.epsilon > 0.99 * run.ceiling
-        return [
-            self.finding(
-                status=status,
-                reason=f"distinguishable, but the bound does not exceed {limit:.2f}" if near else "",
-                primary="epsilon",
-                metrics={
-                    "epsilon": Estimate(run.epsilon, run.epsilon, None, m),
-                    "advantage": stats.advantage(right, m),
+        found = self.finding(
+            status=status,
+            reason=f"distinguishable, but the bound does not exceed {limit:.2f}" if near else "",
+            primary="epsilon",
+            metrics={
+                "epsilon": Estimate(run.epsilon, run.epsilon, None, m),
+                "advantage": stats.advantage(right, m),
+            },
+            sentence=words,
+            details={
+                "table": table(["guesses", "right", "epsilon at least"], run.rows),
+                "epsilon": {
+                    "lower": epsilon_at_least(run.epsilon, m),
+                    "delta": delta,
+                    "ceiling": run.ceiling,
+                    "kind": "central, replace-one, valid under dependence between slots",
+                    "note": "at its ceiling: more slots could show more" if at_ceiling else "of it",
                 },
-                sentence=words,
-                details={
-                    "table": table(["guesses", "right", "epsilon at least"], run.rows),
-                    "epsilon": {
-                        "lower": epsilon_at_least(run.epsilon, m),
-                        "delta": delta,
-                        "ceiling": run.ceiling,
-                        "kind": "central, replace-one, valid under dependence between slots",
-                        "note": "at its ceiling: more slots could show more" if at_ceiling else "of it",
-                    },
-                    "threshold": limit,
-                    "notes": [
-                        DEFINITION,
-                        "the advantage's interval takes slots as independent, which one call does not promise; epsilon "
-                        "does not",
-                        f"numbers of guesses fixed beforehand: {', '.join(f'{s:.0%}' for s in SHARES)} of the slots",
-                    ],
-                },
-            )
-        ]
+                "threshold": limit,
+                "notes": [
+                    DEFINITION,
+                    "the advantage's interval takes slots as independent, which one call does not promise; epsilon "
+                    "does not",
+                    f"numbers of guesses fixed beforehand: {', '.join(f'{s:.0%}' for s in SHARES)} of the slots",
+                ],
+            },
+        )
+        return [shortened(found, trials)]
 
 
 def one_call(setting: GameSetting, ctx: Context, shared: Trained, m: int) -> Arrays:

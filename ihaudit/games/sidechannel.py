@@ -24,7 +24,7 @@ from ihaudit.games.challenger import Challenger, Rows, draw_pairs, split
 from ihaudit.games.distinguisher import advantage, curve
 from ihaudit.games.learners.features import Float32
 from ihaudit.games.learners.ridge import RidgeLearner
-from ihaudit.games.trials import Arrays, stored
+from ihaudit.games.trials import Arrays, affordable, stored
 from ihaudit.release import IntArray, Release
 from ihaudit.results import Finding
 
@@ -50,6 +50,9 @@ class SideChannelGame(OracleGame):
         per_call = (others + 1) * challenger.rows_per_image
         share = min(1.0, ROWS[ctx.profile] / (per_call * sum(SIZES[ctx.profile])))
         known, trials = (max(80, int(s * share)) for s in SIZES[ctx.profile])
+        each = setting.encoder.seconds(others + 1)
+        played = affordable(setting, ctx, trials, lambda count: 2 * count * each, share=1.0, least=40, what="calls")
+        trials, known = played.count, min(known, max(40, played.count)) if played.note else known
         key = {"known": known, "trials": trials, "others": others}
         c = stored(ctx, setting, "side-channel", key, lambda: margins(setting, ctx, challenger, known, trials, others))
         first, level = c["first"], 0.05 / len(GROUPS)
@@ -75,6 +78,7 @@ class SideChannelGame(OracleGame):
                     "image",
                 ],
             },
+            trials=played,
         )
         if out.status == "broken" and where:
             out.sentence = f"{words} (through {', '.join(where)}); guessing gives 50 %."

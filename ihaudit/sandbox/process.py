@@ -259,6 +259,11 @@ class SchemeProcess:
             done += self._exchange(calls[len(done) :])
         return done
 
+    @property
+    def spent_s(self) -> float:
+        """Wall seconds of all calls so far."""
+        return self._timings.total
+
     def seconds(self, images: int) -> float:
         """See `Encoder.seconds`; what travels to the process and back is in it."""
         return self._timings.expected(images)

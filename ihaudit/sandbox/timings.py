@@ -12,13 +12,19 @@ _KEPT = 9
 
 
 class Timings:
-    """Wall seconds of calls, a + b n for n images, both parts at least 0."""
+    """Wall seconds of calls, a + b n for n images, both parts at least 0.
+
+    Attributes:
+        total: of all calls.
+    """
 
     def __init__(self) -> None:
+        self.total = 0.0
         self._seen: dict[int, deque[float]] = {}
 
     def add(self, images: int, seconds: float) -> None:
         """A call of so many images took so long."""
+        self.total += seconds
         self._seen.setdefault(images, deque(maxlen=_KEPT)).append(seconds)
 
     def expected(self, images: int) -> float:

@@ -57,4 +57,4 @@ def test_other_games_stay_quiet_on_noise(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_constant_is_private_and_useless_in_so_many_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(training.BUDGETS, "quick", training.Budget(200, 10**6, 100, 200, 10**6))
     _, use = play("instance", setting(Constant()), seed=3)
-    assert "private and useless" in use.sentence and use.details["useless"] is True
+    assert "as it would be with a constant" in use.sentence and use.details["useless"] is True

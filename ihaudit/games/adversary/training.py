@@ -81,6 +81,7 @@ def training_rows(challenger: Challenger, rng: np.random.Generator, labels: IntA
     pool, t = challenger.pools.train, challenger.rows_per_image
     wanted = int(challenger.ctx.options.get("train_rows") or budget.train)
     requests = int(np.clip(budget.rows_train // t, min(400, len(pool)), wanted))
+    requests = challenger.affordable(requests, pool, share=0.3, what="encodings to train on").count
     repeat = min(t, 4, max(1, wanted // min(requests, len(pool)))) if requests <= len(pool) else 1
     laps = -(-requests // len(pool))
     who = np.concatenate([rng.permutation(pool) for _ in range(laps)])[:requests]
