@@ -20,6 +20,9 @@ It runs in its own process (`ihaudit.sandbox`); this module must stay free of to
 
 from __future__ import annotations
 
+import itertools
+import math
+import reprlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -85,6 +88,40 @@ DEFAULT_ADVERSARY: frozenset[Knowledge] = frozenset(
 )
 
 
+def finite(value: object) -> float | None:
+    """`value` as a float where it is a finite number (true and false are none), else None; any object may be asked."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        return None
+    try:
+        x = float(value)
+    except OverflowError:
+        return None
+    return x if math.isfinite(x) else None
+
+
+def _knowledge(knows: object) -> list[Knowledge]:
+    """What a claim says that the adversary has; one word is a list of one."""
+    words = ", ".join(Knowledge)
+    if isinstance(knows, str):
+        knows = (knows,)
+    if not isinstance(knows, Iterable):
+        raise ValueError(f"a claim's knows must be a list of {words}, not {reprlib.repr(knows)}")
+    found = []
+    for k in itertools.islice(knows, 100):
+        if not isinstance(k, str) or k not in Knowledge.__members__.values():
+            raise ValueError(f"a claim's knows holds {reprlib.repr(k)}, which is none of {words}")
+        found.append(Knowledge(k))
+    return found
+
+
+#: Numbers of a claim: name, bracket, lowest, highest, bracket.
+_CLAIM_RANGES = (
+    ("bound", "(", -math.inf, math.inf, ")"),
+    ("quantile", "(", 0.0, 1.0, "]"),
+    ("delta", "[", 0.0, 1.0, ")"),
+)
+
+
 @dataclass(frozen=True)
 class Claim:
     """A machine-readable, refutable privacy claim: "an adversary who has KNOWS keeps QUANTITY below BOUND".
@@ -113,15 +150,22 @@ class Claim:
     QUANTITIES: ClassVar[tuple[str, ...]] = ("ssim", "reid", "advantage", "epsilon")
 
     def __post_init__(self) -> None:
-        if self.quantity not in self.QUANTITIES:
-            raise ValueError(f"a claim's quantity must be one of {', '.join(self.QUANTITIES)}, not {self.quantity!r}")
-        if not np.isfinite(self.bound):
-            raise ValueError(f"a claim's bound must be a finite number, not {self.bound!r}")
-        if not 0.0 < self.quantile <= 1.0:
-            raise ValueError(f"a claim's quantile must lie in (0, 1], not {self.quantile!r}")
-        if not 0.0 <= self.delta < 1.0:
-            raise ValueError(f"a claim's delta must lie in [0, 1), not {self.delta!r}")
-        known = implied(Knowledge(k) for k in self.knows)
+        if not isinstance(self.quantity, str) or self.quantity not in self.QUANTITIES:
+            said = reprlib.repr(self.quantity)
+            raise ValueError(f"a claim's quantity must be one of {', '.join(self.QUANTITIES)}, not {said}")
+        for name, left, low, high, right in _CLAIM_RANGES:
+            given = getattr(self, name)
+            x = finite(given)
+            if x is None or not low <= x <= high or (x == low and left == "(") or (x == high and right == ")"):
+                kind = "a finite number" if low == -math.inf else f"a number in {left}{low:g}, {high:g}{right}"
+                raise ValueError(f"a claim's {name} must be {kind}, not {reprlib.repr(given)}")
+            object.__setattr__(self, name, x)
+        if self.target is not None and not isinstance(self.target, str):
+            said = reprlib.repr(self.target)
+            raise ValueError(f"a claim's target must be the id of a game or an attack, or None, not {said}")
+        if not isinstance(self.text, str):
+            raise ValueError(f"a claim's text must be text, not {reprlib.repr(self.text)}")
+        known = implied(_knowledge(self.knows))
         if self.quantity == "reid":
             known |= {Knowledge.CANDIDATES}
         object.__setattr__(self, "knows", known)

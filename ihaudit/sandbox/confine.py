@@ -132,13 +132,15 @@ _DENIED = {
     "userfaultfd": (323, 282), "keyctl": (250, 219), "add_key": (248, 217), "request_key": (249, 218), "mount": (165,
     40), "umount2": (166, 39), "unshare": (272, 97), "setns": (308, 268), "kexec_load": (246, 104),
     "open_by_handle_at": (304, 265), "personality": (135, 92),
+    # memory that belongs to no process, and so to no limit
+    "memfd_create": (319, 279), "memfd_secret": (447, 447), "shmget": (29, 194),
 }  # fmt: skip
 _SOCKET = (41, 198)
 _AF_UNIX = 1
 
 
 def seccomp() -> bool:
-    """Refuse (EPERM) sockets other than local ones, `connect`, tracing, mounting and new namespaces."""
+    """Refuse (EPERM) sockets other than local ones, `connect`, tracing, mounting, new namespaces and memory files."""
     if not LINUX or not prctl(PR_SET_NO_NEW_PRIVS, 1):
         return False
     arch, column = (0xC000003E, 0) if _X86 else (0xC00000B7, 1)

@@ -23,6 +23,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import contextlib
 
 import confine
+import scratch
 
 sys.path.pop(0)
 TYPE_CHECKING = False  # typing takes longer to import than all else here
@@ -51,6 +52,8 @@ def main() -> None:
     confine.prctl(confine.PR_SET_DUMPABLE, 0)
     status = _watch(control, child, parent)
     _kill(child, bool(inside))
+    if os.getppid() != parent:
+        scratch.remove(config["scratch"])  # the auditor was killed, and cannot
     with contextlib.suppress(OSError):
         control.sendall(json.dumps({"status": status}).encode() + b"\n")
     os._exit(0)

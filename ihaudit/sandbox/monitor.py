@@ -87,8 +87,11 @@ class Monitor(threading.Thread):
             with contextlib.suppress(OSError, ValueError, IndexError):
                 with open(f"/proc/{pid}/statm", "rb") as f:
                     resident, shared = (int(v) for v in f.read().split()[1:3])
-                # Pages shared with files or other processes count once, with the first process.
+                # Pages shared with files or other processes count once, with the first process ...
                 total += resident if count == 0 else resident - shared
+                # ... but for shared memory, which need not be the first one's: each has its part of it.
+                if count and shared:
+                    total += shared_memory(pid) // _PAGE
                 count += 1
         mb = total * _PAGE / (1 << 20)
         self.peak_mb = max(self.peak_mb, mb)
@@ -107,6 +110,18 @@ class Monitor(threading.Thread):
         self.join(timeout=5)
         os.close(self._stop_w)
         os.close(self._stop_r)
+
+
+def shared_memory(pid: int) -> int:
+    """Bytes of shared memory that a process maps, what others map too in equal parts; 0 where the kernel cannot say."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        with open(f"/proc/{pid}/status", "rb") as f:
+            shmem = next((int(line.split()[1]) for line in f if line.startswith(b"RssShmem:")), 0)
+        if shmem < 1024:  # kB; the exact part takes the kernel far longer to tell
+            return shmem << 10
+        with open(f"/proc/{pid}/smaps_rollup", "rb") as f:
+            return next((int(line.split()[1]) << 10 for line in f if line.startswith(b"Pss_Shmem:")), shmem << 10)
+    return 0
 
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")

@@ -8,6 +8,7 @@ import types
 import typing
 from typing import Any, Literal, Union
 
+from ihaudit.errors import printable
 from ihaudit.registry import suggest
 
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
@@ -155,16 +156,27 @@ def describe(kind: Any) -> str:
     return str(kind).replace("typing.", "") if typing.get_origin(kind) else getattr(kind, "__name__", str(kind))
 
 
-def plain(value: Any) -> Any:
-    """A value as JSON-able data; what is neither number, text nor a sequence of those becomes its repr."""
-    if value is None or isinstance(value, (bool, str)):
+#: Nested deeper, or longer, than this a value is described and not quoted.
+_MAX_DEPTH, _MAX_ITEMS, _MAX_TEXT, _MAX_BITS = 6, 1000, 4000, 256
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """A value as bounded JSON-able data; what is neither number, text nor a short sequence of those is described."""
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, str):
+        return printable(str(value[:_MAX_TEXT]))
     if isinstance(value, int):
-        return int(value)
+        return int(value) if value.bit_length() <= _MAX_BITS else f"a whole number of {value.bit_length():,} bits"
     if isinstance(value, float):
         return float(value)
-    if isinstance(value, (tuple, list)):
-        return [plain(v) for v in value]
-    if isinstance(value, dict):
-        return {str(k): plain(v) for k, v in value.items()}
-    return repr(value)[:200]
+    if isinstance(value, (tuple, list, dict)):
+        if depth >= _MAX_DEPTH or len(value) > _MAX_ITEMS:
+            return f"a {type(value).__name__} of {len(value):,} items"
+        if isinstance(value, dict):
+            return {printable(str(k)[:100], lines=False): plain(v, depth + 1) for k, v in value.items()}
+        return [plain(v, depth + 1) for v in value]
+    try:
+        return printable(repr(value)[:200])
+    except Exception:
+        return f"a {type(value).__name__}"

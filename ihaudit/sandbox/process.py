@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -25,6 +24,7 @@ from ihaudit.sandbox import declaration, validate, wire
 from ihaudit.sandbox.limits import Limits
 from ihaudit.sandbox.loader import SchemeSource
 from ihaudit.sandbox.monitor import Log, Monitor, descendants
+from ihaudit.sandbox.scratch import remove
 from ihaudit.sandbox.timings import Timings
 from ihaudit.sandbox.worker import child_seed
 
@@ -34,6 +34,8 @@ _BATCH_BYTES = 16 << 20
 _BATCH_CALLS = 4096
 #: Private memory that numpy, torch and threads map beyond what they ever touch.
 _DATA_SLACK_MB = 2048
+#: How often an audit holds a release: as sent and as floats, in an attack's process, and what is computed from it.
+_COPIES = 5
 #: Passed on to the scheme's process; everything else of the environment is withheld.
 _ENVIRONMENT = (
     "PATH",
@@ -144,7 +146,7 @@ class SchemeProcess:
             os.close(log_r)
             self._sock.close()
             control.close()
-            shutil.rmtree(self._folder, ignore_errors=True)
+            remove(str(self._folder))
             raise SchemeError(f"the scheme's process cannot be started: {e}") from None
         finally:
             os.close(log_w)
@@ -153,7 +155,11 @@ class SchemeProcess:
         self._control = control
         self._monitor = Monitor(self._guard.pid, log_r, self._log, self._limits, self._end_tree)
         self._monitor.start()
-        self._load()
+        try:
+            self._load()
+        except BaseException:
+            self._stop()
+            raise
 
     def _load(self) -> None:
         limits = self._limits
@@ -173,16 +179,10 @@ class SchemeProcess:
         except (wire.WireError, OSError, TimeoutError) as e:
             raise self._failed(e, "loading") from None
         if answer.get("kind") == "error":
-            error = self._error(answer)
-            self._stop()
-            raise error
+            raise self._error(answer)
         applied = answer.get("applied")
         self.applied = {str(k): v is True for k, v in applied.items()} if isinstance(applied, dict) else {}
-        try:
-            self._card = declaration.parse(answer.get("card"), self._source)
-        except SchemeError:
-            self._stop()
-            raise
+        self._card = declaration.parse(answer.get("card"), self._source)
 
     def _hello(self) -> dict[str, Any]:
         """What the scheme's process is told first."""
@@ -204,7 +204,7 @@ class SchemeProcess:
         self._monitor.stop()
         self._peak = max(self._peak, self._monitor.peak_mb)
         self._guard = None
-        shutil.rmtree(self._folder, ignore_errors=True)
+        remove(str(self._folder))
 
     def _end_tree(self) -> None:
         """Have the guard kill everything below it; kill the guard too where it does not answer."""
@@ -307,6 +307,7 @@ class SchemeProcess:
                     raise wire.WireError("answered another call than the one it was asked")
                 if answer.get("kind") == "error":
                     raise self._error(answer)
+                validate.check_size(fields, min(self._limits.output_bytes, _room()))
                 found.append(
                     validate.release(fields, answer.get("image_range"), n_images=len(images), n_public=self._n_public)
                 )
@@ -314,7 +315,12 @@ class SchemeProcess:
                 began = time.monotonic()
         except (wire.WireError, OSError, TimeoutError) as e:
             raise self._failed(e, "encode") from None
-        except SchemeError:
+        except MemoryError:
+            self._stop()
+            raise SchemeError(
+                "the scheme returned more than this machine has memory for; release less, or audit fewer images"
+            ) from None
+        except BaseException:
             self._stop()  # whatever of the batch is still under way is of no use
             raise
         return found
@@ -328,7 +334,7 @@ class SchemeProcess:
     def _error(self, answer: dict[str, Any]) -> SchemeError | UsageError:
         """The error that the scheme's process reports, as ours; the traceback goes to the log and a note."""
         message = _clean(answer.get("message"), 2000) or "the scheme failed without saying why"
-        trace = _clean(answer.get("traceback"), 6000, lines=True)
+        trace = _clean(answer.get("traceback"), 6000)
         if answer.get("error") == "parameter":
             return UsageError(message)
         error = SchemeError(message)
@@ -390,6 +396,20 @@ def _clean(text: Any, limit: int, *, lines: bool = False) -> str:
         return ""
     keep = "\n\t" if lines else "\t"
     return "".join(c if c.isprintable() or c in keep else " " for c in text[-limit:]).strip(" ")
+
+
+def _room() -> int:
+    """Bytes that one release may take as floats on this machine: attacks and scores hold it several times over."""
+    import resource
+
+    import psutil
+
+    free = psutil.virtual_memory().available
+    for which in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
+        soft = resource.getrlimit(which)[0]
+        if soft != resource.RLIM_INFINITY:
+            free = min(free, soft)
+    return int(free) // _COPIES
 
 
 def _own_processes() -> int:

@@ -7,6 +7,7 @@ tried.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -99,7 +100,7 @@ def checked(answer: dict[str, Any], fields: dict[str, Any], count: int, shape: t
         raise bad
     if said[1:] != list(shape):
         raise NotApplicable(f"its encodings have the shape {said[1:]}, not that of the images, {list(shape)}")
-    size = int(np.prod(said))
+    size = math.prod(said)
     if packed.shape[1] != -(-size // 8):
         raise bad
     signs = np.unpackbits(packed, axis=1, count=size).reshape(count, *said)

@@ -8,6 +8,7 @@ rounded.  Sources become int64 and masks int8.  Extra arrays keep their dtype.
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,35 @@ from numpy.typing import NDArray
 
 from ihaudit.errors import SchemeError
 from ihaudit.release import Provenance, Release
+from ihaudit.scheme import finite
 
 #: No image encoding needs more; a larger one would only exhaust the attacks' memory.
 MAX_ENCODINGS = 5_000_000
 MAX_CLASSES = 100_000
+#: Squares of larger values, summed over an image, leave float32.
+MAX_VALUE = 1e15
+#: What a range may be: attacks divide by its width.
+MAX_RANGE, MIN_WIDTH = 1e9, 1e-9
+#: Further arrays of one release, and images that one encoding may be said to be made of.
+MAX_EXTRA, MAX_SOURCES = 64, 4096
+#: Fields that are turned into numbers of so many bytes; the others keep theirs.
+_AS_STORED = {"encodings": 4, "labels": 4, "provenance/coefficients": 4, "provenance/public_coefficients": 4}
+_AS_STORED |= {"provenance/sources": 8, "provenance/public_sources": 8}
+
+
+def check_size(arrays: dict[str, NDArray[Any]], limit: int) -> None:
+    """Refuse what fits the wire and not the memory, once it is numbers of four or eight bytes.
+
+    Raises:
+        SchemeError: all arrays together would take more than `limit` bytes.
+    """
+    total = sum(a.size * max(a.itemsize, _AS_STORED.get(name, 0)) for name, a in arrays.items())
+    if total > limit:
+        largest = max(arrays, key=lambda n: arrays[n].size * max(arrays[n].itemsize, _AS_STORED.get(n, 0)))
+        raise SchemeError(
+            f"the scheme returned arrays that take {total / 1e6:,.0f} MB as floats (the largest is {largest}, shape "
+            f"{arrays[largest].shape}), its limit is {limit / 1e6:,.0f} MB; release less, or audit fewer images"
+        )
 
 
 def release(arrays: dict[str, NDArray[Any]], image_range: Any, *, n_images: int, n_public: int) -> Release:
@@ -62,17 +88,26 @@ def release(arrays: dict[str, NDArray[Any]], image_range: Any, *, n_images: int,
             raise SchemeError(f"labels has shape {y.shape}, expected between 1 and {MAX_CLASSES:,} classes")
         labels = _float32(y, "labels")
 
-    bounds = [float(v) for v in image_range if type(v) in (int, float)] if isinstance(image_range, list) else []
-    if len(bounds) != 2 or not np.isfinite(bounds).all() or not bounds[0] < bounds[1]:
-        raise SchemeError(f"image_range is {image_range}, expected two finite numbers low < high, such as (-1, 1)")
-    extra = {}
+    bounds = [finite(v) for v in image_range[:3]] if isinstance(image_range, list) else []
+    low, high = bounds if len(bounds) == 2 else (None, None)
+    if low is None or high is None or not low < high:
+        said = reprlib.repr(image_range)
+        raise SchemeError(f"image_range is {said}, expected two finite numbers low < high, such as (-1, 1)")
+    if max(abs(low), abs(high)) > MAX_RANGE or high - low < MIN_WIDTH * max(1.0, abs(low), abs(high)):
+        raise SchemeError(
+            f"image_range is ({low:g}, {high:g}), expected numbers up to {MAX_RANGE:g} that are not next to equal; "
+            "scale the images first"
+        )
+    extra: dict[str, NDArray[Any]] = {}
     for name, value in arrays.items():
         if name.startswith("extra/"):
+            if len(extra) == MAX_EXTRA:
+                raise SchemeError(f"extra holds more than {MAX_EXTRA} arrays; put them into one")
             if value.dtype.kind == "f" and not np.isfinite(value).all():
                 raise SchemeError(f"extra[{name[6:]!r}] holds {_bad(value)}, expected finite numbers")
             extra[name[6:]] = value
     provenance = _provenance(arrays, encodings.shape, n_images, n_public)
-    return Release(encodings, labels, (bounds[0], bounds[1]), extra, provenance)
+    return Release(encodings, labels, (low, high), extra, provenance)
 
 
 def _provenance(
@@ -108,6 +143,10 @@ def _indices(a: NDArray[Any], field: str, count: int, n: int, which: str) -> NDA
         a = a[:, None]
     if a.ndim != 2 or len(a) != count:
         raise SchemeError(f"{field} has shape {a.shape}, expected one row per encoding: ({count}, s)")
+    if which == "private" and not a.shape[1]:
+        raise SchemeError(f"{field} has shape {a.shape}, expected at least one column (-1 where there is no image)")
+    if a.shape[1] > MAX_SOURCES:
+        raise SchemeError(f"{field} has shape {a.shape}, expected at most {MAX_SOURCES:,} images in one encoding")
     if a.dtype.kind not in "iu":
         raise SchemeError(f"{field} has dtype {a.dtype}, expected whole numbers (indices)")
     if a.size and (int(a.min()) < -1 or int(a.max()) >= n):
@@ -137,6 +176,12 @@ def _float32(a: NDArray[Any], field: str) -> NDArray[np.float32]:
     # A sum is not finite exactly when some value is not (float64 cannot overflow here), and reads the array once.
     if b.size and not np.isfinite(b.sum(dtype=np.float64)):
         raise SchemeError(f"{field} holds {_bad(b)}, expected finite numbers")
+    if b.size and a.dtype.kind == "f" and a.dtype.itemsize > 2:
+        low, high = float(b.min()), float(b.max())
+        if max(-low, high) > MAX_VALUE:
+            raise SchemeError(
+                f"{field} holds numbers in [{low:g}, {high:g}], expected at most {MAX_VALUE:g}; scale them"
+            )
     return b
 
 

@@ -19,11 +19,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ihaudit.errors import printable
+
 MAGIC = b"IHA1"
 _PREFIX = struct.Struct("<4sI")
 #: Header sizes are bounded by what a message can need: names, shapes, a traceback.
 MAX_HEADER = 8 << 20
 MAX_ARRAYS = 4096
+#: Axes together, whatever the size of the others: numpy refuses arrays whose strides would not fit 63 bits.
+_MAX_EXTENT = 1 << 60
 DTYPES = frozenset(
     f"{order}{kind}"
     for order, kinds in (("|", ("b1", "i1", "u1")), ("<", ("i2", "i4", "i8", "u2", "u4", "u8", "f2", "f4", "f8")))
@@ -105,7 +109,11 @@ def receive(
         raise WireError("sent a message header that is not an object")
     arrays: dict[str, NDArray[Any]] = {}
     for name, dtype, shape in _plan(header.get("arrays"), limit):
-        a = np.empty(shape, np.dtype(dtype))
+        try:
+            a = np.empty(shape, np.dtype(dtype))
+        except MemoryError:
+            said = f"field {name}, {dtype[1:]}, shape {shape}"
+            raise WireError(f"returned more than this machine has memory for ({said}); release less at once") from None
         if a.size:
             _fill(sock, _bytes(a), deadline)
         arrays[name] = a
@@ -116,12 +124,20 @@ def _plan(entries: Any, limit: int) -> list[tuple[str, str, tuple[int, ...]]]:
     """Check the announced arrays before anything is allocated for them."""
     if not isinstance(entries, list) or len(entries) > MAX_ARRAYS:
         raise WireError("announced arrays that are not a list")
-    plan, total = [], 0
+    plan, total, names = [], 0, set()
     for entry in entries:
         if not (isinstance(entry, list) and len(entry) == 3):
             raise WireError("announced an array without name, dtype and shape")
         name, dtype, shape = entry
-        if not isinstance(name, str) or len(name) > 200 or not isinstance(dtype, str) or dtype not in DTYPES:
+        if not isinstance(name, str) or not 0 < len(name) <= 200 or printable(name, lines=False) != name:
+            raise WireError(
+                f"named an array {str(name)[:60]!r}; names are printable text of at most 180 characters, for instance "
+                "extra={'keys': ...}"
+            )
+        if name in names:
+            raise WireError(f"returned two arrays called {name!r}; name each of them differently")
+        names.add(name)
+        if not isinstance(dtype, str) or dtype not in DTYPES:
             raise WireError("announced an array of a dtype that is not a plain number")
         if (
             not isinstance(shape, list)
@@ -129,14 +145,15 @@ def _plan(entries: Any, limit: int) -> list[tuple[str, str, tuple[int, ...]]]:
             or any(type(d) is not int or not 0 <= d < 1 << 40 for d in shape)
         ):
             raise WireError("announced an array of an impossible shape")
-        size = np.dtype(dtype).itemsize
+        size = extent = np.dtype(dtype).itemsize
         for d in shape:
             size *= d
+            extent *= max(1, d)
         total += size
         if total > limit:
             raise WireError(f"returned more than {limit / 1e6:,.0f} MB (field {name}, shape {tuple(shape)})")
         # Zero-sized arrays may still announce absurd other axes, which numpy refuses to build.
-        if size == 0 and any(d > 1 << 31 for d in shape):
+        if extent > _MAX_EXTENT:
             raise WireError("announced an array of an impossible shape")
         plan.append((name, dtype, tuple(shape)))
     return plan

@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import inspect
+import itertools
 import os
 import socket
 import sys
 import traceback
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -185,40 +186,53 @@ def _card(scheme: Any, known: list[parameters.Parameter], text: str) -> dict[str
         line = inspect.getsourcelines(cls)[1]
     except (OSError, TypeError):
         line = next((i for i, row in enumerate(text.splitlines(), 1) if row.startswith(f"class {cls.__name__}")), 1)
-    doc = cls.__dict__.get("__doc__") or ""
-    if doc.startswith(f"{cls.__name__}("):
-        doc = ""  # the signature that dataclass puts where there is no docstring
+    doc = cls.__dict__.get("__doc__")
+    if not isinstance(doc, str) or doc.startswith(f"{cls.__name__}("):
+        doc = ""  # there is none, or it is the signature that dataclass puts where there is no docstring
     claims = getattr(scheme, "claims", ())
     if isinstance(claims, Claim):
         claims = (claims,)
+    if not isinstance(claims, Iterable):
+        raise ContractError(f"claims must be a tuple of Claim objects, it is {_what(claims)}")
     listed = []
-    for c in claims:
+    for c in itertools.islice(claims, 1000):
         if not isinstance(c, Claim):
             raise ContractError(f"claims must hold Claim objects, not {type(c).__name__}")
         listed.append(
             {
                 "quantity": c.quantity,
-                "bound": float(c.bound),
+                "bound": c.bound,
                 "knows": sorted(k.value for k in c.adversary),
-                "quantile": float(c.quantile),
+                "quantile": c.quantile,
                 "target": c.target,
-                "delta": float(c.delta),
+                "delta": c.delta,
                 "text": c.text,
             }
         )
+    decomposable = getattr(scheme, "decomposable", True)
+    if not isinstance(decomposable, (bool, np.bool_)):
+        raise ContractError(f"decomposable is {_what(decomposable)}, expected True or False")
     return {
-        "name": str(getattr(scheme, "scheme_name", "") or cls.__name__),
+        "name": _word(scheme, "scheme_name") or cls.__name__,
         "doc": inspect.cleandoc(doc),
         "parameters": {p.name: parameters.plain(getattr(scheme, p.name, p.default)) for p in known},
         "types": {p.name: parameters.describe(p.type) for p in known},
-        "secrets": str(getattr(scheme, "secrets", "") or ""),
-        "security_parameter": getattr(scheme, "security_parameter", None),
-        "key": str(getattr(scheme, "key", "image")),
-        "decomposable": bool(getattr(scheme, "decomposable", True)),
-        "mechanism": getattr(scheme, "mechanism", None),
+        "secrets": _word(scheme, "secrets") or "",
+        "security_parameter": _word(scheme, "security_parameter"),
+        "key": _word(scheme, "key") or "image",
+        "decomposable": bool(decomposable),
+        "mechanism": _word(scheme, "mechanism"),
         "line": line,
         "claims": listed,
     }
+
+
+def _word(scheme: Any, field: str) -> str | None:
+    """What a scheme declares in words; a plain str, also where it is an enumeration's."""
+    value = getattr(scheme, field, None)
+    if value is not None and not isinstance(value, str):
+        raise ContractError(f"{field} is {_what(value)}, expected text")
+    return None if value is None else str(value)
 
 
 # --- answering -------------------------------------------------------------------------------------------------------
@@ -237,6 +251,8 @@ def _pack(result: Any) -> tuple[dict[str, Any], list[tuple[str, Any]]]:
     if not hasattr(extra, "items"):
         raise ContractError(f"extra must be a dict of arrays, it is {_what(extra)}")
     for name, value in extra.items():
+        if not isinstance(name, str):
+            raise ContractError(f"extra has a key that is {_what(name)}, expected the name of an array")
         fields.append((f"extra/{name}", _array(value, f"extra[{str(name)!r}]")))
     provenance = result.provenance
     if provenance is not None:
@@ -248,7 +264,7 @@ def _pack(result: Any) -> tuple[dict[str, Any], list[tuple[str, Any]]]:
                 fields.append((f"provenance/{name}", _array(value, f"provenance.{name}")))
     try:
         low, high = (float(v) for v in result.image_range)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ContractError(f"image_range must be two numbers, it is {_what(result.image_range)}") from None
     return {"kind": "release", "image_range": [low, high]}, fields
 

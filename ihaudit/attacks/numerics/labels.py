@@ -11,6 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+#: Classes in a row from which it names no images any more: noise, a code, or features that are published as labels.
+MOST = 64
+
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float32]
 
@@ -59,7 +62,8 @@ class Slots:
 def read_slots(labels: NDArray[np.floating] | None, encodings: int, *, per_encoding: int | None = None) -> Slots:
     """Slots of each encoding from float (E, classes) label vectors (None: no labels are released).
 
-    The number of private images per encoding is the largest number of classes in any row, unless stated.
+    The number of private images per encoding is the largest number of classes in any row, unless stated.  Rows of more
+    than `MOST` classes say nothing about images, and are not read: attacks would take each of their columns for one.
     """
     if labels is None or labels.ndim != 2 or labels.shape[1] == 0 or not np.any(labels > 0):
         return _unlabelled(encodings, per_encoding or 2)
@@ -68,6 +72,8 @@ def read_slots(labels: NDArray[np.floating] | None, encodings: int, *, per_encod
     present = weights > 1e-6 * weights.max()
     hard = bool(np.all(np.isin(weights[present], np.unique(weights[present])[:1])))
     found = int(present.sum(1).max())
+    if found > MOST:
+        return _unlabelled(encodings, per_encoding or 2)
     s = max(found, per_encoding or 1)
     if weights.shape[1] == 1 and per_encoding is None:
         s = 2
