@@ -22,15 +22,23 @@ def load_npy(path: Path, *, mmap: bool = False) -> NDArray[Any]:
         ImageError: missing, not .npy, or holding objects.
     """
     try:
-        found = np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
-    except FileNotFoundError:
-        raise ImageError(f"there is no file {path}") from None
-    except (OSError, ValueError, EOFError) as e:
-        raise ImageError(f"{path} is not a readable .npy array ({e}); save it with numpy.save") from None
-    if not isinstance(found, np.ndarray):
-        found.close()
-        raise ImageError(f"{path} is an archive of arrays (.npz); save the one array with numpy.save")
-    return found
+        if not path.exists():
+            raise ImageError(f"there is no file {path}")
+        if not path.is_file():
+            raise ImageError(f"{path} is not a file; name an array that numpy.save wrote")
+        with path.open("rb") as f:
+            if f.read(4) == b"PK\x03\x04":
+                raise ImageError(f"{path} is an archive of arrays (.npz); save the one array with numpy.save")
+        # Mapped first: a header may promise any size, and a map of what is not there is refused.
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+        return found if mmap else np.array(found)
+    except ImageError:
+        raise
+    except MemoryError:
+        raise ImageError(f"{path} needs more memory than this machine has") from None
+    except Exception as e:  # a damaged header can raise nearly anything
+        said = str(e) or type(e).__name__
+        raise ImageError(f"{path} is not a readable .npy array ({said}); save it with numpy.save") from None
 
 
 class Mapped(np.ndarray):

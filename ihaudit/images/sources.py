@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-import zipfile
+import warnings
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,11 +11,14 @@ import numpy as np
 
 from ihaudit.errors import ImageError
 from ihaudit.images.base import ImageSet, pseudo_labels
+from ihaudit.images.npz import check_room, read_npz
 from ihaudit.release import FloatArray, IntArray
 
 Role = Literal["private", "public", "similar"]
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 MAX_IMAGES = 200_000
+#: Largest class number of images that are not private (the classes of private ones are numbered anew).
+MAX_CLASSES = 100_000
 
 
 def load(spec: str, *, role: Role, size: int = 32) -> ImageSet:
@@ -39,10 +42,18 @@ def load(spec: str, *, role: Role, size: int = 32) -> ImageSet:
         if part not in COUNTS:
             raise ImageError(f"there is no embedded set {part!r}; there are {', '.join(COUNTS)}")
         return embedded(part)
-    path = Path(spec).expanduser()
-    if not path.exists():
+    try:
+        path = Path(spec).expanduser()
+        there, folder, file = path.exists(), path.is_dir(), path.is_file()
+    except (OSError, ValueError, RuntimeError) as e:  # too long, a null character, no such user
+        raise ImageError(f"{spec[:200]} is no path that images can be read from ({e})") from None
+    if not there:
         raise ImageError(f"there are no images at {spec}; name an .npz file, a folder, or 'embedded'")
-    if path.is_dir():
+    if not folder and not file:
+        raise ImageError(
+            f"{spec} is neither a file nor a folder (a pipe, a device or a socket); name an .npz or a folder"
+        )
+    if folder:
         batches = _cifar_batches(path)
         images, labels = _cifar(batches) if batches else _folder(path, size)
     elif path.suffix == ".npz":
@@ -63,7 +74,11 @@ def _checked(images: FloatArray, labels: IntArray | None, name: str, role: Role)
     if min(h, w) < 8:
         raise ImageError(f"{name} holds images of {h} x {w} pixels; SSIM needs at least 8 x 8")
     pseudo = labels is None
-    kinds = pseudo_labels(len(images)) if labels is None else _whole(labels, len(images), name)
+    kinds = (
+        pseudo_labels(len(images))
+        if labels is None
+        else _whole(labels, len(images), name, 2**62 if role == "private" else MAX_CLASSES)
+    )
     if role == "private":
         if len(images) < 2:
             raise ImageError(f"{name} holds one image; private images must be at least two")
@@ -76,43 +91,35 @@ def _checked(images: FloatArray, labels: IntArray | None, name: str, role: Role)
     return ImageSet(images, kinds, name, pseudo=pseudo)
 
 
-def _whole(labels: IntArray, n: int, name: str) -> IntArray:
+def _whole(labels: IntArray, n: int, name: str, most: int) -> IntArray:
     labels = np.asarray(labels)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.shape != (n,):
         raise ImageError(f"{name}: labels have shape {labels.shape}, expected ({n},), one class per image")
-    if labels.dtype.kind not in "iub" and not (labels.dtype.kind == "f" and np.all(labels == np.round(labels))):
+    if labels.dtype.kind not in "iubf":
         raise ImageError(f"{name}: labels must be whole numbers, not {labels.dtype}")
-    labels = labels.astype(np.int64)
-    if labels.min() < 0:
-        raise ImageError(f"{name}: labels must be 0 or more; the smallest is {labels.min()}")
-    return labels
+    odd = labels[~np.isfinite(labels) | (labels != np.round(labels))] if labels.dtype.kind == "f" else labels[:0]
+    if len(odd):
+        raise ImageError(f"{name}: labels must be whole numbers, one of them is {odd[0]}")
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high > most:
+        raise ImageError(f"{name}: labels lie in {low}..{high}; they must be 0 or more, and at most {most:,}")
+    return labels.astype(np.int64)
 
 
 # -- .npz -----------------------------------------------------------------------------------------------------------
 
 
 def _npz(path: Path) -> tuple[FloatArray, IntArray | None]:
-    try:
-        with np.load(path, allow_pickle=False) as z:
-            if "images" not in z.files:
-                there = ", ".join(z.files) or "nothing"
-                raise ImageError(
-                    f"{path.name} has no array 'images' (it has: {there}); save with numpy.savez(images=...)"
-                )
-            images = z["images"]
-            labels = z["labels"] if "labels" in z.files else None
-    except ImageError:
-        raise
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as e:
-        raise ImageError(f"{path.name} cannot be read ({e}); it is damaged, or not an .npz of plain arrays") from None
-    return _unit_range(_channels_last(images, path.name), path.name), labels
+    arrays = read_npz(path, ("images", "labels"))
+    if "images" not in arrays.found:
+        there = ", ".join(arrays.names) or "nothing"
+        raise ImageError(f"{path.name} has no array 'images' (it has: {there}); save with numpy.savez(images=...)")
+    return _unit_range(_channels_last(arrays.found["images"], path.name), path.name), arrays.found.get("labels")
 
 
 def _channels_last(images: FloatArray, name: str) -> FloatArray:
-    if images.dtype == object:
-        raise ImageError(f"{name} holds images of mixed shapes; give all in one size")
     if images.ndim == 3:
         return images[..., None]
     if images.ndim != 4:
@@ -155,6 +162,9 @@ def _folder(path: Path, size: int) -> tuple[FloatArray, IntArray | None]:
     found = [(f, i) for i, files in groups for f in files] if labelled else [(f, 0) for f in loose]
     if not found:
         raise ImageError(f"{path} holds no image files ({', '.join(sorted(SUFFIXES))})")
+    if len(found) > MAX_IMAGES:
+        raise ImageError(f"{path} holds {len(found):,} images; give at most {MAX_IMAGES:,}")
+    check_room((len(found), size, size, 3), f"{path} at --size {size}")
     images = np.stack([_read(f, size) for f, _ in found])
     return images, np.array([i for _, i in found], np.int64) if labelled else None
 
@@ -169,11 +179,14 @@ def _read(path: Path, size: int) -> FloatArray:
     from PIL import Image, ImageOps
 
     try:
-        with Image.open(path) as f:
+        with warnings.catch_warnings(), Image.open(path) as f:
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # twice as many pixels are an error
             f.load()
             picture: Any = ImageOps.exif_transpose(f)
             if picture.mode.startswith(("I", "F")):  # 16-bit and float greys: PIL would clip them at 255
                 values = np.asarray(picture, np.float32)
+                if not np.isfinite(values).all():
+                    raise ValueError(f"{int((~np.isfinite(values)).sum()):,} of its values are NaN or infinite")
                 top = 65535.0 if picture.mode.startswith("I") and values.max() > 255 else max(1.0, float(values.max()))
                 picture = Image.fromarray((np.clip(values / top, 0, 1) * 255).round().astype(np.uint8))
             if picture.has_transparency_data:
