@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.json_schema import SkipJsonSchema
 
-from ihaudit.errors import ResultsError
+from ihaudit.errors import ResultsError, printable
 from ihaudit.stats import Estimate
 
 SCHEMA = "ihaudit.results/1"
@@ -232,19 +232,21 @@ def _plain(x: Any) -> Any:
     """JSON-able and finite; what is neither becomes its text, so that an odd diagnostic cannot cost a whole audit."""
     if isinstance(x, np.generic):
         x = x.item()
-    if x is None or isinstance(x, (str, bool, int)):
+    if isinstance(x, str):
+        return printable(x)
+    if x is None or isinstance(x, (bool, int)):
         return x
     if isinstance(x, float):
         return x if np.isfinite(x) else None
     if isinstance(x, dict):
-        return {str(k): _plain(v) for k, v in x.items()}
+        return {printable(str(k)): _plain(v) for k, v in x.items()}
     if isinstance(x, np.ndarray):
         return _plain(x.tolist())
     if isinstance(x, (set, frozenset)):
         return sorted((_plain(v) for v in x), key=str)
     if isinstance(x, (list, tuple)):
         return [_plain(v) for v in x]
-    return str(x)
+    return printable(str(x))
 
 
 def json_schema() -> str:
@@ -303,6 +305,8 @@ def read_results(path: Path) -> Results:
     if path.is_dir():
         path = path / "results.json"
     try:
+        if path.exists() and not path.is_file():
+            raise ResultsError(f"{path} is no file; name results.json, or the folder it lies in")
         data = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
     except FileNotFoundError:
         raise ResultsError(f"there is no results file at {path}; run `ihaudit run` first") from None
@@ -314,11 +318,33 @@ def read_results(path: Path) -> Results:
             f"{path} has schema {version!r}, this ihaudit reads {SCHEMA!r}; use the version that wrote it"
         )
     try:
-        return Results.model_validate(data)
+        # Strict: a text is no number and true is none; every text is printable, as it was when it was written.
+        return Results.model_validate_json(json.dumps(_plain(data)), strict=True)
+    except RecursionError:
+        raise ResultsError(f"{path} is damaged: its values are nested too deep") from None
     except ValidationError as e:
         first = e.errors()[0]
         where = ".".join(str(p) for p in first["loc"])
         raise ResultsError(f"{path} is damaged: {where}: {first['msg']} ({e.error_count()} problems)") from None
+
+
+@contextmanager
+def following(path: Path) -> Iterator[None]:
+    """What is computed from results that were read: what cannot be computed is a fault of the file.
+
+    The shape of results.json is checked when it is read; its free-form parts (``details``, ``diagnostics``) can still
+    hold what no audit writes.
+
+    Raises:
+        ResultsError: the block failed over its values.
+    """
+    try:
+        yield
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError, AssertionError) as e:
+        raise ResultsError(
+            f"{path} holds values that no audit writes ({type(e).__name__}: {e}); run the audit again, or, where "
+            "nobody changed the file, report it as a defect of ihaudit"
+        ) from e
 
 
 def read_arrays(folder: Path) -> dict[str, NDArray[Any]]:

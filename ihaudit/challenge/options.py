@@ -13,7 +13,6 @@ from ihaudit.results import Results
 #: What ``options.kind`` of results.json says of such a run; the report goes by it.
 KIND = "challenge"
 FILES = ("decryption.npy", "private.npy", "pairs.npy", "coefficients.npy", "confidence.npy")
-NO_TRUTH = "the release came without its private images, so no reconstruction could be compared with the truth"
 
 
 @dataclass(frozen=True, kw_only=True)

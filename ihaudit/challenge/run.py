@@ -19,15 +19,14 @@ from ihaudit.audit.setup import Setup, prepare
 from ihaudit.audit.worker import AttackWorker
 from ihaudit.challenge.answer import Answer, decryption, recovered
 from ihaudit.challenge.npy import save_blocks
-from ihaudit.challenge.options import FILES, KIND, NO_TRUTH, ChallengeOptions, Outcome
+from ihaudit.challenge.options import FILES, KIND, ChallengeOptions, Outcome
 from ihaudit.challenge.release import ReadRelease, read_release
 from ihaudit.challenge.subject import Published, hints, images, lacking
 from ihaudit.errors import UsageError
 from ihaudit.images import ImageSet
-from ihaudit.results import Cost, Finding, Gate, Results, SchemeCard
+from ihaudit.results import Cost, Finding, Results, SchemeCard
 from ihaudit.sandbox.loader import locate
-from ihaudit.verdict.decide import decide
-from ihaudit.verdict.gates import GateOptions
+from ihaudit.verdict.decide import decide_challenge
 
 
 def run_challenge(options: ChallengeOptions, reporter: Reporter) -> Outcome:
@@ -127,31 +126,9 @@ def _results(options: ChallengeOptions, setup: Setup, subject: Published, findin
         similar=image_card(subject.similar),
         adversary=sorted(subject.knows()),
         findings=findings,
-        gate=_gate(findings, by),
+        gate=decide_challenge(findings, bool(by)),
         price_per_hour=options.prices(),
         environment=setup.environment(),
-    )
-
-
-def _gate(findings: list[Finding], by: str) -> Gate:
-    """Missed where a secret was recovered, which shows without the truth; inconclusive otherwise."""
-    copies = [f.model_copy(deep=True) for f in findings]
-    _, gate = decide(copies, [], GateOptions(), controls_required=False)
-    if gate.status == "missed":
-        return gate
-    reason = NO_TRUTH if by else "no attack could answer"
-    open_ = [
-        f"{f.id} was asked for and is {f.status}: {f.reason}"
-        for f in findings
-        if f.requested and f.status in ("not run", "inconclusive")
-    ]
-    return gate.model_copy(
-        update={
-            "status": "inconclusive",
-            "exit_code": 3,
-            "sentence": f"Nothing was scored: {reason}.",
-            "reasons": [reason, *open_],
-        }
     )
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ihaudit.audit.code import Code
 from ihaudit.audit.subject import Subject
 from ihaudit.challenge.answer import Answer, judge
-from ihaudit.challenge.options import NO_TRUTH, ChallengeOptions
+from ihaudit.challenge.options import ChallengeOptions
 from ihaudit.challenge.release import ReadRelease
 from ihaudit.contracts.attack import AttackOutput
 from ihaudit.contracts.context import Context
@@ -20,6 +20,7 @@ from ihaudit.images import ImageSet, load
 from ihaudit.results import Finding
 from ihaudit.scheme import Knowledge, implied
 from ihaudit.stats import Estimate
+from ihaudit.verdict.reliability import NO_TRUTH
 
 #: Candidates kept in arrays.npz for the report, the most confident ones and the rest evenly.
 SHOWN = 200

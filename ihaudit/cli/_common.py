@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ihaudit.errors import IhauditError
+from ihaudit.errors import IhauditError, printable
 
 if TYPE_CHECKING:
     from ihaudit.results import Gate
+
+
+#: Faults of disks and machines, which are no defects of the program.
+_SURROUNDINGS = {
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENAMETOOLONG, errno.EMFILE,
+    errno.ENFILE, errno.ENOMEM, errno.EFBIG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR,
+}  # fmt: skip
 
 
 def handled(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -30,16 +40,23 @@ def handled(command: Callable[..., Any]) -> Callable[..., Any]:
             raise typer.Exit(e.exit_code) from None
         except (typer.Exit, typer.Abort):
             raise
-        except KeyboardInterrupt:
-            fail("interrupted")
-            raise typer.Exit(130) from None
+        except KeyboardInterrupt as e:
+            fail("interrupted; what was complete can be gone on with by --resume, where the command has it")
+            raise typer.Exit(128 + (e.args[0] if e.args else signal.SIGINT)) from None
+        except MemoryError:
+            fail("this machine has too little memory for it; audit fewer or smaller images (--n-private, --size)")
+            raise typer.Exit(2) from None
         except BrokenPipeError:
             # The reader of our output went away (`ihaudit list | head`); that is not an error.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
         except Exception as e:
             if type(e).__module__.startswith("typer."):
-                raise  # usage errors: typer prints them and exits with 2
+                raise  # usage errors: `ihaudit.cli.main` prints them and exits with 2
+            if isinstance(e, OSError) and e.errno in _SURROUNDINGS:
+                where = f"{e.filename}: " if e.filename else ""
+                fail(f"{where}{e.strerror}; see to that, and start again")
+                raise typer.Exit(2) from None
             traceback.print_exc()
             fail(f"internal error ({type(e).__name__}: {e}); this is a defect of ihaudit, please report it")
             raise typer.Exit(4) from None
@@ -49,7 +66,31 @@ def handled(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def fail(message: str) -> None:
     """Print one error sentence to stderr."""
-    print(f"ihaudit: error: {message}", file=sys.stderr, flush=True)
+    print(f"ihaudit: error: {printable(message, lines=False)}", file=sys.stderr, flush=True)
+
+
+def note(message: str) -> None:
+    """Print one remark to stderr."""
+    print(f"ihaudit: note: {printable(message, lines=False)}", file=sys.stderr, flush=True)
+
+
+def say(text: str) -> None:
+    """Print to stdout; names of files and other people's words reach the terminal without what it would obey."""
+    typer.echo(printable(text))
+
+
+def end_on_signals() -> None:
+    """Let SIGTERM and SIGHUP end the program as Ctrl-C does: what it started is ended, what it made is removed."""
+
+    def end(number: int, frame: object) -> None:
+        signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, end)
 
 
 @contextlib.contextmanager
@@ -69,5 +110,5 @@ def reporter(quiet: bool) -> Iterator[Any]:
 def say_verdict(gate: Gate) -> None:
     """Print the verdict; its first line says both where something came out broken that the gate does not rest on."""
     if gate.warning:
-        typer.echo(f"verdict: {gate.warning}")
-    typer.echo(gate.sentence if gate.warning else f"verdict: {gate.sentence}")
+        say(f"verdict: {gate.warning}")
+    say(gate.sentence if gate.warning else f"verdict: {gate.sentence}")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ihaudit.cli._common import say
+
 
 def command(
     before: Annotated[Path, typer.Argument(help="results.json or folder to compare with.")],
@@ -22,16 +24,18 @@ def command(
     """
     import json
 
-    from ihaudit.results import read_results
+    from ihaudit.results import following, read_results
     from ihaudit.verdict.compare import compare
 
-    rows, worse = compare(read_results(before), read_results(after), slack)
+    old, new = read_results(before), read_results(after)
+    with following(after):
+        rows, worse = compare(old, new, slack)
     if json_:
-        typer.echo(json.dumps({"rows": rows, "worse": worse}, indent=1))
+        say(json.dumps({"rows": rows, "worse": worse}, indent=1))
     else:
         for row in rows:
-            typer.echo(
+            say(
                 f"{row['finding']:24s} {row['metric']:16s} {row['before']:>24s} -> {row['after']:>24s}  {row['change']}"
             )
-        typer.echo(f"worse by more than {slack:g}: {', '.join(worse) if worse else 'nothing'}")
+        say(f"worse by more than {slack:g}: {', '.join(worse) if worse else 'nothing'}")
     raise typer.Exit(1 if worse else 0)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ihaudit.cli import _options as o
+from ihaudit.cli._common import say
 
 
 def command(
@@ -42,21 +44,21 @@ def command(
     from ihaudit.verdict.gates import GateOptions
 
     read = read_results(results)
-    stored = read.options.get("gates", {})
-    options = o.chosen(GateOptions, stored | {name: value for name, value in given.items() if value is not None})
+    stored = GateOptions.stored(read.options.get("gates", {}))
+    options = o.chosen(GateOptions, asdict(stored) | {k: v for k, v in given.items() if v is not None})
     decided = regate(read, options, read_arrays(results))
     gate = decided.gate
     if json_:
-        typer.echo(gate.model_dump_json(indent=1))
+        say(gate.model_dump_json(indent=1))
     else:
         for check in gate.checks:
             word = "not decided" if check.met is None else "met" if check.met else "missed"
             by = f" ({check.by})" if check.by else ""
-            typer.echo(f"{word:11s} {check.statistic}: {check.measured} against {check.bound:g}{by}")
+            say(f"{word:11s} {check.statistic}: {check.measured} against {check.bound:g}{by}")
         for claim in decided.claims:
-            typer.echo(f"{claim.status:11s} claim: {claim.text}: {claim.measured}")
+            say(f"{claim.status:11s} claim: {claim.text}: {claim.measured}")
         for reason in gate.reasons:
-            typer.echo(f"note        {reason}")
+            say(f"note        {reason}")
         say_verdict(gate)
-        typer.echo(f"gate {gate.status} (exit code {gate.exit_code})")
+        say(f"gate {gate.status} (exit code {gate.exit_code})")
     raise typer.Exit(0 if exit_zero and gate.exit_code in (1, 3) else gate.exit_code)

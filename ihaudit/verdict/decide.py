@@ -26,11 +26,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
-from ihaudit.results import ClaimResult, Finding, Gate, GateCheck, Results
+from ihaudit.results import ClaimResult, Finding, Gate, GateCheck, Results, following
 from ihaudit.scheme import Claim
 from ihaudit.verdict.claims import doubted, judge_claim
 from ihaudit.verdict.exceedance import Arrays, exceedances
@@ -44,7 +45,7 @@ from ihaudit.verdict.gates import (
     ssim_check,
 )
 from ihaudit.verdict.headline import sentence, strict_check
-from ihaudit.verdict.reliability import NO_CONTROLS, control_doubts
+from ihaudit.verdict.reliability import NO_TRUTH, control_doubts
 
 
 def decide(
@@ -100,18 +101,60 @@ def regate(results: Results, options: GateOptions, arrays: Mapping[str, NDArray[
 
     Returns:
         A copy with new statuses, claims, gate and ``options["gates"]``.
+
+    Raises:
+        ResultsError: the findings or the arrays are not what an audit writes.
     """
     new = results.model_copy(deep=True)
-    claims = [
-        Claim(c.quantity, c.bound, tuple(c.adversary), quantile=c.quantile, target=c.target, delta=c.delta, text=c.text)
-        for c in results.claims
-    ]
-    # A release without a scheme is audited without controls; then their absence was no reason the first time.
-    required = bool(results.of_kind("control")) or NO_CONTROLS in results.gate.reasons
-    judged, gate = decide(new.findings, claims, options, arrays=arrays, controls_required=required)
-    new.claims, new.gate = judged, gate
-    new.options["gates"] = asdict(options)
+    with following(Path("results.json")):
+        if results.options.get("kind") == "challenge":
+            new.gate = decide_challenge(new.findings, bool(results.options.get("answer_by")))
+            return new
+        claims = [
+            Claim(
+                c.quantity,
+                c.bound,
+                tuple(c.adversary),
+                quantile=c.quantile,
+                target=c.target,
+                delta=c.delta,
+                text=c.text,
+            )
+            for c in results.claims
+        ]
+        # Whatever the gate says of them: every audit runs controls, and without any nothing shows its attacks to work.
+        new.claims, new.gate = decide(new.findings, claims, options, arrays=arrays)
+        new.options["gates"] = asdict(options)
     return new
+
+
+def decide_challenge(findings: Sequence[Finding], answered: bool) -> Gate:
+    """The gate of a release that came without its scheme.
+
+    Missed where a secret was recovered, which shows without the truth; inconclusive otherwise.
+
+    Args:
+        findings: of its attacks.
+        answered: whether one of them recovered images.
+    """
+    copies = [f.model_copy(deep=True) for f in findings]
+    _, gate = decide(copies, [], GateOptions(), controls_required=False)
+    if gate.status == "missed":
+        return gate
+    reason = NO_TRUTH if answered else "no attack could answer"
+    open_ = [
+        f"{f.id} was asked for and is {f.status}: {f.reason}"
+        for f in findings
+        if f.requested and f.status in ("not run", "inconclusive")
+    ]
+    return gate.model_copy(
+        update={
+            "status": "inconclusive",
+            "exit_code": 3,
+            "sentence": f"Nothing was scored: {reason}.",
+            "reasons": [reason, *open_],
+        }
+    )
 
 
 def _undecided(

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from ihaudit.metrics import intervals
 from ihaudit.results import Finding
+from ihaudit.scheme import finite
 from ihaudit.stats import Estimate
 
 LEVELS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
@@ -129,7 +130,11 @@ def _array(f: Finding, name: str, arrays: Arrays | None) -> NDArray[np.float64] 
     a = f.arrays.get(name)
     if a is None and arrays is not None:
         a = arrays.get(f"{f.id}/{name}")
-    return None if a is None or not np.size(a) else np.asarray(a, np.float64)
+    if a is None or not np.size(a):
+        return None
+    if a.ndim != 1 or a.dtype.kind not in "fiu" or not np.isfinite(a).all():
+        raise ValueError(f"{f.id}/{name} of arrays.npz is {a.dtype} {a.shape}, expected one finite score per image")
+    return np.asarray(a, np.float64)
 
 
 def _counts(scores: NDArray[Any], decoy: NDArray[Any] | None, floor: NDArray[Any]) -> dict[str, Any]:
@@ -151,8 +156,27 @@ def _counts(scores: NDArray[Any], decoy: NDArray[Any] | None, floor: NDArray[Any
 
 
 def _complete(counts: Any) -> bool:
-    keys = ("level", "n", "d", "private", "decoy", "gain", "loss", "best", "clear")
-    return isinstance(counts, dict) and all(k in counts for k in keys)
+    """Whether counts of results.json are what `_counts` writes; None where the finding has none.
+
+    Raises:
+        ValueError: there are some, and they are not.
+    """
+    if counts is None:
+        return False
+    lists = ("private", "decoy", "gain", "loss")
+    try:
+        length = len(counts["level"])
+        ok = all(finite(x) is not None for x in (*counts["level"], counts["best"]))
+        ok &= counts["clear"] is None or finite(counts["clear"]) is not None
+        ok &= all(type(counts[k]) is int and counts[k] >= 0 for k in ("n", "d")) and length > 0
+        for k in lists:
+            most = counts["d" if k == "decoy" else "n"]
+            ok &= len(counts[k]) == length and all(type(x) is int and 0 <= x <= most for x in counts[k])
+    except (TypeError, KeyError):
+        ok = False
+    if not ok:
+        raise ValueError("details.exceedance of a finding is not what an audit counts")
+    return True
 
 
 def _residual(scores: NDArray[Any], guess: NDArray[Any]) -> Estimate:

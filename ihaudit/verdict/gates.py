@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
-from ihaudit.errors import UsageError
+from ihaudit.errors import ResultsError, UsageError
 from ihaudit.results import Finding, GateCheck, Status
+from ihaudit.scheme import finite
 from ihaudit.stats import Estimate, holm
 from ihaudit.verdict.exceedance import ALPHA, Exceedance, exceedances
 
@@ -42,10 +43,30 @@ class GateOptions:
             x = getattr(self, name)
             if x is None and name == "max_advantage":
                 continue
-            if x is None or not math.isfinite(x) or not low <= x <= high or (name == "quantile" and x == 0):
+            if finite(x) is None or not low <= x <= high or (name == "quantile" and x == 0):
                 option = "--" + name.replace("_", "-")
                 left = "(" if name == "quantile" else "["
                 raise UsageError(f"{option} must be a number in {left}{low}, {high}], not {x!r}")
+        if not isinstance(self.strict, bool):
+            raise UsageError(f"--strict is either given or not, and not {self.strict!r}")
+
+    @classmethod
+    def stored(cls, bounds: object) -> GateOptions:
+        """The bounds that results.json keeps under ``options.gates``; the defaults where it keeps none.
+
+        Raises:
+            ResultsError: what is no bound, or none of these.
+        """
+        if not isinstance(bounds, Mapping):
+            raise ResultsError(f"options.gates is {bounds!r}, expected the bounds of the gate")
+        names = [f.name for f in fields(cls)]
+        for name in bounds:
+            if name not in names:
+                raise ResultsError(f"options.gates holds {name!r}, which is no bound; there are {', '.join(names)}")
+        try:
+            return cls(**bounds)
+        except UsageError as e:
+            raise ResultsError(f"options.gates: {e}") from None
 
 
 def attack_status(

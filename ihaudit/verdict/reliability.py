@@ -10,6 +10,8 @@ from ihaudit.results import Finding
 
 NO_CONTROLS = "no positive control ran, so that nothing shows the attacks of this audit to work"
 
+NO_TRUTH = "the release came without its private images, so no reconstruction could be compared with the truth"
+
 
 def control_finding(control: Control, traits: Traits, parts: Sequence[Finding], failure: str = "") -> Finding:
     """The finding of one control from what the audit's own attacks and games made of it.
