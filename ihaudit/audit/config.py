@@ -6,6 +6,7 @@ nearest right name, because a misspelt bound that is silently ignored is a gate 
 
 from __future__ import annotations
 
+import reprlib
 import tomllib
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -18,25 +19,41 @@ from ihaudit.registry import suggest
 def find(start: Path) -> tuple[Path, dict[str, Any]] | None:
     """The nearest configuration at or above `start`: ihaudit.toml wins over pyproject.toml in the same folder.
 
+    A pyproject.toml that is damaged is passed over only where it does not speak of ihaudit: a bound in it would be
+    silently ignored.
+
     Raises:
-        UsageError: the file is not valid TOML.
+        UsageError: the file cannot be read, is not valid TOML, or its table is none.
     """
     for folder in (start, *start.parents):
         for name in ("ihaudit.toml", "pyproject.toml"):
             path = folder / name
-            if not path.is_file():
-                continue
             try:
-                data = tomllib.loads(path.read_text(encoding="utf-8"))
-            except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
-                if name == "pyproject.toml":
+                if not path.is_file():
+                    continue
+                raw = path.read_bytes()
+            except OSError as e:
+                raise UsageError(
+                    f"{path} cannot be read ({e.strerror}), and it may hold bounds of the gate; make it readable, or "
+                    "move it away"
+                ) from None
+            try:
+                data = tomllib.loads(raw.decode("utf-8-sig"))  # editors of Windows begin a file with a mark
+            except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as e:
+                if name == "pyproject.toml" and b"ihaudit" not in raw.replace(b"\0", b""):
                     continue  # not ours to complain about
-                raise UsageError(f"{path} is not valid TOML: {e}") from None
+                what = "UTF-8 text" if isinstance(e, UnicodeDecodeError) else "valid TOML"
+                raise UsageError(f"{path} is not {what} ({e}), so that no option can be read from it") from None
             if name == "ihaudit.toml":
                 return path, data
-            section = data.get("tool", {}).get("ihaudit")
-            if section is not None:
-                return path, section
+            tool = data.get("tool", {})
+            section = tool.get("ihaudit") if isinstance(tool, dict) else tool
+            if section is None:
+                continue
+            if not isinstance(section, dict):
+                where = "tool.ihaudit" if isinstance(tool, dict) else "tool"
+                raise UsageError(f"{path}: {where} is {reprlib.repr(section)}, expected a table: [tool.ihaudit]")
+            return path, section
         if (folder / ".git").exists():
             break
     return None
@@ -51,7 +68,7 @@ def as_default_map(path: Path, values: dict[str, Any], commands: Mapping[str, Co
         commands: option names (with underscores) of every command.
 
     Raises:
-        UsageError: an unknown key, or a value that is not of the option's kind.
+        UsageError: an unknown key.
     """
     every = {option for options in commands.values() for option in options}
     result: dict[str, dict[str, Any]] = {name: {} for name in commands}

@@ -9,6 +9,20 @@ from typing import Any
 from ihaudit.errors import UsageError
 from ihaudit.verdict.gates import GateOptions
 
+#: Fields that are numbers, and what they may be: seeds have 64 bits, and no run waits for longer than four months.
+_RANGES: dict[str, tuple[float, float]] = {
+    "seed": (0, 2**64 - 1),
+    "n_private": (1, 200_000),
+    "n_public": (0, 10_000_000),
+    "known_pairs": (0, 200_000),
+    "private_per_encoding": (1, 64),
+    "size": (8, 512),
+    "scheme_timeout_s": (0.001, 10_000_000),
+    "scheme_memory_mb": (1, 1 << 24),
+    "attack_timeout_s": (0.001, 10_000_000),
+    "train_steps": (1, 100_000_000),
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
@@ -33,6 +47,13 @@ class RunOptions:
     overwrite: bool = False
     price_per_hour: tuple[str, ...] = ()
     command: str = ""
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in _RANGES.items():
+            x = getattr(self, name, None)
+            if x is not None and not low <= x <= high:
+                option = "--" + name.removesuffix("_s").removesuffix("_mb").replace("_", "-")
+                raise UsageError(f"{option} must be a number from {low:,} to {high:,}, not {x!r}")
 
     @property
     def training_steps(self) -> int | None:

@@ -7,6 +7,8 @@ import time
 from types import TracebackType
 from typing import Any, TextIO
 
+from ihaudit.errors import printable
+
 
 class Reporter:
     """What a run tells while it runs; this one reports nothing (``--quiet``, tests)."""
@@ -56,7 +58,7 @@ class Lines(Reporter):
         self._title = ""
 
     def _print(self, text: str) -> None:
-        print(text, file=self._stream, flush=True)
+        print(printable(text), file=self._stream, flush=True)
 
     def stage(self, title: str, index: int, total: int) -> None:
         self._title, self._began, self._last = title, time.monotonic(), time.monotonic()
@@ -120,7 +122,7 @@ class Rich(Reporter):
     def _escape(text: str) -> str:
         from rich.markup import escape
 
-        return escape(text)
+        return escape(printable(text))
 
     def update(self, message: str, fraction: float | None = None) -> None:
         if self._task is None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import sys
+from typing import Any
+
 import typer
 
 from ihaudit import __version__
@@ -72,12 +76,53 @@ app.add_typer(config_.app, name="config")
 
 
 def main() -> None:
-    """Entry point: read the configuration file, then hand over to typer."""
+    """Entry point: read the configuration file, hand over to typer, and turn whatever ends it into an exit code.
+
+    Usage errors are one line like all others: a box around them would break, or cut, the value that they name.
+    """
+    import traceback
+
+    from typer._click.exceptions import ClickException, NoArgsIsHelpError
+
     from ihaudit.errors import IhauditError
 
+    _common.end_on_signals()
+    code: object = 0
     try:
-        _, values = config_.defaults(typer.main.get_command(app))
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        command = typer.main.get_command(app)
+        config_.check_environment(command)
+        _, values = config_.defaults(command)
+        code = command.main(default_map=values, standalone_mode=False, prog_name="ihaudit")
+    except NoArgsIsHelpError as e:
+        e.show()
+        code = e.exit_code
+    except ClickException as e:
+        _common.fail(f"{e.format_message().rstrip('.')}{_given(e)} (see `{_path(e)} --help`)")
+        code = e.exit_code
     except IhauditError as e:
         _common.fail(str(e))
-        raise SystemExit(e.exit_code) from None
-    app(default_map=values)
+        code = e.exit_code
+    except (typer.Abort, KeyboardInterrupt):
+        _common.fail("interrupted")
+        code = 130
+    except Exception as e:
+        traceback.print_exc()
+        _common.fail(f"internal error ({type(e).__name__}: {e}); this is a defect of ihaudit, please report it")
+        code = 4
+    raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _given(error: Any) -> str:
+    """What was given, where the message leaves it away."""
+    errors = getattr(error.__cause__, "errors", None)
+    found = errors() if callable(errors) else []
+    return f", not {found[0]['input']!r}" if found and "input" in found[0] else ""
+
+
+def _path(error: Any) -> str:
+    """The command that was called: ``ihaudit run``."""
+    context = getattr(error, "ctx", None)
+    return "ihaudit" if context is None else str(context.command_path)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ihaudit.cli import _options as o
+from ihaudit.cli._common import say
 
 known = partial(typer.Option, rich_help_panel="What is known about the release", show_default=False)
 
@@ -135,15 +136,15 @@ def command(
         outcome = run_challenge(options, report)
     for path in (*outcome.written, outcome.folder / "report.html", outcome.folder / "report.pdf"):
         if path.exists():
-            typer.echo(f"{path.name:15s} {path}")
+            say(f"{path.name:15s} {path}")
     recovered = outcome.results.gate.exit_code == 1  # a secret of the scheme, which shows without the truth
     if recovered:
-        typer.echo(f"verdict: {outcome.results.gate.sentence}")
+        say(f"verdict: {outcome.results.gate.sentence}")
     if outcome.answer is None:
-        typer.echo("no attack could answer; results.json says why")
+        say("no attack could answer; results.json says why")
         raise typer.Exit(1 if strict and recovered else 3)
     answer = outcome.answer
-    typer.echo(
+    say(
         f"{len(answer.output.images)} images recovered by {outcome.by} for {len(answer.pick):,} encodings; nothing was "
         "scored, because there is no truth to compare with"
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import reprlib
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ihaudit.cli import _common
+from ihaudit.cli._common import say
 
 app = typer.Typer(no_args_is_help=True, help="The configuration in effect.")
 
@@ -23,19 +25,77 @@ def defaults(group: Any) -> tuple[Path | None, dict[str, Any]]:
     A file names options as the command line does: ``max-ssim`` or ``max_ssim``, ``no-samples``, ``format``.
 
     Raises:
-        UsageError: unknown options.
+        UsageError: a file that cannot be read, unknown options, values of another kind.
     """
     from ihaudit.audit import config
+    from ihaudit.errors import UsageError
 
-    found = config.find(Path.cwd())
+    try:
+        here = Path.cwd()
+    except OSError:
+        raise UsageError("the folder that this was started in is gone; start it in another one") from None
+    found = config.find(here)
     if found is None:
         return None, {}
     names = {
-        command: {_flag(p).replace("-", "_"): p.name for p in c.params if p.name != "help"}
+        command: {_flag(p).replace("-", "_"): p for p in c.params if p.name != "help"}
         for command, c in group.commands.items()
     }
     values = config.as_default_map(*found, names)
-    return found[0], {c: {names[c][flag]: value for flag, value in of.items()} for c, of in values.items()}
+    return found[0], {
+        command: {names[command][flag].name: _typed(found[0], names[command][flag], x) for flag, x in of.items()}
+        for command, of in values.items()
+    }
+
+
+def _typed(path: Path, parameter: Any, value: Any) -> Any:
+    """A value of a file as click takes it; numbers and words are checked by click itself.
+
+    Raises:
+        UsageError: true or false where a number or a word is wanted, or the reverse; a list for what is given once.
+    """
+    from ihaudit.errors import UsageError
+
+    def refused(what: str) -> UsageError:
+        return UsageError(f"{path}: {_flag(parameter)} is {reprlib.repr(value)}, expected {what}")
+
+    if getattr(parameter, "is_flag", False):
+        if not isinstance(value, bool):
+            raise refused("true or false")
+        return value
+    described = getattr(parameter, "type_descriptor", None)  # typer before 0.29 has click's types
+    kind = parameter.type.name if described is None else str(described.annotation)
+    word = "a number" if "int" in kind or "float" in kind else "text"
+    if parameter.multiple or parameter.nargs != 1:
+        word = "a list" if parameter.multiple else f"a list of {parameter.nargs} numbers"
+        value = [value] if parameter.multiple and not isinstance(value, list) else value
+        if not isinstance(value, list) or (not parameter.multiple and len(value) != parameter.nargs):
+            raise refused(word)
+    for item in value if isinstance(value, list) and word.startswith("a list") else [value]:
+        if isinstance(item, bool) or not isinstance(item, (int, float, str)):
+            raise refused(word)
+    return value
+
+
+def check_environment(group: Any) -> None:
+    """Refuse variables that look like options and are none: a misspelt bound is a gate that is silently open.
+
+    Raises:
+        UsageError: names the nearest right one.
+    """
+    import os
+
+    from ihaudit.errors import UsageError
+    from ihaudit.registry import suggest
+
+    known = {name for c in group.commands.values() for p in c.params for name in _variables(p)}
+    for name in os.environ:
+        if name.upper().startswith("IHAUDIT_") and name not in known:
+            raise UsageError(f"there is no option for the variable {name}{suggest(name.upper(), sorted(known))}")
+
+
+def _variables(parameter: Any) -> list[str]:
+    return [parameter.envvar] if isinstance(parameter.envvar, str) else list(parameter.envvar or ())
 
 
 def _flag(parameter: Any) -> str:
@@ -82,15 +142,15 @@ def show(
         rows = [r for r in rows if r[3] != "default"]
     if json_:
         keys = ("command", "option", "value", "source")
-        typer.echo(json.dumps([dict(zip(keys, r)) for r in rows], indent=1, default=str))
+        say(json.dumps([dict(zip(keys, r)) for r in rows], indent=1, default=str))
         return
-    typer.echo(f"file: {file or 'none (no ihaudit.toml, no [tool.ihaudit] in pyproject.toml)'}")
+    say(f"file: {file or 'none (no ihaudit.toml, no [tool.ihaudit] in pyproject.toml)'}")
     last = ""
     for name, option, value, source in rows:
         if name != last:
-            typer.echo(f"\n[{name}]")
+            say(f"\n[{name}]")
             last = name
-        typer.echo(f"{option} = {_text(value):30s} # {source}")
+        say(f"{option} = {_text(value):30s} # {source}")
 
 
 def effective(command: Any, defaults: dict[str, Any], file: str) -> list[tuple[str, Any, str]]:
@@ -107,8 +167,7 @@ def effective(command: Any, defaults: dict[str, Any], file: str) -> list[tuple[s
     for p in command.params:
         if p.param_type_name != "option" or p.name == "help":
             continue
-        names = [p.envvar] if isinstance(p.envvar, str) else list(p.envvar or ())
-        env = next((n for n in names if os.environ.get(n)), None)
+        env = next((n for n in _variables(p) if os.environ.get(n)), None)
         option = _flag(p)
         if env is not None:
             rows.append((option, os.environ[env], f"environment, {env}"))

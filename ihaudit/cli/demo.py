@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ihaudit.cli._common import say
+
 
 def command(
     out: Annotated[Path, typer.Option(help="Folder for the report.")] = Path("reports/demo"),
@@ -33,6 +35,6 @@ def command(
     with reporter(quiet) as report:
         folder, results = run_audit(options, report)
     say_verdict(results.gate)
-    typer.echo(f"HTML report: {(folder / 'report.html').resolve()}")
-    typer.echo(f"PDF report:  {(folder / 'report.pdf').resolve()}")
+    say(f"HTML report: {(folder / 'report.html').resolve()}")
+    say(f"PDF report:  {(folder / 'report.pdf').resolve()}")
     raise typer.Exit(0 if results.gate.exit_code in (0, 1) else results.gate.exit_code)

@@ -9,6 +9,8 @@ from typing import Literal
 
 import typer
 
+from ihaudit.cli._common import say
+
 
 @dataclass(frozen=True)
 class Item:
@@ -25,9 +27,9 @@ def command() -> None:
     ok = True
     for item in diagnose():
         mark = {"ok": "ok     ", "note": "note   ", "missing": "MISSING"}[item.state]
-        typer.echo(f"{mark} {item.name:18s} {item.found}")
+        say(f"{mark} {item.name:18s} {item.found}")
         if item.remedy:
-            typer.echo(f"        -> {item.remedy}")
+            say(f"        -> {item.remedy}")
         ok &= item.state != "missing"
     raise typer.Exit(0 if ok else 2)
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ihaudit.cli._common import say
+
 
 def command(
     path: Annotated[Path, typer.Argument(help="File to write.")] = Path("scheme.py"),
@@ -44,4 +46,4 @@ def command(
     if not path.parent.is_dir():
         raise UsageError(f"the folder {path.parent} does not exist; create it first")
     atomic_write(path, like_text(like, path.name) if like is not None else starter_text())
-    typer.echo(f"wrote {path}; audit it with: ihaudit run {path}")
+    say(f"wrote {path}; audit it with: ihaudit run {path}")

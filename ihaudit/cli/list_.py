@@ -6,6 +6,8 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from ihaudit.cli._common import say
+
 #: What is listed, and the columns of each table: (heading, key of a row).
 KINDS: dict[str, dict[str, str]] = {
     "schemes": {},  # a paragraph each
@@ -35,7 +37,7 @@ def command(
     if json_:
         import json
 
-        typer.echo(json.dumps(listing, indent=1))
+        say(json.dumps(listing, indent=1))
         return
     from rich.console import Console
     from rich.table import Table

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ihaudit.cli import _options as o
+from ihaudit.cli._common import say
 
 if TYPE_CHECKING:
     from ihaudit.audit.options import AuditOptions
@@ -126,8 +127,8 @@ def execute(options: AuditOptions, *, quiet: bool, exit_zero: bool) -> None:
         folder, results = run_audit(options, report)
     for name in ("report.html", "report.pdf", "results.json"):
         if (folder / name).exists():
-            typer.echo(f"{name:13s} {folder / name}")
+            say(f"{name:13s} {folder / name}")
     say_verdict(results.gate)
-    typer.echo(f"gate {results.gate.status} (exit code {results.gate.exit_code})")
+    say(f"gate {results.gate.status} (exit code {results.gate.exit_code})")
     code = results.gate.exit_code
     raise typer.Exit(0 if exit_zero and code in (1, 3) else code)

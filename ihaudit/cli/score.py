@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ihaudit.cli._common import say
+
 
 def command(
     decryption: Annotated[Path, typer.Argument(help="decryption.npy: one recovered image per encoding, in [-1, 1].")],
@@ -26,4 +28,4 @@ def command(
     from ihaudit.challenge import load_npy, score
 
     result = score(load_npy(decryption, mmap=True), load_npy(private, mmap=True), load_npy(pairs))
-    typer.echo(json.dumps(result))
+    say(json.dumps(result))

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ihaudit.cli import _options as o
+from ihaudit.cli._common import say
 
 
 def command(
@@ -69,7 +70,7 @@ def command(
     options = o.chosen(AuditOptions, given, gates=o.chosen(GateOptions, given), command=o.shell_line())
     with reporter(quiet) as report:
         done = run_sweep(options, points, folder, report)
-    typer.echo(markdown(done))
-    typer.echo(str(folder / "sweep.json"))
+    say(markdown(done))
+    say(str(folder / "sweep.json"))
     code = exit_code(done)
     raise typer.Exit(0 if exit_zero else code)

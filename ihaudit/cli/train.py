@@ -8,6 +8,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from ihaudit.cli._common import say
+
 
 class TrainCommand(TyperCommand):
     """Names the networks there are in its help, which is the only time that all of them are looked up."""
@@ -83,4 +85,4 @@ def command(
         log=lambda line: typer.echo(line, err=True),
     )
     facts = trainer.train(job)
-    typer.echo(f"{job.out}: {facts['held_out']}")
+    say(f"{job.out}: {facts['held_out']}")
