@@ -74,8 +74,7 @@ class SideChannelGame(OracleGame):
                     DEFINITION,
                     f"learned from {known} calls with known images, measured on {trials} others; "
                     f"{others} bystanders, fixed",
-                    "soft labels of mixing schemes carry coefficients and partners' classes, which say nothing of the "
-                    "image",
+                    "labels that are soft carry coefficients and partners' classes, which say nothing of the image",
                 ],
             },
             trials=played,

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-#: an audit of a few seconds, of every attack that the profile has, and of one attack on mixtures
+#: an audit of a few seconds where one attack is named with it, and with one on mixtures
 SMALL = ("--n-private", "16", "--game", "none", "--format", "html", "--quiet")
 FAST = (*SMALL, "--attack", "least-squares")
 
