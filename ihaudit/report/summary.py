@@ -75,7 +75,9 @@ def verdict(source: Source) -> Verdict:
         return _challenge_verdict(results)
     word = words.verdict_word(results)
     sentences = [_what_was_done(results)]
-    attack = strongest_attack(results)
+    attack, by = strongest_attack(results), results.finding(results.gate.by or "")
+    if by is not None and by.kind == "attack" and by is not attack and by.sentence:
+        sentences.append(f"{by.title}: {words.clause(by.sentence)}")
     if attack is not None:
         sentences.append(_attack_sentence(source, attack))
     game = strongest_game(results)
@@ -126,12 +128,13 @@ def _attack_sentence(source: Source, attack: Finding) -> str:
     m = attack.metrics
     if not answered(attack):
         return "No attack answered with a picture that could stand for a private image."
+    strongest = "The strongest attack" if source.results.gate.by == attack.id else "The strongest attack on pictures"
     median = m.get("ssim_median")
     if median is None or median.value is None:
-        text = f"The strongest attack ({attack.title}) reached an SSIM of {words.scaled(m['ssim'].value)} on average"
+        text = f"{strongest} ({attack.title}) reached an SSIM of {words.scaled(m['ssim'].value)} on average"
     else:
         reached = f"an SSIM of at least {words.scaled(median.value)} on half of the images"
-        text = f"The strongest attack ({attack.title}) reached {reached}"
+        text = f"{strongest} ({attack.title}) reached {reached}"
     if (said := answers(attack)) and attack.details["matched"] < attack.details["private"]:
         text += f" (it answered {said} images; the others count as not recovered)"
     base = best_baseline(source.results)
