@@ -28,7 +28,7 @@ from ihaudit.games.adversary.components import components
 from ihaudit.games.adversary.training import training_rows
 from ihaudit.games.base import DEFINITION, DERIVED, LATER, LearningGame, percent, self_test, table
 from ihaudit.games.challenger import Challenger, Pools, pick_rows, split
-from ihaudit.games.trials import Arrays, stored
+from ihaudit.games.trials import Arrays, affordable, stored
 from ihaudit.release import FloatArray, IntArray
 from ihaudit.results import Finding
 from ihaudit.stats import Estimate
@@ -98,6 +98,8 @@ class ConceptGame(LearningGame):
         )
         if majority.high is not None and majority.high < 1 - DELTA:
             self_test(f, 0.5 - alpha - 4 * tau, e, "the advantage of branch (A)")
+        if setting.key == "release":  # utility under a key is measured under one: `ihaudit.games.keyed`
+            return [f]
         what = "A classifier trained on encodings with their labels, shown fresh encodings,"
         rows = [(f"accuracy for label {y}", r) for y, r in enumerate(per_label)]
         return [f, self.utility("Definition 3 (balanced)", what, accuracy, e, *rows)]
@@ -206,6 +208,10 @@ def _duel(
     t, profile, pool = challenger.rows_per_image, challenger.ctx.profile, challenger.pools.select
     size = 48 if t <= 4 else 16
     trials = int(np.clip(ROWS[profile] // (size * t), 150, TRIALS[profile]))
+    call = challenger.setting.encoder.seconds(size)
+    trials = affordable(
+        challenger.setting, challenger.ctx, trials, lambda n: n * call, share=0.4, what="challenges"
+    ).count
     bit = rng.integers(2, size=trials).astype(bool)
     calls = []
     for b in bit:

@@ -21,7 +21,7 @@ from ihaudit.contracts.context import Context
 from ihaudit.contracts.game import GameSetting, game
 from ihaudit.games.base import DEFINITION, LATER, OracleGame, percent, table
 from ihaudit.games.challenger import Challenger, pick_rows, split
-from ihaudit.games.trials import Arrays, stored
+from ihaudit.games.trials import Arrays, affordable, stored
 from ihaudit.release import FloatArray
 from ihaudit.results import Finding
 
@@ -103,6 +103,9 @@ def _values(setting: GameSetting, ctx: Context) -> NDArray[np.float64]:
     # Rows under one key are not independent, and then tests reject falsely: one row per call.
     each = 1 if setting.key == "release" else min(t, 50)
     count = int(np.clip(ROWS[ctx.profile] * each // (size * t), 60, ENCODINGS[ctx.profile]))
+    call = setting.encoder.seconds(size)
+    what = "encodings of each image"
+    count = affordable(setting, ctx, count, lambda c: -(-c // each) * call, share=0.9, least=60, what=what).count
 
     def make() -> Arrays:
         rng = ctx.rng("marginals")

@@ -18,7 +18,7 @@ from ihaudit.contracts.game import GameSetting, game
 from ihaudit.games.adversary.training import Trained, trained
 from ihaudit.games.base import DEFINITION, LATER, LearningGame, percent, table
 from ihaudit.games.distinguisher import best_cut, curve, epsilon, two_arms
-from ihaudit.games.trials import Arrays, stored
+from ihaudit.games.trials import Arrays, Trials, affordable, stored
 from ihaudit.results import Finding
 
 TRIALS = {"quick": 600, "standard": 2000, "full": 10_000}
@@ -40,8 +40,8 @@ class MembershipGame(LearningGame):
     def play(self, setting: GameSetting, ctx: Context) -> list[Finding]:
         """One finding, with the ROC curve and TPR at 1 % FPR."""
         shared = trained(setting, ctx, self.make_learner(ctx))
-        before = _trials(setting, ctx, shared, "select", max(200, TRIALS[ctx.profile] // 3))
-        c = _trials(setting, ctx, shared, "estimate", TRIALS[ctx.profile])
+        before, _ = _trials(setting, ctx, shared, "select", max(200, TRIALS[ctx.profile] // 3), share=0.25)
+        c, played = _trials(setting, ctx, shared, "estimate", TRIALS[ctx.profile], share=0.45)
         rules = [k for k in before if k.startswith("score")]
         cut = {k: best_cut(before[k], before["member"], balanced=True) for k in rules}
         best = max(rules, key=lambda k: float(np.mean((before[k] > cut[k]) == before["member"])))
@@ -66,17 +66,26 @@ class MembershipGame(LearningGame):
                         "candidates of one data set share its encodings; the interval takes them as independent",
                     ],
                 },
+                trials=played,
             )
         ]
 
 
-def _trials(setting: GameSetting, ctx: Context, shared: Trained, which: str, trials: int) -> Arrays:
+def _trials(
+    setting: GameSetting, ctx: Context, shared: Trained, which: str, trials: int, *, share: float
+) -> tuple[Arrays, Trials]:
     """`data_sets` for `trials` candidates of one pool, or fewer where images have many encodings."""
     t = shared.challenger.rows_per_image
     trials = int(np.clip(2 * ROWS[ctx.profile] // t, 200, trials))
     n = min(len(getattr(shared.pools, which)) // 2, 32 if t <= 12 else 16)
+    each = setting.encoder.seconds(n)
+    played = affordable(
+        setting, ctx, trials, lambda c: -(-c // (2 * n)) * each, share=share, least=2 * n, what="candidates"
+    )
+    trials = played.count
     key = {"trials": trials, "n": n}
-    return stored(ctx, setting, f"membership-{which}", key, lambda: data_sets(ctx, shared, which, trials, n))
+    found = stored(ctx, setting, f"membership-{which}", key, lambda: data_sets(ctx, shared, which, trials, n))
+    return found, played
 
 
 def data_sets(ctx: Context, shared: Trained, which: str, trials: int, n: int) -> Arrays:

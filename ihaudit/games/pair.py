@@ -24,7 +24,7 @@ from ihaudit.games.base import DEFINITION, LATER, LearningGame, percent, table
 from ihaudit.games.distinguisher import best_cut, curve, two_arms
 from ihaudit.games.filters import Bank
 from ihaudit.games.learners.logistic import logistic
-from ihaudit.games.trials import Arrays, stored
+from ihaudit.games.trials import Arrays, affordable, stored
 from ihaudit.release import IntArray
 from ihaudit.results import Finding
 
@@ -44,10 +44,15 @@ class PairGame(LearningGame):
     def play(self, setting: GameSetting, ctx: Context) -> list[Finding]:
         """One finding with ROC, AUC and advantage."""
         shared = trained(setting, ctx, self.make_learner(ctx))
-        count = PAIRS[ctx.profile]
+        n = min(IMAGES, min(len(p) for p in (shared.pools.train, shared.pools.select, shared.pools.estimate)))
+        each = setting.encoder.seconds(2 * n)
+        # Pairs to learn from, to choose by and to count: 7/3 of what is counted.
+        planned = PAIRS[ctx.profile]
+        played = affordable(setting, ctx, planned, lambda c: 3 * -(-c // n) * each, share=0.7, least=60, what="pairs")
+        count = played.count
         sets = {
             which: stored(ctx, setting, f"pair-{which}", {"n": n}, partial(pairs, ctx, shared, which, n))
-            for which, n in (("train", count), ("select", max(200, count // 3)), ("estimate", count))
+            for which, n in (("train", count), ("select", max(min(200, count), count // 3)), ("estimate", count))
         }
         weights = logistic(sets["train"]["x"], sets["train"]["same"])
         score = {k: v["x"] @ weights[:-1] + weights[-1] for k, v in sets.items()}
@@ -69,6 +74,7 @@ class PairGame(LearningGame):
                     "roc": curve(s, same),
                     "notes": [DEFINITION, "no encoding is in two pairs; pairs of one call share its randomness"],
                 },
+                trials=played,
             )
         ]
 

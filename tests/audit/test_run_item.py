@@ -124,7 +124,7 @@ def test_an_answer_is_judged_with_a_seed_of_its_own() -> None:
     output = AttackOutput(PIXELS, diagnostics={"rounds": 2}, sentence="Seen.", broke=False)
     subject, worker = stand_in(), Worker(AttackRun(output, Cost()))
     (finding,) = run_item(ATTACK, subject, worker, ROOT)
-    assert finding.details == {"rounds": 2, "saw": "Seen.", "broke": False}
+    assert finding.details == {"rounds": 2, "saw": "Seen.", "broke": False, "used": []}
     ((judged, scoring),) = subject.judged
     assert judged is finding
     ((spec, view, ctx),) = worker.asked
