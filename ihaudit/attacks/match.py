@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihaudit.attacks.numerics.identity.alignment import Codes, Known, align, assign
-from ihaudit.attacks.numerics.identity.fusion import Fusion, fuse
 from ihaudit.contracts.attack import AttackOutput, attack
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
 from ihaudit.games.filters import Bank
 from ihaudit.invariants.evidence import Group, fit_group, means
+from ihaudit.invariants.fusion import Fusion, fuse
 from ihaudit.invariants.statistics import Layout, statistics
 from ihaudit.metrics.threads import one_thread
 from ihaudit.release import FloatArray, IntArray, Release

@@ -4,7 +4,7 @@ The word of every game comes from one pre-declared statistic (`Finding.primary`)
 lower end, so a one-sided bound at 2.5 %, is compared with `BROKEN_ABOVE`:
 
 * above it: ``broken``;
-* above 0 only: ``no break found`` with the remark that the encodings are *distinguishable*;
+* above 0 by `REMARKED` standard errors: ``no break found`` with the remark that they are *distinguishable*;
 * else ``no break found``.
 
 The margin of 0.05 is what keeps a null scheme quiet over a dozen games at once without a correction that depends on how
@@ -31,6 +31,9 @@ from ihaudit.results import Finding, Kind, Status
 from ihaudit.scheme import Knowledge
 from ihaudit.stats import Estimate
 
+#: standard errors above 0 from which encodings are called distinguishable: 1 in 1,000 for a perfect cipher, so that a
+#: dozen games together do not say it of one
+REMARKED = 3.1
 ALL = ("quick", "standard", "full")
 LATER = ("standard", "full")
 DERIVED = "constants are derived in our documentation from the wording of the proof; the paper's own may differ"
@@ -173,9 +176,11 @@ def word(estimate: Estimate, setting: GameSetting) -> tuple[Status, str]:
     limit = threshold(setting)
     if estimate.low > limit:
         return "broken", ""
-    if estimate.low > 0 and limit > BROKEN_ABOVE:
+    # The interval's lower end lies 1.96 standard errors below the value.
+    seen = estimate.value > 0 and estimate.value - (estimate.value - estimate.low) * REMARKED / 1.96 > 0
+    if seen and limit > BROKEN_ABOVE:
         remark = f"distinguishable, within the advantage of {limit:.2f} that the declared epsilon allows"
-    elif estimate.low > 0:
+    elif seen:
         remark = f"distinguishable from chance, but the lower bound does not exceed {limit:g}"
     elif estimate.high < 0:
         remark = "the interval lies below 0: chance in 1 audit of 40, or a rule that is turned around"

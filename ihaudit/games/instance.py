@@ -116,7 +116,9 @@ def challenges(
         shown = challenger.one_row_each(
             np.where(bit, x1, x0), pool, rng, challenge=True, what=f"instance game: {which} challenges"
         )
-        answers, margin = adversary.predict(shown.pixels)[0], adversary.margin(shown.pixels, x0, x1)
+        answers = adversary.predict(shown.pixels)[0]
+        knowing = adversary.knowing(challenger, np.r_[x0, x1], pool, ctx.rng("instance", which, "own"), rows)
+        margin = knowing.margin(shown.pixels, x0, x1)
         return {"x0": x0, "x1": x1, "first": ~bit, "margin": margin, "answers": answers}
 
     key = {"count": count, "budget": str(budget)}

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.game import GameSetting, game
-from ihaudit.games.adversary.training import Trained, trained
+from ihaudit.games.adversary.training import Trained, budget_of, trained
 from ihaudit.games.base import DEFINITION, LATER, LearningGame, percent, table
 from ihaudit.games.distinguisher import best_cut, curve, epsilon, two_arms
 from ihaudit.games.trials import Arrays, Trials, affordable, stored
@@ -92,6 +92,7 @@ def data_sets(ctx: Context, shared: Trained, which: str, trials: int, n: int) ->
     """Data sets of n images out of 2n candidates each: membership and scores by rule, for `trials` candidates."""
     pool, t, rng = getattr(shared.pools, which), shared.challenger.rows_per_image, ctx.rng("membership", which)
     reference = rng.permutation(shared.pools.train)[:256]
+    own, rows_made = ctx.rng("membership", which, "own"), budget_of(ctx).rows_select
     member: list[NDArray[Any]] = []
     scores: dict[str, list[NDArray[Any]]] = {}
     calls, drawn = [], []
@@ -100,10 +101,13 @@ def data_sets(ctx: Context, shared: Trained, which: str, trials: int, n: int) ->
         bits = rng.permutation(len(candidates)) < len(candidates) // 2
         calls.append((rng.permutation(candidates[bits]), np.zeros(0, np.int64)))
         drawn.append((candidates, bits))
+    asked = np.concatenate([c for c, _ in drawn])
+    adversary = shared.adversary.knowing(shared.challenger, asked, pool, own, rows_made)
+    adversary = adversary.knowing(shared.challenger, reference, shared.pools.train, own, rows_made)
     for i, (_, _, release) in enumerate(shared.challenger.releases(calls, rng)):
         candidates, bits = drawn[i]
         rows = release.encodings[rng.permutation(len(release.encodings))[:SCORED]]
-        s = shared.adversary.cross(np.asarray(rows, np.float32), np.r_[candidates, reference]).astype(np.float64)
+        s = adversary.cross(np.asarray(rows, np.float32), np.r_[candidates, reference]).astype(np.float64)
         # An encoding that fits everything, and a candidate that fits everything, say nothing: take both means off.
         s -= s[:, len(candidates) :].mean(1, keepdims=True)
         s = s[:, : len(candidates)]

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.game import GameSetting, game
-from ihaudit.games.adversary.training import Trained, trained
+from ihaudit.games.adversary.scorer import Adversary
+from ihaudit.games.adversary.training import Trained, budget_of, trained
 from ihaudit.games.base import DEFINITION, LearningGame, percent, table
 from ihaudit.games.challenger import draw_pairs
 from ihaudit.games.distinguisher import advantage, best_cut, curve, epsilon
@@ -101,7 +102,6 @@ class NeighbourGame(LearningGame):
 
 def _trials(setting: GameSetting, ctx: Context, shared: Trained, kind: str, which: str, count: int, n: int) -> Arrays:
     """`count` data sets of n images; scores (positive: x0) by rule, and ``first``, whether it was x0."""
-    score = _matched(shared) if kind == "matched" else _equal_rows(shared, setting)
     pool, twin, name = getattr(shared.pools, which), kind == "equality", f"{kind}-{which}"
 
     def make() -> Arrays:
@@ -109,6 +109,12 @@ def _trials(setting: GameSetting, ctx: Context, shared: Trained, kind: str, whic
         x0, x1 = draw_pairs(pool, setting.labels, count, rng)
         bit = rng.integers(2, size=count).astype(bool)
         shown = np.where(bit, x1, x0)
+        if kind == "matched":
+            own = ctx.rng("neighbour", name, "own")
+            images, rows_made = np.r_[x0, x1], budget_of(ctx).rows_select
+            score = _matched(shared, shared.adversary.knowing(shared.challenger, images, pool, own, rows_made))
+        else:
+            score = _equal_rows(shared, setting)
         calls: list[tuple[IntArray, IntArray]] = []
         for i in range(count):
             others = rng.choice(pool, size=min(len(pool), n + 2), replace=False)
@@ -130,9 +136,9 @@ def _trials(setting: GameSetting, ctx: Context, shared: Trained, kind: str, whic
     return stored(ctx, setting, f"neighbour-{name}", {"count": count, "n": n}, make)
 
 
-def _matched(shared: Trained) -> Scorer:
+def _matched(shared: Trained, adversary: Adversary) -> Scorer:
     def score(rows: FloatArray, x0: int, x1: int, target: NDArray[np.bool_]) -> dict[str, float]:
-        s = shared.adversary.cross(rows, np.array([x0, x1])).astype(np.float64)
+        s = adversary.cross(rows, np.array([x0, x1])).astype(np.float64)
         d = s[:, 0] - s[:, 1]
         c = d - np.median(d)  # how well either candidate fits rows that hold neither
         t = min(len(d), max(1, shared.challenger.rows_per_image))

@@ -144,5 +144,6 @@ def compare(adversary: Adversary, a: NDArray[Any], b: NDArray[Any]) -> NDArray[n
     flat_a, flat_b = a.reshape(len(a), -1), b.reshape(len(b), -1)
     distance = np.log(np.mean((flat_a - flat_b) ** 2, axis=1) + 1e-9)
     sign = np.abs(np.mean(np.sign(flat_a) * np.sign(flat_b), axis=1))
-    numbers = np.stack([code, code / np.maximum(size, 1e-9), distance, sign], axis=1)
+    kept = np.zeros(len(a)) if adversary.invariants is None else adversary.invariants.alike(a, b)
+    numbers = np.stack([kept, code, code / np.maximum(size, 1e-9), distance, sign], axis=1)
     return np.concatenate([alike, np.abs(alike), numbers], axis=1).astype(np.float32)

@@ -21,6 +21,8 @@ DIRECTIONS, COMPONENTS = 40, 64
 LEAST = 0.02
 #: within-image variance is at least this share of all, so that what does not vary at all has finite odds
 FLOOR = 1e-5
+#: log odds that are as good as certain
+SURE = 20.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,20 +55,30 @@ class Group:
         out = a @ precise.T - 2 * rows @ (centre * precise).T + (centre * centre * precise).sum(1)[None]
         own = (a / (1 + self.between)).sum(1)[:, None]
         size = (np.log1p(self.between)[None] - np.log(spread)).sum(1)[None]
-        return np.asarray(0.5 * (own - out + size))
+        return tempered(0.5 * (own - out + size))
 
     def paired(self, rows: NDArray[np.float64], templates: NDArray[np.float64], counts: FloatArray) -> FloatArray:
         """Log odds of row i with template i: float64 (n,)."""
         gain, spread = self._posterior(counts)
         d = rows - gain * templates
         parts = rows * rows / (1 + self.between) - d * d / spread + np.log1p(self.between) - np.log(spread)
-        return np.asarray(0.5 * parts.sum(1))
+        return tempered(0.5 * parts.sum(1))
 
     def _posterior(self, counts: FloatArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Of the next row of an image, given the mean of its templates: its gain and variance, (m, d) each."""
         b, k = self.between[None], np.maximum(np.asarray(counts, np.float64), 0)[:, None]
         gain = b * k / (b * k + 1)
         return gain, 1 + b / (b * k + 1)
+
+
+def tempered(odds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Log odds below -`SURE` grow with their logarithm only, in the same order.
+
+    Noise has heavier tails than the model's; and where hardly anything varies within an image, odds of minus millions,
+    of some rows more than of others, would drown what rows of the right image say.
+    """
+    low = np.maximum(-odds / SURE, 1.0)
+    return np.asarray(np.where(odds < -SURE, -SURE * (1 + np.log(low)), odds))
 
 
 def fit_group(f: Float32, images: IntArray) -> Group | None:

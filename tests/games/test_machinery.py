@@ -216,7 +216,8 @@ def test_ties_are_broken_by_a_fair_coin() -> None:
 def test_words_follow_the_lower_bound() -> None:
     s = setting(Constant())
     assert base.word(Estimate(0.2, 0.06, 0.3, 100), s) == ("broken", "")
-    assert "distinguishable" in base.word(Estimate(0.2, 0.04, 0.3, 100), s)[1]
+    assert "distinguishable" in base.word(Estimate(0.06, 0.04, 0.08, 9000), s)[1]
+    assert base.word(Estimate(0.12, 0.004, 0.234, 300), s) == ("no break found", "")  # once in 40 for a perfect cipher
     assert base.word(Estimate(0.0, -0.1, 0.1, 100), s) == ("no break found", "")
     assert "below 0" in base.word(Estimate(-0.2, -0.3, -0.1, 100), s)[1]
     assert base.word(Estimate(None), s)[0] == "inconclusive"

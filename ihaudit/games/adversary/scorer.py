@@ -21,12 +21,19 @@ from numpy.typing import NDArray
 from ihaudit.contracts.game import GameSetting
 from ihaudit.contracts.learner import Learner, Model
 from ihaudit.games.adversary.components import FAMILIES, components
-from ihaudit.games.challenger import Rows, same_label_partner
+from ihaudit.games.adversary.invariants import Invariants, Learned
+from ihaudit.games.challenger import Challenger, Rows, same_label_partner
 from ihaudit.games.filters import Bank
 from ihaudit.games.learners.features import Float32
 from ihaudit.games.learners.logistic import logistic_without_intercept
 from ihaudit.release import FloatArray, IntArray
 
+#: how many more held-out pairs must be told apart with what keys leave alone than without, for it to be worth its time
+GAIN = 0.015
+#: penalty on the two weights of filters and of what keys leave alone
+LIGHT = 0.02
+#: log odds below which a row is not of a candidate, however unlike they are
+NOT_THIS = -10.0
 PRUNE = 0.08  # filters whose standardised weight is below this share of the largest are dropped
 
 
@@ -40,6 +47,7 @@ class Adversary:
         model: predicts concepts then codes, d' + d outputs.
         slope, precision: float32 (d, d), predicted codes = codes @ slope + noise of that precision.
         weights: float32 (J + 1,) of the filters and the log-likelihood.
+        invariants: what keys leave alone, or None; share: weights of s above and of its log odds.
     """
 
     scaled: FloatArray
@@ -50,6 +58,8 @@ class Adversary:
     slope: Float32
     precision: Float32
     weights: Float32
+    invariants: Invariants | None = None
+    share: tuple[float, float] = (1.0, 0.0)
 
     @classmethod
     def fit(
@@ -133,7 +143,41 @@ class Adversary:
     def margin(self, pixels: FloatArray, first: IntArray, second: IntArray) -> NDArray[np.float64]:
         """s(row, first) - s(row, second), float64 (R,): positive means the first candidate."""
         p = self._parts(pixels, self.predict(pixels)[1], [first, second]).astype(np.float64)
-        return (p[:, 0] - p[:, 1]) @ self.weights
+        out: NDArray[np.float64] = (p[:, 0] - p[:, 1]) @ self.weights
+        if self.invariants is not None:
+            out = self.share[0] * out + self.share[1] * self.invariants.margin(pixels, first, second)
+        return out
+
+    def knowing(
+        self, challenger: Challenger, images: IntArray, pool: IntArray, rng: np.random.Generator, rows: int
+    ) -> Adversary:
+        """The adversary after it has encoded candidates, int (n,), itself; see `Invariants.knowing`."""
+        if self.invariants is None:
+            return self
+        return replace(self, invariants=self.invariants.knowing(challenger, images, pool, rng, rows))
+
+    def with_invariants(self, setting: GameSetting, learned: Learned, rng: np.random.Generator) -> Adversary:
+        """With what keys leave alone, where that helps to tell images apart that were held out; else unchanged."""
+        others = rng.integers(1, len(learned.images), size=(len(learned.own), 2))
+        place = np.searchsorted(np.sort(learned.images), learned.own)
+        by_image = np.argsort(learned.images)
+        differences = []
+        for column in others.T:
+            other = by_image[(place + column) % len(by_image)]
+            rows = np.arange(len(other))
+            gain = learned.odds[rows, by_image[place]] - learned.odds[rows, other]
+            before = self.margin(learned.pixels, learned.own, learned.images[other])
+            differences.append(np.stack([before, gain], 1))
+        x = np.concatenate(differences)
+        spread = np.maximum(np.median(np.abs(x), axis=0), 1e-9)
+        joint = logistic_without_intercept(x / spread, LIGHT) / spread
+        kept = np.r_[0.0, logistic_without_intercept(x[:, 1:] / spread[1:], LIGHT) / spread[1:]]
+        alone, only, both = (float((x @ w > 0).mean()) for w in (np.array([1.0, 0.0]), kept, joint))
+        # Filters that add nothing are left out: over many rows they add noise.
+        chosen, right = (kept, only) if only >= both - GAIN / 3 else (joint, both)
+        if chosen[1] <= 0 or right < alone + GAIN:
+            return self
+        return replace(self, invariants=learned.model, share=(float(max(chosen[0], 0.0)), float(chosen[1])))
 
     def cross(self, pixels: FloatArray, candidates: IntArray) -> Float32:
         """s(row, candidate) for all pairs, float32 (R, K)."""
@@ -142,7 +186,13 @@ class Adversary:
         pr, pc = r @ self.precision, c @ self.precision
         quadratic = np.einsum("ij,ij->i", pr, r)[:, None] + np.einsum("ij,ij->i", pc, c)[None] - 2 * pr @ c.T
         out -= self.weights[-1] * 0.5 * quadratic
-        return out
+        if self.invariants is None:
+            return out
+        # A row of another image may have log odds of minus thousands, some rows more than others; "not this one" is all
+        # that they say.
+        kept = np.logaddexp(self.share[1] * self.invariants.cross(pixels, candidates), NOT_THIS)
+        joined = self.share[0] * out + kept
+        return np.asarray(joined, np.float32)
 
 
 def _calibrate(predicted: Float32, codes: Float32) -> tuple[Float32, Float32]:

@@ -11,6 +11,7 @@ import numpy as np
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.game import GameSetting
 from ihaudit.contracts.learner import Learner
+from ihaudit.games.adversary.invariants import IMAGES, learn
 from ihaudit.games.adversary.scorer import Adversary
 from ihaudit.games.challenger import Challenger, Pools, Rows, shared_seed, split
 from ihaudit.games.trials import fingerprint
@@ -69,6 +70,11 @@ def trained(setting: GameSetting, ctx: Context, learner: Learner) -> Trained:
         ctx.progress("training the adversary", 0.9)
         scaled = challenger.scaled(setting.images)
         adversary = Adversary.fit(setting, scaled, rows, pools.train, learner, ctx.seed, rng)
+        ctx.progress("learning what keys leave alone", 0.95)
+        again = np.random.default_rng(shared_seed(setting, ctx, "invariants", ctx.profile))
+        learned = learn(challenger, pools.train, again, int(np.clip(budget_of(ctx).train // 5, 60, IMAGES)))
+        if learned is not None:
+            adversary = adversary.with_invariants(setting, learned, again)
         cache[key] = Trained(pools, challenger, adversary, len(rows.pixels), len(np.unique(rows.images)))
     shared = cache[key]
     shared.challenger.ctx = ctx  # progress and checkpoints are the running game's

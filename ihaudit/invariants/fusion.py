@@ -37,12 +37,13 @@ class Fusion:
         return np.sum(parts, axis=0) if parts else np.zeros_like(first)
 
 
-def fuse(odds: Mapping[str, Float64], own: IntArray) -> Fusion:
+def fuse(odds: Mapping[str, Float64], own: IntArray, most: int = MOST) -> Fusion:
     """Weights that make each row's own image stand out.
 
     Args:
         odds: group -> float64 (R, M), log odds of held-out rows with every candidate.
         own: int (R,), the candidate that each row is made of.
+        most: groups that are joined at most.
     """
     rows = np.arange(len(own))
     alone: dict[str, tuple[float, float]] = {}
@@ -54,7 +55,7 @@ def fuse(odds: Mapping[str, Float64], own: IntArray) -> Fusion:
     top = max(information.values(), default=0.0)
     # By chance alone the best of many groups reaches about one standard error of the mean information.
     floor = max(LEAST * top, 2.5 / np.sqrt(max(1, len(own))))
-    chosen = sorted((n for n, gain in information.items() if gain > floor), key=lambda n: -information[n])[:MOST]
+    chosen = sorted((n for n, gain in information.items() if gain > floor), key=lambda n: -information[n])[:most]
     if not chosen:
         return Fusion({}, information)
     differences = np.stack([odds[n] - odds[n][rows, own][:, None] for n in chosen])  # (G, R, M)
