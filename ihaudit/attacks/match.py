@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -32,8 +31,6 @@ HELD = 2
 ROWS = {"quick": 1300, "standard": 4000, "full": 10_000}
 RELEASED = {"quick": 1500, "standard": 4000, "full": 10_000}
 PER_CALL = 400
-#: seconds that own calls may take
-SECONDS = {"quick": 15.0, "standard": 120.0, "full": 600.0}
 #: most known pairs that are laid beside a call
 KNOWN = 200
 
@@ -121,18 +118,15 @@ def _encoded(view: View, ctx: Context) -> _Own:
     count = len(pictures)
     labels = np.zeros(count, np.int64) if view.candidate_labels is None else view.candidate_labels
     first = rng.permutation(count)[: min(count, 32)]
-    began = time.monotonic()
     probe = view.encoder.encode(pictures[first], labels[first], seed=int(rng.integers(2**31)))
-    seconds = time.monotonic() - began
     if probe.encodings.shape[1:] != view.encodings.shape[1:]:
         raise NotApplicable("encodings of own calls have another shape than the release's")
     per_image = len(probe.encodings) / len(first)
     size = int(np.clip(round(len(view.encodings) / max(per_image, 1e-9)), 2, count))
     others, other_labels = _beside(view, rng)
     parts = -(-count // size)
-    # A call costs what its images cost, or more where a scheme takes its time to start.
-    spent = seconds * parts * max(1.0, (size + len(others)) / len(first))
-    affordable = int(SECONDS[ctx.profile] / max(spent, 1e-6))
+    spent = parts * view.encoder.seconds(size + len(others))
+    affordable = int(ctx.encoder_s / max(spent, 1e-6)) if np.isfinite(ctx.encoder_s) else ROUNDS[ctx.profile]
     wanted = min(ROUNDS[ctx.profile], int(ROWS[ctx.profile] / max(1.0, parts * min(PER_CALL, size * per_image))))
     rounds = max(FEWEST_ROUNDS, min(wanted, affordable))
     calls, who = [], []

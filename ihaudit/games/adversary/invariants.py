@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ihaudit.errors import NotApplicable
 from ihaudit.games.challenger import Challenger
 from ihaudit.invariants.evidence import Group, fit_group, means
 from ihaudit.invariants.fusion import Fusion, fuse
@@ -21,6 +22,8 @@ from ihaudit.release import FloatArray, IntArray
 Float64 = NDArray[np.float64]
 #: images that are learned from, of which a third only weighs groups, and encodings of each
 IMAGES, ENCODINGS = 300, 4
+#: fewer images teach nothing; and the share of a game's seconds in the encoder that this may take
+FEWEST, SHARE = 40, 0.15
 #: groups of statistics that are joined at most: each costs time on every row
 GROUPS = 6
 
@@ -57,7 +60,8 @@ class Invariants:
             rows: how many encodings may be made, all images and rows of an image together.
         """
         images = np.unique(images)
-        each = int(np.clip(rows // max(1, len(images) * challenger.rows_per_image), 1, ENCODINGS))
+        asked = affordable(challenger, len(images) * ENCODINGS, pool)
+        each = int(np.clip(min(rows // challenger.rows_per_image, asked) // max(1, len(images)), 1, ENCODINGS))
         shown = encodings_of(challenger, images, pool, rng, each)
         reduced = self.reduced(shown)
         of = np.tile(images, each)
@@ -94,11 +98,19 @@ class Invariants:
         return out
 
 
+def affordable(challenger: Challenger, planned: int, pool: IntArray) -> int:
+    """How many of the planned encodings the scheme's cost leaves room for; 0 where hardly any."""
+    try:
+        return challenger.affordable(planned, pool, share=SHARE, what="encodings of its own").count
+    except NotApplicable:
+        return 0
+
+
 def encodings_of(
     challenger: Challenger, images: IntArray, pool: IntArray, rng: np.random.Generator, each: int
 ) -> FloatArray:
     """`each` encodings of every image, in different calls where calls have keys: float32 (each * n, ...), in laps."""
-    if challenger.rows_per_image >= each and challenger.setting.key != "dataset":
+    if challenger.rows_per_image >= each and challenger.setting.key != "release":
         shown = challenger.one_row_each(images, pool, rng, repeat=each).pixels
         return shown.reshape(len(images), each, *shown.shape[1:]).swapaxes(0, 1).reshape(shown.shape)
     return challenger.one_row_each(np.tile(images, each), pool, rng).pixels
@@ -123,6 +135,9 @@ class Learned:
 
 def learn(challenger: Challenger, pool: IntArray, rng: np.random.Generator, images: int) -> Learned | None:
     """Learn on so many images of the train pool; None where no statistic tells whose a row is."""
+    images = min(images, affordable(challenger, images * ENCODINGS, pool) // ENCODINGS)
+    if images < FEWEST:
+        return None
     some = rng.permutation(pool)[:images]
     pixels = encodings_of(challenger, some, pool, rng, ENCODINGS)
     of = np.tile(np.arange(len(some)), ENCODINGS)
