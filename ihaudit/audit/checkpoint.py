@@ -6,10 +6,12 @@ atomically.  The plan's fingerprint guards against resuming with other inputs.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import io
 import json
+import os
 import shutil
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,11 +37,13 @@ class Checkpoints:
         """Start afresh, or check that what lies there belongs to the same plan.
 
         Raises:
-            UsageError: resuming with a plan that differs; the sentence names the first difference.
+            UsageError: resuming with a plan that differs (the sentence names the first difference) or cannot be read,
+                or another process writes to the folder.
         """
         path = self.folder / "plan.json"
+        hold(self.folder.parent)
         if resume and path.exists():
-            old = json.loads(path.read_text())
+            old = _plan(path)
             new = json.loads(json.dumps(plan, default=str))
             for key in dict.fromkeys([*new, *old]):  # in the order of the plan: causes before consequences
                 if old.get(key) != new.get(key):
@@ -69,23 +73,20 @@ class Checkpoints:
         try:
             with np.load(path, allow_pickle=False) as z:
                 arrays = {k: z[k] for k in z.files}
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+            meta = json.loads(arrays.pop("__meta__").tobytes().decode())
+        except Exception:  # a damaged archive can raise nearly anything
             return None
-        meta = json.loads(arrays.pop("__meta__").tobytes().decode())
-        return arrays, meta
+        return (arrays, meta) if isinstance(meta, dict) else None
 
     def findings(self, name: str, make: Callable[[], list[Finding]]) -> list[Finding]:
         """The findings kept under one name, with their arrays; made and kept where there are none."""
         kept = self.load_arrays(name)
-        if kept is None:
-            findings = make()
-            arrays = {f"{i}/{k}": v for i, f in enumerate(findings) for k, v in f.arrays.items()}
-            self.save_arrays(name, arrays, {"findings": [json.loads(f.model_dump_json()) for f in findings]})
-            return findings
-        findings = [Finding.model_validate(f) for f in kept[1]["findings"]]
-        for key, value in kept[0].items():
-            index, _, array = key.partition("/")
-            findings[int(index)].arrays[array] = value
+        if kept is not None:
+            with contextlib.suppress(LookupError, TypeError, ValueError):  # damaged: made again
+                return _unpack_findings(*kept)
+        findings = make()
+        arrays = {f"{i}/{k}": v for i, f in enumerate(findings) for k, v in f.arrays.items()}
+        self.save_arrays(name, arrays, {"findings": [json.loads(f.model_dump_json()) for f in findings]})
         return findings
 
     def subfolder(self, name: str) -> Path:
@@ -97,6 +98,54 @@ class Checkpoints:
     def clear(self) -> None:
         """Remove everything (the audit is complete; results.json is the record)."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+#: Folders that this process writes to, with the descriptors that hold them.
+_HELD: dict[str, int] = {}
+
+
+def hold(folder: Path) -> None:
+    """Keep other processes from writing to `folder`, which is made, until this one ends in whatever way.
+
+    Raises:
+        UsageError: another one does.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    name = os.path.realpath(folder)
+    if name in _HELD and os.path.samestat(os.fstat(_HELD[name]), os.stat(name)):
+        return
+    held = os.open(name, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(held)
+        raise UsageError(
+            f"another run writes to {folder} now; wait for it, or name another folder with --out"
+        ) from None
+    except OSError:  # a file system that knows no locks
+        os.close(held)
+        return
+    if name in _HELD:
+        os.close(_HELD[name])
+    _HELD[name] = held
+
+
+def _plan(path: Path) -> dict[str, Any]:
+    try:
+        plan = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as e:
+        plan = e
+    if not isinstance(plan, dict):
+        raise UsageError(f"cannot resume: {path} is damaged ({str(plan)[:100]}); start afresh with --overwrite")
+    return plan
+
+
+def _unpack_findings(arrays: Arrays, meta: dict[str, Any]) -> list[Finding]:
+    findings = [Finding.model_validate(f) for f in meta["findings"]]
+    for key, value in arrays.items():
+        index, _, array = key.partition("/")
+        findings[int(index)].arrays[array] = value
+    return findings
 
 
 def pack_release(release: Release, pairs: Pairs | None, encode_s: float) -> tuple[Arrays, dict[str, Any]]:
@@ -125,3 +174,12 @@ def unpack_release(arrays: Arrays, meta: dict[str, Any]) -> tuple[Release, Pairs
     )
     pairs = Pairs(arrays["pairs/images"], arrays["pairs/encodings"]) if "pairs/images" in arrays else None
     return release, pairs
+
+
+def kept_release(checkpoints: Checkpoints) -> tuple[Release, Pairs | None, float] | None:
+    """The release that was kept, known pairs, and the seconds that it took; None where there is none, or damaged."""
+    kept = checkpoints.load_arrays("release")
+    if kept is not None:
+        with contextlib.suppress(LookupError, TypeError, ValueError):
+            return *unpack_release(*kept), float(kept[1]["encode_s"])
+    return None

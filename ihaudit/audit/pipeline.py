@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ihaudit import __version__
-from ihaudit.audit.checkpoint import Checkpoints, pack_release, unpack_release
+from ihaudit.audit.checkpoint import Checkpoints, kept_release, pack_release
 from ihaudit.audit.checks import release_checks
 from ihaudit.audit.code import Code, opened
 from ihaudit.audit.controlled import run_controls
@@ -152,10 +152,9 @@ class _Audit:
         kept = None
         if resume:
             checkpoints.begin(self._plan(), resume=True)
-            kept = checkpoints.load_arrays("release")
+            kept = kept_release(checkpoints)
         if kept:
-            release, pairs = unpack_release(*kept)
-            self.encode_s = float(kept[1]["encode_s"])
+            release, pairs, self.encode_s = kept
             self.reporter.done("kept from the stopped audit")
         else:
             began = time.perf_counter()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 import types
 import typing
 from typing import Any, Literal, Union
@@ -156,6 +157,8 @@ def describe(kind: Any) -> str:
     return str(kind).replace("typing.", "") if typing.get_origin(kind) else getattr(kind, "__name__", str(kind))
 
 
+#: Where an object lies in memory, which differs from run to run.
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 #: Nested deeper, or longer, than this a value is described and not quoted.
 _MAX_DEPTH, _MAX_ITEMS, _MAX_TEXT, _MAX_BITS = 6, 1000, 4000, 256
 
@@ -177,6 +180,6 @@ def plain(value: Any, depth: int = 0) -> Any:
             return {printable(str(k)[:100], lines=False): plain(v, depth + 1) for k, v in value.items()}
         return [plain(v, depth + 1) for v in value]
     try:
-        return printable(repr(value)[:200])
+        return printable(_ADDRESS.sub("", repr(value)[:200]))
     except Exception:
         return f"a {type(value).__name__}"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ihaudit.audit.checkpoint import Checkpoints, pack_release, unpack_release
+from ihaudit.audit.checkpoint import Checkpoints, kept_release, pack_release, unpack_release
 from ihaudit.contracts.view import Pairs
 from ihaudit.errors import UsageError
 from ihaudit.release import Provenance, Release
@@ -75,3 +77,49 @@ def test_known_pairs_round_trip() -> None:
     assert pairs is not None
     np.testing.assert_array_equal(pairs.images, known.images)
     np.testing.assert_array_equal(pairs.encodings, known.encodings)
+
+
+def test_damaged_parts_are_made_again_and_a_damaged_plan_says_so(tmp_path: Path) -> None:
+    kept = Checkpoints(tmp_path)
+    kept.begin({"a": 1}, resume=False)
+    finding = Finding(id="x", kind="attack", title="x", status="measured", arrays={"ssim": np.arange(3.0)})
+    made = []
+
+    def make() -> list[Finding]:
+        made.append(1)
+        return [finding]
+
+    kept.findings("x", make)
+    kept.findings("x", make)
+    assert len(made) == 1
+    path = kept.folder / "x.npz"
+    whole = path.read_bytes()
+    for damage in (whole[:100], b"", b"PK", whole[:-30], whole.replace(b'"kind"', b'"kinb"')):
+        path.write_bytes(damage)
+        before = len(made)
+        assert kept.findings("x", make)[0].id == "x"
+        assert len(made) == before + 1
+    kept.save_arrays("release", {"encodings": np.zeros((2, 2))}, {"encode_s": "soon"})
+    assert kept_release(kept) is None
+    for text in ("", "[1]", "{", "\x00"):
+        (kept.folder / "plan.json").write_text(text)
+        with pytest.raises(UsageError, match=r"plan\.json is damaged .*--overwrite"):
+            kept.begin({"a": 1}, resume=True)
+
+
+def test_two_runs_do_not_write_to_one_folder(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from ihaudit.audit.checkpoint import hold\n"
+        f"hold(Path({str(tmp_path / 'out')!r})); print('held', flush=True); time.sleep(100)"
+    )
+    other = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    try:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(UsageError, match="another run writes to"):
+            Checkpoints(tmp_path / "out").begin({}, resume=False)
+    finally:
+        other.kill()  # it goes with its process, however that ends
+        other.wait()
+    Checkpoints(tmp_path / "out").begin({}, resume=False)
+    Checkpoints(tmp_path / "out").begin({}, resume=False)
