@@ -53,7 +53,7 @@ class RunOptions:
             x = getattr(self, name, None)
             if x is not None and not low <= x <= high:
                 option = "--" + name.removesuffix("_s").removesuffix("_mb").replace("_", "-")
-                raise UsageError(f"{option} must be a number from {low:,} to {high:,}, not {x!r}")
+                raise UsageError(f"{option} {x!r} is out of its range; give a number from {low:,} to {high:,}")
 
     @property
     def training_steps(self) -> int | None:

@@ -47,7 +47,7 @@ def refused(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], 
     ("arguments", "message"),
     [
         (("--seed", "x"), "'--seed'.*'x'"),
-        (("--seed", str(1 << 64)), "--seed must be a number from 0 to .*18446744073709551616"),
+        (("--seed", str(1 << 64)), "--seed 18446744073709551616 is out of its range; give a number from 0 to "),
         (("--scheme-timeout", "inf"), "--scheme-timeout .*inf"),
         (("--attack-timeout", "1e12"), "--attack-timeout .*1000000000000"),
         (("--attack-timeout", "nan"), "'--attack-timeout'.*nan"),
@@ -154,7 +154,7 @@ def test_a_misspelt_variable_is_not_ignored(
 
 def test_options_of_programs_are_checked_like_those_of_the_command_line() -> None:
     for field, value in (("seed", -1), ("seed", 1 << 64), ("attack_timeout_s", float("nan")), ("size", 4)):
-        with pytest.raises(UsageError, match=str(value).replace("nan", "not nan")):
+        with pytest.raises(UsageError, match=f"{value} is out of its range"):
             AuditOptions(scheme="identity", **{field: value})  # type: ignore[arg-type]
 
 
