@@ -43,7 +43,7 @@ def check_size(arrays: dict[str, NDArray[Any]], limit: int) -> None:
         largest = max(arrays, key=lambda n: arrays[n].size * max(arrays[n].itemsize, _AS_STORED.get(n, 0)))
         raise SchemeError(
             f"the scheme returned arrays that take {total / 1e6:,.0f} MB as floats (the largest is {largest}, shape "
-            f"{arrays[largest].shape}), its limit is {limit / 1e6:,.0f} MB; release less, or audit fewer images"
+            f"{arrays[largest].shape}), the limit here is {limit / 1e6:,.0f} MB; release less, or audit fewer images"
         )
 
 
