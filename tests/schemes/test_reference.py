@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy import stats
 from ihaudit.errors import SchemeError, UsageError
 from ihaudit.release import Provenance, Release
 from ihaudit.sandbox import SchemeProcess
-from ihaudit.sandbox.loader import locate, reference_names
+from ihaudit.sandbox.loader import SCHEMES, locate, reference_names
 from ihaudit.schemes.gaussian import Gaussian
 from ihaudit.stats import gaussian_sigma
 
@@ -276,6 +277,13 @@ def test_a_cipher_is_uniform_whatever_the_image_and_no_keystream_comes_twice() -
     stream = (np.rint(a.encodings * 255) - np.rint(IMAGES * 255)).astype(int) % 256
     np.testing.assert_array_equal(stream, (values - 255) % 256)
     assert a.labels is None
+
+
+def test_our_figures_are_of_reference_schemes_and_say_where_they_stand() -> None:
+    figures = json.loads((SCHEMES / "figures.json").read_text(encoding="utf-8"))["figures"]
+    assert set(figures) <= set(reference_names())
+    for figure in figures.values():
+        assert set(figure) == {"figure", "where"} and figure["where"].startswith("reports/")
 
 
 def test_the_key_is_of_the_scope_that_parameters_give_it() -> None:

@@ -211,6 +211,21 @@ def test_games_gate_only_when_asked() -> None:
     assert verdict(attack("noise"), game(0.01), gates=GateOptions(max_advantage=0.05)).code == 0
 
 
+def test_strict_makes_a_broken_game_a_missed_gate() -> None:
+    strict = GateOptions(strict=True)
+    met = verdict(attack("noise"), game(0.8))
+    assert met.code == 0 and "“g” came out broken (advantage 0.80" in met.gate.warning
+    missed = verdict(attack("noise"), game(0.8), gates=strict)
+    assert (missed.code, missed.gate.by, missed.gate.warning) == (1, "g", "")
+    assert verdict(attack("noise"), game(0.0), gates=strict).code == 0
+    # A break that was shown stands where a positive control survived, and means nothing over a loud null.
+    deaf = POSITIVE.model_copy(update={"status": "inconclusive", "reason": "it survived"})
+    assert verdict(attack("noise"), game(0.8), controls=(deaf, NULL)).code == 3
+    assert verdict(attack("noise"), game(0.8), controls=(deaf, NULL), gates=strict).code == 1
+    loud = NULL.model_copy(update={"status": "inconclusive", "reason": "it broke"})
+    assert verdict(attack("noise"), game(0.8), controls=(POSITIVE, loud), gates=strict).code == 3
+
+
 def test_an_attack_without_answers_is_no_strongest_attack() -> None:
     x = SETS["varied"]
     silent = scored(np.zeros((0, *x.shape[1:])), x, "silent")
