@@ -209,8 +209,11 @@ def ssim_check(attacks: Sequence[Finding], exceeds: Mapping[str, Exceedance], ga
     check.by = by.id
     if (said := answered(by)) and said[0] < said[1]:
         check.statistic += f" (which answered {said[0]} of {said[1]})"
+    above = by.metrics.get("above_baseline")
     if not missed and value > gates.max_ssim:
         check.statistic += ", no more than guessing reaches on these images"
+    elif not missed and above is not None and above.value is not None and above.value <= 0:
+        check.statistic += ", no better than a trivial guess"
     return check
 
 

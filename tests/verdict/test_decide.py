@@ -240,6 +240,12 @@ def test_an_attack_without_answers_is_no_strongest_attack() -> None:
     assert verdict(scored(x[:12], x, "some")).code == 1
 
 
+def test_a_figure_that_a_trivial_guess_reaches_says_so() -> None:
+    guess = verdict(attack("mean"), *baselines())
+    assert guess.code == 0 and guess.gate.statistic.endswith(", no better than a trivial guess")
+    assert "trivial" not in verdict(attack("all"), *baselines()).gate.statistic
+
+
 def test_a_claim_says_how_many_images_its_figure_rests_on() -> None:
     x = SETS["varied"]
     v = verdict(scored(x[:5], x, "few"), claims=[Claim("ssim", 0.3, quantile=0.9, knows=("encodings",))])
