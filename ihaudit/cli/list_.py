@@ -146,6 +146,7 @@ def _schemes(console: Any, rows: list[dict[str, Any]]) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
+    console.print(Text("schemes", "bold"))
     for row in rows:
         console.print(
             Text(row["name"], "bold"), Text(f" · {row['kind'] or 'kind not stated'} · key: {row['key']}"), sep=""

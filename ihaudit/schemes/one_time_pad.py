@@ -24,6 +24,7 @@ class OneTimePad(Scheme):
     form: Literal["image", "map", "tokens", "vector"] = "image"
 
     scheme_name = "One-time pad"
+    kind = "null: a fresh pad for every image"
     secrets = "the pads"
 
     def encode(self, images: FloatArray, labels: IntArray, public: FloatArray, rng: np.random.Generator) -> Release:
