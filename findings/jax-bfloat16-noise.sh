@@ -27,8 +27,9 @@ key = jax.random.key(0)
 seen = {}
 for name, kind in (("normal", jnp.float32), ("normal", jnp.bfloat16), ("laplace", jnp.bfloat16)):
     x = np.asarray(getattr(jax.random, name)(key, (1_000_000,), kind).astype(jnp.float32))
-    seen[name, kind.__name__] = np.abs(x).max(), np.unique(x).size, x.mean()
-    print(f"{name:8}{kind.__name__:9} largest {np.abs(x).max():.3f}   values {np.unique(x).size:<8} mean {x.mean():.3f}")
+    largest, values, mean = np.abs(x).max(), np.unique(x).size, x.mean()
+    seen[name, kind.__name__] = largest, values, mean
+    print(f"{name:8}{kind.__name__:9} largest {largest:.3f}   values {values:<8} mean {mean:.3f}")
 coins = [float(jax.random.bernoulli(key, p, (1_000_000,)).mean()) for p in (0.001, jnp.bfloat16(0.001))]
 print(f"bernoulli .001 as float32 and bfloat16: {coins[0]:.6f} and {coins[1]:.6f}")
 largest, values, mean = seen["normal", "bfloat16"]

@@ -14,7 +14,7 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install -q --no-compile --no-deps joblib==1.6.0 numpy==2.4.6
+"$work/venv/bin/pip" install -q --no-compile --no-deps joblib==1.6.0 cloudpickle==3.1.3 numpy==2.4.6
 "$work/venv/bin/python" - <<'PY'
 import tempfile
 

@@ -16,7 +16,9 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install -q --no-compile --no-deps adversarial-robustness-toolbox==1.20.1 scikit-learn==1.9.1 scipy==1.17.1 joblib==1.6.0 threadpoolctl==3.8.0 narwhals==2.29.0 tqdm==4.70.1 six==1.17.0 setuptools==80.9.0 numpy==2.4.6
+"$work/venv/bin/pip" install -q --no-compile --no-deps adversarial-robustness-toolbox==1.20.1 scikit-learn==1.9.1 \
+  scipy==1.17.1 joblib==1.6.0 cloudpickle==3.1.3 threadpoolctl==3.8.0 narwhals==2.29.0 tqdm==4.70.1 six==1.17.0 \
+  packaging==26.4 setuptools==80.9.0 numpy==2.4.6
 "$work/venv/bin/python" - <<'PY'
 import numpy as np
 from art.defences.preprocessor import Mixup

@@ -15,7 +15,8 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install -q --no-compile --no-deps diffprivlib==0.6.6 scikit-learn==1.5.2 scipy==1.17.1 joblib==1.6.0 threadpoolctl==3.8.0 setuptools==80.9.0 numpy==2.4.6
+"$work/venv/bin/pip" install -q --no-compile --no-deps diffprivlib==0.6.6 scikit-learn==1.5.2 scipy==1.17.1 \
+  joblib==1.6.0 cloudpickle==3.1.3 threadpoolctl==3.8.0 setuptools==80.9.0 numpy==2.4.6
 "$work/venv/bin/python" - <<'PY'
 import warnings
 

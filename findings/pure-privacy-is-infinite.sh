@@ -15,7 +15,8 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install -q --no-compile --no-deps dp-accounting==0.6.0 absl-py==2.5.1 attrs==26.1.0 dm-tree==0.1.10 wrapt==2.5.2 mpmath==1.3.0 scipy==1.17.1 numpy==2.4.6
+"$work/venv/bin/pip" install -q --no-compile --no-deps dp-accounting==0.6.0 absl-py==2.5.1 attrs==26.1.0 \
+  dm-tree==0.1.10 wrapt==2.5.2 mpmath==1.3.0 scipy==1.17.1 numpy==2.4.6
 "$work/venv/bin/python" - <<'PY'
 from dp_accounting import LaplaceDpEvent
 from dp_accounting.pld import PLDAccountant
@@ -29,7 +30,7 @@ for name, accountant in (("PLD", PLDAccountant()), ("RDP", RdpAccountant())):
     print(name, {k: round(v, 3) for k, v in seen[name].items()})
 one = from_laplace_mechanism(1.0)
 ten = one.self_compose(10)
-below = [float(v) for v in (one.get_epsilon_for_delta(0), ten.get_epsilon_for_delta(0), ten.get_epsilon_for_delta(1e-12))]
+below = [float(d.get_epsilon_for_delta(delta)) for d, delta in ((one, 0), (ten, 0), (ten, 1e-12))]
 print("the distribution itself at 0:", below[0], " ten composed at 0:", below[1], " at 1e-12:", round(below[2], 3))
 inf = float("inf")
 assert seen["PLD"][0] == seen["PLD"][1e-20] == seen["RDP"][0] == inf, "behaviour has changed"

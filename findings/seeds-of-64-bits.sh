@@ -16,7 +16,7 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install -q --no-compile torch==2.13.0 jax==0.10.2 jaxlib==0.10.2
+"$work/venv/bin/pip" install -q --no-compile numpy==2.4.6 torch==2.13.0 jax==0.10.2 jaxlib==0.10.2
 "$work/venv/bin/python" - <<'PY'
 import jax
 import numpy as np

@@ -13,7 +13,8 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install -q --no-compile --no-deps image-similarity-measures==0.3.6 phasepack==1.5 pyfftw==0.15.1 opencv-python-headless==5.0.0.93 scikit-image==0.26.0 scipy==1.17.1 numpy==2.4.6 lazy-loader==0.6
+"$work/venv/bin/pip" install -q --no-compile --no-deps image-similarity-measures==0.3.6 phasepack==1.5 \
+  pyfftw==0.15.1 opencv-python-headless==5.0.0.93 scikit-image==0.26.0 scipy==1.17.1 numpy==2.4.6 lazy-loader==0.6
 "$work/venv/bin/python" - <<'PY'
 import numpy as np
 from image_similarity_measures.quality_metrics import psnr, ssim

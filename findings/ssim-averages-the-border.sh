@@ -14,7 +14,8 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install -q --no-compile torch==2.13.0 torchmetrics==1.9.0 pytorch-msssim==1.0.0 scikit-image==0.26.0 numpy==2.4.6
+"$work/venv/bin/pip" install -q --no-compile torch==2.13.0 torchmetrics==1.9.0 pytorch-msssim==1.0.0 \
+  scikit-image==0.26.0 numpy==2.4.6
 "$work/venv/bin/python" - <<'PY'
 import numpy as np
 import torch
