@@ -102,7 +102,8 @@ def _played(
         subject = Audited.of(release, data, scheme, pairs=pairs, control=True, traits=own)
         found: list[Finding] = []
         for item in running:
-            if control.must_break and item.kind == "attack" and any(f.status == "broken" for f in found):
+            costly = item.kind == "attack" and registry.get("attack", item.id).costly
+            if control.must_break and costly and any(f.status == "broken" for f in found):
                 continue  # one attack that breaks it is what is asked
             played = run_item(item, subject, worker, ctx)
             found += [f for f in played if f.kind == item.kind and f.status != "not run"]

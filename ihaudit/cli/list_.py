@@ -77,7 +77,8 @@ def _row(kind: str, id_: str, obj: Any) -> dict[str, Any]:
     if kind == "baselines":
         return {"id": id_, "title": obj.sentence}
     if kind == "controls":
-        return {"id": id_, "title": f"{obj.scheme} must {'' if obj.must_break else 'not '}come out broken"}
+        where = f", in audits of its relatives ({obj.words})" if obj.sibling else ""
+        return {"id": id_, "title": f"{obj.scheme} must {'' if obj.must_break else 'not '}come out broken{where}"}
     if kind == "formats":
         return {"id": id_, "title": obj.filename}
     if kind == "sections":
