@@ -95,7 +95,8 @@ def _played(
     """What the attacks and games that address it made of one control."""
     public = data.public.images[:200]
     source, sets = locate(control.scheme), control.parameters(traits)
-    make = BakedIn if control.sibling and traits.key is KeyScope.FIXED else SchemeProcess
+    fixed = traits.key is KeyScope.FIXED or traits.steady
+    make = BakedIn if control.sibling and fixed else SchemeProcess
     with make(source, sets, public=public, limits=Limits()) as scheme:
         release, pairs = encode_with_known(scheme, data.private, records, derive_seed(ctx.seed, "release"))
         own = traits.with_key(KeyScope.FIXED if make is BakedIn else KeyScope(scheme.card.key))

@@ -36,6 +36,8 @@ ROUNDING = 1e-4
 MIXED = 0.05
 #: Least mean log ratio of the squared distances of two copies across calls and within one, for a key per release.
 MARGIN = 0.1
+#: Likeness of the encodings of one image in two calls, less their means, above which a fixed map is in them.
+STEADY = 0.3
 #: By what two copies are compared: where every image is shuffled besides, a key still shows in the later ones.
 VIEWS = ("value", "sorted values", "steps between values", "steps between pixels", "steps by distance")
 
@@ -163,11 +165,13 @@ def _key(
     likeness = [(_alike(a[:n], a[n:]), _alike(a[:n], b[:n])) for a, b in views]
     shared = any(_nearer(a[:n] - a[n:], a[:n] - b[:n]) for a, b in views)
     hidden = False
+    level = [v - v.mean(1, keepdims=True) for v in (one[:n].reshape(n, -1), two[:n].reshape(n, -1))]
+    steady = float(_alike(*(v.astype(np.float64) for v in level)).mean()) > STEADY  # brightness alone is not enough
     if within_gap < ROUNDING and across_gap < ROUNDING:
         scope = KeyScope.FIXED
     elif shared and across_gap >= ROUNDING:
         scope = KeyScope.RELEASE
-    elif declared is KeyScope.FIXED and float(likeness[0][1].mean()) > 0.3:  # a fixed key, and noise
+    elif declared is KeyScope.FIXED and steady:  # a fixed key, and noise
         scope = KeyScope.FIXED
     elif declared is KeyScope.RELEASE and traits.rearranged:
         scope, hidden = KeyScope.RELEASE, True
@@ -195,7 +199,7 @@ def _key(
             f'key = "{scope}" ({SCOPES[scope]}), as measured'
         )
     finding = _finding("key", text, rows, reason, {"declared": declared.value, "measured": scope.value})
-    found = Traits(**vars(traits) | {"key": scope, "measured": True})
+    found = Traits(**vars(traits) | {"key": scope, "measured": True, "steady": steady and scope is KeyScope.IMAGE})
     return found, finding
 
 

@@ -29,6 +29,7 @@ class Traits:
         mixing: rows hold several private images, or it is not known which one.
         masked: every value's sign is random.
         resembles: an encoding looks like its own image more than like others.
+        steady: besides fresh randomness an encoding has much that is the same in every call, as under a fixed key.
         rearranged: an encoding holds the values of its image, in another order.
     """
 
@@ -39,7 +40,13 @@ class Traits:
     mixing: bool = False
     masked: bool = False
     resembles: bool = False
+    steady: bool = False
     rearranged: bool = False
+
+    @property
+    def keyed(self) -> bool:
+        """Several encodings share a key, or a fixed map: what is learned from some of them applies to others."""
+        return self.key is not KeyScope.IMAGE or self.steady
 
     def with_key(self, key: KeyScope) -> Traits:
         """The same with another key."""

@@ -110,7 +110,11 @@ def test_a_key_that_is_baked_in_is_fixed() -> None:
         return Release(r.encodings + 0.02 * noise(x, rng), r.labels, provenance=r.provenance)
 
     assert measured(Custom(noisy), "fixed").traits.key is KeyScope.FIXED
-    assert measured(Custom(noisy), "image").traits.key is KeyScope.IMAGE
+    found = measured(Custom(noisy), "image").traits
+    assert found.key is KeyScope.IMAGE and found.steady
+    assert measured(LabelOnly()).traits.steady
+    for fresh in (OneTimePad(), EncryptionThenCompression(block=4, fresh=True), PixelEncryption(fresh=True)):
+        assert not measured(fresh).traits.steady
 
 
 @pytest.mark.parametrize("seed", range(20))

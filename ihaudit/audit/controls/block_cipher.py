@@ -2,16 +2,10 @@
 
 from ihaudit.contracts.control import Control, control
 from ihaudit.contracts.traits import Traits, divisor
-from ihaudit.scheme import KeyScope
 
 
 def _like(t: Traits) -> bool:
-    return (
-        not t.mixing
-        and t.form == "image"
-        and t.key is not KeyScope.IMAGE
-        and not (t.rearranged or t.resembles or t.masked)
-    )
+    return not t.mixing and t.form == "image" and t.keyed and not (t.rearranged or t.resembles or t.masked)
 
 
 control(

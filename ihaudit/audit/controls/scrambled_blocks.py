@@ -2,11 +2,10 @@
 
 from ihaudit.contracts.control import Control, control
 from ihaudit.contracts.traits import Traits, divisor
-from ihaudit.scheme import KeyScope
 
 
 def _like(t: Traits) -> bool:
-    return not t.mixing and t.form == "image" and t.key is KeyScope.IMAGE and not (t.resembles or t.masked)
+    return not t.mixing and t.form == "image" and not t.keyed and not (t.resembles or t.masked)
 
 
 control(
