@@ -11,6 +11,7 @@ Groups and the keys that they survive:
 * magnitudes of cosine coefficients of blocks and of the whole, and of the Fourier transform: sign keys, shifts;
 * moments over the channels of a position, in place or sorted, and the spectrum of inner products of positions: random
   networks whose weights are the key, with patches in any order;
+* tokens put in the order that the rows of a call have in common, where an encoder marks places and then shuffles;
 * correlations between neighbours.
 
 With a whole call at hand (`batch`), all of it is computed of the values less their mean over the call, and less their
@@ -29,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dctn, rfft2
 
+from ihaudit.invariants.tokens import in_order
 from ihaudit.release import FloatArray
 
 Float32 = NDArray[np.float32]
@@ -123,6 +125,12 @@ def statistics(
             for b in range(8):
                 most |= (((bits >> b) & 1).mean(0) > 0.5).astype(np.uint8) << b
             views.append(("less common bits: ", lambda i: (bits[i] ^ most).astype(np.float32) / 255, 0.0))
+        wanted = only is None or any(name.startswith("in order, ") for name in only)
+        ordered = in_order(call) if wanted and len(layout.shape) == 2 else None
+        if len(layout.shape) == 2 and wanted:
+            tokens = call if ordered is None else ordered
+            rest = tokens[: len(x)] - tokens.mean(0)
+            views.append(("in order, less mean: ", lambda i: rest[i], 0.0))
     for prefix, view, middle in views:
         if only is not None and not any(name.startswith(prefix) for name in only):
             continue
