@@ -1,0 +1,1 @@
+"""Values that a key changed where they stand: signs, orders of channels, pads, halves of bytes; encodings alone."""
