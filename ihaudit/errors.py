@@ -35,7 +35,7 @@ class IhauditError(Exception):
 
     def __init__(self, message: object = "") -> None:
         text = printable(str(message), lines=False)
-        super().__init__(text if len(text) <= 2000 else text[:2000] + " [...]")
+        super().__init__(text if len(text) <= 2000 else f"{text[:1000]} [...] {text[-900:]}")
 
 
 class UsageError(IhauditError):
