@@ -88,7 +88,7 @@ def _amount(results: Results, key: str) -> str:
     return (
         f": {words.plural(count, 'image')}"
         if count
-        else ": none in this release, whose rows hold several images each or do not say which"
+        else ": none here (--known-pairs 0, or rows that hold several images each)"
     )
 
 

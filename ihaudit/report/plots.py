@@ -192,8 +192,8 @@ def pairs(curves: Sequence[Curve], alone: float, who: str) -> str:
         ax = figure.add_subplot()
         for i, c in enumerate(curves):
             ax.plot(
-                [0, *c.x],
-                [alone, *c.y],
+                c.x,
+                c.y,
                 color=LINES[i % len(LINES)],
                 linestyle=DASHES[i % len(DASHES)],
                 marker="o",
@@ -201,6 +201,8 @@ def pairs(curves: Sequence[Curve], alone: float, who: str) -> str:
                 linewidth=1.5,
                 label=_short(c.name, 44),
             )
+        # With more pairs nobody does worse than without: the level of encodings alone goes on.
+        ax.axhline(alone, color="black", linestyle=":", linewidth=1)
         ax.plot([0], [alone], "D", color="black", markersize=5, label=_short(f"none: {who}", 44))
         top = max(x for c in curves for x in c.x)
         ticks = [t for t in (0, 1, 3, 10, 30, 100, 300, 1000) if t <= top]

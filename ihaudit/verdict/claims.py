@@ -61,7 +61,9 @@ def judge_claim(
                 rows.append((low > claim.bound, e, f.id))
     if not rows:
         left_out = [f for f in findings if f.kind == kind and f.status in ("not run", "inconclusive")]
-        why = f"; for instance {left_out[0].id}: {left_out[0].reason}" if left_out else ""
+        # What failed says more than what does not address such a release.
+        first = min(left_out, key=lambda f: f.status != "inconclusive", default=None)
+        why = f"; for instance {first.id}: {first.reason}" if first else ""
         result.reason = f"no {kind} that this adversary can run measured it{why}"
         return result
     refuted, result.measured, result.by = max(rows, key=lambda r: (r[0], low_end(r[1]), value_of(r[1])))
