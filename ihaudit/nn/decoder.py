@@ -39,16 +39,20 @@ class DecoderConfig:
         guesses: first guesses given, at least one; the first is what the network starts as.
         width, deep: channels at 1/2 and 1/4 of the image's resolution; `own`: at that of the maps.
         blocks: residual blocks at each level and direction; groups: of the normalisation.
+        reach: cells across that layers at the maps' resolution look at, 1 or 3.
+        drop: probability that a channel is left out in training, of the maps' layers and of the deepest.
     """
 
     image: tuple[int, int, int]
     maps: tuple[int, int, int] | None = None
     guesses: int = 1
     width: int = 48
-    deep: int = 96
+    deep: int = 64
     own: int = 96
-    blocks: int = 2
+    blocks: int = 1
     groups: int = 8
+    reach: int = 3
+    drop: float = 0.1
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -85,9 +89,10 @@ class Decoder(nn.Module):
         h, w, c = self.config.image
         x = F.pixel_unshuffle(_padded(guesses, self.height, self.width) - 0.5, 2)
         if maps is not None:
-            x = torch.cat([x, self.own(maps)], 1)
+            x = torch.cat([x, F.dropout2d(self.own(maps), self.config.drop, self.training)], 1)
         x = self.down(self.stem(x))
-        x = self.up(x + self.from_deep(self.middle(self.to_deep(x))))
+        deep = F.dropout2d(self.middle(self.to_deep(x)), self.config.drop, self.training)
+        x = self.up(x + self.from_deep(deep))
         change = F.pixel_shuffle(self.head(F.silu(x)), 2).float()
         return guesses[:, :c].float() + change[..., :h, :w]
 
@@ -111,7 +116,9 @@ class _Own(nn.Module):
         self.size = (h, w)
         self.enter = nn.Conv2d(c, config.own, 1)
         self.place = nn.Parameter(torch.zeros(1, config.own, h, w))  # what the encoder adds for each place
-        self.blocks = nn.Sequential(*[ResidualBlock(config.own, config.groups) for _ in range(config.blocks)])
+        self.blocks = nn.Sequential(
+            *[ResidualBlock(config.own, config.groups, config.reach) for _ in range(config.blocks)]
+        )
         self.spread = goal[0] // h if goal[0] % h == 0 and goal[1] % w == 0 and goal[0] // h == goal[1] // w else 0
         self.leave = nn.Conv2d(config.own, config.width * max(1, self.spread) ** 2, 1)
 
@@ -136,8 +143,8 @@ def _padded(x: Tensor, height: int, width: int) -> Tensor:
 class Imagined(Protocol):
     """First guesses of further images, as they would be if these were encoded too."""
 
-    def __call__(self, rng: np.random.Generator, count: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """float32 (count, guesses * C, H, W) and the images (count, C, H, W)."""
+    def __call__(self, rng: np.random.Generator, count: int) -> Pairs:
+        """So many of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,26 +161,34 @@ class Pairs:
         return Pairs(self.images[rows], self.guesses[rows], maps)
 
 
+def _joined(a: Pairs, b: Pairs) -> Pairs:
+    maps = None if a.maps is None or b.maps is None else np.concatenate([a.maps, b.maps])
+    return Pairs(np.concatenate([a.images, b.images]), np.concatenate([a.guesses, b.guesses]), maps)
+
+
 Batch = tuple[Tensor, Tensor, Tensor | None]
 
 
 class DecodingTask(Task[Decoder, Batch]):
     """Training on pairs, or on imagined ones; validated on held-out pairs by 1 - SSIM."""
 
-    def __init__(self, config: DecoderConfig, pairs: Pairs, held: Pairs, imagined: Imagined | None) -> None:
+    def __init__(
+        self, config: DecoderConfig, pairs: Pairs, held: Pairs, imagined: Imagined | None, share: float
+    ) -> None:
         super().__init__(config.as_dict())
-        self.config, self.pairs, self.held, self.imagined = config, pairs, held, imagined
+        self.config, self.pairs, self.held = config, pairs, held
+        self.imagined, self.share = imagined, share
 
     def build(self) -> Decoder:
         return Decoder(self.config)
 
     def draw(self, rng: np.random.Generator, config: TrainConfig) -> Batch:
+        share = 0.0 if self.imagined is None else self.share
+        count = min(round(config.batch * (1 - share)), len(self.pairs.images))
+        batch = self.pairs.take(rng.permutation(len(self.pairs.images))[:count])
         if self.imagined is not None:
-            guesses, images = self.imagined(rng, config.batch)
-            return _tensors(Pairs(images, guesses), config.device)
-        # At most as many as there are, each once.
-        count = min(config.batch, len(self.pairs.images))
-        return _tensors(self.pairs.take(rng.permutation(len(self.pairs.images))[:count]), config.device)
+            batch = _joined(batch, self.imagined(rng, config.batch - count))
+        return _tensors(batch, config.device)
 
     def loss(self, net: Decoder, batch: Batch, config: TrainConfig) -> Tensor:
         images, guesses, maps = batch
@@ -226,6 +241,7 @@ def fit_decoder(
     held: Pairs,
     *,
     imagined: Imagined | None = None,
+    share: float = 1.0,
     operations: float,
     seed: int,
     device: str = "cpu",
@@ -238,7 +254,7 @@ def fit_decoder(
     Args:
         config: sizes.
         pairs: to train on; held: to stop early by.
-        imagined: trained on instead of `pairs` where given; such pairs have no maps.
+        imagined: where given, `share` of every batch is made by it and the rest of `pairs`.
         operations: the budget.
         seed, device, batch, rate: see `TrainConfig`.
         progress: called with the finished fraction after each step.
@@ -263,5 +279,5 @@ def fit_decoder(
     )
     began = time.process_time()
     report = None if progress is None else (lambda step: progress(step / steps))
-    net, record = train(DecodingTask(config, pairs, held, imagined), settings, None, lambda line: None, report)
+    net, record = train(DecodingTask(config, pairs, held, imagined, share), settings, None, lambda line: None, report)
     return net, record | {"cpu_s": time.process_time() - began}

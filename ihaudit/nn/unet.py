@@ -29,11 +29,11 @@ class UNetConfig:
 class ResidualBlock(nn.Module):
     """Pre-activation residual block; the second convolution starts at zero, so that depth costs nothing at first."""
 
-    def __init__(self, width: int, groups: int) -> None:
+    def __init__(self, width: int, groups: int, kernel: int = 3) -> None:
         super().__init__()
         self.norm = nn.GroupNorm(groups, width)
-        self.first = nn.Conv2d(width, width, 3, padding=1)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
+        self.first = nn.Conv2d(width, width, kernel, padding=kernel // 2)
+        self.second = nn.Conv2d(width, width, kernel, padding=kernel // 2)
         nn.init.zeros_(self.second.weight)
         nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
 

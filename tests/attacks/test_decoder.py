@@ -25,7 +25,7 @@ N, PAIRS = 24, 160
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(module.OPERATIONS, "quick", 2e11)
+    monkeypatch.setitem(module.OPERATIONS, "quick", 8e10)
     monkeypatch.setitem(module.PER_CALL, "quick", 60)
 
 

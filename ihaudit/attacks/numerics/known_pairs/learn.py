@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihaudit.attacks.numerics.known_pairs.base import Encodings, Family, Images, Inverse
+from ihaudit.attacks.numerics.known_pairs.filters import fit_filters
 from ihaudit.attacks.numerics.known_pairs.pads import fit_pads
 from ihaudit.attacks.numerics.known_pairs.positions import fit_positions
 from ihaudit.attacks.numerics.known_pairs.prior import fit_prior
@@ -134,7 +135,9 @@ def again(a: Attempt, images: Images, encodings: Encodings, similar: Images | No
 
 def _fit(name: str, images: Images, encodings: Encodings, similar: Images | None) -> list[Inverse]:
     if name == PRIOR:
-        return [] if similar is None else fit_prior(images, encodings, similar)
+        if similar is None:
+            return []
+        return fit_filters(images, encodings, similar) or fit_prior(images, encodings, similar)
     return FAMILIES[name](images, encodings)
 
 
