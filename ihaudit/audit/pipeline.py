@@ -99,6 +99,9 @@ class _Audit:
         root = self.setup.context(reporter)
         measured = measure(self.code.scheme, self.data.population(), self.code.card.key, self.options.seed)
         traits = measured.traits
+        for finding in measured.findings:
+            if finding.id == "checks-key" and finding.reason:
+                reporter.note(finding.reason)
         subject = replace(subject, traits=traits)
         findings = [*measured.findings, *kept("checks", partial(self._checks, subject))]
         findings += run_baselines(subject, self.adversary | MATERIAL, root)

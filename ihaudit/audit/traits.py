@@ -198,7 +198,10 @@ def _key(
             f'the scheme declares key = "{declared}" ({SCOPES[declared]}), and it is not so: the audit goes by '
             f'key = "{scope}" ({SCOPES[scope]}), as measured'
         )
-    finding = _finding("key", text, rows, reason, {"declared": declared.value, "measured": scope.value})
+    about: dict[str, object] = {"declared": declared.value, "measured": scope.value}
+    if reason:
+        about["flags"] = [f"{reason[0].upper()}{reason[1:]}."]
+    finding = _finding("key", text, rows, reason, about)
     found = Traits(**vars(traits) | {"key": scope, "measured": True, "steady": steady and scope is KeyScope.IMAGE})
     return found, finding
 
