@@ -186,3 +186,15 @@ def test_regate_rerender_compare_and_no_samples(tmp_path: Path) -> None:
     broken = ihaudit("gate", "bare", cwd=tmp_path)
     assert broken.returncode == 2
     assert "damaged" in broken.stderr
+
+
+@pytest.mark.slow
+def test_a_wrong_declaration_of_the_key_is_said_and_measured_traits_choose_the_relative(tmp_path: Path) -> None:
+    body = "n = len(images)\norder = rng.permutation(images[0].size)\n"
+    body += "return Release(images.reshape(n, -1)[:, order].reshape(images.shape))"
+    ihaudit("run", scheme_file(tmp_path, body), *FAST, "--out", "out", cwd=tmp_path)
+    results = read_results(tmp_path / "out")
+    check, relative = results.finding("checks-key"), results.finding("control:permutation")
+    assert check is not None and check.details["measured"] == "release" and check.details["flags"]
+    assert relative is not None and relative.status == "inconclusive"  # least squares undoes no permutation
+    assert results.gate.exit_code == 3
