@@ -51,7 +51,7 @@ def _alone(results: Results) -> tuple[float, str]:
     scored = [(v, f.id) for f in plain if (v := value(f, "ssim")) is not None]
     base = best_baseline(results)
     if base is not None and (v := value(base, "ssim")) is not None:
-        scored.append((v, f"a trivial guess, {base.title.lower()}"))
+        scored.append((v, f"a trivial guess ({base.title.lower()})"))
     return max(scored, default=(0.0, "nothing"))
 
 
@@ -70,9 +70,13 @@ def _at(c: Curve, n: int) -> str:
 def _sentence(best: Finding, c: Curve, alone: float, who: str) -> str:
     top = _top(c)
     enough = next(int(x) for x, y in zip(c.x, c.y, strict=True) if y >= 0.95 * top)
+    reached = words.number(c.y[c.x.index(enough)], 2)
+    count = words.plural(enough, "known image")
+    if enough == max(c.x):  # it was still rising: nothing is "enough"
+        buys = f"{count}, the most that were tried, {'gives' if enough == 1 else 'give'} {reached}"
+    else:
+        buys = f"{count} {'is' if enough == 1 else 'are'} enough for {reached}"
     return (
         "How many records of the release an adversary knows is a security parameter of every keyed scheme. With none, "
-        f"{who} reaches a mean SSIM of {words.number(alone, 2)}; {words.plural(enough, 'known image')} "
-        f"{'is' if enough == 1 else 'are'} enough for {words.number(c.y[c.x.index(enough)], 2)} by {best.title}, on "
-        "pairs that were held out."
+        f"{who} reaches a mean SSIM of {words.number(alone, 2)}; {buys} by {best.title}, on pairs that were held out."
     )

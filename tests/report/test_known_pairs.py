@@ -42,9 +42,14 @@ def test_the_curve_starts_with_the_best_attack_that_looked_at_no_pair() -> None:
 def test_without_such_an_attack_a_trivial_guess_stands_at_none() -> None:
     guess = attack("mean-image", 0.18, []).model_copy(update={"kind": "baseline", "title": "Mean image"})
     found = bought(results(LINEAR, guess))
-    assert found is not None and "a trivial guess, mean image reaches a mean SSIM of 0.18" in found.sentence
+    assert found is not None and "a trivial guess (mean image) reaches a mean SSIM of 0.18" in found.sentence
     only = bought(results(LINEAR))
     assert only is not None and only.table.rows[0][1] == "0.00"
+
+
+def test_a_curve_that_still_rises_has_not_had_enough() -> None:
+    found = bought(results(attack("linear", 0.5, ["pairs"], {1: 0.0, 10: 0.2, 50: 0.5})))
+    assert found is not None and "50 known images, the most that were tried, give 0.50" in found.sentence
 
 
 @pytest.mark.parametrize("findings", [[], [attack("unscramble", 0.5, ["encodings"])]], ids=["none", "no curve"])
