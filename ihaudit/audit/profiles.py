@@ -31,8 +31,8 @@ class Profile:
     encoder_s: float
 
     def share(self, spent: float, left: int) -> float:
-        """`Context.encoder_s` of the next attack or game, of `left`: at most a third of what is left."""
-        return max(0.0, self.encoder_s - spent) / max(1, min(3, left))
+        """`Context.encoder_s` of the next attack or game, of `left`: at most a sixth of what is left."""
+        return max(0.0, self.encoder_s - spent) / max(1, min(6, left))
 
 
 PROFILES = {
