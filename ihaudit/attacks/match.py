@@ -31,6 +31,8 @@ HELD = 2
 ROWS = {"quick": 1300, "standard": 4000, "full": 10_000}
 RELEASED = {"quick": 1500, "standard": 4000, "full": 10_000}
 PER_CALL = 400
+#: values of a row above which fewer are made
+LARGE = 6144
 #: most known pairs that are laid beside a call
 KNOWN = 200
 
@@ -127,8 +129,9 @@ def _encoded(view: View, ctx: Context) -> _Own:
     parts = -(-count // size)
     spent = parts * view.encoder.seconds(size + len(others))
     affordable = int(ctx.encoder_s / max(spent, 1e-6)) if np.isfinite(ctx.encoder_s) else ROUNDS[ctx.profile]
-    wanted = min(ROUNDS[ctx.profile], int(ROWS[ctx.profile] / max(1.0, parts * min(PER_CALL, size * per_image))))
-    rounds = max(FEWEST_ROUNDS, min(wanted, affordable))
+    rows = ROWS[ctx.profile] * min(1.0, LARGE / max(1, view.encodings[0].size))
+    wanted = min(ROUNDS[ctx.profile], int(rows / max(1.0, parts * min(PER_CALL, size * per_image))))
+    rounds = max(FEWEST_ROUNDS, min(max(wanted, FEWEST_ROUNDS + 1), affordable))
     calls, who = [], []
     for _ in range(rounds):
         order = rng.permutation(count)
@@ -249,15 +252,15 @@ class _Model:
         scaled = np.asarray(low + (high - low) * view.candidates, np.float32)
         bank = Bank.fitting(view.encodings.shape[1:], view.candidates.shape[1:])
         tables = [_standardised(c, layout) for c in calls]
-        held = sum(len(r) for r in own.rounds[-HELD:])
+        held = sum(len(r) for r in own.rounds[-min(HELD, len(own.rounds) - 2) :])
         first, last = list(range(len(calls) - held)), list(range(len(calls) - held, len(calls)))
         names = [n for n in tables[0] if all(n in t for t in tables)]
         groups, templates = _fit(tables, calls, first, names, len(scaled))
         codes = Codes.of(view.candidates)
         bare = cls(layout, bank, scaled, groups, templates, Fusion({}, {}), codes, codes(view.candidates))
         odds = [bare.odds(tables[i], calls[i]) for i in last]
-        halves = [list(range(len(own.rounds[-HELD])))]
-        halves.append([i for i in range(len(last)) if i not in halves[0]])
+        half = len(last) // 2
+        halves = [list(range(half)) or [0], list(range(half, len(last)))]
         hits, direct, trials = 0, 0, 0
         for this, other in (halves, halves[::-1]):
             fusion = _fuse([odds[i] for i in this], [calls[last[i]] for i in this])

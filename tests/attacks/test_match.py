@@ -163,3 +163,16 @@ def test_a_match_alone_decides_the_word() -> None:
 def test_claims_on_reidentification_include_candidates() -> None:
     assert Knowledge.CANDIDATES in Claim("reid", 0.1, knows=("encodings",)).adversary
     assert Knowledge.CANDIDATES not in Claim("ssim", 0.1, knows=("encodings",)).adversary
+
+
+@pytest.mark.parametrize("decoys", [True, False])
+def test_few_calls_are_enough(decoys: bool) -> None:
+    """A scheme whose calls cost what the profile has: three rounds; and a release that is all of the candidates."""
+    view, candidates, truth, release = case(EncryptionThenCompression(fresh=True), n=20)
+    if not decoys:
+        kept = candidates.image >= 0
+        candidates = Candidates(candidates.images[kept], candidates.labels[kept], candidates.image[kept])
+        view = replace(view, candidates=candidates.images, candidate_labels=candidates.labels)
+    output = Match().run(view, Context(1, encoder_s=0.0))
+    assert output.diagnostics["encodings_of_each_candidate"] <= 6
+    assert measured(score_matches(output, candidates, truth, release).metrics["reid"]).value >= 0.9
