@@ -128,7 +128,9 @@ def _attack_sentence(source: Source, attack: Finding) -> str:
     m = attack.metrics
     if not answered(attack):
         return "No attack answered with a picture that could stand for a private image."
-    strongest = "The strongest attack" if source.results.gate.by == attack.id else "The strongest attack on pictures"
+    by = source.results.finding(source.results.gate.by or "")
+    other = by is not None and by.kind == "attack" and by is not attack  # one that answers no pictures
+    strongest = "The strongest attack on pictures" if other else "The strongest attack"
     median = m.get("ssim_median")
     if median is None or median.value is None:
         text = f"{strongest} ({attack.title}) reached an SSIM of {words.scaled(m['ssim'].value)} on average"
