@@ -97,7 +97,6 @@ class _Case:
 
 
 def _answer(view: View, sources: list[Source], ctx: Context) -> AttackOutput:
-    others = np.asarray(view.encodings, np.float32)
     ctx.progress("closed forms", None)
     cases = sorted((_deal(s, view.similar, ctx) for s in sources), key=lambda c: c.flat - c.best)
     for case in cases:
@@ -110,7 +109,7 @@ def _answer(view: View, sources: list[Source], ctx: Context) -> AttackOutput:
         learned = float(gain.mean()) > max(GAIN, ERRORS * float(gain.std(ddof=1)) / len(gain) ** 0.5)
         if learned or case.best > case.flat + GAIN:
             break
-    expected = float(reached.mean())
+    expected, others = float(reached.mean()), case.source.others
     diagnostics: dict[str, Any] = {
         "pairs": len(images),
         "pairs_from": case.source.words,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ihaudit.attacks.numerics.known_pairs.tokens import unshuffled
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.encoder import Encoder
 from ihaudit.contracts.view import View
@@ -29,22 +30,28 @@ class Source:
     Attributes:
         images: float32 (n, H, W, C) in [0, 1].
         encodings: float32 (n, ...), row i made of image i.
+        others: float32 (E, ...), the rows of the release, in the form in which `encodings` are.
         words: what they are, after their number.
         held: int64, those that must be held out (of another call, and so under another key), or None for any.
     """
 
     images: NDArray[np.float32]
     encodings: NDArray[np.float32]
+    others: NDArray[np.float32]
     words: str
     held: NDArray[np.int64] | None = None
 
 
 def known(view: View) -> Source | None:
-    """The known records of the release, or None where there are none."""
+    """The known records of the release, or None where there are none; shuffled tokens are put where they belong."""
     if view.pairs is None or not len(view.pairs.images):
         return None
     images, encodings = (np.asarray(v, np.float32) for v in (view.pairs.images, view.pairs.encodings))
-    return Source(images, encodings, "known images of the release")
+    others = np.asarray(view.encodings, np.float32)
+    ordered = unshuffled(images, encodings, others)
+    if ordered is not None:
+        return Source(images, *ordered, "known images of the release, whose tokens can be put in order,")
+    return Source(images, encodings, others, "known images of the release")
 
 
 def encoded(view: View, ctx: Context, per_call: int) -> Source | None:
@@ -70,7 +77,8 @@ def encoded(view: View, ctx: Context, per_call: int) -> Source | None:
         encodings.append(np.asarray(release.encodings, np.float32))
         call.append(np.full(len(source), i))
     held = np.flatnonzero(np.concatenate(call) == CALLS - 1)
-    return Source(np.concatenate(images), np.concatenate(encodings), "images encoded afresh", held)
+    others = np.asarray(view.encodings, np.float32)
+    return Source(np.concatenate(images), np.concatenate(encodings), others, "images encoded afresh", held)
 
 
 def _releases(encoder: Encoder, calls: list[tuple[FloatArray, IntArray, int]]) -> Iterator[Release]:

@@ -40,17 +40,16 @@ class Linear:
 
     def run(self, view: View, ctx: Context) -> AttackOutput:
         """See `ihaudit.contracts.attack.Attack`."""
-        others = np.asarray(view.encodings, np.float32)
         sources = [s for s in (known(view), encoded(view, ctx, PER_CALL[ctx.profile])) if s is not None]
         if not sources:
             raise NotApplicable(NO_PAIRS)
         ctx.progress("fit", None)
         learned = [
-            learn(s.images, s.encodings, others, ctx.rng("hold out"), s.held, similar=view.similar) for s in sources
+            learn(s.images, s.encodings, s.others, ctx.rng("hold out"), s.held, similar=view.similar) for s in sources
         ]
         best = int(np.argmax([np.nan_to_num(f.expected, nan=0.9) if f.inverse else -1.0 for f in learned]))
         found, source = learned[best], sources[best]
-        images, encodings = source.images, source.encodings
+        images, encodings, others = source.images, source.encodings, source.others
         diagnostics: dict[str, Any] = {
             "pairs": len(images),
             "pairs_from": source.words,

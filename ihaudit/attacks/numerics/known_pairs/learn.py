@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihaudit.attacks.numerics.known_pairs.base import Encodings, Family, Images, Inverse
-from ihaudit.attacks.numerics.known_pairs.filters import fit_filters
+from ihaudit.attacks.numerics.known_pairs.filters import FilterInverse, fit_filters
 from ihaudit.attacks.numerics.known_pairs.pads import fit_pads
 from ihaudit.attacks.numerics.known_pairs.positions import fit_positions
 from ihaudit.attacks.numerics.known_pairs.prior import fit_prior
@@ -128,6 +128,8 @@ def attempt(
 
 def again(a: Attempt, images: Images, encodings: Encodings, similar: Images | None = None) -> Inverse | None:
     """The same kind of map fitted to other pairs, or None where none fits."""
+    if isinstance(a.inverse, FilterInverse):
+        return a.inverse  # thousands of places show the same few values: other pairs show them no better
     fitted = _fit(a.family, images, encodings, similar)
     same = [i for i in fitted if _kind(i.words) == _kind(a.inverse.words)]
     return next(iter(same or fitted), None)
