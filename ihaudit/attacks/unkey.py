@@ -14,6 +14,7 @@ from ihaudit.contracts.attack import AttackOutput, attack
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
+from ihaudit.release import FloatArray
 from ihaudit.scheme import Knowledge
 
 #: similar images used by profile, and needed at least; fewest encodings whose values can be told apart
@@ -23,6 +24,8 @@ FEWEST_SIMILAR, FEWEST = 100, 20
 LEAST_SPREAD = 0.01
 #: most values of an encoding, by profile: the cost grows with it
 MOST_VALUES = {"quick": 16_000, "standard": 50_000, "full": 200_000}
+#: largest ratio of powers at which values are in the units of images
+POWER = 1.6
 #: mean SSIM of pictures that come out as smooth as similar ones (CIFAR-10; 0.95 to 1.00 by kind of key)
 EXPECTED = 0.95
 
@@ -58,7 +61,7 @@ class Unkey:
             raise NotApplicable(f"images of more than {MOST_VALUES[ctx.profile]} values are left to a larger profile")
         chosen = np.sort(ctx.rng("similar").permutation(len(view.similar))[: SIMILAR[ctx.profile]])
         similar = np.asarray(view.similar[chosen], np.float32)
-        released = in_range(encodings.reshape(-1, h, w, c), similar)
+        released = _scaled(encodings.reshape(-1, h, w, c), similar, view.image_range)
         if float(released.std(0).mean()) < LEAST_SPREAD:
             raise NotApplicable("encodings hardly differ: they show nothing of the images")
         if untouched(released, similar):
@@ -86,3 +89,15 @@ class Unkey:
             ),
             ambiguity=ambiguity,
         )
+
+
+def _scaled(values: FloatArray, similar: FloatArray, image_range: tuple[float, float]) -> FloatArray:
+    """Values in the units of images in [0, 1]; signs of coefficients take them beyond, but keep their power."""
+    low, high = image_range
+    share = (values - np.float32(low)) / np.float32(max(high - low, 1e-9))
+    power = float(np.sqrt((similar**2).mean()))
+    for scale in (1.0, 1 / 255):
+        if 1 / POWER < float(np.sqrt((share**2).mean())) * scale / power < POWER:
+            out: FloatArray = (share * np.float32(scale)).astype(np.float32)
+            return out
+    return in_range(values, similar)
