@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
 
 Floats = NDArray[np.float32]
 
-#: constants that are tried, and rounds of unwrapping
-SHIFTS, ROUNDS = 128, 6
+#: shifts that are tried, rounds of unwrapping, how near the ends a value may have wrapped
+SHIFTS, ROUNDS, END = 64, 6, 0.25
+#: what is added to shares of levels, and edge of the squares over which shifts are told together
+COUNT, AROUND = 0.002, 5
 #: share of the deviation from the mean of similar images that is taken back each round
 GAIN = 0.7
 
@@ -56,21 +59,31 @@ def unpadded(encodings: Floats, pad: NDArray[np.float64], similar: Floats) -> Fl
         pad: float64 (H * W * C,).
         similar: float32 (S, H, W, C).
     """
-    x = np.mod(encodings - pad.reshape(encodings.shape[1:]).astype(np.float32), 1)
-    levels = np.bincount((np.minimum(similar, 0.9999) * SHIFTS).astype(np.int64).ravel(), minlength=SHIFTS) + 1.0
-    seen = np.bincount((np.minimum(x, 0.9999) * SHIFTS).astype(np.int64).ravel(), minlength=SHIFTS)
-    log = np.log(levels)
-    shift = int(np.argmax([np.roll(seen, k) @ log for k in range(SHIFTS)]))
+    shape = encodings.shape[1:]
+    x = np.mod(encodings - pad.reshape(shape).astype(np.float32), 1)
+    # By how much each place is off: the shift under which its values are likeliest, with those around it.
+    log, seen = np.log(_histogram(similar) + COUNT), _histogram(x)
+    gains = np.stack([(np.roll(seen, k, -1) * log).sum(-1) for k in range(SHIFTS)], -1)
+    gains = gains.sum(2, keepdims=True) * 0.5 + gains
+    shift = uniform_filter(gains, size=(AROUND, AROUND, 1, 1), mode="nearest").argmax(-1)
+    x = np.mod(x + shift.astype(np.float32) / SHIFTS, 1)
     usual = similar.mean(0)
-    x = np.mod(x + np.float32(shift / SHIFTS), 1)
     for _ in range(ROUNDS):
         near = _neighbours(x)
-        x = x - np.round(x - near)
-        off = x.mean(0) - usual
-        x = x - np.float32(GAIN) * off
-        over = (x > 1.3).astype(np.float32) - (x < -0.3).astype(np.float32)
-        x = x - over
+        ends = (x < END) | (x > 1 - END)
+        x = np.where(ends, x - np.round(x - near), x)
+        x = x - np.float32(GAIN) * (x.mean(0) - usual)
+        x = x - (x > 1 + END).astype(np.float32) + (x < -END).astype(np.float32)
     return np.asarray(np.clip(x, 0, 1), np.float32)
+
+
+def _histogram(x: Floats) -> NDArray[np.float64]:
+    """float64 (H, W, C, SHIFTS): how often each level occurs at each place, shares."""
+    level = np.minimum((np.clip(x, 0, 0.9999) * SHIFTS).astype(np.int64), SHIFTS - 1).reshape(len(x), -1)
+    size = level.shape[1]
+    code = (np.arange(size) * SHIFTS + level).ravel()
+    out: NDArray[np.float64] = np.bincount(code, minlength=size * SHIFTS).reshape(*x.shape[1:], SHIFTS) / len(x)
+    return out
 
 
 def _neighbours(x: Floats) -> Floats:

@@ -43,16 +43,34 @@ def precision_of(pictures: Floats) -> tuple[Floats, Floats]:
     return np.linalg.inv(covariance).astype(np.float32), mean.astype(np.float32)
 
 
-def settle(encodings: Floats, precision: Floats, mean: Floats, maps: Floats, first: int = -1) -> Ints:
-    """int64 (P,): the index of the map of every site.
+def settle(encodings: Floats, precision: Floats, mean: Floats, maps: Floats, starts: int = 3) -> Ints:
+    """int64 (P,): the index of the map of every site: the likeliest of a few runs from different sites.
+
+    Args:
+        encodings, precision, mean, maps: see `settle_from`.
+        starts: runs; the first begins at the site with the most variance.
+    """
+    n, p, c = encodings.shape
+    order = np.argsort(-((encodings - encodings.mean(0)) ** 2).mean((0, 2)))
+    best, out = np.inf, np.zeros(p, np.int64)
+    for first in order[np.arange(starts) * p // starts]:
+        state = settle_from(encodings, precision, mean, maps, int(first))
+        z = np.einsum("pij,npj->npi", maps[state], encodings).reshape(n, p * c) - mean
+        energy = float(np.einsum("nd,nd->", z @ precision, z))
+        if energy < best:
+            best, out = energy, state
+    return out
+
+
+def settle_from(encodings: Floats, precision: Floats, mean: Floats, maps: Floats, first: int) -> Ints:
+    """int64 (P,): the index of the map of every site, starting from one of them.
 
     Args:
         encodings: float32 (n, P, c), sites of c values each; weigh pictures before.
         precision: float32 (P * c, P * c), of pictures weighted likewise.
         mean: float32 (P * c,).
         maps: float32 (G, c, c), what may have to be done to a site.
-        first: the site that is settled first, as map 0 unless the mean says otherwise; the one with the most variance
-            if it is negative.
+        first: the site that is settled first, by its mean.
     """
     n, p, c = encodings.shape
     flat = encodings.reshape(n, p * c)
@@ -82,8 +100,6 @@ def settle(encodings: Floats, precision: Floats, mean: Floats, maps: Floats, fir
         out: Floats = alone[sites] + 2 * np.einsum("gij,pji->pg", maps, around[sites], optimize=True)
         return out
 
-    if first < 0:
-        first = int(np.einsum("pipi->p", second).argmax())
     state[first] = int(alone[first].argmin())
     join(first, maps[state[first]], True)
     for _ in range(p - 1):
