@@ -23,6 +23,7 @@ from ihaudit.schemes.hidden_mixing import HiddenMixing
 from ihaudit.schemes.instahide import InstaHide
 from ihaudit.schemes.label_only import LabelOnly
 from ihaudit.schemes.mixup import MixUp
+from ihaudit.schemes.neuracrypt import NeuraCrypt
 from ihaudit.schemes.pixel_encryption import PixelEncryption
 from ihaudit.scoring.matches import Candidates, score_matches
 from tests.benchmarks.keyed import SCHEMES
@@ -38,6 +39,7 @@ def cipher(images: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> 
 
 ALL: dict[str, Scheme | Custom] = {
     **{k: v for k, v in SCHEMES.items() if "null" not in k},
+    "neuracrypt depth=-1": NeuraCrypt(depth=-1),
     "etc block=8, fresh": EncryptionThenCompression(fresh=True),
     "pixel-encryption fresh": PixelEncryption(fresh=True),
     "mixup k=2": MixUp(k=2),
