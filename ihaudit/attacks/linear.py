@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ihaudit.attacks.known import NO_PAIRS, encoded, known
-from ihaudit.attacks.numerics.known_pairs.learn import curve, learn
+from ihaudit.attacks.numerics.known_pairs.learn import PRIOR, curve, learn
 from ihaudit.contracts.attack import AttackOutput, attack
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
@@ -16,6 +16,8 @@ from ihaudit.errors import NotApplicable
 
 #: numbers of known pairs that the curve is drawn for
 SIZES = (1, 2, 3, 5, 10, 20, 30, 50, 100, 200, 300, 500, 1000)
+#: the same for maps that take seconds to fit
+FEW_SIZES = (30, 100, 300)
 #: images in each call of the oracle by profile
 PER_CALL = {"quick": 60, "standard": 150, "full": 400}
 #: mean SSIM on held-out pairs below which nothing was learned (a mean image reaches 0.14 on CIFAR-10)
@@ -67,8 +69,9 @@ class Linear:
         drawn: list[tuple[int, float]] = []
         if not found.expected < LEARNED:
             ctx.progress("curve", 0.5)
-            reached = curve(images, encodings, found.family, SIZES, ctx.rng("curve"), view.similar)
-            drawn = [(n, float(v)) for n, v in zip(SIZES, reached, strict=True) if np.isfinite(v)]
+            sizes = FEW_SIZES if found.family == PRIOR else SIZES
+            reached = curve(images, encodings, found.family, sizes, ctx.rng("curve"), view.similar)
+            drawn = [(n, float(v)) for n, v in zip(sizes, reached, strict=True) if np.isfinite(v)]
             diagnostics["curves"] = {
                 "SSIM by known pairs": {
                     "x": [n for n, _ in drawn],
