@@ -9,7 +9,6 @@ import numpy as np
 
 from ihaudit.attacks.numerics.in_place.solve import solve, untouched
 from ihaudit.attacks.numerics.values import in_range
-from ihaudit.attacks.numerics.words import up_to
 from ihaudit.contracts.attack import AttackOutput, attack
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
@@ -72,7 +71,6 @@ class Unkey:
             raise NotApplicable("no key that changes values in place, alike in all images, would make pictures of them")
         count = len(found.pictures)
         expected = EXPECTED * min(1.0, found.smooth)
-        ambiguity = ("mirror",) if found.mirror else ()
         return AttackOutput(
             images=np.clip(found.pictures, 0, 1).astype(np.float32),
             members=np.arange(count, dtype=np.int64)[:, None],
@@ -85,9 +83,8 @@ class Unkey:
             },
             sentence=(
                 f"How the values of {count} encodings vary together gives the key away: {found.words}; without it they "
-                f"are {found.smooth:.0%} as smooth as similar images (expected SSIM {expected:.2f}){up_to(ambiguity)}."
+                f"are {found.smooth:.0%} as smooth as similar images (expected SSIM {expected:.2f})."
             ),
-            ambiguity=ambiguity,
         )
 
 

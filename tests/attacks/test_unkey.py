@@ -17,6 +17,7 @@ from ihaudit.metrics.ssim import ssim
 from ihaudit.schemes.dct_signs import DCTSigns
 from ihaudit.schemes.label_only import LabelOnly
 from ihaudit.schemes.learnable_encryption import LearnableEncryption
+from ihaudit.schemes.mixup import MixUp
 from ihaudit.schemes.pixel_encryption import PixelEncryption
 from ihaudit.schemes.reused_pad import ReusedPad
 
@@ -65,6 +66,7 @@ def test_grey_pictures_of_another_size_and_range() -> None:
         (lambda: encoded(PixelEncryption(fresh=True), PRIVATE[:50]), "no key"),
         (lambda: encoded(LabelOnly(), PRIVATE[:50]), r"no key|not 16 x 16|hardly differ"),
         (lambda: np.zeros((50, 768), np.float32), "not 16 x 16 pixels"),
+        (lambda: encoded(MixUp(), PRIVATE[:50]), "no key"),
         (lambda: PRIVATE[:5], "fewer than 20 encodings"),
     ],
 )

@@ -29,6 +29,8 @@ SMOOTH = 0.8
 ALIKE, UNTOUCHED, PLACES = 0.6, 0.9, 300
 #: encodings this smooth, as a share of similar images' smoothness, may be pictures already
 PICTURES = 0.85
+#: encodings smoother than this, as a share of similar images' smoothness, had no single values changed
+ROUGH = 0.7
 #: mean absolute log-ratio of the power of cosine coefficients to that of similar images
 POWER = 0.7
 #: share of the halves of bytes that must vary with another, and most values of a block
@@ -50,14 +52,12 @@ class Found:
         words: what the key did.
         smooth: smoothness of the pictures, as a share of that of similar images.
         alike: see `alike`.
-        mirror: whether their mirror images would explain the encodings as well.
     """
 
     pictures: Floats
     words: str
     smooth: float
     alike: float
-    mirror: bool
 
 
 def kinds(encodings: Floats, similar: Floats) -> Iterator[tuple[str, Undo]]:
@@ -71,23 +71,21 @@ def kinds(encodings: Floats, similar: Floats) -> Iterator[tuple[str, Undo]]:
     some = similar[: max(n, 100)]
     flat = encodings.reshape(n, -1)
     inside = float(encodings.min()) >= -1e-4 and float(encodings.max()) <= 1 + 1e-4
-    cut = block_edge(encodings, some) is not None  # smooth blocks: there is nothing to undo inside them
+    # Smooth blocks, or smooth mixtures: there is nothing to undo at single values.
+    blocks_seen = block_edge(encodings, some)
+    cut = blocks_seen is not None
+    cut |= smoothness(encodings[:200]) > ROUGH * smoothness(some)
     if inside and not cut and pads.together(encodings) > TOGETHER * pads.together(some[:n]):
         yield "one pad was added to all images, modulo 1", _pad
     if inside and not cut and _neighbours(encodings) > TOGETHER * _neighbours(some[:n]):
         what = "values were negated and channels exchanged at each pixel" if c > 1 else "values were negated"
         yield f"{what}, in one way in all images", _signs
-    spectra = []
-    for edge in (8, 4, 16, 0):
-        rows, columns = (edge, edge) if edge else (h, w)
-        fits = h % rows == 0 and w % columns == 0 and (edge < min(h, w))
-        if fits and (power := _power(encodings, some, rows, columns)) < POWER:
-            spectra.append((power, edge, rows, columns))
-    for _, edge, rows, columns in sorted(spectra):
-        name = f"every block of {edge} x {edge} pixels" if edge else "the whole image"
+    # Signs that were changed block by block leave cuts between blocks.
+    if blocks_seen is not None and _power(encodings, some, blocks_seen, blocks_seen) < POWER:
         yield (
-            f"signs of the cosine coefficients of {name} were changed, in one way in all images",
-            partial(_spectrum, rows=rows, columns=columns),
+            f"signs of the cosine coefficients of every block of {blocks_seen} x {blocks_seen} pixels were changed, in "
+            "one way in all images",
+            partial(_spectrum, rows=blocks_seen, columns=blocks_seen),
         )
     byte = flat * 255
     if inside and not cut and float(np.abs(byte - np.rint(byte)).max()) < 1e-2:
@@ -119,15 +117,13 @@ def solve(encodings: Floats, similar: Floats, rng: np.random.Generator) -> Found
     for words, undo in kinds(encodings, similar):
         shared = undo not in (_pad, _signs) and getattr(undo, "func", None) is _halves
         parts = [(slice(None), slice(None))] if shared else tiles(whole)
-        if len(parts) > 1 and "the whole image" in words:
-            continue
         pictures = np.empty_like(encodings)
         for y, x in parts:
             pictures[:, y, x] = undo(encodings[:, y, x], similar[:, y, x], rng)
         smooth, same = smoothness(pictures[:200]) / usual, alike(pictures, similar)
 
         if smooth > SMOOTH and same > ALIKE * reference:
-            return Found(pictures, words, smooth, same, "the whole image" in words)
+            return Found(pictures, words, smooth, same)
     return None
 
 
