@@ -43,8 +43,6 @@ class Unkey:
     reference: ClassVar[str] = "ciphertext-only attack; Gaussian likelihood, angular synchronisation (Singer 2011)"
     needs: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.ENCODINGS, Knowledge.DISTRIBUTION})
     profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")
-    #: controls are too small for it: 20 images do not show which values vary together
-    control: ClassVar[bool] = False
 
     def run(self, view: View, ctx: Context) -> AttackOutput:
         """See `ihaudit.contracts.attack.Attack`."""
