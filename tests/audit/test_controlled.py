@@ -31,7 +31,7 @@ RELATIVES = [
     ("blur", Traits((32, 32, 3), key=IMAGE, resembles=True)),
     ("projection", Traits((32, 32, 3), form="vector", key=RELEASE)),
     ("projection", Traits((32, 32, 3), form="vector", key=IMAGE, steady=True)),
-    ("fresh-projection", Traits((32, 32, 3), form="vector", key=IMAGE)),
+    ("shuffled-values", Traits((32, 32, 3), form="vector", key=IMAGE)),
     ("tokens", Traits((32, 32, 3), form="tokens", key=RELEASE)),
     ("features", Traits((32, 32, 3), form="map", key=FIXED)),
     ("mixup", Traits((32, 32, 3), mixing=True)),

@@ -25,6 +25,7 @@ from ihaudit.schemes.label_only import LabelOnly
 from ihaudit.schemes.mixup import MixUp
 from ihaudit.schemes.neuracrypt import NeuraCrypt
 from ihaudit.schemes.pixel_encryption import PixelEncryption
+from ihaudit.schemes.shuffled_values import ShuffledValues
 from ihaudit.scoring.matches import Candidates, score_matches
 from tests.benchmarks.keyed import SCHEMES
 from tests.data import load_images
@@ -42,6 +43,7 @@ ALL: dict[str, Scheme | Custom] = {
     "neuracrypt depth=-1": NeuraCrypt(depth=-1),
     "etc block=8, fresh": EncryptionThenCompression(fresh=True),
     "pixel-encryption fresh": PixelEncryption(fresh=True),
+    "shuffled-values": ShuffledValues(),
     "mixup k=2": MixUp(k=2),
     "mixup k=4": MixUp(k=4),
     "dp-instahide": DPInstaHide(),
