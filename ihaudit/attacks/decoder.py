@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit.attacks.known import NO_PAIRS, Source, encoded, known
+from ihaudit.attacks.known import NO_PAIRS, Source, encoded, known, refuse_constant
 from ihaudit.attacks.numerics.known_pairs.base import Encodings, Images
-from ihaudit.attacks.numerics.known_pairs.learn import EXACT, Attempt, again, attempt
+from ihaudit.attacks.numerics.known_pairs.learn import ERRORS, EXACT, GAIN, Attempt, again, attempt
 from ihaudit.attacks.numerics.known_pairs.prior import PriorInverse
 from ihaudit.attacks.numerics.known_pairs.regression import as_maps
 from ihaudit.contracts.attack import AttackOutput, attack
@@ -38,8 +38,6 @@ HELD_OUT = 120
 CLOSED = 1500
 #: parts of the pairs for which first guesses are made by maps fitted to the others
 FOLDS = 4
-#: how much more SSIM than the mean image held-out pairs must show, and in how many standard errors
-GAIN, ERRORS = 0.02, 4.0
 #: share of those operations spent on a stand-in of the encoder besides; the share of the variance that it may leave
 #: unexplained; similar images that it encodes, and their share of what the decoder is trained on
 SURROGATE, UNEXPLAINED, SHARE = 0.3, 0.3, 0.5
@@ -69,6 +67,7 @@ class Learn:
 
     def run(self, view: View, ctx: Context) -> AttackOutput:
         """See `ihaudit.contracts.attack.Attack`."""
+        refuse_constant(view)
         sources = [s for s in (known(view), encoded(view, ctx, PER_CALL[ctx.profile])) if s is not None]
         if not sources:
             raise NotApplicable(NO_PAIRS)
@@ -296,7 +295,8 @@ def _trained(case: _Case, similar: Images | None, ctx: Context) -> _Found:
     given, held = pairs(case.fit), pairs(case.choose)
     record: dict[str, Any] = {}
     share = 1.0
-    if lay is not None and kept and similar is not None and len(similar) >= 500:
+    shows = bool(kept) and kept[0].score > case.flat + GAIN
+    if lay is not None and shows and similar is not None and len(similar) >= 500:
         ctx.progress("stand-in", None)
         imagined, record["stand_in_unexplained"] = _stand_in(first, lay, given, held, similar, ctx)
         share = SHARE
@@ -320,8 +320,8 @@ def _trained(case: _Case, similar: Images | None, ctx: Context) -> _Found:
             progress=lambda done: ctx.progress("train", done),
         )
 
-    net, trained = fitted(1.0 if kept else TRIAL)
-    if not kept and 1 - min(h["loss"] for h in trained["history"]) > case.flat + GAIN:
+    net, trained = fitted(1.0 if shows else TRIAL)
+    if not shows and 1 - min(h["loss"] for h in trained["history"]) > case.flat + GAIN:
         net, trained = fitted(1.0)  # the trial shows that there is something to learn
     words = "a network" + (f" on top of {kept[0].inverse.words}" if kept else "")
     learned = _Found(words, tried, record | {"steps": trained["steps"]}, first, net, lay, ctx.device)

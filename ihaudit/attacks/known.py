@@ -12,6 +12,7 @@ from ihaudit.attacks.numerics.known_pairs.tokens import unshuffled
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.encoder import Encoder
 from ihaudit.contracts.view import View
+from ihaudit.errors import NotApplicable
 from ihaudit.release import FloatArray, IntArray, Release, rows_of
 
 #: calls of the oracle, the last of which is held out
@@ -40,6 +41,13 @@ class Source:
     others: NDArray[np.float32]
     words: str
     held: NDArray[np.int64] | None = None
+
+
+def refuse_constant(view: View) -> None:
+    """Raise `NotApplicable` where all encodings are the same: nothing in them differs from image to image."""
+    x = np.asarray(view.encodings, np.float32).reshape(len(view.encodings), -1)
+    if len(x) > 1 and float(np.ptp(x, axis=0).max()) <= 1e-6 * max(1e-12, float(np.abs(x).max())):
+        raise NotApplicable("all encodings are the same, so that nothing in them differs from image to image")
 
 
 def known(view: View) -> Source | None:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ihaudit.attacks.known import NO_PAIRS, encoded, known
+from ihaudit.attacks.known import NO_PAIRS, encoded, known, refuse_constant
 from ihaudit.attacks.numerics.known_pairs.learn import PRIOR, curve, learn
 from ihaudit.contracts.attack import AttackOutput, attack
 from ihaudit.contracts.context import Context
@@ -20,8 +20,6 @@ SIZES = (1, 2, 3, 5, 10, 20, 30, 50, 100, 200, 300, 500, 1000)
 FEW_SIZES = (30, 100, 300)
 #: images in each call of the oracle by profile
 PER_CALL = {"quick": 60, "standard": 150, "full": 400}
-#: mean SSIM on held-out pairs below which nothing was learned (a mean image reaches 0.14 on CIFAR-10)
-LEARNED = 0.2
 
 
 @attack("linear")
@@ -30,7 +28,8 @@ class Linear:
     """Learns the inverse map from known images and their encodings, and applies it to all other encodings.
 
     Without known records it makes pairs of its own, by encoding similar images afresh (oracle), and holds whole calls
-    out: what is learned so needs no key.  Families of maps in turn: additive and exclusive-or pads, permutations of
+    out: what is learned so needs no key; where no map does better on them than a mean image, no image is answered.
+    Families of maps in turn: additive and exclusive-or pads, permutations of
     pixels, values or 4-bit halves with negation (over the image or shared by its blocks), signs and gains of cosine
     coefficients, affine maps of neighbourhoods and tokens, affine and smooth maps of the whole encoding.  Pairs that
     are held out choose.
@@ -42,6 +41,7 @@ class Linear:
 
     def run(self, view: View, ctx: Context) -> AttackOutput:
         """See `ihaudit.contracts.attack.Attack`."""
+        refuse_constant(view)
         sources = [s for s in (known(view), encoded(view, ctx, PER_CALL[ctx.profile])) if s is not None]
         if not sources:
             raise NotApplicable(NO_PAIRS)
@@ -67,7 +67,7 @@ class Linear:
                 f"{len(images)} pairs are too few: no map that explains them makes pictures of the rest"
             )
         drawn: list[tuple[int, float]] = []
-        if not found.expected < LEARNED:
+        if found.shown:
             ctx.progress("curve", 0.5)
             sizes = FEW_SIZES if found.family == PRIOR else SIZES
             reached = curve(images, encodings, found.family, sizes, ctx.rng("curve"), view.similar)
@@ -85,17 +85,25 @@ class Linear:
         out = np.concatenate([found.inverse(part) for part in np.array_split(others, max(1, len(others) // 256))])
         expected = found.expected if np.isfinite(found.expected) else 0.9
         held = f"SSIM {found.expected:.2f} on some held out" if np.isfinite(found.expected) else "exactly"
-        if expected < LEARNED:
-            sentence = f"{len(images)} {source.words} do not show how encodings are turned back ({held})."
-        else:
-            sentence = (
-                f"{len(images)} {source.words} show how encodings are turned back: by {found.inverse.words} ({held})"
-                f"{f'; {enough} are enough for it' if enough < len(images) else ''}."
+        diagnostics |= {"map": found.inverse.words, "family": found.family}
+        if not found.shown:
+            return AttackOutput(
+                images=np.zeros((0, *images.shape[1:]), np.float32),
+                members=np.full((len(out), 1), -1, np.int64),
+                diagnostics=diagnostics,
+                sentence=(
+                    f"{len(images)} {source.words} do not show how encodings are turned back ({held}, where a mean "
+                    f"image reaches {found.flat:.2f}); no image is answered."
+                ),
             )
+        sentence = (
+            f"{len(images)} {source.words} show how encodings are turned back: by {found.inverse.words} ({held})"
+            f"{f'; {enough} are enough for it' if enough < len(images) else ''}."
+        )
         return AttackOutput(
             images=np.clip(out, 0, 1).astype(np.float32),
             members=np.arange(len(out), dtype=np.int64)[:, None],
             confidence=np.full(len(out), np.clip(expected, 0, 1), np.float32),
-            diagnostics=diagnostics | {"map": found.inverse.words, "family": found.family},
+            diagnostics=diagnostics,
             sentence=sentence,
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 from skimage import data
 
 
@@ -37,6 +38,13 @@ class Sample:
     members: np.ndarray
     lambdas: np.ndarray
     images: np.ndarray
+
+
+def blobs(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
+    """Smooth noise under fresh sign masks: encodings (E, H, W, C), no two of which share anything."""
+    rng = np.random.default_rng(seed)
+    smooth = gaussian_filter(rng.normal(size=shape), (0, 1.5, 1.5, 0))
+    return (smooth / smooth.std() * rng.choice([-1, 1], size=shape)).astype(np.float32)
 
 
 def instahide(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from ihaudit.nn.releases import ReleaseConfig, Releases
 from ihaudit.nn.similarity import PairConfig
@@ -27,11 +28,17 @@ def releases(config: ReleaseConfig = QUICK, seed: int = 0) -> Releases:
     return Releases(pool(40, seed), np.arange(40) // 20, pool(20, seed + 1), config)
 
 
+def _smooth(n: int, rng: np.random.Generator) -> np.ndarray:
+    """uint8 (n, 32, 32, 3): noise, but for neighbours that go together as those of pictures do."""
+    x = gaussian_filter(rng.normal(size=(n, 32, 32, 3)), (0, 1, 1, 0))
+    return np.clip(127 + 50 * x / x.std(), 0, 255).astype(np.uint8)
+
+
 def write_data(folder: Path, held_out: int) -> None:
     """What `ihaudit.nn.sources.load_split` reads: `held_out` and more images of each kind."""
     rng = np.random.default_rng(0)
     for name, n in (("cifar10_train20k", 2 * held_out), ("cifar100_train5k", 20)):
-        images = rng.integers(0, 256, (n, 32, 32, 3), np.uint8)
+        images = _smooth(n, rng)
         np.savez(folder / f"{name}.npz", images=images, labels=(np.arange(n) % 2).astype(np.uint8))
-    patches = rng.integers(0, 256, (3 * held_out, 32, 32, 3), np.uint8)
+    patches = _smooth(3 * held_out, rng)
     np.savez(folder / "imagenet_patches.npz", images=patches, source_index=np.arange(3 * held_out) // 5)

@@ -12,7 +12,7 @@ MaskKind = Literal["masked", "absolute", "signed"]
 
 #: median correlation of the magnitudes of neighbouring values above which a picture lies under a sign mask: 0.81 for
 #: InstaHide of CIFAR-10 with k from 2 to 8; noise, pixels in another order and sums of either stay below 0.05
-PICTURE = 0.2
+PICTURE = 0.08
 
 
 def under_mask(encodings: NDArray[np.floating], *, sample: int = 512) -> bool:
@@ -29,7 +29,9 @@ def under_mask(encodings: NDArray[np.floating], *, sample: int = 512) -> bool:
     for a, b in ((x[:, :, 1:], x[:, :, :-1]), (x[:, 1:], x[:, :-1])):
         scale = np.sqrt((a**2).sum((1, 2, 3)) * (b**2).sum((1, 2, 3)))
         together.append((a * b).sum((1, 2, 3)) / np.maximum(scale, 1e-12))
-    return bool(np.median(np.mean(together, axis=0)) > PICTURE)
+    # independent values of whatever number stay below six standard errors
+    error = (2 * x[0].size * len(x)) ** -0.5
+    return bool(np.median(np.mean(together, axis=0)) > max(PICTURE, 6 * error))
 
 
 def detect_mask(encodings: NDArray[np.floating], *, sample: int = 512) -> tuple[MaskKind, float]:

@@ -19,7 +19,7 @@ from ihaudit.attacks.stages.state import Assigned, Features, Grouped, State
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
-from tests.attacks.releases import Sample, instahide
+from tests.attacks.releases import Sample, blobs, instahide
 from tests.attacks.states import view_of
 
 CTX = Context(seed=1)
@@ -152,7 +152,7 @@ def test_stage_finds_the_images_of_a_release_and_noise_has_none(sample: Sample) 
     state = grouped(sample, sample.encodings, n_private=12)
     share = share_of_image(sample, state)
     assert len(share) == state.require(Grouped).unknowns == 12
-    noise = np.random.default_rng(0).normal(size=sample.encodings.shape).astype(np.float32)
+    noise = blobs(sample.encodings.shape)
     nothing = grouped(sample, noise, n_private=12)
     assert np.mean(share) > 0.9 > 0.75 > np.mean(share_of_image(sample, nothing))
     spread = [s.records[-1].diagnostics["set_spread"] for s in (state, nothing)]
@@ -198,7 +198,7 @@ def test_edges_are_sampled_as_they_are() -> None:
 
 
 def test_nothing_to_group_is_said() -> None:
-    x = np.random.default_rng(0).normal(size=(8, 16, 16, 3)).astype(np.float32)
+    x = blobs((8, 16, 16, 3))
     state = start(View(encodings=x), CTX)
     with pytest.raises(NotApplicable, match="no similarity"):
         state.run(CTX, "grouping", "cliques")

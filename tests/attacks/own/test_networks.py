@@ -26,7 +26,7 @@ from ihaudit.nn import retraining
 from ihaudit.nn.retraining import PARTS, Retraining
 from ihaudit.nn.similarity import SHAPE
 from ihaudit.results import StageRecord
-from tests.attacks.releases import instahide, photographs
+from tests.attacks.releases import blobs, instahide, photographs
 from tests.attacks.states import view_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -65,7 +65,7 @@ def release(size: int = 16, *, channels: int = 1, similar: int = FEWEST, **chang
 
 
 def noise(size: int) -> View:
-    return View(encodings=np.random.default_rng(0).normal(size=(4, size, size, 1)).astype(np.float32))
+    return View(encodings=blobs((4, size, size, 1)))
 
 
 def context(folder: Path | None = None, **options: object) -> Context:
@@ -170,7 +170,7 @@ def test_controls_use_what_the_audit_trained_and_train_nothing(
 
 def test_the_shipped_shape_uses_the_shipped_networks_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Retraining, "run", None)
-    view = View(encodings=np.random.default_rng(0).normal(size=(4, 32, 32, 3)).astype(np.float32))
+    view = View(encodings=blobs((4, 32, 32, 3)))
     record = trained(view, context())
     assert record.variant == "shipped" and "nothing was trained" in record.diagnostics["networks"]
     assert start(view, context()).observed.shape == SHAPE

@@ -33,6 +33,9 @@ EXACT = 0.995
 FEW = 2
 #: pairs held out at most
 HELD_OUT = 60
+#: how much more SSIM than a mean image held-out pairs must show, at least and in standard errors; and where they are
+#: fewer than `TOLD`, too few for those
+GAIN, ERRORS, TOLD, FEW_GAIN = 0.02, 4.0, 8, 0.1
 #: how much of the correlation between neighbouring pixels of similar images the decoded ones must have, with few pairs
 NATURAL = 0.6
 
@@ -46,12 +49,16 @@ class Learned:
         family: its name.
         expected: mean pinned SSIM on pairs held out; NaN where none were.
         tried: words of every map that was fitted -> its mean SSIM on held-out pairs.
+        flat: mean pinned SSIM of a mean image on the same pairs; NaN where none were held out.
+        shown: the inverse does better than that by more than chance, or explains the pairs exactly.
     """
 
     inverse: Inverse | None
     family: str
     expected: float
     tried: dict[str, float]
+    flat: float = np.nan
+    shown: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +111,16 @@ def learn(
     if not attempts:
         return Learned(None, "", np.nan, tried)
     best = max(attempts, key=lambda a: a.score)
-    return Learned(again(best, images, encodings, similar), best.family, best.score, tried)
+    flat, shown = _shown(best, images[kept] if similar is None else similar, images[held], encodings[held])
+    return Learned(again(best, images, encodings, similar), best.family, best.score, tried, flat, shown)
+
+
+def _shown(best: Attempt, like: Images, images: Images, encodings: Encodings) -> tuple[float, bool]:
+    """Mean pinned SSIM of the mean of images like these, and whether the map does better by more than chance."""
+    flat = ssim(np.broadcast_to(like.mean(0, keepdims=True), images.shape), images)
+    gain = ssim(np.clip(best.inverse(encodings), 0, 1), images) - flat
+    enough = FEW_GAIN if len(gain) < TOLD else max(GAIN, ERRORS * float(gain.std(ddof=1)) / len(gain) ** 0.5)
+    return float(flat.mean()), float(gain.mean()) > enough
 
 
 def attempt(

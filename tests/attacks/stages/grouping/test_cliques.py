@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ihaudit.attacks.stages.state import Grouped, State
-from tests.attacks.releases import Sample
+from tests.attacks.releases import Sample, blobs
 from tests.attacks.stages.begun import CTX, begin
 
 
@@ -16,6 +16,6 @@ def test_cliques_of_the_network_are_pure_and_noise_has_none(sample: Sample, grou
         held = [sample.members[c[c >= 0]] for c in cliques]
         return float(np.mean([max((m == v).any(1).mean() for v in np.unique(m)) for m in held]))
 
-    noise = np.random.default_rng(0).normal(size=sample.encodings.shape).astype(np.float32)
+    noise = blobs(sample.encodings.shape)
     nothing = begin(noise, sample).run(CTX, "similarity", "network").run(CTX, "grouping", "cliques")
     assert purity(grouped) > 0.85 > 0.75 > purity(nothing)

@@ -18,7 +18,7 @@ from ihaudit.errors import NotApplicable
 from ihaudit.nn import weights
 from ihaudit.nn.similarity_wrn import PairWrn, WrnConfig
 from ihaudit.stats import auc
-from tests.attacks.releases import Sample
+from tests.attacks.releases import Sample, blobs
 from tests.attacks.stages.begun import CTX, begin, shared
 
 
@@ -67,8 +67,7 @@ def test_mirrored_images_are_noticed_and_membership_falls_back_on_the_mean(sampl
 
 @pytest.mark.parametrize(("name", "shape"), [("similarity", (16, 16, 3)), ("membership", (32, 32, 1))])
 def test_other_shapes_are_not_applicable(name: str, shape: tuple[int, int, int]) -> None:
-    x = np.random.default_rng(0).normal(size=(10, *shape)).astype(np.float32)
-    state = start(View(encodings=x), CTX)
+    state = start(View(encodings=blobs((10, *shape))), CTX)
     with pytest.raises(NotApplicable, match="32 x 32 x 3"):
         state.run(CTX, name, "network")
 
