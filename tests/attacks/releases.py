@@ -43,8 +43,9 @@ class Sample:
 def blobs(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
     """Smooth noise under fresh sign masks: encodings (E, H, W, C), no two of which share anything."""
     rng = np.random.default_rng(seed)
-    smooth = gaussian_filter(rng.normal(size=shape), (0, 1.5, 1.5, 0))
-    return (smooth / smooth.std() * rng.choice([-1, 1], size=shape)).astype(np.float32)
+    smooth: np.ndarray = gaussian_filter(rng.normal(size=shape), (0, 1.5, 1.5, 0))
+    masked: np.ndarray = (smooth / smooth.std() * rng.choice([-1, 1], size=shape)).astype(np.float32)
+    return masked
 
 
 def instahide(

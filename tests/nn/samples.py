@@ -31,7 +31,8 @@ def releases(config: ReleaseConfig = QUICK, seed: int = 0) -> Releases:
 def _smooth(n: int, rng: np.random.Generator) -> np.ndarray:
     """uint8 (n, 32, 32, 3): noise, but for neighbours that go together as those of pictures do."""
     x = gaussian_filter(rng.normal(size=(n, 32, 32, 3)), (0, 1, 1, 0))
-    return np.clip(127 + 50 * x / x.std(), 0, 255).astype(np.uint8)
+    out: np.ndarray = np.clip(127 + 50 * x / x.std(), 0, 255).astype(np.uint8)
+    return out
 
 
 def write_data(folder: Path, held_out: int) -> None:
