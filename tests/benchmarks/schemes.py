@@ -4,6 +4,10 @@ Prints a row per scheme.  A cell is the strongest attack that this adversary can
 private images, its 90 % quantile, and the attack; the adversary with ``candidates`` has the share of images
 re-identified instead.  An adversary's cell never falls below that of one who knows less.  The last columns are CPU
 seconds of all attacks, and the exit code of ``ihaudit run`` with the default adversary where --exit asks for it.
+
+With --audits the rows are read from whole audits, ``ihaudit run NAME`` with the default adversary, which is what users
+see: the strongest attack on encodings alone; `linear` and the held-out SSIM of its curve from 1 and 10 pairs;
+`decoder`; `match`; games that broke; CPU seconds and exit code.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +31,7 @@ from ihaudit.audit.run_item import run_item
 from ihaudit.audit.subject import Audited
 from ihaudit.audit.worker import AttackWorker
 from ihaudit.contracts.context import Context, derive_seed
-from ihaudit.results import Finding
+from ihaudit.results import Finding, read_results
 from ihaudit.sandbox import Limits, SchemeProcess
 from ihaudit.sandbox.loader import locate
 from ihaudit.scheme import Knowledge, implied
@@ -147,6 +152,56 @@ def exit_code(name: str, private: Path, n: int, profile: str, seed: int) -> int:
         return subprocess.run(command, capture_output=True, check=False).returncode
 
 
+#: attacks that read encodings alone (with labels and similar images)
+ALONE = ("as-released", "unscramble", "unkey", "jigsaw", "least-squares", "cluster-mean", "unmix", "phase")
+
+
+def audited(name: str, private: Path, n: int, profile: str, seed: int) -> str:
+    """A row from a whole audit with the default adversary."""
+    reference, *sets = name.split()
+    with tempfile.TemporaryDirectory(prefix="schemes-") as folder:
+        command = [sys.executable, "-m", "ihaudit", "run", reference, "--private", str(private), "--profile", profile]
+        command += ["--n-private", str(n), "--seed", str(seed), "--out", f"{folder}/out", "--format", "html"]
+        for s in sets:
+            command += ["--set", s]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if not Path(f"{folder}/out/results.json").exists():
+            return f"| {name} | exit {done.returncode}: {done.stderr.strip()[-200:]} |"
+        found = {f.id: f for f in read_results(Path(folder) / "out").findings}
+
+    def figure(f: Finding | None, metric: str) -> float | None:
+        e = None if f is None else f.metrics.get(metric)
+        return None if e is None else e.value
+
+    def cell(f: Finding | None, label: str = "") -> str:
+        mean, top = figure(f, "ssim"), figure(f, "ssim_q90")
+        return "-" if mean is None or top is None else f"{mean:.2f} / {top:.2f}{label}"
+
+    alone = max((found[a] for a in ALONE if a in found), key=lambda f: figure(f, "ssim_q90") or -1.0)
+    curve = (found["linear"].details.get("curves") or {}).get("SSIM by known pairs", {})
+    points = dict(zip(curve.get("x", []), curve.get("y", []), strict=True))
+    few = " / ".join(f"{points[k]:.2f}" if k in points else "-" for k in (1, 10))
+    reid = figure(found.get("match"), "reid")
+    games = ", ".join(f.id for f in found.values() if f.kind == "game" and f.status == "broken")
+    cpu = sum(f.cost.cpu_s for f in found.values())
+    cells = [name, cell(alone, f" ({alone.id})"), few, cell(found.get("linear")), cell(found.get("decoder"))]
+    cells += ["-" if reid is None else f"{reid:.2f}", games, f"{cpu:.0f}", str(done.returncode)]
+    return f"| {' | '.join(cells)} |"
+
+
+AUDIT_HEADS = (
+    "scheme",
+    "encodings alone: mean / 90 % (attack)",
+    "from 1 / 10 pairs, held out",
+    "`linear`: mean / 90 %",
+    "`decoder`: mean / 90 %",
+    "`match`: re-identified",
+    "games that broke",
+    "CPU s",
+    "exit",
+)
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -157,7 +212,15 @@ def main() -> None:
     parser.add_argument("--profile", default="quick")
     parser.add_argument("--seed", type=int, default=31)
     parser.add_argument("--exit", action="store_true", help="also run the whole audit, for its exit code")
+    parser.add_argument("--audits", action="store_true", help="rows from whole audits, as a user runs them")
+    parser.add_argument("--jobs", type=int, default=2, help="audits at a time")
     a = parser.parse_args()
+    if a.audits:
+        print(f"| {' | '.join(AUDIT_HEADS)} |\n" + "|---" * len(AUDIT_HEADS) + "|", flush=True)
+        with ThreadPoolExecutor(a.jobs) as pool:
+            for line in pool.map(lambda name: audited(name, a.private, a.n, a.profile, a.seed), a.names):
+                print(line, flush=True)
+        return
     wanted = [x for x in ADVERSARIES if x.name in a.adversary]
     options = AuditOptions(scheme="identity", private=str(a.private), n_private=a.n, seed=a.seed, profile=a.profile)
     data = load_data(options, get_profile(a.profile))
