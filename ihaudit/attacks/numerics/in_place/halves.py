@@ -91,7 +91,7 @@ def match(encoded: Floats, similar: Floats, rng: np.random.Generator) -> Halves:
     best, order = -np.inf, np.arange(v)
     for _ in range(STARTS):
         start = _doubly(rng, v)
-        options = {"maximize": True, "P0": start, "maxiter": 60}
+        options = {"maximize": True, "P0": start, "maxiter": 60, "rng": rng}
         columns = quadratic_assignment(t, s, options=options)["col_ind"]
         refined = quadratic_assignment(
             t,
