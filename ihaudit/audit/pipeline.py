@@ -124,7 +124,9 @@ class _Audit:
             about = self.data, self.records, self.setup.profile, self.items
             controls = kept("controls", partial(run_controls, *about, worker, ctx, traits=traits))
         bad = [f.id for f in controls if f.status == "inconclusive"]
-        reporter.done(f"failed: {', '.join(bad)}" if bad else "as they must")
+        ran = sum(f.status != "not run" for f in controls)
+        held = f"{ran} of {len(controls)} as they must" if ran else "none ran: no attack or game here addresses them"
+        reporter.done(f"failed: {', '.join(bad)}" if bad else held)
         return self._conclude(subject, findings + controls, time.perf_counter() - wall)
 
     def _plan(self) -> dict[str, Any]:

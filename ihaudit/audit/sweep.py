@@ -194,6 +194,6 @@ def markdown(done: Sequence[tuple[Point, Results]]) -> str:
         lines += ["", sentence]
     lines += [
         "",
-        f"Preset {first.profile}, seed {first.seed}. An audit can refute a claim; it can never prove privacy.",
+        f"Profile {first.profile}, seed {first.seed}. An audit can refute a claim; it can never prove privacy.",
     ]
     return "\n".join(lines) + "\n"

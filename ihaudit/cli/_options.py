@@ -94,7 +94,7 @@ NPrivate = Annotated[
 Profile = Annotated[
     str,
     typer.Option(
-        help="Cost preset: quick (pull request, under 3 minutes on 2 cores), standard (under 20), full (a GPU, or "
+        help="Cost profile: quick (pull request, under 3 minutes on 2 cores), standard (under 20), full (a GPU, or "
         "patience).",
         envvar="IHAUDIT_PROFILE",
         rich_help_panel=WHAT,

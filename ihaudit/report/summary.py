@@ -42,16 +42,15 @@ class Verdict:
 
 
 def line(results: Results) -> str:
-    """Gate statistic, value with interval, bound, number of images or trials, worst attack, preset."""
+    """Gate statistic, value with interval, bound, number of images or trials, worst attack, profile."""
     gate = results.gate
     about = decided_by(results)
     if about == "secret":
-        return (
-            f"{words.sentence(gate.statistic)[:-1]} · by: {words.title_of(results, gate.by)} · preset {results.profile}"
-        )
+        by_title = words.title_of(results, gate.by)
+        return f"{words.sentence(gate.statistic)[:-1]} · by: {by_title} · profile {results.profile}"
     if gate.measured is None or gate.measured.value is None:
         text = words.sentence(gate.sentence or gate.statistic or "nothing was decided")
-        return f"{text} Preset {results.profile}."
+        return f"{text} Profile {results.profile}."
     unit = words.gate_unit(about)
     parts = [f"{gate.statistic}: {words.estimate(gate.measured, unit)}"]
     if gate.bound is not None:
@@ -63,7 +62,7 @@ def line(results: Results) -> str:
     if gate.by:
         kind = words.KIND_WORD[by.kind] if by else "finding"
         parts.append(f"strongest {kind}: {words.title_of(results, gate.by)}")
-    parts.append(f"preset {results.profile}")
+    parts.append(f"profile {results.profile}")
     text = " · ".join(parts)
     return text[:1].upper() + text[1:]
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import cast
 
 from ihaudit import registry
 from ihaudit.contracts.metric import Metric
+from ihaudit.figures import estimate as estimate
+from ihaudit.figures import interval as interval
+from ihaudit.figures import number as number
+from ihaudit.figures import scaled as scaled
 from ihaudit.results import Finding, Results
 from ihaudit.stats import Estimate
-from ihaudit.verdict.gates import GATED_METRIC
+from ihaudit.verdict.gates import gate_unit as gate_unit
 
 #: A sign beside every status word, so that colour is never the only signal.
 STATUS_SIGN = {"broken": "✕", "no break found": "○", "inconclusive": "?", "not run": "–", "measured": "·"}
@@ -23,9 +26,11 @@ STATUS_CLASS = {
     "not run": "notrun",
     "measured": "measured",
 }
-#: The word of a claim by its status, and of a gate's check by whether its bound is met.
-CLAIM_WORD = {"refuted": "broken", "not refuted": "no break found", "inconclusive": "inconclusive"}
-CHECK_WORD = {False: "broken", True: "no break found", None: "inconclusive"}
+#: One word for each thing: a finding is broken, a claim refuted, a gate missed.
+CLAIM_WORD = {"refuted": "claim refuted", "not refuted": "not refuted", "inconclusive": "inconclusive"}
+CHECK_WORD = {False: "gate missed", True: "gate met", None: "inconclusive"}
+STATUS_SIGN |= {"claim refuted": "✕", "gate missed": "✕", "not refuted": "○", "gate met": "○"}
+STATUS_CLASS |= {"claim refuted": "broken", "gate missed": "broken", "not refuted": "nobreak", "gate met": "nobreak"}
 
 KNOWLEDGE = {
     "encodings": ("Encodings", "everything that the scheme publishes"),
@@ -75,61 +80,6 @@ def metric(name: str) -> Metric:
             return Metric(name, f"{base.label.removesuffix(', mean')}, {word}", base.unit)
     words = name.replace("_", " ").replace("-", " ").strip()
     return Metric(name, words[:1].upper() + words[1:], "%" if _PERCENT.search(name) else "")
-
-
-def gate_unit(quantity: str) -> str:
-    """The unit of what a gate's check or a claim bounds."""
-    return metric(GATED_METRIC.get(quantity, quantity)).unit
-
-
-def number(x: float | int | None, digits: int = 3) -> str:
-    """A number as the report prints it: a true minus sign, thin spaces in thousands, no false precision."""
-    if x is None or (isinstance(x, float) and not math.isfinite(x)):
-        return "n/a"
-    if isinstance(x, int) or (float(x).is_integer() and abs(x) >= 1000):
-        text = f"{int(x):,}".replace(",", "\u202f")
-    elif x != 0 and abs(x) < 10.0**-digits:
-        text = f"{x:.1e}"
-    else:
-        text = f"{x:.{digits if abs(x) < 10 else 1 if abs(x) >= 100 else 2}f}"
-    return text.replace("-", "−")
-
-
-def score(x: float | None) -> str:
-    """A score with two digits, as it stands beside a picture."""
-    return "n/a" if x is None or not math.isfinite(x) else f"{x:.2f}".replace("-", "−")
-
-
-def scaled(x: float | None, unit: str = "") -> str:
-    """`x` in `unit`: rates as per cent, decibels with one digit."""
-    if x is None:
-        return "n/a"
-    if unit in ("%", "pp"):
-        y = 100 * x
-        digits = 0 if y in (0.0, 100.0) else 1
-        return f"{y:.{digits}f}".replace("-", "−") + ("\u00a0%" if unit == "%" else "\u00a0points")
-    if unit:
-        return f"{number(x, 1)}\u00a0{unit}"
-    return number(x)
-
-
-def interval(e: Estimate | None, unit: str = "") -> str:
-    """The confidence interval alone, e.g. ``[0.80, 0.86]``; empty where there is none."""
-    if e is None or (e.low is None and e.high is None):
-        return ""
-    low, high = scaled(e.low, unit), scaled(e.high, unit)
-    if e.low is not None and e.high is not None:
-        if unit and low.endswith(tail := low[low.rfind("\u00a0") :]):
-            low = low.removesuffix(tail)
-        return f"[{low}, {high}]"
-    return f"≥ {low}" if e.low is not None else f"≤ {high}"
-
-
-def estimate(e: Estimate | None, unit: str = "") -> str:
-    """Value and interval, e.g. ``0.83 [0.80, 0.86]``."""
-    if e is None or e.value is None:
-        return "n/a"
-    return f"{scaled(e.value, unit)} {interval(e, unit)}".strip()
 
 
 def duration(seconds: float | None) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ihaudit.figures import scaled
 from ihaudit.results import ClaimResult, Finding
 from ihaudit.scheme import Claim, Knowledge
 from ihaudit.stats import Estimate
 from ihaudit.verdict.exceedance import Exceedance
-from ihaudit.verdict.gates import advantages, answered, low_end, value_of
+from ihaudit.verdict.gates import advantages, answered, gate_unit, low_end, value_of
 
 
 def judge_claim(
@@ -45,6 +46,9 @@ def judge_claim(
             if e is not None and e.value is not None:
                 above = low_end(e) > claim.bound and exceeds[f.id].above_chance(claim.bound, len(able))
                 rows.append((above, e, f.id))
+        # What was recovered of these very images is a fact: a value beyond the bound is never passed over for a
+        # smaller one that was measured more exactly.
+        rows = [r for r in rows if value_of(r[1]) > claim.bound] or rows
     elif claim.quantity == "reid":
         found = [(f.metrics.get("reid_above_chance"), f.id) for f in able]
         rows = [(low_end(e) > claim.bound, e, id_) for e, id_ in found if e is not None and e.value is not None]
@@ -67,16 +71,47 @@ def judge_claim(
         result.reason = f"no {kind} that this adversary can run measured it{why}"
         return result
     refuted, result.measured, result.by = max(rows, key=lambda r: (r[0], low_end(r[1]), value_of(r[1])))
-    result.status = "refuted" if refuted else "not refuted"
-    if not refuted and value_of(result.measured) > claim.bound:
-        result.reason = (
-            "the measured value lies above the bound, but its interval does not, or guessing reaches as much"
-        )
     by = next(f for f in able if f.id == result.by)
+    if refuted:
+        result.status = "refuted"
+    elif value_of(result.measured) > claim.bound:
+        result.reason = _why_not_refuted(claim, result.measured, exceeds.get(by.id), len(able))
+    else:
+        result.status = "not refuted"
     if claim.quantity == "ssim" and (said := answered(by)) and said[0] < said[1]:
         part = f"it answered {said[0]} of {said[1]} images, and those without an answer count as not recovered"
         result.reason = f"{result.reason}; {part}" if result.reason else part
     return result
+
+
+def _why_not_refuted(claim: Claim, measured: Estimate, exceed: Exceedance | None, tried: int) -> str:
+    """The one reason why a value beyond the bound does not refute: a wide interval, guessing, or many tries."""
+    unit = gate_unit(claim.quantity)
+    bound = scaled(claim.bound, unit)
+    value = f"the measured value ({scaled(measured.value, unit)}) lies beyond the bound ({bound})"
+    if not low_end(measured) > claim.bound:
+        if measured.low is None:
+            return f"{value}, but it has no interval that would show by how much"
+        return (
+            f"{value}, but its interval is too wide: it reaches down to {scaled(measured.low, unit)}; more images or "
+            "trials would decide"
+        )
+    if claim.quantity == "ssim":
+        return f"{value}, but guessing reaches as much{_guessing(claim.bound, exceed)}"
+    what = "attacks" if claim.quantity == "reid" else "games"
+    return f"{value}, but the best of {tried} {what} goes that far by luck once in 40 audits (Holm's correction)"
+
+
+def _guessing(bound: float, exceed: Exceedance | None) -> str:
+    """How many images a trivial guess, and matching pictures that were never encoded, bring above the bound."""
+    c = exceed.counts if exceed is not None else None
+    if c is None:
+        return ": there is neither a decoy nor a trivial guess beside it to show that it is more"
+    i = next((i for i, t in enumerate(c["level"]) if t >= bound - 1e-9), len(c["level"]) - 1)
+    level, private = scaled(c["level"][i]), c["private"][i]
+    guessed = private - c["gain"][i] + c["loss"][i]
+    text = f" on these images: above {level} lie {private} of {c['n']} private images, {guessed} of them by a trivial "
+    return f"{text}guess" + (f", and {c['decoy'][i]} of {c['d']} images that were never encoded" if c["d"] else "")
 
 
 def _bears_on(finding: Finding, claim: Claim) -> bool:

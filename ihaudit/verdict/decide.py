@@ -31,15 +31,18 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from ihaudit.figures import estimate, scaled
 from ihaudit.results import ClaimResult, Finding, Gate, GateCheck, Results, following
 from ihaudit.scheme import Claim
 from ihaudit.verdict.claims import doubted, judge_claim
 from ihaudit.verdict.exceedance import Arrays, exceedances
 from ihaudit.verdict.gates import (
+    EVENTS,
     GateOptions,
     advantage_check,
     attack_status,
     copies_check,
+    gate_unit,
     reid_check,
     secret_check,
     ssim_check,
@@ -85,7 +88,7 @@ def decide(
         checks.append(advantage_check(games, gates.max_advantage))
     if gates.strict:
         checks.append(strict_check(findings, checks))
-    reasons = [*null_broke, *doubts, *dict.fromkeys(_undecided(findings, judged, checks))]
+    reasons = [*null_broke, *doubts, *dict.fromkeys(_undecided(findings, judged, checks, doubts))]
     gate = _gate(judged, checks, null_broke, reasons)
     gate.warning = sentence(gate, findings)
     return judged, gate
@@ -158,7 +161,7 @@ def decide_challenge(findings: Sequence[Finding], answered: bool) -> Gate:
 
 
 def _undecided(
-    findings: Sequence[Finding], claims: Sequence[ClaimResult], checks: Sequence[GateCheck]
+    findings: Sequence[Finding], claims: Sequence[ClaimResult], checks: Sequence[GateCheck], doubts: Sequence[str]
 ) -> Iterator[str]:
     """Why the audit is inconclusive where nothing was missed: what could not be decided, did not run, or failed."""
     yield from (f"{c.statistic}: {_why_open(findings, c)}" for c in checks if c.met is None)
@@ -167,9 +170,12 @@ def _undecided(
         if f.requested and f.status in ("not run", "inconclusive"):
             yield f"{f.id} was asked for and is {f.status}: {f.reason}"
     yield from (f"{f.id}: {f.reason}" for f in tried if not f.requested and f.status == "inconclusive")
-    # Who restricts an audit to some attacks or games has not asked for every claim to be tested.
-    if not any(f.requested for f in findings):
-        yield from (f"claim not tested: {c.text}: {c.reason}" for c in claims if c.status == "inconclusive")
+    # Who restricts an audit to some attacks or games has not asked for every claim to be tested; what was measured
+    # beyond a claim's bound leaves it open all the same.
+    restricted = any(f.requested for f in findings)
+    for c in claims:
+        if c.status == "inconclusive" and c.reason not in doubts and (c.measured is not None or not restricted):
+            yield f"claim {'undecided' if c.measured else 'not tested'}: {c.text}: {c.reason}"
 
 
 def _gate(
@@ -193,7 +199,10 @@ def _gate(
         checks=checks,
         reasons=reasons,
     )
-    figure = f"{first.statistic}: {first.measured} against a bound of {first.bound:g}"
+    unit = gate_unit(first.name)
+    figure = f"{first.statistic}: {estimate(first.measured, unit)} against a bound of {scaled(first.bound, unit)}"
+    if first.name in EVENTS:
+        figure = first.statistic
     by = f" ({first.by})" if first.by else ""
     if null_broke and (missed or refuted):
         gate.status, gate.exit_code = "inconclusive", 3
@@ -214,9 +223,8 @@ def _gate(
             claim.measured,
             claim.by,
         )
-        gate.sentence = (
-            f"Claim refuted: {claim.text}; measured {claim.measured} ({claim.by}). The gate's bounds are met."
-        )
+        value = estimate(claim.measured, gate_unit(claim.quantity))
+        gate.sentence = f"Claim refuted: {claim.text}; measured {value} ({claim.by}). The gate's bounds are met."
     elif reasons:
         gate.status, gate.exit_code = "inconclusive", 3
         gate.sentence = f"Inconclusive: {reasons[0]}."

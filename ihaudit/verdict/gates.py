@@ -6,14 +6,24 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
+from ihaudit import registry
 from ihaudit.errors import ResultsError, UsageError
+from ihaudit.figures import number, scaled
 from ihaudit.results import Finding, GateCheck, Status
 from ihaudit.scheme import finite
 from ihaudit.stats import Estimate, holm
 from ihaudit.verdict.exceedance import ALPHA, Exceedance, exceedances
 
+#: Checks without a figure: what they look for happened, or it did not.
+EVENTS = ("secret", "copies", "strict")
 #: The metric that a check of the gate, or a claim of the same name, bounds.
 GATED_METRIC = {"ssim": "ssim", "reid": "reid_above_chance", "advantage": "advantage"}
+
+
+def gate_unit(quantity: str) -> str:
+    """The unit of what a gate's check or a claim bounds."""
+    known = registry.load("metric").get(GATED_METRIC.get(quantity, quantity))
+    return str(getattr(known, "unit", ""))
 
 
 @dataclass(frozen=True)
@@ -103,23 +113,23 @@ def attack_status(
         return "inconclusive", "Reconstructions could not be scored, so nothing follows."
     by_ssim = value.value > gates.max_ssim and exceeds.above_chance(gates.max_ssim, attacks)
     by_reid = low_end(above) > gates.max_reid
-    share = exceeds.share_above(gates.max_ssim)
+    share, bound = exceeds.share_above(gates.max_ssim), scaled(gates.max_ssim)
     parts = []
     if share is not None:
-        parts.append(f"{share:.0%} of {value.n} private images scored SSIM above {gates.max_ssim:g}")
-    parts.append(f"the {quantile_name(gates.quantile)} of SSIM is {value.value:.2f} (bound {gates.max_ssim:g})")
+        parts.append(f"{scaled(share, '%')} of {number(value.n)} private images scored SSIM above {bound}")
+    parts.append(f"the {quantile_name(gates.quantile)} of SSIM is {scaled(value.value)} (bound {bound})")
     if (said := answered(finding)) and said[0] < said[1]:
         parts.append(f"it answered {said[0]} of {said[1]} images, and those without an answer count as not recovered")
     chance = finding.metrics.get("ssim_chance")
     mean = finding.metrics.get("ssim")
     if chance and chance.value is not None and mean and mean.value is not None:
-        parts.append(f"mean SSIM {mean.value:.2f}, and {chance.value:.2f} on images that were not encoded")
+        parts.append(f"mean SSIM {scaled(mean.value)}, and {scaled(chance.value)} on images that were not encoded")
     if value.value > gates.max_ssim and not by_ssim:
         parts.append("guessing reaches as much on these images, so SSIM alone is not counted as a recovery")
     if reid and reid.value is not None:
         guess = finding.metrics.get("reid_chance")
-        by_chance = f" (by chance {guess.value:.1%})" if guess and guess.value is not None else ""
-        parts.append(f"{reid.value:.0%} were re-identified{by_chance}")
+        by_chance = f" (by chance {scaled(guess.value, '%')})" if guess and guess.value is not None else ""
+        parts.append(f"{scaled(reid.value, '%')} were re-identified{by_chance}")
     text = "; ".join(parts)
     return ("broken" if by_ssim or by_reid else "no break found"), text[0].upper() + text[1:] + "."
 
@@ -133,8 +143,10 @@ def answered(finding: Finding) -> tuple[int, int] | None:
 def _by_matches(finding: Finding, gates: GateOptions) -> tuple[Status, str]:
     """The word on an attack that says which encoding is whose, and answers no picture."""
     reid, guess = finding.metrics["reid"], finding.metrics.get("reid_chance")
-    chance = f"by chance {guess.value:.1%}" if guess is not None and guess.value is not None else "chance unknown"
-    share = f"{reid.value:.0%} of {reid.n} private images were matched to an encoding of theirs ({chance})"
+    chance = (
+        f"by chance {scaled(guess.value, '%')}" if guess is not None and guess.value is not None else "chance unknown"
+    )
+    share = f"{scaled(reid.value, '%')} of {reid.n} private images were matched to an encoding of theirs ({chance})"
     candidates = finding.details.get("candidates")
     text = f"Among {candidates} candidates, {share}." if candidates else f"{share[0].upper()}{share[1:]}."
     above = low_end(finding.metrics.get("reid_above_chance"))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ihaudit.figures import scaled
 from ihaudit.results import Finding, Gate, GateCheck, Kind, Results
 from ihaudit.stats import Estimate
 
@@ -89,7 +90,7 @@ def _figure(f: Finding) -> str:
     e = f.metrics.get("advantage")
     if e is None or e.value is None:
         return ""
-    return f" (advantage {e.value:.2f}, where 0 is guessing and 1 is certainty)"
+    return f" (advantage {scaled(e.value)}, where 0 is guessing and 1 is certainty)"
 
 
 def _counted(found: Sequence[Finding]) -> str:

@@ -178,7 +178,7 @@ def test_secret_recovered_needs_no_numbers() -> None:
     )
     r.gate.checks, r.gate.statistic, r.gate.by = [check], check.statistic, check.by
     assert (
-        summary.line(r) == "A secret of the scheme was recovered · by: Mask generator without its seed · preset quick"
+        summary.line(r) == "A secret of the scheme was recovered · by: Mask generator without its seed · profile quick"
     )
 
 

@@ -303,6 +303,25 @@ def test_claims(claim: Claim, what: str, status: str) -> None:
         assert v.claims[0].reason
 
 
+@pytest.mark.parametrize(
+    ("findings", "claim", "reason"),
+    [
+        ([attack("others", "alike")], Claim("ssim", 0.3, quantile=0.9), "guessing reaches as much on these images"),
+        ([game(0.15, n=80)], Claim("advantage", 0.1), "its interval is too wide: it reaches down to −"),
+        ([game(0.15, n=80, requested=True)], Claim("advantage", 0.1), "its interval is too wide"),
+    ],
+)
+def test_a_value_beyond_a_claimed_bound_is_never_called_unbroken(
+    findings: list[Finding], claim: Claim, reason: str
+) -> None:
+    """Refuted, or inconclusive with the one reason that applies; restricted audits too."""
+    v = verdict(*findings, *baselines("alike"), claims=[claim])
+    [judged] = v.claims
+    assert judged.measured.value > claim.bound
+    assert (judged.status, v.code) == ("inconclusive", 3)
+    assert reason in judged.reason and any(judged.reason in r for r in v.gate.reasons)
+
+
 def test_epsilon_claims_mind_delta() -> None:
     def eps(low: float, delta: float) -> Finding:
         return Finding(

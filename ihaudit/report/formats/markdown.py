@@ -9,6 +9,7 @@ from ihaudit.report import selection, summary, words
 from ihaudit.report.ci import text_of
 from ihaudit.report.plain import printable
 from ihaudit.results import Results
+from ihaudit.verdict.gates import EVENTS
 
 #: GitHub cuts comments at 65,536 characters; bytes are counted here, to be on the safe side elsewhere too.
 LIMIT = 60_000
@@ -47,15 +48,17 @@ def render(source: Source) -> str:
 def _claims(r: Results) -> list[str]:
     rows = ["| Claim or gate | Bound | Measured | Came out |", "| --- | --- | --- | --- |"]
     for c in r.claims:
-        word = words.CLAIM_WORD[c.status]
-        rows.append(f"| {escape(c.text)} | {words.number(c.bound)} | {escape(words.estimate(c.measured))} | {word} |")
+        unit = words.gate_unit(c.quantity)
+        figures = f"{words.scaled(c.bound, unit)} | {escape(words.estimate(c.measured, unit))}"
+        rows.append(f"| {escape(c.text)} | {figures} | {words.CLAIM_WORD[c.status]} |")
     if not r.claims:
         rows.append("| No claim that could be refuted is made | | | |")
     for g in r.gate.checks:
-        rows.append(
-            f"| Gate: {escape(g.statistic or g.name)} | {words.number(g.bound)} | "
-            f"{escape(words.estimate(g.measured))} | {words.CHECK_WORD[g.met]} |"
-        )
+        unit = words.gate_unit(g.name)
+        figures = f"{words.scaled(g.bound, unit)} | {escape(words.estimate(g.measured, unit))}"
+        if g.name in EVENTS:
+            figures = f"must not happen | {'happened' if g.met is False else 'did not happen'}"
+        rows.append(f"| Gate: {escape(g.statistic or g.name)} | {figures} | {words.CHECK_WORD[g.met]} |")
     return [*rows, ""]
 
 
@@ -73,5 +76,5 @@ def _findings(r: Results) -> list[str]:
 
 def _tail(r: Results) -> list[str]:
     e = r.environment
-    facts = f"ihaudit {e.ihaudit}, preset {r.profile}, seed {r.seed}, {e.device}, {words.duration(r.cost.wall_s)}"
+    facts = f"ihaudit {e.ihaudit}, profile {r.profile}, seed {r.seed}, {e.device}, {words.duration(r.cost.wall_s)}"
     return [escape(facts), "", "An audit can refute a claim of privacy; it can never prove one."]

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from ihaudit.contracts.format import Source, report_format
 from ihaudit.report import words
-from ihaudit.report.ci import check_text, text_of
+from ihaudit.report.ci import check_text, claim_text, text_of
 from ihaudit.report.plain import printable
 from ihaudit.results import Finding, Results
 from ihaudit.verdict import headline
@@ -107,7 +107,7 @@ def _results(r: Results) -> list[dict[str, Any]]:
             found.append(_result(r, "IH101", check.name, f"{check_text(r, check)}."))
     for claim in r.claims:
         if claim.status == "refuted":
-            text = f"Refuted: {claim.text}. Measured {words.estimate(claim.measured)}{words.by(r, claim.by)}."
+            text = f"Claim refuted: {claim_text(r, claim)}"
             found.append(
                 _result(r, "IH102", f"{claim.quantity}:{claim.bound:g}:{'+'.join(sorted(claim.adversary))}", text)
             )

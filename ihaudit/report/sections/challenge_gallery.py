@@ -48,7 +48,7 @@ def _gallery(source: Source, f: Finding) -> dict[str, Any] | None:
         j = int(index[k])
         rank = "most confident" if k == 0 else "least confident" if k == len(found) - 1 else ""
         label = f"encoding {int(example[k])}" if example is not None and example[k] >= 0 else "in no encoding"
-        rows.append(Row(rank, j, label, words.score(float(confidence[j])), "n/a", pictures))
+        rows.append(Row(rank, j, label, words.scaled(float(confidence[j])), "n/a", pictures))
     columns = [*(["An encoding of it"] if shown else []), *(["|Encoding|"] if masked else []), "Recovered image"]
     picks = spread(len(found), OVERVIEW)
     picture = sheet([(found[i],) for i in picks])

@@ -123,7 +123,7 @@ def _sample(results: Results) -> Iterator[Flag]:
         )
         yield Flag("note", text)
     if results.profile == "quick":
-        yield Flag("note", "Preset quick: budgets are those of a pull request; standard and full try harder.")
+        yield Flag("note", "Profile quick: budgets are those of a pull request; standard and full try harder.")
 
 
 def _own(results: Results) -> Iterator[Flag]:

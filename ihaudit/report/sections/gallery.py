@@ -164,7 +164,7 @@ def reconstructions(source: Source, finding: Finding, each: int, *, overview: bo
         pictures.append(png(to_uint8(found[i])) if there[i] else "")
         stricter = float(challenge[i]) if challenge is not None and len(challenge) == len(scores) else None
         label = f"class {labels[i]}" if labels is not None else ""
-        rows.append(Row(which, i, label, words.score(float(scores[i])), words.score(stricter), pictures))
+        rows.append(Row(which, i, label, words.scaled(float(scores[i])), words.scaled(stricter), pictures))
     picture, count = "", 0
     if overview and there.sum() > 3 * each:
         picture, count = _overview(truth[there], found[there], scores[there])

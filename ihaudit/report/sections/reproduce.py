@@ -57,7 +57,7 @@ def _environment(results: Results) -> Pairs:
     e = results.environment
     pairs = [
         ("ihaudit", e.ihaudit),
-        ("Preset", results.profile),
+        ("Profile", results.profile),
         ("Seed", str(results.seed)),
         ("Python", e.python),
         ("Platform", e.platform),

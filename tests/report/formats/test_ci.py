@@ -48,6 +48,22 @@ def test_junit_is_red_exactly_when_the_exit_code_is(exit_code: int) -> None:
         assert found["error"] >= 1
 
 
+def failing(results: Results) -> list[str]:
+    root = ET.fromstring(junit.render(Source(results)))
+    return [c.get("name", "").split(": ")[0] for c in root.iter("testcase") if c.find("failure") is not None]
+
+
+def test_one_fault_is_one_failure() -> None:
+    results = synthetic.results()  # one attack misses two gates and refutes a claim; games came out broken beside it
+    assert failing(results) == ["gate.ssim"]
+    results.gate.checks[1].by = "cluster-mean"
+    assert failing(results) == ["gate.ssim", "gate.reid"]
+    results.gate.checks = []
+    assert failing(results) == ["claim.1.ssim"]
+    results.claims = []
+    assert failing(results) == ["gate"]
+
+
 STATUSES = st.sampled_from(["broken", "no break found", "inconclusive", "not run", "measured"])
 KINDS = st.sampled_from(["attack", "game", "control", "check", "baseline", "marginal", "utility", "observation"])
 

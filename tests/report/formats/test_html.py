@@ -201,7 +201,7 @@ def test_contrast_of_text_colours() -> None:
 def test_verdict_comes_first_and_names_statistic_bound_and_attack(page: str) -> None:
     text = " ".join(" ".join(parse(page).texts).split())
     first = text[text.index("Broken") : text.index("In plain words")]
-    for part in ("90 % quantile of SSIM", "0.830 [0.790, 0.860]", "bound 0.500", "40 images", "preset quick"):
+    for part in ("90 % quantile of SSIM", "0.830 [0.790, 0.860]", "bound 0.500", "40 images", "profile quick"):
         assert part in first
     assert "Clustering and phase retrieval" in first
     assert text.index("Broken") < text.index("Contents")
