@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ihaudit.release import Provenance as Provenance
     from ihaudit.release import Release as Release
     from ihaudit.release import Truth as Truth
+    from ihaudit.scheme import Augmentation as Augmentation
     from ihaudit.scheme import Claim as Claim
     from ihaudit.scheme import Knowledge as Knowledge
     from ihaudit.scheme import Scheme as Scheme
@@ -33,11 +34,13 @@ _WHERE = {
     "Provenance": "ihaudit.release",
     "Truth": "ihaudit.release",
     "Scheme": "ihaudit.scheme",
+    "Augmentation": "ihaudit.scheme",
     "Claim": "ihaudit.scheme",
     "Knowledge": "ihaudit.scheme",
     "gaussian_sigma": "ihaudit.stats",
 }
 __all__ = [
+    "Augmentation",
     "Claim",
     "FloatArray",
     "IntArray",

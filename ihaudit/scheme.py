@@ -191,6 +191,64 @@ class Claim:
         return f"releases are epsilon = {self.bound:g}, delta = {self.delta:g} differentially private against {who}"
 
 
+#: Fields of `Augmentation` that are numbers, with what they may be at most.
+AUGMENTATION_LIMITS = {"shift": 64.0, "rotation": 180.0, "stretch": 0.9}
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """The group of motions by which a scheme moves private images before it mixes them.
+
+    A mirrored or shifted reconstruction is a break all the same, and which pose an image had at first may be unknowable
+    from moved copies; where a scheme states the group, reconstructions are also scored up to it (`ssim_aligned`).
+
+    Attributes:
+        shift: the furthest along an axis: pixels from 1 on, a share of the side below.
+        mirror: images are mirrored left to right.
+        rotation: degrees, at most.
+        stretch: relative change of scale along an axis, at most.
+    """
+
+    shift: float = 0.0
+    mirror: bool = False
+    rotation: float = 0.0
+    stretch: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.mirror, (bool, np.bool_)):
+            raise ValueError(f"an augmentation's mirror must be true or false, not {reprlib.repr(self.mirror)}")
+        object.__setattr__(self, "mirror", bool(self.mirror))
+        for name, most in AUGMENTATION_LIMITS.items():
+            given = getattr(self, name)
+            x = finite(given)
+            if x is None or not 0 <= x <= most:
+                raise ValueError(
+                    f"an augmentation's {name} must be a number in [0, {most:g}], not {reprlib.repr(given)}"
+                )
+            object.__setattr__(self, name, x)
+
+    def pixels(self, size: int) -> float:
+        """The furthest shift along an axis of `size` pixels."""
+        return self.shift if self.shift >= 1 else self.shift * size
+
+    @property
+    def moves(self) -> bool:
+        """Whether anything is moved at all."""
+        return self.mirror or max(self.shift, self.rotation, self.stretch) > 0
+
+    def words(self) -> str:
+        """What is done, in words: ``mirrored, shifted by up to 4 pixels``."""
+        said = ["mirrored"] if self.mirror else []
+        if self.shift:
+            far = f"{self.shift:g} pixels" if self.shift >= 1 else f"{self.shift:.0%} of their side"
+            said.append(f"shifted by up to {far}")
+        if self.rotation:
+            said.append(f"turned by up to {self.rotation:g} degrees")
+        if self.stretch:
+            said.append(f"stretched by up to {self.stretch:.0%}")
+        return ", ".join(said) or "not moved"
+
+
 @runtime_checkable
 class SchemeLike(Protocol):
     """The contract of a scheme object; `Scheme` is a convenience base class, not a requirement."""
@@ -222,6 +280,7 @@ class Scheme:
         decomposable: whether encoded images never depend on labels (Definition 1); checked, not trusted.
         mechanism: ``gaussian`` if encodings are images plus Gaussian noise and an epsilon is meant; enables the
             f-DP conversion.  None otherwise.
+        augmentation: the `Augmentation` that moves private images before they are hidden, where there is one.
         scheme_name: how it is called in reports; the class name where empty.
         kind: what it does to images, in a few words (``block scrambling``); for lists.
         published_break: who broke it, and how far, in a line; empty where no break was found in print.
@@ -233,6 +292,7 @@ class Scheme:
     key: str = "image"  # not ClassVar: a scheme may set it by its parameters, in __post_init__
     decomposable: ClassVar[bool] = True
     mechanism: ClassVar[str | None] = None
+    augmentation: Augmentation | None = None  # not ClassVar, as above
     scheme_name: ClassVar[str] = ""
     kind: ClassVar[str] = ""
     published_break: ClassVar[str] = ""

@@ -11,7 +11,7 @@ from ihaudit.errors import SchemeError, printable
 from ihaudit.results import SchemeCard
 from ihaudit.sandbox.loader import SchemeSource
 from ihaudit.sandbox.parameters import plain
-from ihaudit.scheme import Claim, KeyScope
+from ihaudit.scheme import Augmentation, Claim, KeyScope
 
 _MECHANISMS = (None, "gaussian")
 MAX_CLAIMS = 100
@@ -23,11 +23,12 @@ class Declaration(SchemeCard):
 
     Attributes:
         types: of the parameters, in words.
-        claims: see `ihaudit.scheme.Scheme`, as the other fields.
+        claims, augmentation: see `ihaudit.scheme.Scheme`, as the other fields.
     """
 
     types: dict[str, str] = Field(default_factory=dict, exclude=True)
     claims: tuple[Claim, ...] = Field(default=(), exclude=True)
+    augmentation: Augmentation | None = Field(default=None, exclude=True)
 
 
 def parse(data: Any, source: SchemeSource) -> Declaration:
@@ -75,6 +76,7 @@ def parse(data: Any, source: SchemeSource) -> Declaration:
         mechanism=mechanism,
         line=line if type(line) is int and 0 < line < 1_000_000 else 1,
         claims=tuple(_claim(c) for c in claims),
+        augmentation=_augmentation(data.get("augmentation")),
     )
 
 
@@ -120,6 +122,15 @@ def _claim(data: Any) -> Claim:
     if claim.target is not None and (len(claim.target) > 100 or printable(claim.target, lines=False) != claim.target):
         raise SchemeError(f"a claim's target is {claim.target[:60]!r}, expected the id of a game or an attack")
     return claim
+
+
+def _augmentation(data: Any) -> Augmentation | None:
+    if data is None:
+        return None
+    try:
+        return Augmentation(**{name: data[name] for name in ("shift", "mirror", "rotation", "stretch")})
+    except (KeyError, TypeError, ValueError) as e:
+        raise SchemeError(f"the augmentation of the scheme cannot be stated: {e}") from None
 
 
 def _text(value: Any, limit: int, *, lines: bool = True) -> str:

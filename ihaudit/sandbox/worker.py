@@ -7,6 +7,7 @@ whatever arrives (`ihaudit.sandbox.process`, `ihaudit.sandbox.validate`).
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import inspect
 import itertools
@@ -25,7 +26,7 @@ from ihaudit.release import Provenance, Release
 from ihaudit.sandbox import parameters, wire
 from ihaudit.sandbox.replay import Server
 from ihaudit.sandbox.taps import Taps
-from ihaudit.scheme import Claim, Scheme
+from ihaudit.scheme import Augmentation, Claim, Scheme
 
 MODULE = "ihaudit_user_scheme"
 _PROVENANCE = ("sources", "coefficients", "masks", "public_sources", "public_coefficients")
@@ -212,6 +213,12 @@ def _card(scheme: Any, known: list[parameters.Parameter], text: str) -> dict[str
     decomposable = getattr(scheme, "decomposable", True)
     if not isinstance(decomposable, (bool, np.bool_)):
         raise ContractError(f"decomposable is {_what(decomposable)}, expected True or False")
+    augmentation = getattr(scheme, "augmentation", None)
+    if augmentation is not None and not isinstance(augmentation, Augmentation):
+        raise ContractError(
+            f"augmentation is {_what(augmentation)}, expected an Augmentation object, such as "
+            "Augmentation(shift=4, mirror=True), or None"
+        )
     return {
         "name": _word(scheme, "scheme_name") or cls.__name__,
         "doc": inspect.cleandoc(doc),
@@ -222,6 +229,7 @@ def _card(scheme: Any, known: list[parameters.Parameter], text: str) -> dict[str
         "key": _word(scheme, "key") or "image",
         "decomposable": bool(decomposable),
         "mechanism": _word(scheme, "mechanism"),
+        "augmentation": None if augmentation is None else dataclasses.asdict(augmentation),
         "line": line,
         "claims": listed,
     }

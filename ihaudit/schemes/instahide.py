@@ -9,12 +9,33 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit import Claim, Provenance, Release, Scheme
+from ihaudit import Augmentation, Claim, Provenance, Release, Scheme
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 _BLOCK = 128  # encodings mixed at once: what fits a processor cache
+
+
+def turned(images: Floats, degrees: NDArray[np.float64]) -> Floats:
+    """Images (n, H, W, C) turned about their middle by an angle each, bilinear; beyond the border they are mirrored."""
+    n, height, width, _ = images.shape
+    angle = np.deg2rad(degrees)[:, None, None]
+    y, x = np.meshgrid(np.arange(height) - (height - 1) / 2, np.arange(width) - (width - 1) / 2, indexing="ij")
+    at_y = np.cos(angle) * y + np.sin(angle) * x + (height - 1) / 2
+    at_x = np.cos(angle) * x - np.sin(angle) * y + (width - 1) / 2
+    low_y, low_x = np.floor(at_y).astype(np.int64), np.floor(at_x).astype(np.int64)
+    out = np.zeros_like(images)
+    row = np.arange(n)[:, None, None]
+    for up, along in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        part_y, part_x = (low_y + up, low_x + along)
+        weight = (1 - np.abs(at_y - part_y)) * (1 - np.abs(at_x - part_x))
+        inside_y, inside_x = (
+            np.minimum(np.abs(p) % (2 * (size - 1)), 2 * (size - 1) - np.abs(p) % (2 * (size - 1)))
+            for p, size in ((part_y, height), (part_x, width))
+        )
+        out += weight[..., None].astype(np.float32) * images[row, inside_y, inside_x]
+    return out
 
 
 class Draws(Protocol):
@@ -139,6 +160,7 @@ class InstaHide(Scheme):
         augment: eps; before each use a private image is cropped, stretched and shifted at random such that no pixel
             moves by more than eps/2 of the width or height (Luo et al. 2022, Definition 1); 0 for none.
         flip: whether that augmentation also mirrors every other image left to right (which eps does not count).
+        rotate: the augmentation also turns each image about its middle by a uniform angle of up to so many degrees.
         rng: ``secure``, ``numpy`` or ``torch``: what draws the random choices; the latter two are Mersenne Twisters.
         rng_seed: seeds ``numpy`` or ``torch`` at the start of every call; none leaves them seeded by the system.
         release_abs: release |encoding|, which is all that the mask leaves.
@@ -151,6 +173,7 @@ class InstaHide(Scheme):
     min_private: float = 0.3
     augment: float = 0.0
     flip: bool = False
+    rotate: float = 0.0
     rng: Literal["secure", "numpy", "torch"] = "secure"
     rng_seed: int | None = None
     release_abs: bool = False
@@ -180,6 +203,12 @@ class InstaHide(Scheme):
             raise ValueError(f"min_private must lie in [0, 1), not {self.min_private:g}")
         if not 0 <= self.augment <= 1:
             raise ValueError(f"augment must lie in [0, 1], not {self.augment:g}")
+        if not 0 <= self.rotate <= 180:
+            raise ValueError(f"rotate must lie in 0..180 degrees, not {self.rotate:g}")
+        if self.augment or self.flip or self.rotate:
+            self.augmentation = Augmentation(
+                shift=self.augment / 2, mirror=self.flip, rotation=self.rotate, stretch=min(self.augment, 0.9)
+            )
         if self.rng_seed is not None and not 0 <= self.rng_seed < 2**32:
             raise ValueError(f"rng_seed must lie in 0..2^32-1, not {self.rng_seed}")
 
@@ -258,6 +287,9 @@ class InstaHide(Scheme):
         moved = None
         if self.augment or self.flip:
             moved = [self._warp(draws, len(sources), *images.shape[1:3]) for _ in range(sources.shape[1])]
+        angles = None
+        if self.rotate:
+            angles = self.rotate * (2 * draws.uniform(len(sources), sources.shape[1]) - 1)
         mixed = np.empty((len(sources), *images.shape[1:]), np.float32)
         for start in range(0, len(sources), _BLOCK):
             rows = slice(start, start + _BLOCK)
@@ -268,6 +300,8 @@ class InstaHide(Scheme):
                     y_map, x_map = (m[rows] for m in moved[slot])
                     x = np.einsum("nij,njkc->nikc", y_map, x, optimize=True)
                     x = np.einsum("nlk,nikc->nilc", x_map, x, optimize=True)
+                if angles is not None:
+                    x = turned(x, angles[rows, slot])
                 total += weights[rows, slot, None, None, None] * x
             for slot in range(used.shape[1]):
                 w = weights[rows, sources.shape[1] + slot, None, None, None]

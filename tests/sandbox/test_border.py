@@ -31,7 +31,7 @@ LIMITS = Limits(time_s=20, memory_mb=512, output_bytes=64 << 20, processes=16)
 IMAGES = np.random.default_rng(0).random((4, 8, 8, 3), dtype=np.float32)
 LABELS = np.arange(4) % 2
 
-HEAD = "import numpy as np\nfrom ihaudit import Claim, Provenance, Release, Scheme\n"
+HEAD = "import numpy as np\nfrom ihaudit import Augmentation, Claim, Provenance, Release, Scheme\n"
 ENCODE = "    def encode(self, images, labels, public, rng):\n"
 
 
@@ -51,6 +51,10 @@ DECLARED = {
     "security_parameter = 'k\\ud800'": "security_parameter names .* which is not a parameter",
     "mechanism = {}": "mechanism is a dict",
     "mechanism = 'laplace'": "mechanism is 'laplace'",
+    "augmentation = {'shift': 4}": "augmentation is a dict, expected an Augmentation object",
+    "augmentation = Augmentation(shift=-1)": "shift must be a number in",
+    "augmentation = Augmentation(mirror='yes')": "mirror must be true or false",
+    "augmentation = Augmentation(rotation=float('nan'))": "rotation must be a number in .*, not nan",
     "key = 5": "key is a int",
     "key = 'sometimes'": "key is 'sometimes'",
     "scheme_name = object()": "scheme_name is a object",
@@ -232,11 +236,13 @@ CLAIM = st.fixed_dictionaries(
         "text": JSON,
     }
 )
+AUGMENTATION = st.fixed_dictionaries({name: st.floats() | JSON for name in ("shift", "mirror", "rotation", "stretch")})
 CARD = st.fixed_dictionaries(
     {},
     optional={
         "name": JSON, "doc": JSON, "parameters": JSON, "types": JSON, "secrets": JSON, "security_parameter": JSON,
         "key": st.just("image") | JSON, "decomposable": JSON, "mechanism": st.none() | JSON, "line": JSON,
+        "augmentation": st.none() | AUGMENTATION | JSON,
         "claims": st.lists(CLAIM | JSON, max_size=2) | JSON,
     },
 )  # fmt: skip

@@ -13,6 +13,7 @@ from ihaudit.errors import SchemeError, UsageError
 from ihaudit.release import Provenance, Release
 from ihaudit.sandbox import SchemeProcess
 from ihaudit.sandbox.loader import SCHEMES, locate, reference_names
+from ihaudit.scheme import Augmentation
 from ihaudit.schemes.gaussian import Gaussian
 from ihaudit.stats import gaussian_sigma
 
@@ -152,6 +153,82 @@ def test_augmentation_moves_no_pixel_further_than_half_eps(eps: float) -> None:
     assert moved.max() > eps / 2 * size * 0.8  # the bound is used
 
 
+def test_rotation_turns_by_at_most_its_angle() -> None:
+    x = np.zeros((4, 32, 32, 3), np.float32)
+    x[:, 15, 26] = 1  # a point right of the middle, 10.5 pixels from it
+    sets = {"k": "1", "private_per_encoding": "1", "rotate": "20", "epochs": "50"}
+    with SchemeProcess(locate("instahide"), sets) as process:
+        release = process.encode(x, np.arange(4) % 2, seed=1)
+        assert process.card.augmentation == Augmentation(rotation=20)
+    masks = provenance(release).masks
+    assert masks is not None
+    seen = ((release.encodings * masks + 1) / 2)[..., 0]
+    places = np.arange(32) - 15.5
+    weight = seen.sum((1, 2))
+    angle = np.degrees(
+        np.arctan2((seen * places[:, None]).sum((1, 2)) / weight, (seen * places).sum((1, 2)) / weight)
+    ) - np.degrees(np.arctan2(-0.5, 10.5))
+    assert 17 < np.abs(angle).max() < 21 and np.abs(np.mean(angle)) < 4
+    np.testing.assert_allclose(weight, 1, atol=0.2)
+
+
+@pytest.mark.parametrize(("mode", "k", "slots"), [("cross", 6, 2), ("inside", 4, 4)])
+def test_the_deployed_scheme_mixes_one_moved_copy_per_image_and_epoch(mode: str, k: int, slots: int) -> None:
+    release = encode("instahide-deployed", mode=mode, epochs=6)
+    p = provenance(release)
+    assert p.coefficients is not None and p.masks is not None and release.labels is not None
+    assert p.sources.shape == (240, slots) and (p.public_sources is None) == (k == slots)
+    low, high = release.image_range
+    # black and white of the channel that lies lowest, and of the one that lies highest
+    assert low == pytest.approx((0 - 0.4914) / 0.2023, abs=1e-5) and high == pytest.approx(0.5535 / 0.2010, abs=1e-5)
+    mean, deviation = np.array([0.4914, 0.4822, 0.4465], np.float32), np.array([0.2023, 0.1994, 0.2010], np.float32)
+    left = release.encodings * p.masks
+    if p.public_sources is not None:
+        assert p.public_coefficients is not None
+        theirs = (PUBLIC - np.array([0.485, 0.456, 0.406], np.float32)) / np.array([0.229, 0.224, 0.225], np.float32)
+        left -= np.einsum("es,eshwc->ehwc", p.public_coefficients, theirs[p.public_sources])
+    padded = np.pad(IMAGES, ((0, 0), (4, 4), (4, 4), (0, 0)))
+    crops = np.stack([padded[:, a : a + 16, b : b + 16] for a in range(9) for b in range(9)])
+    crops = np.concatenate([crops, crops[:, :, :, ::-1]])
+    # Epoch by epoch: the copies that least squares finds are crops of the images, mirrored or not.
+    for epoch in range(6):
+        rows = slice(40 * epoch, 40 * epoch + 40)
+        mixing = np.zeros((40, 40))
+        for s in range(slots):
+            np.add.at(mixing, (np.arange(40), p.sources[rows, s]), p.coefficients[rows, s])
+        solved = np.linalg.lstsq(mixing, left[rows].reshape(40, -1), rcond=None)[0].reshape(IMAGES.shape)
+        well = np.linalg.matrix_rank(mixing, tol=1e-2) == 40
+        if not well:
+            continue
+        off = np.abs(crops - (solved * deviation + mean)).max((2, 3, 4)).min(0)
+        assert off.max() < 1e-2
+    np.testing.assert_allclose(release.labels.sum(1), p.coefficients.sum(1), atol=1e-5)
+    with pytest.raises(UsageError, match="padding must lie"):
+        encode("instahide-deployed", padding=-1)
+
+
+def test_the_eps_augmented_scheme_turns_images_and_orders_its_coefficients() -> None:
+    smooth = np.zeros((6, 32, 32, 3), np.float32)
+    y, x = np.meshgrid(np.arange(32), np.arange(32), indexing="ij")
+    for i in range(6):  # flat areas, as eps-augmentation asks for exactly equal colours
+        smooth[i] = np.round(np.sin((y + 3 * i) / 9) * np.cos(x / 8) * 3)[..., None] / 8 + 0.5
+    sets = {"epochs": "20", "eps": "0.2"}
+    with SchemeProcess(locate("instahide-fdn"), sets, public=PUBLIC[:, :, :].repeat(2, 1).repeat(2, 2)) as process:
+        release = process.encode(smooth, np.arange(6) % 2, seed=1)
+        assert process.card.augmentation is not None and process.card.augmentation.rotation > 10
+    p = provenance(release)
+    assert p.coefficients is not None and p.public_coefficients is not None and p.masks is not None
+    weights = np.concatenate([p.coefficients, p.public_coefficients], 1)
+    assert (np.diff(weights, axis=1) <= 0).all() and weights[:, 0].max() < 0.65 and weights[:, :2].sum(1).min() > 0.3
+    np.testing.assert_allclose(weights.sum(1), 1, atol=1e-5)
+    assert (np.bincount(p.sources[:, 0]) == 20).all() and (np.bincount(p.sources[:, 1]) == 20).all()
+    # the first copy of an image is the image itself
+    theirs = 2 * PUBLIC.repeat(2, 1).repeat(2, 2) - 1
+    left = release.encodings * p.masks - np.einsum("es,eshwc->ehwc", p.public_coefficients, theirs[p.public_sources])
+    both = np.flatnonzero(p.sources[:, 1] % 20 == 0)
+    assert len(both) and np.isfinite(left).all()
+
+
 def test_flip_mirrors_about_half() -> None:
     x = IMAGES[:8]
     sets = {"k": "1", "private_per_encoding": "1", "flip": "yes"}
@@ -210,6 +287,9 @@ def test_gaussian_noise_has_the_stated_sigma_and_claims_its_epsilon() -> None:
         ("instahide", {"rng": "numpi"}, UsageError, "one of secure, numpy, torch; did you mean 'numpy'"),
         ("instahide", {"k": "0"}, UsageError, "k and epochs must be at least 1"),
         ("instahide", {"augment": "2"}, UsageError, "augment must lie"),
+        ("instahide", {"rotate": "200"}, UsageError, "rotate must lie"),
+        ("instahide-fdn", {"eps": "0.7"}, UsageError, "eps must lie"),
+        ("instahide-deployed", {"augment": "0.1"}, UsageError, "belong to instahide"),
         ("instahide", {"rng_seed": "-1"}, UsageError, "rng_seed must lie"),
         ("identity", {"k": "2"}, UsageError, "it has no parameters"),
         ("instahide", {"k": "200"}, SchemeError, "widen the bounds"),
