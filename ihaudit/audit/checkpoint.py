@@ -12,7 +12,7 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +43,7 @@ class Checkpoints:
         path = self.folder / "plan.json"
         hold(self.folder.parent)
         if resume and path.exists():
-            old = _plan(path)
-            new = json.loads(json.dumps(plan, default=str))
-            for key in dict.fromkeys([*new, *old]):  # in the order of the plan: causes before consequences
-                if old.get(key) != new.get(key):
-                    raise UsageError(
-                        f"cannot resume: {key} was {old.get(key)!r} and is now {new.get(key)!r}; "
-                        "repeat the original options, or start afresh with --overwrite"
-                    )
+            same_plan(_plan(path), plan)
             return
         shutil.rmtree(self.folder, ignore_errors=True)
         atomic_write(path, json.dumps(plan, indent=1, default=str))
@@ -128,6 +121,21 @@ def hold(folder: Path) -> None:
     if name in _HELD:
         os.close(_HELD[name])
     _HELD[name] = held
+
+
+def same_plan(old: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
+    """Refuse to go on with an audit of something else.
+
+    Raises:
+        UsageError: names the first difference.
+    """
+    new = json.loads(json.dumps(plan, default=str))
+    for key in dict.fromkeys([*new, *old]):  # in the order of the plan: causes before consequences
+        if old.get(key) != new.get(key):
+            raise UsageError(
+                f"cannot resume: {key} was {old.get(key)!r} and is now {new.get(key)!r}; "
+                "repeat the original options, or start afresh with --overwrite"
+            )
 
 
 def _plan(path: Path) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from ihaudit.audit.checks import release_checks
 from ihaudit.audit.code import Code, opened
 from ihaudit.audit.controlled import run_controls
 from ihaudit.audit.data import Data, load_data
+from ihaudit.audit.finished import finished_audit
 from ihaudit.audit.known import encode_with_known
 from ihaudit.audit.options import AuditOptions
 from ihaudit.audit.plan import Item, Played, choose_adversary, plan_items, training_note
@@ -31,7 +32,7 @@ from ihaudit.audit.traits import measure
 from ihaudit.audit.worker import AttackWorker
 from ihaudit.contracts.context import derive_seed
 from ihaudit.metrics.ssim import SETTINGS
-from ihaudit.results import Cost, Finding, Results, SchemeCard, read_results
+from ihaudit.results import Cost, Finding, Results, SchemeCard
 from ihaudit.sandbox.loader import locate
 from ihaudit.scheme import Knowledge
 from ihaudit.scoring.reconstructions import gallery_arrays
@@ -52,9 +53,6 @@ def run_audit(options: AuditOptions, reporter: Reporter) -> tuple[Path, Results]
     """
     source = locate(options.scheme)
     setup = prepare(options, source.path.stem)
-    if setup.finished:
-        reporter.note(f"{setup.folder} holds a complete audit; nothing is left to resume")
-        return setup.folder, read_results(setup.folder)
     data = load_data(options, setup.profile)
     with opened(source, setup, data.public) as code:
         claims = code.card.claims
@@ -64,7 +62,12 @@ def run_audit(options: AuditOptions, reporter: Reporter) -> tuple[Path, Results]
         items = plan_items(asked, setup.profile, adversaries, _lacking)
         if note := training_note(options, items):
             reporter.note(note)
-        return setup.folder, _Audit(options, setup, data, code, adversary, items, reporter).run()
+        audit = _Audit(options, setup, data, code, adversary, items, reporter)
+        if setup.finished:
+            results = finished_audit(setup.folder, audit.plan(), options)
+            reporter.note(f"{setup.folder} holds this audit, complete; nothing is left to resume")
+            return setup.folder, results
+        return setup.folder, audit.run()
 
 
 def _lacking(missing: Sequence[str]) -> str:
@@ -129,12 +132,13 @@ class _Audit:
         reporter.done(f"failed: {', '.join(bad)}" if bad else held)
         return self._conclude(subject, findings + controls, time.perf_counter() - wall)
 
-    def _plan(self) -> dict[str, Any]:
+    def plan(self) -> dict[str, Any]:
         """What a resumed audit must have in common with the one it goes on with."""
         o, data = self.options, self.data
         return {
             "version": __version__,
-            "scheme": self.code.card.sha256,
+            "scheme's name": self.code.card.name,
+            "scheme's code": self.code.card.sha256,
             "parameters": self.code.card.parameters,
             "profile": o.profile,
             "seed": o.seed,
@@ -156,7 +160,7 @@ class _Audit:
         self.stages.begin(f"encode {len(private)} private images with {self.code.card.name}")
         kept = None
         if resume:
-            checkpoints.begin(self._plan(), resume=True)
+            checkpoints.begin(self.plan(), resume=True)
             kept = kept_release(checkpoints)
         if kept:
             release, pairs, self.encode_s = kept
@@ -168,7 +172,7 @@ class _Audit:
             self.encode_s = time.perf_counter() - began
             # Only now is anything written: a scheme that fails leaves no folder behind.
             if not (resume and checkpoints.folder.exists()):
-                checkpoints.begin(self._plan(), resume=False)
+                checkpoints.begin(self.plan(), resume=False)
             checkpoints.save_arrays("release", *pack_release(release, pairs, self.encode_s))
             known = f", and {len(pairs.images):,} of known images" if pairs else ""
             self.reporter.done(f"{len(release.encodings):,} encodings{known}")
@@ -198,6 +202,7 @@ class _Audit:
                 "games": o.games,
                 "known_pairs": 0 if subject.pairs is None else len(subject.pairs.images),
                 "training_steps": o.training_steps,
+                "plan": self.plan(),
             },
             scheme=SchemeCard(**card.model_dump() | {"log": self.code.scheme.log}),
             release=release_card(

@@ -17,8 +17,9 @@ Several games are corrected by Holm's method, so that one scheme at the bound is
 Exit codes, in this order
     3 a null control came out broken: then "broken" means nothing
     1 a gate missed or a claim refuted: a break that was shown stands, even if a positive control survived
-    3 a positive control survived or none ran, something asked for did not run or failed, nothing was measured, or a
-      claim could not be tested although attacks and games were not restricted by the user
+    3 a positive control survived or none ran, something asked for did not run or failed, nothing was measured, a
+      claim could not be tested although attacks and games were not restricted by the user, or not both an attack and
+      a game ran on the scheme and broke a positive control (`ihaudit.verdict.reliability.coverage_doubts`)
     0 otherwise
 """
 
@@ -48,7 +49,7 @@ from ihaudit.verdict.gates import (
     ssim_check,
 )
 from ihaudit.verdict.headline import sentence, strict_check
-from ihaudit.verdict.reliability import NO_TRUTH, control_doubts
+from ihaudit.verdict.reliability import NO_TRUTH, control_doubts, coverage_doubts
 
 
 def decide(
@@ -89,6 +90,8 @@ def decide(
     if gates.strict:
         checks.append(strict_check(findings, checks))
     reasons = [*null_broke, *doubts, *dict.fromkeys(_undecided(findings, judged, checks, doubts))]
+    if controls_required:
+        reasons += coverage_doubts(findings)
     gate = _gate(judged, checks, null_broke, reasons)
     gate.warning = sentence(gate, findings)
     return judged, gate

@@ -10,6 +10,10 @@ from ihaudit.results import Finding
 
 NO_CONTROLS = "no positive control ran, so that nothing shows the attacks of this audit to work"
 
+NO_NULLS = (
+    "no null control ran, so that nothing shows the attacks and games of this audit to be quiet where nothing leaks"
+)
+
 NO_TRUTH = "the release came without its private images, so no reconstruction could be compared with the truth"
 
 
@@ -101,3 +105,43 @@ def control_doubts(findings: Sequence[Finding], required: bool) -> tuple[list[st
     if required and not any(f.status in ("broken", "inconclusive") for f in positive):
         doubts.append(NO_CONTROLS)
     return null_broke, doubts
+
+
+def coverage_doubts(findings: Sequence[Finding]) -> list[str]:
+    """Why an audit in which nothing was missed is still no answer: too little of it addressed the scheme.
+
+    A gate is met only by at least one attack and one game that ran on the scheme, each kind of which broke a positive
+    control of the same audit, and where a null control ran.
+
+    Args:
+        findings: of the audit, with their statuses.
+    """
+    doubts = []
+    controls = [f for f in findings if f.kind == "control"]
+    proven = {kind for f in controls if f.status == "broken" for kind in _broken_kinds(f)}
+    for kind in ("attack", "game"):
+        tried = [f for f in findings if f.kind == kind]
+        if not any(f.status in ("broken", "no break found") for f in tried):
+            doubts.append(f"no {kind} addressed the scheme{_why_none(kind, tried)}")
+        elif controls and kind not in proven:
+            doubts.append(f"no {kind} of this audit broke a positive control, so that its quiet {kind}s say nothing")
+    ran = {f.status for f in controls if not f.details.get("must_break", True)}
+    if not ran - {"not run"}:
+        doubts.append(NO_NULLS)
+    return doubts
+
+
+def _broken_kinds(control: Finding) -> set[str]:
+    """``attack`` and ``game``, whichever broke the control."""
+    return {row[1] for row in control.details["table"]["rows"] if row[2] == "broken"}
+
+
+def _why_none(kind: str, tried: Sequence[Finding]) -> str:
+    """The reason that most of them have, and the remedy."""
+    if not tried:
+        return f" (--{kind} names some, and without it all that fit are run)"
+    reasons = [f.reason for f in tried if f.reason]
+    if not reasons:
+        return ""
+    most = max(dict.fromkeys(reasons), key=reasons.count)
+    return f": {most}"

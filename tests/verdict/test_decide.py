@@ -41,8 +41,15 @@ from tests.pictures import lookalikes, pictures
 N = 60
 RELEASE = Release(np.zeros((4, 3)))
 SETS = {"varied": pictures(3 * N), "alike": lookalikes(3 * N)}
+BY_BOTH = {"columns": ["id", "kind", "status", "what was seen"]} | {
+    "rows": [["a", "attack", "broken", ""], ["g", "game", "broken", ""]]
+}
 POSITIVE = Finding(
-    id="control:identity", kind="control", title="identity", status="broken", details={"must_break": True}
+    id="control:identity",
+    kind="control",
+    title="identity",
+    status="broken",
+    details={"must_break": True, "table": BY_BOTH},
 )
 NULL = Finding(
     id="control:noise", kind="control", title="noise", status="no break found", details={"must_break": False}
@@ -105,8 +112,11 @@ def verdict(
     claims: Sequence[Claim] = (),
     gates: GateOptions | None = None,
     controls: Sequence[Finding] = (POSITIVE, NULL),
+    played: bool = True,
 ) -> SimpleNamespace:
-    all_ = [f.model_copy(deep=True) for f in (*findings, *controls)]
+    """`played`: a game that found nothing is among the findings where the test names none."""
+    quiet = [game(0.0, id_="quiet")] if played and not any(f.kind == "game" for f in findings) else []
+    all_ = [f.model_copy(deep=True) for f in (*findings, *quiet, *controls)]
     judged, gate = decide(all_, claims, gates or GateOptions())
     return SimpleNamespace(claims=judged, gate=gate, findings={f.id: f for f in all_}, code=gate.exit_code)
 
@@ -419,6 +429,33 @@ def test_an_audit_without_controls_is_inconclusive_unless_there_is_no_scheme() -
     assert decide([attack("noise")], [], GateOptions(), controls_required=False)[1].exit_code == 0
 
 
+def rows(*kinds: str) -> dict[str, Any]:
+    return {"must_break": True, "table": {"rows": [["x", kind, "broken", ""] for kind in kinds]}}
+
+
+def test_a_gate_is_met_only_by_an_attack_and_a_game_with_their_controls() -> None:
+    quiet = attack("noise")
+    assert verdict(quiet, game(0.0)).code == 0
+    lacks = "the claim's adversary lacks code (see --knows)"
+    skipped = Finding(id="g", kind="game", title="g", status="not run", reason=lacks)
+    for v, reason in (
+        (verdict(quiet, skipped), f"no game addressed the scheme: {lacks}"),
+        (verdict(quiet, played=False), "no game addressed the scheme (--game names some"),
+        (verdict(game(0.0)), "no attack addressed the scheme"),
+        (verdict(quiet, controls=[POSITIVE]), "no null control ran"),
+        (verdict(quiet, controls=[POSITIVE.model_copy(update={"details": rows("attack")}), NULL]), "no game of this"),
+        (verdict(quiet, controls=[POSITIVE.model_copy(update={"details": rows("game")}), NULL]), "no attack of this"),
+    ):
+        assert v.code == 3 and v.gate.status == "inconclusive"
+        assert any(reason in r for r in v.gate.reasons), v.gate.reasons
+    # What two controls show together counts, and a break that was shown stands whatever else did not run.
+    both = [POSITIVE.model_copy(update={"id": k, "details": rows(k)}) for k in ("attack", "game")]
+    assert verdict(quiet, controls=[*both, NULL]).code == 0
+    assert verdict(attack("all"), skipped, controls=[POSITIVE]).code == 1
+    not_run = NULL.model_copy(update={"status": "not run", "reason": "nothing addresses it"})
+    assert verdict(quiet, controls=[POSITIVE, not_run]).code == 3
+
+
 @pytest.mark.parametrize("status", ["not run", "inconclusive"])
 def test_what_was_asked_for_and_did_not_run_is_inconclusive(status: Status) -> None:
     missing = Finding(id="m", kind="attack", title="m", status=status, reason="it needs an oracle", requested=True)
@@ -431,7 +468,7 @@ def test_what_was_asked_for_and_did_not_run_is_inconclusive(status: Status) -> N
 
 
 def test_a_claim_that_a_restricted_audit_cannot_test_does_not_turn_it_red() -> None:
-    claim = Claim("advantage", 0.05)
+    claim = Claim("advantage", 0.05, target="another-game")
     assert verdict(attack("noise"), claims=[claim]).code == 3
     v = verdict(attack("noise", requested=True), claims=[claim])
     assert (v.code, v.claims[0].status) == (0, "inconclusive")
@@ -441,7 +478,7 @@ def test_nothing_measured_is_inconclusive() -> None:
     assert verdict().code == 3
     crashed = Finding(id="c", kind="attack", title="c", status="inconclusive", reason="it failed")
     assert verdict(crashed).code == 3
-    assert verdict(attack("noise"), gates=GateOptions(max_advantage=0.1)).code == 3
+    assert verdict(attack("noise"), gates=GateOptions(max_advantage=0.1), played=False).code == 3
 
 
 @pytest.mark.parametrize(

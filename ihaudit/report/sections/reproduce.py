@@ -84,6 +84,8 @@ def _options(results: Results) -> Pairs:
     """Options as they were set, flattened."""
     pairs: Pairs = []
     for key, value in results.options.items():
+        if key == "plan":  # what --resume compares: versions, hashes and options, all of which stand here already
+            continue
         if isinstance(value, dict):
             pairs += [(f"{key}: {k}", _set(v)) for k, v in value.items()]
         elif key not in ELSEWHERE:
