@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit.attacks.known import NO_PAIRS, Source, encoded, known, refuse_constant
+from ihaudit.attacks.known import NO_PAIRS, Source, refuse_constant, sources
 from ihaudit.attacks.numerics.known_pairs.base import Encodings, Images
 from ihaudit.attacks.numerics.known_pairs.learn import ERRORS, EXACT, GAIN, Attempt, again, attempt
 from ihaudit.attacks.numerics.known_pairs.prior import PriorInverse
@@ -68,14 +68,8 @@ class Learn:
     def run(self, view: View, ctx: Context) -> AttackOutput:
         """See `ihaudit.contracts.attack.Attack`."""
         refuse_constant(view)
-        sources = [s for s in (known(view), encoded(view, ctx, PER_CALL[ctx.profile])) if s is not None]
-        if not sources:
-            raise NotApplicable(NO_PAIRS)
-        enough = [s for s in sources if len(s.images) >= LEAST]
-        if not enough:
-            raise NotApplicable(f"{max(len(s.images) for s in sources)} pairs are too few to train a network on")
         with one_thread():
-            return _answer(view, enough, ctx)
+            return _answer(view, _cases(view, ctx), ctx)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,9 +89,27 @@ class _Case:
         return max([a.score for a in self.attempts], default=self.flat)
 
 
-def _answer(view: View, sources: list[Source], ctx: Context) -> AttackOutput:
-    ctx.progress("closed forms", None)
-    cases = sorted((_deal(s, view.similar, ctx) for s in sources), key=lambda c: c.flat - c.best)
+def _cases(view: View, ctx: Context) -> list[_Case]:
+    """The sources of enough pairs, the most promising one first; nothing is encoded once a closed form is exact.
+
+    Raises:
+        NotApplicable: none has.
+    """
+    cases, most = [], 0
+    for source in sources(view, ctx, PER_CALL[ctx.profile]):
+        most = max(most, len(source.images))
+        if len(source.images) < LEAST:
+            continue
+        ctx.progress("closed forms", None)
+        cases.append(_deal(source, view.similar, ctx))
+        if cases[-1].best > EXACT:
+            break
+    if not cases:
+        raise NotApplicable(f"{most} pairs are too few to train a network on" if most else NO_PAIRS)
+    return sorted(cases, key=lambda c: c.flat - c.best)
+
+
+def _answer(view: View, cases: list[_Case], ctx: Context) -> AttackOutput:
     for case in cases:
         found = _trained(case, view.similar, ctx)
         images, encodings = case.source.images, case.source.encodings

@@ -50,6 +50,14 @@ def refuse_constant(view: View) -> None:
         raise NotApplicable("all encodings are the same, so that nothing in them differs from image to image")
 
 
+def sources(view: View, ctx: Context, per_call: int) -> Iterator[Source]:
+    """Where pairs come from: known records first, then the oracle, asked only where the caller goes on."""
+    if (records := known(view)) is not None:
+        yield records
+    if (own := encoded(view, ctx, per_call)) is not None:
+        yield own
+
+
 def known(view: View) -> Source | None:
     """The known records of the release, or None where there are none; shuffled tokens are put where they belong."""
     if view.pairs is None or not len(view.pairs.images):

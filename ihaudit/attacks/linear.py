@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ihaudit.attacks.known import NO_PAIRS, encoded, known, refuse_constant
-from ihaudit.attacks.numerics.known_pairs.learn import PRIOR, curve, learn
+from ihaudit.attacks.known import NO_PAIRS, Source, refuse_constant, sources
+from ihaudit.attacks.numerics.known_pairs.learn import EXACT, PRIOR, Learned, curve, learn
 from ihaudit.contracts.attack import AttackOutput, attack
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
@@ -42,15 +42,7 @@ class Linear:
     def run(self, view: View, ctx: Context) -> AttackOutput:
         """See `ihaudit.contracts.attack.Attack`."""
         refuse_constant(view)
-        sources = [s for s in (known(view), encoded(view, ctx, PER_CALL[ctx.profile])) if s is not None]
-        if not sources:
-            raise NotApplicable(NO_PAIRS)
-        ctx.progress("fit", None)
-        learned = [
-            learn(s.images, s.encodings, s.others, ctx.rng("hold out"), s.held, similar=view.similar) for s in sources
-        ]
-        best = int(np.argmax([np.nan_to_num(f.expected, nan=0.9) if f.inverse else -1.0 for f in learned]))
-        found, source = learned[best], sources[best]
+        found, source = _best(view, ctx)
         images, encodings, others = source.images, source.encodings, source.others
         diagnostics: dict[str, Any] = {
             "pairs": len(images),
@@ -67,7 +59,7 @@ class Linear:
                 f"{len(images)} pairs are too few: no map that explains them makes pictures of the rest"
             )
         drawn: list[tuple[int, float]] = []
-        if found.shown:
+        if found.shown and not ctx.options.get("control"):  # nobody looks at a control's curve
             ctx.progress("curve", 0.5)
             sizes = FEW_SIZES if found.family == PRIOR else SIZES
             reached = curve(images, encodings, found.family, sizes, ctx.rng("curve"), view.similar)
@@ -107,3 +99,21 @@ class Linear:
             diagnostics=diagnostics,
             sentence=sentence,
         )
+
+
+def _best(view: View, ctx: Context) -> tuple[Learned, Source]:
+    """What held-out pairs say to be the best map, and where its pairs come from; nothing is encoded once one is exact.
+
+    Raises:
+        NotApplicable: no pairs are to be had.
+    """
+    learned: list[tuple[Learned, Source]] = []
+    for source in sources(view, ctx, PER_CALL[ctx.profile]):
+        ctx.progress("fit", None)
+        about = source.images, source.encodings, source.others
+        learned.append((learn(*about, ctx.rng("hold out"), source.held, similar=view.similar), source))
+        if learned[-1][0].expected > EXACT:
+            break
+    if not learned:
+        raise NotApplicable(NO_PAIRS)
+    return max(learned, key=lambda f: np.nan_to_num(f[0].expected, nan=0.9) if f[0].inverse else -1.0)

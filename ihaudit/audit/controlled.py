@@ -66,7 +66,9 @@ def run_controls(
     small = replace(data, private=data.private.subset(np.arange(min(len(data.private), profile.n_control))))
     running = [i for i in items if not i.reason and registry.get(i.kind, i.id).control]
     running.sort(key=lambda i: (i.kind == "game", i.kind == "attack" and registry.get("attack", i.id).costly))
-    controls: dict[str, Control] = {k: c for k, c in registry.load("control").items() if c.like(traits)}
+    controls: dict[str, Control] = {
+        k: c for k, c in registry.load("control").items() if c.like(traits) and profile.name in c.profiles
+    }
     findings = []
     for index, (name, control) in enumerate(controls.items()):
         done = index / len(controls)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from ihaudit.contracts.context import ProfileName
 from ihaudit.contracts.traits import Traits
 from ihaudit.registry import register
 
@@ -27,6 +28,7 @@ class Control:
         like: whether it stands for schemes of such traits; left out of the audits of others.  A positive control that
             stands for some only is their *sibling*: where no attack breaks it, "no break found" says nothing of them.
         words: what a sibling is, for the sentence that no attack breaks "a ... of 28 x 28 x 1 images".
+        profiles: those in whose audits it is run.
     """
 
     id: str
@@ -36,6 +38,7 @@ class Control:
     order: int = 100
     like: Callable[[Traits], bool] = _always
     words: str = ""
+    profiles: tuple[ProfileName, ...] = ("quick", "standard", "full")
 
     @property
     def sibling(self) -> bool:

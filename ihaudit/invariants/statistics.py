@@ -24,11 +24,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import dctn, rfft2
+from scipy.fft import dct, dctn, rfft2
 
 from ihaudit.invariants.tokens import in_order
 from ihaudit.release import FloatArray
@@ -36,6 +36,8 @@ from ihaudit.release import FloatArray
 Float32 = NDArray[np.float32]
 #: quantiles of a sorted set
 QUANTILES = 48
+#: inner products of two positions that are sorted at most
+PRODUCTS = 4096
 #: most numbers in a group: larger ones are projected at random (fixed seed)
 MOST = 640
 #: principal axes, and quantiles of distances, in statistics of rows among each other
@@ -238,7 +240,7 @@ def _grid_groups(x: FloatArray, folded: FloatArray, layout: Layout, middle: floa
         ]
         for b in (4, 8):
             if min(h, w) >= 2 * b:
-                in_place = partial(_block_statistics, x, folded, b, middle)
+                in_place = cache(partial(_block_statistics, x, folded, b, middle))
                 groups += [
                     (f"blocks of {b}", in_place),
                     (f"blocks of {b} sorted", partial(_sorted, in_place)),
@@ -279,9 +281,11 @@ def _sorted(make: Callable[[], FloatArray]) -> FloatArray:
 def _block_cosines(x: FloatArray, b: int) -> FloatArray:
     """Magnitudes of the low cosine coefficients of every block, mean over channels."""
     n, h, w, c = x.shape
-    v = x[:, : h // b * b, : w // b * b].reshape(n, h // b, b, w // b, b, c)
-    low = np.abs(dctn(v, axes=(2, 4), norm="ortho"))[:, :, : b // 2, :, : b // 2]
-    return np.asarray(low.mean(5).reshape(n, -1), np.float32)
+    v = _blocks(x, b).reshape(n, h // b, w // b, b * b * c)
+    low = dct(np.eye(b, dtype=np.float32), axis=0, norm="ortho")[: b // 2]
+    both = np.einsum("ui,vj,cd->uvcijd", low, low, np.eye(c, dtype=np.float32)).reshape(-1, b * b * c)
+    found = np.abs(v @ both.T).reshape(n, h // b, w // b, b // 2, b // 2, c).mean(5)
+    return np.asarray(found.swapaxes(2, 3).reshape(n, -1), np.float32)
 
 
 def _cosines(x: FloatArray) -> FloatArray:
@@ -321,7 +325,12 @@ def _spectrum(v: FloatArray) -> FloatArray:
     k, d = v.shape[1:]
     gram = v @ v.transpose(0, 2, 1) / np.float32(d)
     i, j = np.triu_indices(k, 1)
-    values = np.linalg.eigvalsh(gram)[:, ::-1]
+    if len(i) > PRODUCTS:
+        keep = np.sort(np.random.default_rng(k).permutation(len(i))[:PRODUCTS])
+        i, j = i[keep], j[keep]
+    # The smaller of the two matrices of products has all eigenvalues that are not nought.
+    values = np.linalg.eigvalsh(gram if k <= d else v.transpose(0, 2, 1) @ v / np.float32(d))[:, ::-1]
+    values = np.pad(values, ((0, 0), (0, max(0, k - d))))
     parts = [np.log(values.clip(0) + 1e-6)[:, :QUANTILES], _quantiles(gram[:, np.arange(k), np.arange(k)])]
     if len(i):
         parts += [_quantiles(gram[:, i, j]), _quantiles(np.abs(gram[:, i, j]))]

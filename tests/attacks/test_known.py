@@ -10,7 +10,9 @@ from ihaudit.contracts.configure import configure
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import Pairs, View
 from ihaudit.errors import NotApplicable
+from ihaudit.schemes.pixel_permutation import PixelPermutation
 from tests.attacks.releases import photographs
+from tests.games.inprocess import InProcess
 
 
 @pytest.mark.parametrize("attack", ["linear", "decoder"])
@@ -34,3 +36,24 @@ def test_a_map_that_is_no_better_than_a_mean_image_answers_nothing() -> None:
     out = configure("linear").run(view, Context(seed=0))
     assert not len(out.images) and "no image is answered" in out.sentence
     assert out.members is not None and (out.members == -1).all()
+
+
+@pytest.mark.parametrize("attack", ["linear", "decoder"])
+def test_the_oracle_is_not_asked_once_known_records_give_the_map(attack: str) -> None:
+    images, _ = photographs(240, size=16)
+    turned = np.ascontiguousarray(images[:, ::-1])
+    encoder, pairs = InProcess(PixelPermutation(), images[:0]), Pairs(images[20:80], turned[20:80])
+    view = View(encodings=turned[:20], pairs=pairs, similar=images[80:], encoder=encoder)
+    out = configure(attack).run(view, Context(seed=0))
+    np.testing.assert_allclose(out.images, images[:20], atol=1e-3)
+    assert "known images of the release" in out.sentence and encoder.calls == 0
+
+
+def test_no_curve_is_drawn_of_a_control() -> None:
+    images, _ = photographs(100, size=16)
+    view = View(encodings=1 - images[:20], pairs=Pairs(images[20:], 1 - images[20:]))
+    of_control = configure("linear").run(view, Context(seed=0, options={"control": True}))
+    assert "curves" not in of_control.diagnostics
+    out = configure("linear").run(view, Context(seed=0))
+    assert "curves" in out.diagnostics
+    np.testing.assert_array_equal(out.images, of_control.images)

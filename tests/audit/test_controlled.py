@@ -52,6 +52,12 @@ def test_the_nearest_relative_and_no_other(name: str, traits: Traits) -> None:
     assert chosen[name].words
 
 
+def test_quick_audits_play_one_null_of_noise_and_others_both() -> None:
+    nulls = {k: c.profiles for k, c in controls().items() if not c.must_break}
+    assert [k for k, profiles in nulls.items() if "quick" not in profiles] == ["noise"]
+    assert all({"standard", "full"} <= set(profiles) for profiles in nulls.values())
+
+
 def encode(control: Control, traits: Traits, images: np.ndarray) -> np.ndarray:
     """What the control's scheme, of this package, makes of images."""
     module = importlib.import_module("ihaudit.schemes." + control.scheme.replace("-", "_"))

@@ -20,6 +20,8 @@ VALUES = 4096
 #: radii of filters tried; rows of the regression at most
 RADII = (2, 4, 8)
 ROWS = 30_000
+#: the same for a first look, and the share left unexplained in it from which all of them would say no better
+FEW_ROWS, HOPELESS = 3000, 0.1
 #: share of the encodings' variance that the filter may leave unexplained
 UNEXPLAINED = 0.02
 #: share with which a smaller filter is taken for the whole of it
@@ -53,7 +55,13 @@ def fit_filters(images: Images, encodings: Encodings, similar: Images) -> list[I
         return []
     h, w, c = (int(v) for v in images.shape[1:])
     best: tuple[float, NDArray[np.float64], int] | None = None
-    for radius in (r for r in RADII if 2 * r + 4 < min(h, w)):
+    radii = [r for r in RADII if 2 * r + 4 < min(h, w)]
+    # The largest filter holds the others: where it explains little even of few rows, which it can bend to, none does.
+    if not radii or _inside(images, encodings, radii[-1], FEW_ROWS)[1] > HOPELESS:
+        return []
+    for radius in radii:
+        if best is not None and best[0] <= EXACT:
+            break
         kernel, left = _inside(images, encodings, radius)
         if best is None or (left < 0.8 * best[0] and best[0] > EXACT):
             best = (left, kernel, radius)
@@ -86,12 +94,12 @@ def fit_filters(images: Images, encodings: Encodings, similar: Images) -> list[I
     return [FilterInverse(words, (mean @ forward + offset).astype(np.float32), mean.astype(np.float32), weights)]
 
 
-def _inside(images: Images, encodings: Encodings, radius: int) -> tuple[NDArray[np.float64], float]:
+def _inside(images: Images, encodings: Encodings, radius: int, most: int = ROWS) -> tuple[NDArray[np.float64], float]:
     """The filter ((2 r + 1)^2 C, C) by least squares where it meets no border, and the share left unexplained."""
     n, h, w, c = images.shape
     side = 2 * radius + 1
     places = (h - 2 * radius) * (w - 2 * radius)
-    some = np.arange(min(n, max(4, ROWS // places)))
+    some = np.arange(min(n, max(2 if most < ROWS else 4, most // places)))
     windows = np.lib.stride_tricks.sliding_window_view(images[some], (side, side), axis=(1, 2))
     rows = np.ascontiguousarray(np.moveaxis(windows, 3, -1)).reshape(-1, side * side * c)
     goal = encodings[some, radius : h - radius, radius : w - radius].reshape(-1, c)

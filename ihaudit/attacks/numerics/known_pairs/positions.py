@@ -21,8 +21,6 @@ TOLERANCE = 6e-4
 FOUND = 0.9
 #: samples of a shared block map that are looked at
 SAMPLES = 4000
-#: released positions compared at a time
-BLOCK = 512
 #: released positions that are tried first
 PROBE = 64
 
@@ -53,19 +51,13 @@ def match_positions(plain: NDArray[np.float32], released: NDArray[np.float32], t
     Where several sources agree with all samples, each is used once where that is possible (an encoder loses nothing).
     """
     codes = np.concatenate([plain.T, top - plain.T]).astype(np.float64)  # (2P, n)
-    norms = (codes**2).sum(1)
     p, q, n = plain.shape[1], released.shape[1], len(plain)
     limit = n * (TOLERANCE * top) ** 2 + 1e-9 * n * top**2
-
-    def sources(places: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-        rows = released[:, places].T.astype(np.float64)
-        distance = (rows**2).sum(1)[:, None] + norms - 2 * rows @ codes.T
-        return [np.nonzero(line)[0] for line in distance < limit]
-
-    some = sources(np.linspace(0, q - 1, min(q, PROBE)).astype(np.int64))
-    if np.mean([len(s) > 0 for s in some]) < FOUND - 0.2:
+    some = released[:, np.linspace(0, q - 1, min(q, PROBE)).astype(np.int64)].T.astype(np.float64)
+    distance = (some**2).sum(1)[:, None] + (codes**2).sum(1) - 2 * some @ codes.T
+    if np.mean((distance < limit).any(1)) < FOUND - 0.2:
         return Positions(np.full(q, -1, np.int64), np.zeros(q, bool), 0.0)
-    candidates = [s for start in range(0, q, BLOCK) for s in sources(np.arange(start, min(start + BLOCK, q)))]
+    candidates = _within(codes, released.T.astype(np.float64), limit)
     source, negated = np.full(q, -1, np.int64), np.zeros(q, bool)
     used = np.zeros(p, bool)
     for row in sorted(range(q), key=lambda i: len(candidates[i])):
@@ -77,6 +69,29 @@ def match_positions(plain: NDArray[np.float32], released: NDArray[np.float32], t
         source[row], negated[row] = pick % p, pick >= p
         used[pick % p] = True
     return Positions(source, negated, float(np.mean(source >= 0)))
+
+
+def _within(codes: NDArray[np.float64], rows: NDArray[np.float64], limit: float) -> list[NDArray[np.int64]]:
+    """For every row (Q, n), which codes (S, n) lie within a squared distance of `limit`, in order.
+
+    Along one direction two codes differ no more than they do, so that few are left to compare; equal ones (positions
+    that are black in all images) are compared once.
+    """
+    codes, own = np.unique(codes, axis=0, return_inverse=True)
+    members = np.split(np.argsort(own.reshape(-1), kind="stable"), np.cumsum(np.bincount(own.reshape(-1)))[:-1])
+    rows, same = np.unique(rows, axis=0, return_inverse=True)
+    reach = limit**0.5 * (1 + 1e-9)
+    direction = np.random.default_rng(0).standard_normal(codes.shape[1])
+    direction = direction / float(np.linalg.norm(direction))
+    along, wanted = codes @ direction, rows @ direction
+    order = np.argsort(along)
+    low, high = (np.searchsorted(along[order], wanted + s * reach) for s in (-1, 1))
+    found = []
+    for row, a, b in zip(rows, low, high, strict=True):
+        near = order[a:b]
+        near = near[((codes[near] - row) ** 2).sum(1) < limit]
+        found.append(np.sort(np.concatenate([members[i] for i in near])) if len(near) else near)
+    return [found[i] for i in same.reshape(-1)]
 
 
 @dataclass(frozen=True)

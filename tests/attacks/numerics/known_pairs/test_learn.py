@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ihaudit.attacks.numerics.known_pairs.learn import curve, learn, smoothness
+from ihaudit.attacks.numerics.known_pairs.positions import match_positions
 from ihaudit.metrics.ssim import ssim
 from ihaudit.scheme import Scheme
 from ihaudit.schemes.blur import Blur
@@ -101,6 +102,17 @@ def test_other_shapes(shape: tuple[int, int, int]) -> None:
     images = pictures(80, size=shape[0])[..., : shape[2]]
     score, words, _ = recovered(PixelPermutation(), 20, images)
     assert score > 0.99 and "permutation" in words
+
+
+def test_positions_that_are_black_in_all_images_share_their_sources() -> None:
+    images = IMAGES[:N].copy()
+    images[:, :5] = 0
+    y = PixelPermutation(channels=True).encode(images, np.zeros(N, int), images[:0], np.random.default_rng(0)).encodings
+    plain, released = images.reshape(N, -1), np.asarray(y, np.float32).reshape(N, -1)
+    for n in (1, 3, N):
+        found = match_positions(plain[:n], released[:n])
+        assert found.found == 1 and len(np.unique(found.source)) > (0.9 if n > 1 else 0.2) * plain.shape[1]
+        np.testing.assert_array_equal(plain[:n, found.source], released[:n])
 
 
 def test_images_under_trivial_maps() -> None:
