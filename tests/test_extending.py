@@ -246,13 +246,13 @@ def test_each_stands_in_the_report(results: Results, audit: Path) -> None:
         "Which side does a coin show?",
         "Error of the brightness, mean",
         "Plain grey",
-        "Positive control: test-mirror",
+        "control:test-mirror",
         "Mirrors mixtures of two images.",
     ):
         assert text in page, text
-    # The section between games (4) and attacks moves what follows by one, also where prose refers to it.
+    # The section between pictures (4) and attacks moves what follows by one, also where prose refers to it.
     assert '<h2 id="test_rate"><span class="num">5</span> Encodings for each image</h2>' in page
     assert "8.000 encodings for each image; see section 6." in page
-    assert '<span class="num">6</span> Attacks' in page and "section 7. Later attacks can only be better" in page
+    assert '<span class="num">6</span> Attacks' in page and "section 4. Later attacks can only be better" in page
     lines = (audit / "lines.txt").read_text().splitlines()
     assert lines == [f"{f.id}: {f.status}" for f in results.findings]

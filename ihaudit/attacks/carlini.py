@@ -43,7 +43,7 @@ class Carlini(Recipe):
     recovery: str = "gradient"
     restoration: str = "recolour73"
 
-    title: ClassVar[str] = "The published attack on InstaHide: pair networks, cliques, flow, equation (3)"
+    title: ClassVar[str] = "Published attack on InstaHide"
     reference: ClassVar[str] = "Carlini et al. 2021, section 4"
     profiles: ClassVar[tuple[str, ...]] = ("standard", "full")
     #: `--train` is for it

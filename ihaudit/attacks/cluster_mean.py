@@ -25,7 +25,7 @@ class ClusterMean(Recipe):
     recovery: str = "mean"
     restoration: str = "stretch"
 
-    title: ClassVar[str] = "Mean of the encodings that share an image"
+    title: ClassVar[str] = "Mean of encodings that share an image"
     reference: ClassVar[str] = "Carlini et al. 2021, section 4.5.1"
     profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")
 

@@ -60,7 +60,7 @@ class Learn:
     stop the training, others say how good the answer is; where it is no better than a mean image nothing is answered.
     """
 
-    title: ClassVar[str] = "Learned decoder from known pairs or the oracle"
+    title: ClassVar[str] = "Decoder learned from known pairs"
     reference: ClassVar[str] = "supervised decoders of SIMBA, GLASS and FORA; Wiener estimate as the start"
     profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")
     costly: ClassVar[bool] = True

@@ -42,7 +42,7 @@ class Jigsaw:
     recolouring were used is told by likelihood, and so is the pose of the whole.
     """
 
-    title: ClassVar[str] = "Block scrambles from encodings alone"
+    title: ClassVar[str] = "Block scrambles put together"
     reference: ClassVar[str] = "jigsaw solvers (Gallagher 2012; Chuman, Kurihara and Kiya 2017), as annealed likelihood"
     needs: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.ENCODINGS, Knowledge.DISTRIBUTION})
     profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")

@@ -26,7 +26,7 @@ class LeastSquares(Recipe):
     recovery: str = "least-squares"
     restoration: str = "none"
 
-    title: ClassVar[str] = "Least squares on releases without a sign mask"
+    title: ClassVar[str] = "Least squares without a sign mask"
     reference: ClassVar[str] = "Carlini et al. 2021, section 4.5.3"
     profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")
 

@@ -35,7 +35,7 @@ class Linear:
     are held out choose.
     """
 
-    title: ClassVar[str] = "Inverse of a keyed encoder from known pairs"
+    title: ClassVar[str] = "Inverse of a keyed encoder"
     reference: ClassVar[str] = "known-plaintext attack; Li et al. 2008 for permutations, ridge regression elsewhere"
     profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")
 

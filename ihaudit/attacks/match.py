@@ -48,7 +48,7 @@ class Match:
     the release's own key, beside known ones, and the rest is matched by what they teach.
     """
 
-    title: ClassVar[str] = "Who is who: encodings matched to candidate images"
+    title: ClassVar[str] = "Who is who among candidates"
     reference: ClassVar[str] = "re-identification; moments and assignment after Carlini et al. 2021 (NeuraCrypt), PLDA"
     needs: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.CANDIDATES, Knowledge.ORACLE})
     profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")

@@ -30,7 +30,7 @@ class Phase(Recipe):
     recovery: str = "em"
     restoration: str = "none"
 
-    title: ClassVar[str] = "Reconstruction without training: grouping by squares and phase retrieval"
+    title: ClassVar[str] = "Grouping and phase retrieval"
     reference: ClassVar[str] = "Carlini et al. 2021, section 4"
     profiles: ClassVar[tuple[str, ...]] = ("standard", "full")
 

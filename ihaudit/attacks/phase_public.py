@@ -33,7 +33,7 @@ class PhasePublic(Phase):
     public: str = "identify"
     restoration: str = "oriented"
 
-    title: ClassVar[str] = "Phase retrieval with the public set known: find what was mixed in, solve exactly"
+    title: ClassVar[str] = "Phase retrieval, public set known"
     reference: ClassVar[str] = "Carlini et al. 2021, sections 4.8.1 and B"
     needs: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.ENCODINGS, Knowledge.PUBLIC_SET})
     profiles: ClassVar[tuple[str, ...]] = ("standard", "full")

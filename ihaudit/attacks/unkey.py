@@ -39,7 +39,7 @@ class Unkey:
     counts if pictures come out.
     """
 
-    title: ClassVar[str] = "Values changed in place by one key, from encodings alone"
+    title: ClassVar[str] = "Values changed in place by one key"
     reference: ClassVar[str] = "ciphertext-only attack; Gaussian likelihood, angular synchronisation (Singer 2011)"
     needs: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.ENCODINGS, Knowledge.DISTRIBUTION})
     profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")

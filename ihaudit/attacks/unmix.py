@@ -37,7 +37,7 @@ class Unmix(Recipe):
     sharpening: str = "local"
     restoration: str = "network"
 
-    title: ClassVar[str] = "Reconstruction with a mask recovery network and a learned image prior"
+    title: ClassVar[str] = "Mask recovery and learned prior"
     reference: ClassVar[str] = "Carlini et al. 2021, sections 4 and 4.8.1, combined"
     profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")
 

@@ -44,7 +44,7 @@ class Unscramble:
     images, which also tells them from their mirror images.
     """
 
-    title: ClassVar[str] = "Secret order of pixels from encodings alone"
+    title: ClassVar[str] = "Secret order of pixels"
     reference: ClassVar[str] = "ciphertext-only attack; Isomap of correlations, then Gaussian likelihood of pictures"
     needs: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.ENCODINGS, Knowledge.DISTRIBUTION})
     profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")

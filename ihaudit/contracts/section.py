@@ -16,7 +16,7 @@ ReportKind = Literal["audit", "challenge"]
 
 @dataclass(frozen=True)
 class Section:
-    """A section; sections are numbered in the order in which they are printed.
+    """A section; sections are numbered, and annexes lettered, in the order in which they are printed.
 
     Attributes:
         id: its anchor.
@@ -27,6 +27,7 @@ class Section:
         template: a file of templates/sections (ends in ``.j2``), or the text of a Jinja template.
         order: sections are printed by it, then by id.
         reports: the kinds of report that it stands in.
+        annex: whether it is evidence for who asks, after the reviewer's part: lettered, and folded in HTML.
     """
 
     id: str
@@ -35,10 +36,17 @@ class Section:
     template: str
     order: int = 100
     reports: tuple[ReportKind, ...] = ("audit",)
+    annex: bool = False
 
 
 def section(
-    id_: str, title: str, *, template: str = "", order: int = 100, reports: tuple[ReportKind, ...] = ("audit",)
+    id_: str,
+    title: str,
+    *,
+    template: str = "",
+    order: int = 100,
+    reports: tuple[ReportKind, ...] = ("audit",),
+    annex: bool = False,
 ) -> Callable[[Build], Build]:
     """Register a function as the builder of the section `id_`; the function itself is left as it is.
 
@@ -46,7 +54,7 @@ def section(
     """
 
     def add(build: Build) -> Build:
-        register("section", id_)(Section(id_, title, build, template or f"{id_}.html.j2", order, reports))
+        register("section", id_)(Section(id_, title, build, template or f"{id_}.html.j2", order, reports, annex))
         return build
 
     return add

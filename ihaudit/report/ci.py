@@ -41,16 +41,16 @@ def text_of(finding: Finding) -> str:
 def check_text(results: Results, check: GateCheck) -> str:
     """A gated statistic in one line, in its unit."""
     if check.name in EVENTS:
-        return f"{check.statistic}{words.by(results, check.by)}"
+        return f"{check.statistic}{words.by(check.by)}"
     unit = words.gate_unit(check.name)
-    measured = f"{words.estimate(check.measured, unit)}{words.by(results, check.by)}"
+    measured = f"{words.estimate(check.measured, unit)}{words.by(check.by)}"
     return f"{check.statistic}: {measured}; bound {words.scaled(check.bound, unit)}"
 
 
 def claim_text(results: Results, claim: ClaimResult) -> str:
     """A claim beside its measurement in one line, in its unit."""
     unit = words.gate_unit(claim.quantity)
-    measured = f"{words.estimate(claim.measured, unit)}{words.by(results, claim.by)}" if claim.measured else "nothing"
+    measured = f"{words.estimate(claim.measured, unit)}{words.by(claim.by)}" if claim.measured else "nothing"
     parts = (
         f"{claim.text}; bound {words.scaled(claim.bound, unit)}, measured {measured}.",
         words.sentence(claim.reason),

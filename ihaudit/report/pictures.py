@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ihaudit.contracts.format import Source
+
 #: Pictures are enlarged to about this many pixels without smoothing, so that 32 x 32 stays 32 x 32 squares on paper.
 TARGET = 96
 #: Images with a longer side are left out of the sheet of all ranks.
@@ -151,3 +153,9 @@ def sheet(columns: Sequence[Sequence[NDArray[Any]]], per_row: int = 12, gap: int
             tile = tile[..., None] if tile.ndim == 2 else tile
             out[top + j * height : top + (j + 1) * height, left : left + width] = tile
     return png(out, target=2 * max(out.shape[:2]))
+
+
+def private_images(source: Source) -> NDArray[Any] | None:
+    """The private images (N, H, W, C), or None where they are not there or may not be shown."""
+    found = source.array("private", "images")
+    return found if found is not None else source.array("truth", "images")

@@ -126,7 +126,99 @@ def intervals(rows: Sequence[tuple[str, float, float | None, float | None, float
     return _svg(draw, 6.6, 0.75 + 0.3 * len(rows))
 
 
-def roc(curves: Sequence[Curve]) -> str:
+def strips(
+    rows: Sequence[tuple[str, NDArray[Any]]],
+    guesses: Sequence[tuple[str, NDArray[Any]]],
+    bounds: Sequence[tuple[str, float]],
+) -> str:
+    """Per-image scores, one row of dots for each attack, and under them for each trivial guess.
+
+    Args:
+        rows: (name, finite scores (N,)) from the top down.
+        guesses: likewise, drawn in grey under them.
+        bounds: (name, SSIM), drawn as labelled vertical lines.
+    """
+    every = [*rows, *guesses]
+
+    def draw(figure: Figure) -> None:
+        ax = figure.add_subplot()
+        for i, (_, scores) in enumerate(every):
+            y, colour = len(every) - 1 - i, ACCENT if i < len(rows) else MUTED
+            # Spread by rank, so that the same results give the same picture and equal scores stay apart.
+            order = np.argsort(np.argsort(scores, kind="stable"), kind="stable")
+            spread = 0.5 * ((order * 0.618034) % 1.0 - 0.5)
+            ax.plot(scores, y + spread, "o", color=colour, markersize=2.6, alpha=0.55, markeredgewidth=0)
+            middle, most = float(np.median(scores)), float(np.quantile(scores, 0.9))
+            ax.plot([middle, middle], [y - 0.36, y + 0.36], color=INK, linewidth=1.6)
+            ax.plot([most], [y], marker="v", color=INK, markersize=5.5, linestyle="none")
+        for i, (name, bound) in enumerate(bounds):
+            ax.axvline(bound, color=ALARM, linestyle=DASHES[i % len(DASHES)], linewidth=1.3)
+            ax.annotate(
+                f"{name} {bound:.3f}",
+                (bound, 1.0),
+                xycoords=("data", "axes fraction"),
+                xytext=(0, 3 + 9 * (i % 2)),
+                textcoords="offset points",
+                ha="center",
+                color=ALARM,
+                fontsize=8,
+            )
+        low = min([-0.05, *(float(s.min()) - 0.03 for _, s in every)])
+        ax.set_xlim(low, 1.03)
+        ax.set_ylim(-0.6, len(every) - 0.4)
+        ax.set_yticks(range(len(every)), [_short(name, 40) for name, _ in every][::-1])
+        ax.tick_params(axis="y", length=0)
+        ax.grid(axis="x")
+        ax.set_axisbelow(True)
+        ax.set_xlabel("SSIM of a private image with its reconstruction")
+
+    return _svg(draw, 6.6, 0.85 + 0.36 * len(every))
+
+
+def scatter(points: Sequence[tuple[str, float, float]], bounds: Sequence[tuple[str, float]]) -> str:
+    """Cost against what it bought: (name, CPU seconds, SSIM), and bounds on SSIM as labelled lines."""
+
+    def draw(figure: Figure) -> None:
+        ax = figure.add_subplot()
+        most = max(p[1] for p in points)
+        for i, (name, seconds, reached) in enumerate(points):
+            ax.plot([seconds], [reached], "o", color=LINES[i % len(LINES)], markersize=6)
+            right = seconds > 0.3 * most
+            ax.annotate(
+                _short(name),
+                (seconds, reached),
+                xytext=(-7 if right else 7, 4 if i % 2 else -4),
+                textcoords="offset points",
+                ha="right" if right else "left",
+                va="center",
+                fontsize=8,
+                color=INK,
+            )
+        for i, (name, bound) in enumerate(bounds):
+            ax.axhline(bound, color=ALARM, linestyle=DASHES[i % len(DASHES)], linewidth=1.1)
+            ax.annotate(
+                f"{name} {bound:.3f}",
+                (1.0, bound),
+                xycoords=("axes fraction", "data"),
+                xytext=(4, 0),
+                textcoords="offset points",
+                va="center",
+                color=ALARM,
+                fontsize=8,
+            )
+        ax.set_xscale("log")
+        ax.margins(x=0.15)
+        ax.set_ylim(min(-0.05, min(p[2] for p in points) - 0.05), 1.05)
+        ax.set_xlabel("CPU seconds")
+        ax.set_ylabel("SSIM, 90 % quantile")
+        ax.grid()
+        ax.set_axisbelow(True)
+        _plain_ticks(ax)
+
+    return _svg(draw, 6.6, 2.5)
+
+
+def roc(curves: Sequence[Curve], levels: Sequence[float] = ()) -> str:
     """ROC curves on log axes: what matters is how many are caught at few false alarms."""
 
     def draw(figure: Figure) -> None:
@@ -146,7 +238,9 @@ def roc(curves: Sequence[Curve]) -> str:
                 linewidth=1.6,
                 label=_short(c.name, 44),
             )
-        least = min(max(least, 1e-5), 1e-2)
+        least = min([max(least, 1e-5), 1e-2, *(level / 2 for level in levels)])
+        for level in levels:
+            ax.axvline(level, color=MUTED, linewidth=0.9, linestyle=":")
         ax.plot([least, 1], [least, 1], color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)), label="guessing")
         ax.set_xscale("log")
         ax.set_yscale("log")

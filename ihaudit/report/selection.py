@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ihaudit.contracts.format import Source
 from ihaudit.report import words
 from ihaudit.results import Finding, Results
 from ihaudit.verdict import gates
@@ -90,3 +95,21 @@ def ssim_bound(results: Results) -> float | None:
 def challenge_answer(results: Results) -> Finding | None:
     """The attack whose answer `ihaudit challenge` wrote, or None."""
     return results.finding(str(results.options.get("answer_by") or ""))
+
+
+def chosen(scores: NDArray[Any], each: int) -> list[tuple[str, int]]:
+    """Indices of best, median and worst images by score; all of them where there are few."""
+    order = np.argsort(-np.nan_to_num(scores, nan=-np.inf), kind="stable")
+    n = len(order)
+    if n <= 3 * each:
+        names = ["best" if i == 0 else "worst" if i == n - 1 else "median" if i == n // 2 else "" for i in range(n)]
+        return [(name, int(i)) for name, i in zip(names, order)]
+    middle = (n - each) // 2
+    parts = (("best", order[:each]), ("median", order[middle : middle + each]), ("worst", order[-each:]))
+    return [(name, int(i)) for name, part in parts for i in part]
+
+
+def there(source: Source, finding: Finding, n: int) -> NDArray[np.bool_]:
+    """bool (N,): the private images for which the attack has an answer; the others have no picture to show."""
+    candidate = source.array(finding.id, "candidate")
+    return candidate >= 0 if candidate is not None and candidate.shape == (n,) else np.ones(n, bool)

@@ -29,7 +29,8 @@ class Verdict:
     """The verdict: its word, the line under it, and sentences for a reader who is no specialist.
 
     `word` is the gate's, one of the report's words; `heading` is what is printed for it; `warning` is the sentence of
-    `ihaudit.verdict.headline`, the first line where it is not empty.
+    `ihaudit.verdict.headline`, the first line where it is not empty; `meaning` is the sentence for a reader who stops
+    at page one.
     """
 
     word: str
@@ -39,6 +40,7 @@ class Verdict:
     sentences: list[str]
     reasons: list[str]
     but: list[str]
+    meaning: str = ""
 
 
 def line(results: Results) -> str:
@@ -46,8 +48,7 @@ def line(results: Results) -> str:
     gate = results.gate
     about = decided_by(results)
     if about == "secret":
-        by_title = words.title_of(results, gate.by)
-        return f"{words.sentence(gate.statistic)[:-1]} · by: {by_title} · profile {results.profile}"
+        return f"{words.sentence(gate.statistic)[:-1]} · by {gate.by} · profile {results.profile}"
     if gate.measured is None or gate.measured.value is None:
         text = words.sentence(gate.sentence or gate.statistic or "nothing was decided")
         return f"{text} Profile {results.profile}."
@@ -61,7 +62,7 @@ def line(results: Results) -> str:
         parts.append(words.plural(gate.measured.n, "trial" if game else "image"))
     if gate.by:
         kind = words.KIND_WORD[by.kind] if by else "finding"
-        parts.append(f"strongest {kind}: {words.title_of(results, gate.by)}")
+        parts.append(f"strongest {kind}: {gate.by}")
     parts.append(f"profile {results.profile}")
     text = " · ".join(parts)
     return text[:1].upper() + text[1:]
@@ -82,12 +83,14 @@ def verdict(source: Source) -> Verdict:
     game = strongest_game(results)
     if game is not None and game.sentence:
         sentences.append(words.sentence(game.sentence))
-    sentences += _meaning(results, word, attack, game)
+    meaning = _meaning(results, word, attack, game)
+    sentences += meaning
     reasons = [words.sentence(r) for r in results.gate.reasons]
     warned = headline.warning(results)
     but = headline.ungated(results.findings, results.gate.checks) if word != "broken" else []
     listed = [f"{f.title}: {words.sentence(f.sentence or 'broken')}" for f in but]
-    return Verdict(word, heading(results), warned, line(results), [s for s in sentences if s], reasons, listed)
+    said = [s for s in sentences if s]
+    return Verdict(word, heading(results), warned, line(results), said, reasons, listed, " ".join(meaning))
 
 
 def heading(results: Results) -> str:
@@ -132,10 +135,10 @@ def _attack_sentence(source: Source, attack: Finding) -> str:
     strongest = "The strongest attack on pictures" if other else "The strongest attack"
     median = m.get("ssim_median")
     if median is None or median.value is None:
-        text = f"{strongest} ({attack.title}) reached an SSIM of {words.scaled(m['ssim'].value)} on average"
+        text = f"{strongest} ({attack.id}) reached an SSIM of {words.scaled(m['ssim'].value)} on average"
     else:
         reached = f"an SSIM of at least {words.scaled(median.value)} on half of the images"
-        text = f"{strongest} ({attack.title}) reached {reached}"
+        text = f"{strongest} ({attack.id}) reached {reached}"
     if (said := answers(attack)) and attack.details["matched"] < attack.details["private"]:
         text += f" (it answered {said} images; the others count as not recovered)"
     base = best_baseline(source.results)

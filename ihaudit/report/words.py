@@ -32,6 +32,9 @@ CHECK_WORD = {False: "gate missed", True: "gate met", None: "inconclusive"}
 STATUS_SIGN |= {"claim refuted": "✕", "gate missed": "✕", "not refuted": "○", "gate met": "○"}
 STATUS_CLASS |= {"claim refuted": "broken", "gate missed": "broken", "not refuted": "nobreak", "gate met": "nobreak"}
 
+#: What a claim or a gate bounds, in words.
+QUANTITY = {"ssim": "SSIM", "reid": "re-identified above chance", "advantage": "advantage", "epsilon": "epsilon"}
+
 KNOWLEDGE = {
     "encodings": ("Encodings", "everything that the scheme publishes"),
     "labels": ("Labels", "the label that is published with each encoding"),
@@ -41,6 +44,18 @@ KNOWLEDGE = {
     "oracle": ("Oracle", "encodings of images of one's own choice, made with fresh randomness"),
     "candidates": ("Candidates", "the private images among others: which encoding is whose?"),
     "pairs": ("Pairs", "some images of the release and the encodings made of them, under the same key"),
+}
+
+#: The same for a reader who meets it in a sentence.
+PLAIN_KNOWLEDGE = {
+    "encodings": "the encodings",
+    "labels": "their labels",
+    "distribution": "images like the private ones",
+    "code": "the scheme’s code",
+    "public_set": "the public images that were mixed in",
+    "oracle": "encodings of images of its own choice",
+    "candidates": "the private images among others",
+    "pairs": "some private images with their encodings",
 }
 
 KIND_WORD = {
@@ -155,9 +170,9 @@ def used(finding: Finding) -> list[str]:
     return [k for k in KNOWLEDGE if k in known]
 
 
-def by(results: Results, id_: str | None) -> str:
-    """`` by TITLE`` of the finding called `id_`, or nothing."""
-    return f" by {title_of(results, id_)}" if id_ else ""
+def by(id_: str | None) -> str:
+    """`` by ID`` of the finding called `id_`, or nothing."""
+    return f" by {id_}" if id_ else ""
 
 
 def primary(finding: Finding) -> tuple[str, Estimate] | None:

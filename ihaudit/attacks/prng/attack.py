@@ -42,7 +42,7 @@ class Prng:
     human: Literal["yes", "no"] = "yes"
     scans: Literal["auto", "never", "always"] = "auto"
 
-    title: ClassVar[str] = "Recovers the generator of the masks (state or seed) and undoes them"
+    title: ClassVar[str] = "Generator of the masks"
     reference: ClassVar[str] = "Carlini et al. 2021, appendix B; linear algebra over GF(2) on neighbouring pixels"
     profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")
     control: ClassVar[bool] = False  # the controls have no masks to predict

@@ -28,7 +28,7 @@ class RecolourAttack:
 
     weights: str = ""
 
-    title: ClassVar[str] = "recover the sign mask of single encodings by a network; no repeats, no public set"
+    title: ClassVar[str] = "Sign masks of single encodings"
     reference: ClassVar[str] = "Carlini et al. 2021, section 4.8.1, first step"
     profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")
     control: ClassVar[bool] = False
@@ -57,9 +57,7 @@ class SingleAttack:
     weights: str = ""
     k: int = 0
 
-    title: ClassVar[str] = (
-        "single encodings, public set known: undo the mask, find the public images mixed in, subtract"
-    )
+    title: ClassVar[str] = "Single encodings, public set known"
     reference: ClassVar[str] = "Carlini et al. 2021, section 4.8.1"
     needs: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.ENCODINGS, Knowledge.PUBLIC_SET})
     profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")

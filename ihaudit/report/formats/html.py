@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ from ihaudit.report.plain import printable
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+#: Code in the manner of reStructuredText or Markdown; two backticks first, so that none is left over.
+_CODE = re.compile(r"``([^`\n]+)``|`([^`\n]+)`")
 #: Pages by source: HTML and PDF are made of the same one.
 _PAGES: WeakKeyDictionary[Source, str] = WeakKeyDictionary()
 
@@ -55,6 +58,7 @@ def environment() -> Environment:
         "sentence": words.sentence,
         "cell": cell,
         "anchor": _anchor,
+        "prose": _prose,
     }
     env.globals |= {"words": words, "css": _css}
     return env
@@ -70,6 +74,13 @@ def _finalize(value: object) -> object:
 def _anchor(id_: str) -> str:
     """A finding's id as the target of a link: no white space."""
     return "-".join(id_.split())
+
+
+def _prose(text: object) -> object:
+    """Other people's sentences: escaped, and what they put in backticks set as code."""
+    from markupsafe import Markup, escape
+
+    return Markup(_CODE.sub(lambda m: f"<code>{m[1] or m[2]}</code>", str(escape(printable(str(text))))))
 
 
 def _css(name: str) -> str:

@@ -6,8 +6,7 @@ from typing import Any
 
 from ihaudit.contracts.format import Source
 from ihaudit.contracts.section import section
-from ihaudit.report import words
-from ihaudit.report.cards import card
+from ihaudit.report import charts, words
 from ihaudit.report.known_pairs import bought
 from ihaudit.report.selection import answers, best_baseline, by_weight, ran, value
 from ihaudit.results import Finding
@@ -19,11 +18,9 @@ def build(source: Source) -> dict[str, Any]:
     found = by_weight(ran(results, "attack"))
     return {
         "rows": [_row(f, baseline) for f in found],
-        "cards": [card(f) for f in found],
-        "baselines": ran(results, "baseline"),
         "best_baseline": baseline,
+        "cost": charts.cost_against_ssim(results),
         "known_pairs": bought(results),
-        "observations": [card(f) for f in by_weight(ran(results, "observation"))],
     }
 
 

@@ -30,9 +30,9 @@ class Row:
 
 
 def _names(findings: list[Finding]) -> list[str]:
-    titles = list(dict.fromkeys(f.title for f in findings))
-    more = len(titles) - MAX_NAMES
-    return titles if more <= 0 else [*titles[:MAX_NAMES], f"and {more} more"]
+    ids = list(dict.fromkeys(f.id for f in findings))
+    more = len(ids) - MAX_NAMES
+    return ids if more <= 0 else [*ids[:MAX_NAMES], f"and {more} more"]
 
 
 def _relevant(results: Results, quantity: str, adversary: list[str] | None) -> list[Finding]:
@@ -53,7 +53,7 @@ def _sure(results: Results, measured: Estimate | None, unit: str) -> list[str]:
     controls = [c for c in results.of_kind("control") if c.status != "not run"]
     failed = [c for c in controls if c.status == "inconclusive"]
     if failed:
-        parts.append(f"controls failed: {words.listing([c.title for c in failed])}")
+        parts.append(f"controls failed: {words.listing([c.id for c in failed])}")
     elif controls:
         parts.append(f"{words.plural(len(controls), 'control')} came out as they must")
     else:
@@ -71,8 +71,14 @@ def _row(results: Results, quantity: str, adversary: list[str] | None, **fields:
 def claim_row(results: Results, claim: ClaimResult) -> Row:
     """One claim of the scheme's author."""
     unit = words.gate_unit(claim.quantity)
+    bound = f"{words.QUANTITY.get(claim.quantity, claim.quantity)} at most {words.scaled(claim.bound, unit)}"
+    if claim.quantile < 1 and claim.quantity == "ssim":
+        bound += f" for {words.scaled(claim.quantile, '%')} of images"
+    bound += (
+        f"; against: {words.listing([words.KNOWLEDGE[k][0].lower() for k in claim.adversary if k in words.KNOWLEDGE])}"
+    )
     outcome = words.estimate(claim.measured, unit) if claim.measured else words.sentence(claim.reason or "not measured")
-    outcome += words.by(results, claim.by)
+    outcome += words.by(claim.by)
     if claim.reason and claim.measured:
         outcome += f". {words.sentence(claim.reason)}"
     return _row(
@@ -80,8 +86,7 @@ def claim_row(results: Results, claim: ClaimResult) -> Row:
         claim.quantity,
         claim.adversary,
         claimed=words.sentence(claim.text),
-        bound=f"{claim.quantity} at most {words.scaled(claim.bound, unit)}"
-        + (f" for {claim.quantile:.0%} of images" if claim.quantile < 1 and claim.quantity in ("ssim", "reid") else ""),
+        bound=bound,
         status=words.CLAIM_WORD[claim.status],
         outcome=outcome,
         sure=_sure(results, claim.measured, unit),
@@ -113,14 +118,14 @@ def check_row(results: Results, check: GateCheck) -> Row:
     if check.name in EVENTS:
         claimed, happened, otherwise = EVENTS[check.name]
         quantity, bound = "advantage" if check.name == STRICT else "ssim", "must not happen"
-        outcome = happened.format(by=words.by(results, check.by)) if check.met is False else otherwise
+        outcome = happened.format(by=words.by(check.by)) if check.met is False else otherwise
         sure = _sure(results, None, "")[1:]
     else:
         quantity, unit = check.name, words.gate_unit(check.name)
         claimed = words.sentence(check.statistic or check.name)
         bound = f"must stay below {words.scaled(check.bound, unit)}"
         outcome = words.estimate(check.measured, unit) if check.measured else "not measured"
-        outcome += words.by(results, check.by)
+        outcome += words.by(check.by)
         sure = _sure(results, check.measured, unit)
     return _row(
         results,
@@ -134,10 +139,18 @@ def check_row(results: Results, check: GateCheck) -> Row:
     )
 
 
-@section("claims", "Claim against measurement", order=20)
+@section("claims", "Claim against measurement", order=30)
 def build(source: Source) -> dict[str, Any]:
     results = source.results
     return {
+        "beyond": _beyond(results),
         "claims": [claim_row(results, c) for c in results.claims],
         "checks": [check_row(results, c) for c in results.gate.checks],
     }
+
+
+def _beyond(results: Results) -> str:
+    """What this audit's adversary has beyond what the claims speak of; empty where they agree or there is no claim."""
+    claimed = {k for c in results.claims for k in c.adversary} | {"encodings"}
+    more = [words.KNOWLEDGE[k][0].lower() for k in words.KNOWLEDGE if k in results.adversary and k not in claimed]
+    return words.listing(more) if results.claims else ""

@@ -28,7 +28,6 @@ class Flag:
 def build(source: Source) -> dict[str, Any]:
     return {
         "controls": source.results.of_kind("control"),
-        "control_parts": _parts(source),
         "flags": raised(source),
     }
 
@@ -44,18 +43,6 @@ def raised(source: Source) -> list[Flag]:
         *_sample(results),
         *_own(results),
     ]
-
-
-def _parts(source: Source) -> list[dict[str, Any]]:
-    """What each attack and game made of each control, one row each."""
-    rows = []
-    for f in source.results.of_kind("control"):
-        table = f.details.get("table")
-        parts = table.get("rows") if isinstance(table, dict) else None
-        for part in parts if isinstance(parts, list) else []:
-            if isinstance(part, (list, tuple)) and len(part) == 4 and part[2] in words.STATUS_SIGN:
-                rows.append({"control": f.title, "by": str(part[0]), "status": part[2], "seen": str(part[3])})
-    return rows
 
 
 def _controls(results: Results) -> Iterator[Flag]:

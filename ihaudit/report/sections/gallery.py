@@ -9,31 +9,37 @@ from numpy.typing import NDArray
 
 from ihaudit.contracts.format import Source
 from ihaudit.contracts.section import section
-from ihaudit.report import plots, words
-from ihaudit.report.cards import Chart
-from ihaudit.report.pictures import Gallery, Row, encoding, heat, is_image, magnitude, png, sheet, spread, to_uint8
-from ihaudit.report.selection import answered, by_weight, ran, ssim_bound, strongest_attack, value
+from ihaudit.report import charts, words
+from ihaudit.report.pictures import (
+    Gallery,
+    Row,
+    encoding,
+    heat,
+    is_image,
+    magnitude,
+    png,
+    private_images,
+    sheet,
+    spread,
+    to_uint8,
+)
+from ihaudit.report.selection import answered, chosen, strongest_attack, there
 from ihaudit.results import Finding
 
-#: Attacks with a gallery of their own beside the strongest one's; pairs in the overview of all ranks.
-OTHER_GALLERIES, OVERVIEW = 5, 24
+#: Pairs in the overview of all ranks.
+OVERVIEW = 24
 #: ends the heading of encodings that are no pictures
 HEAT = ", as a heat map"
 
 
-@section("gallery", "Reconstructions", order=60)
+@section("gallery", "Reconstructions", order=40)
 def build(source: Source) -> dict[str, Any]:
     best = strongest_attack(source.results)
-    others = [f for f in by_weight(ran(source.results, "attack")) if f is not best]
-    main = reconstructions(source, best, 3, overview=True) if best and answered(best) else None
-    found = [reconstructions(source, f, 1) for f in others if answered(f)]
-    masks = [unmasked(source, f) for f in source.results.of_kind("attack")]
+    main = reconstructions(source, best, 1, overview=True) if best and answered(best) else None
     return {
         "best": best,
         "main": main,
-        "others": [g for g in found if g][:OTHER_GALLERIES],
-        "unmasked": [g for g in masks if g][:OTHER_GALLERIES],
-        "histogram": _histogram(source, best) if best else None,
+        "distributions": charts.distributions(source),
         "why_none": _why_none(source, best),
         "heat": _heat(source, main),
     }
@@ -65,50 +71,12 @@ def _why_none(source: Source, best: Finding | None) -> str:
     return "The reconstructions of this attack are not among the arrays, or are not images."
 
 
-def _histogram(source: Source, best: Finding) -> Chart | None:
-    scores = source.scores(best)
-    if scores is None:
-        return None
-    marks = []
-    for f in source.results.of_kind("baseline"):
-        if (guessed := value(f, "ssim")) is not None:
-            marks.append((f.title, guessed))
-    if (chance := value(best, "ssim_chance")) is not None:
-        marks.append(("same pictures on decoys", chance))
-    bound = ssim_bound(source.results)
-    uri = plots.histogram(scores, marks, bound, "SSIM of a private image with its reconstruction")
-    levels = "; ".join(f"{name} {words.number(value, 2)}" for name, value in marks)
-    caption = (
-        f"SSIM of each private image under {best.title}; the lines mark means of trivial guesses and the gate’s bound."
-    )
-    ends = f"from {words.number(float(scores.min()), 2)} to {words.number(float(scores.max()), 2)}"
-    return Chart(uri, caption, f"Histogram of {len(scores)} SSIM scores {ends}. Marked: {levels or 'nothing'}.")
-
-
-def _choose(scores: NDArray[Any], each: int) -> list[tuple[str, int]]:
-    """Indices of best, median and worst images by score; all of them where there are few."""
-    order = np.argsort(-np.nan_to_num(scores, nan=-np.inf), kind="stable")
-    n = len(order)
-    if n <= 3 * each:
-        names = ["best" if i == 0 else "worst" if i == n - 1 else "median" if i == n // 2 else "" for i in range(n)]
-        return [(name, int(i)) for name, i in zip(names, order)]
-    middle = (n - each) // 2
-    parts = (("best", order[:each]), ("median", order[middle : middle + each]), ("worst", order[-each:]))
-    return [(name, int(i)) for name, part in parts for i in part]
-
-
 def _overview(truth: NDArray[Any], found: NDArray[Any], scores: NDArray[Any]) -> tuple[str, int]:
     """One picture: originals above their reconstructions, evenly spaced by rank from best to worst."""
     order = np.argsort(-np.nan_to_num(scores, nan=-np.inf), kind="stable")
     picks = order[spread(len(order), OVERVIEW)]
     picture = sheet([(truth[i], found[i]) for i in picks])
     return picture, len(picks) if picture else 0
-
-
-def private_images(source: Source) -> NDArray[Any] | None:
-    """The private images (N, H, W, C), or None where they are not there or may not be shown."""
-    found = source.array("private", "images")
-    return found if found is not None else source.array("truth", "images")
 
 
 def _labels(source: Source, n: int) -> NDArray[Any] | None:
@@ -154,51 +122,18 @@ def reconstructions(source: Source, finding: Finding, each: int, *, overview: bo
     columns = ["Original", *([first] if codes is not None else []), *(["|Encoding|"] if has_signs else [])]
     labels, challenge = _labels(source, len(truth)), source.scores(finding, "ssim_challenge")
     rows = []
-    there = _answered(source, finding, len(truth))
-    for which, i in _choose(np.where(there, scores, -np.inf), each):
+    mine = there(source, finding, len(truth))
+    for which, i in chosen(np.where(mine, scores, -np.inf), each):
         pictures = [png(to_uint8(truth[i]))]
         if codes is not None:
             pictures.append(png(heat(codes[i]) if drawn else encoding(codes[i])))
             if has_signs:
                 pictures.append(png(magnitude(codes[i])))
-        pictures.append(png(to_uint8(found[i])) if there[i] else "")
+        pictures.append(png(to_uint8(found[i])) if mine[i] else "")
         stricter = float(challenge[i]) if challenge is not None and len(challenge) == len(scores) else None
         label = f"class {labels[i]}" if labels is not None else ""
         rows.append(Row(which, i, label, words.scaled(float(scores[i])), words.scaled(stricter), pictures))
     picture, count = "", 0
-    if overview and there.sum() > 3 * each:
-        picture, count = _overview(truth[there], found[there], scores[there])
+    if overview and mine.sum() > 3 * each:
+        picture, count = _overview(truth[mine], found[mine], scores[mine])
     return Gallery(finding.title, finding.id, [*columns, "Reconstruction"], rows, picture, count)
-
-
-def _answered(source: Source, finding: Finding, n: int) -> NDArray[np.bool_]:
-    """bool (N,): the private images for which the attack has an answer; the others have no picture to show."""
-    candidate = source.array(finding.id, "candidate")
-    return candidate >= 0 if candidate is not None and candidate.shape == (n,) else np.ones(n, bool)
-
-
-def _unit(source: Source, image: NDArray[Any]) -> NDArray[Any]:
-    """An undone mixture in [0, 1]: as it is, or mapped from the release's range where it has negative values."""
-    release = source.results.release
-    if release is None or image.dtype == np.uint8 or not bool(np.any(image < -0.25)):
-        return image
-    low, high = release.image_range
-    return (image - low) / max(high - low, 1e-9)
-
-
-def unmasked(source: Source, finding: Finding) -> Gallery | None:
-    """Encodings with their masks undone, for attacks that recover masks; None where there are none."""
-    codes = source.array(finding.id, "samples_encoding")
-    bare, truth = source.array(finding.id, "samples_unmasked"), source.array(finding.id, "samples_truth")
-    if codes is None or bare is None or not (is_image(codes) and is_image(bare)) or len(codes) != len(bare):
-        return None
-    if truth is not None and (not is_image(truth) or len(truth) != len(bare)):
-        truth = None
-    rows = []
-    for i in range(min(6, len(bare))):
-        pictures = [png(encoding(codes[i])), png(to_uint8(_unit(source, bare[i])))]
-        if truth is not None:
-            pictures.append(png(to_uint8(_unit(source, truth[i]))))
-        rows.append(Row("", i, "", "", "", pictures))
-    columns = ["Encoding as released", "Mask undone", *(["True mixture"] if truth is not None else [])]
-    return Gallery(finding.title, finding.id, columns, rows)

@@ -8,7 +8,7 @@ from ihaudit.contracts.format import Source
 from ihaudit.contracts.section import section
 
 
-@section("glossary", "Glossary and references", order=120, reports=("audit", "challenge"))
+@section("glossary", "Glossary and references", order=290, annex=True, reports=("audit", "challenge"))
 def build(source: Source) -> dict[str, Any]:
     titles: dict[str, str] = {}
     for f in source.results.findings:

@@ -11,7 +11,7 @@ from ihaudit.contracts.section import section
 MAX_LOG = 5000
 
 
-@section("log", "What the scheme printed", order=110)
+@section("log", "What the scheme printed", order=280, annex=True)
 def build(source: Source) -> dict[str, Any]:
     log = source.results.scheme.log
     return {"log": log[:MAX_LOG], "log_left_off": max(0, len(log) - MAX_LOG)}

@@ -8,7 +8,7 @@ from ihaudit.contracts.format import Source
 from ihaudit.contracts.section import section
 
 
-@section("notrun", "What did not run, and why", order=80, reports=("audit", "challenge"))
+@section("notrun", "What did not run, and why", order=260, annex=True, reports=("audit", "challenge"))
 def build(source: Source) -> dict[str, Any]:
     findings = source.results.findings
     return {

@@ -16,7 +16,7 @@ MAX_ROWS = 12
 ELSEWHERE = ("notes", "files", "kind")
 
 
-@section("reproduce", "Cost, and how to repeat it", order=100, reports=("audit", "challenge"))
+@section("reproduce", "Cost, and how to repeat it", order=270, annex=True, reports=("audit", "challenge"))
 def build(source: Source) -> dict[str, Any]:
     results = source.results
     timed = sorted((f for f in results.findings if f.cost.wall_s > 0), key=lambda f: -f.cost.wall_s)

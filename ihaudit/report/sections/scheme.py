@@ -19,7 +19,7 @@ KEYS = {
 }
 
 
-@section("scheme", "The scheme, and what the attacker has", order=30)
+@section("scheme", "The scheme, and what the attacker has", order=210, annex=True)
 def build(source: Source) -> dict[str, Any]:
     results = source.results
     return {

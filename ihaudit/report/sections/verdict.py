@@ -1,4 +1,4 @@
-"""The verdict, and how many attacks, games and so on came out how."""
+"""Page one: the verdict, claims beside measurements, six pictures, what was tried, how sure, what to do."""
 
 from __future__ import annotations
 
@@ -6,22 +6,10 @@ from typing import Any
 
 from ihaudit.contracts.format import Source
 from ihaudit.contracts.section import section
-from ihaudit.report import summary, words
-from ihaudit.results import Results
-
-OUTCOMES = ("broken", "no break found", "inconclusive", "not run")
+from ihaudit.report import summary
+from ihaudit.report.front import front
 
 
 @section("verdict", "Verdict", order=10)
 def build(source: Source) -> dict[str, Any]:
-    return {"verdict": summary.verdict(source), "at_a_glance": _at_a_glance(source.results), "outcomes": OUTCOMES}
-
-
-def _at_a_glance(results: Results) -> list[dict[str, Any]]:
-    """One row per kind that gives verdicts."""
-    rows = []
-    for kind in ("attack", "game", "check", "observation"):
-        if part := results.of_kind(kind):
-            counts = {s: sum(f.status == s for f in part) for s in OUTCOMES}
-            rows.append({"kind": words.plural(len(part), words.KIND_WORD[kind]), "counts": counts})
-    return rows
+    return {"verdict": summary.verdict(source), "front": front(source)}
