@@ -36,10 +36,15 @@ def package_versions() -> dict[str, str]:
     return found
 
 
-def resolve_device(device: str) -> str:
-    """``auto`` -> ``cuda`` if there is one, else ``cpu``; an unavailable ``cuda`` is a `UsageError`."""
+def check_device(device: str) -> None:
+    """Raise `UsageError` where `device` is no word for one."""
     if device not in ("auto", "cpu", "cuda"):
         raise UsageError(f"--device must be auto, cpu or cuda, not {device!r}")
+
+
+def resolve_device(device: str) -> str:
+    """``auto`` -> ``cuda`` if there is one, else ``cpu``; an unavailable ``cuda`` is a `UsageError`."""
+    check_device(device)
     if device == "cpu":
         return "cpu"
     import torch

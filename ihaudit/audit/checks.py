@@ -8,7 +8,7 @@ from collections.abc import Callable
 from ihaudit.errors import SchemeError
 from ihaudit.release import Release, Truth
 from ihaudit.results import Finding
-from ihaudit.sandbox import leaks
+from ihaudit.sandbox.leaks import leaks
 
 
 def release_checks(release: Release, truth: Truth, again: Callable[[], Release] | None = None) -> list[Finding]:

@@ -34,6 +34,7 @@ from ihaudit.contracts.context import derive_seed
 from ihaudit.metrics.ssim import SETTINGS
 from ihaudit.results import Cost, Finding, Results, SchemeCard
 from ihaudit.sandbox.loader import locate
+from ihaudit.sandbox.trial import NO_PROVENANCE, try_out
 from ihaudit.scheme import Knowledge
 from ihaudit.scoring.reconstructions import gallery_arrays
 from ihaudit.verdict.decide import decide
@@ -55,6 +56,9 @@ def run_audit(options: AuditOptions, reporter: Reporter) -> tuple[Path, Results]
     setup = prepare(options, source.path.stem)
     data = load_data(options, setup.profile)
     with opened(source, setup, data.public) as code:
+        private = data.private
+        try_out(code.scheme, private.images, private.labels, seed=derive_seed(options.seed, "trial"))
+        setup.confirm()
         claims = code.card.claims
         adversary = choose_adversary(options.knows, claims)
         adversaries = [adversary] if options.knows or not claims else [c.adversary for c in claims]
@@ -176,6 +180,8 @@ class _Audit:
             checkpoints.save_arrays("release", *pack_release(release, pairs, self.encode_s))
             known = f", and {len(pairs.images):,} of known images" if pairs else ""
             self.reporter.done(f"{len(release.encodings):,} encodings{known}")
+            if release.provenance is None:
+                self.reporter.note(NO_PROVENANCE)
         gates, replays = self.options.gates, self.code.replays
         return Audited.of(release, self.data, scheme, pairs=pairs, gates=gates, replayer=replays)
 

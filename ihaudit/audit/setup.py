@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 from ihaudit import environment, registry
@@ -26,7 +27,6 @@ class Setup:
     Attributes:
         options: as given.
         profile: the cost preset.
-        device: ``cpu`` or ``cuda``.
         folder: of results and reports.
         finished: it holds a complete audit that --resume asks to go on with.
         started: when the run began.
@@ -34,10 +34,26 @@ class Setup:
 
     options: RunOptions
     profile: Profile
-    device: str
     folder: Path
     finished: bool
     started: datetime
+
+    @cached_property
+    def device(self) -> str:
+        """``cpu`` or ``cuda``; asking loads torch, where the options leave it open."""
+        return environment.resolve_device(self.options.device)
+
+    def confirm(self) -> None:
+        """Check what loads large libraries to be checked: the device, and the formats of reports.
+
+        Raises:
+            UsageError: a device that is not there, an unknown format, or one whose libraries are missing.
+        """
+        for format_ in self.options.formats:
+            registry.get("format", format_)
+        if "pdf" in self.options.formats and (problem := pdf.check()):
+            raise UsageError(f"{problem}; or leave the PDF out with --format html")
+        assert self.device
 
     def context(self, reporter: Reporter) -> Context:
         """The context that those of attacks, games and scoring are children of."""
@@ -65,19 +81,14 @@ class Setup:
 
 
 def prepare(options: RunOptions, name: str) -> Setup:
-    """Check what can be checked without images or a scheme; `name` is that of the folder where --out is not given.
+    """Check what can be checked at once; `name` is that of the folder where --out is not given.
 
     Raises:
-        UsageError: an unknown profile, device, format or price, a format whose libraries are missing, or a folder that
-            holds what must not be replaced.
+        UsageError: an unknown profile, device or price, or a folder that holds what must not be replaced.
     """
     started = datetime.now(UTC)
     profile = get_profile(options.profile)
-    device = environment.resolve_device(options.device)
+    environment.check_device(options.device)
     options.prices()
-    if "pdf" in options.formats and (problem := pdf.check()):
-        raise UsageError(f"{problem}; or leave the PDF out with --format html")
-    for format_ in options.formats:
-        registry.get("format", format_)
     folder, finished = output_folder(options, name)
-    return Setup(options, profile, device, folder, finished, started)
+    return Setup(options, profile, folder, finished, started)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -12,6 +13,7 @@ from ihaudit import __version__
 from ihaudit.cli import (
     _common,
     challenge,
+    check,
     compare,
     config_,
     demo,
@@ -25,16 +27,18 @@ from ihaudit.cli import (
     sweep,
     train,
 )
+from ihaudit.cli._help import Command, Group
 
 app = typer.Typer(
     name="ihaudit",
+    cls=Group,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     help=(
         "Audits a claim that images were made private by encoding them.\n\n"
-        "Start with [bold]ihaudit init[/bold] (writes a commented scheme.py), then [bold]ihaudit run scheme.py[/bold]: "
+        "Start with `ihaudit init` (writes a commented scheme.py), then `ihaudit run scheme.py`: "
         "it encodes images with your scheme in a process of its own, plays distinguishing games and runs "
         "reconstruction attacks, writes report.html and report.pdf, and returns an exit code for CI.\n\n"
         "Exit codes: 0 gate met; 1 gate missed or claim refuted; 2 usage, configuration, or a scheme that cannot be "
@@ -59,6 +63,7 @@ def _root(
 
 for _name, _module in (
     ("run", run),
+    ("check", check),
     ("challenge", challenge),
     ("gate", gate),
     ("report", report),
@@ -71,7 +76,7 @@ for _name, _module in (
     ("doctor", doctor),
     ("demo", demo),
 ):
-    app.command(_name, cls=train.TrainCommand if _module is train else None)(_common.handled(_module.command))
+    app.command(_name, cls=train.TrainCommand if _module is train else Command)(_common.handled(_module.command))
 app.add_typer(config_.app, name="config")
 
 
@@ -84,23 +89,25 @@ def main() -> None:
 
     from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
+    from ihaudit.cli._source import usage_error
     from ihaudit.errors import IhauditError
 
     _common.end_on_signals()
     code: object = 0
+    file: Path | None = None
     try:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
         command = typer.main.get_command(app)
         config_.check_environment(command)
-        _, values = config_.defaults(command)
+        file, values = config_.defaults(command)
         code = command.main(default_map=values, standalone_mode=False, prog_name="ihaudit")
     except NoArgsIsHelpError as e:
         e.show()
         code = e.exit_code
     except ClickException as e:
-        _common.fail(f"{e.format_message().rstrip('.')}{_given(e)} (see `{_path(e)} --help`)")
+        _common.fail(f"{usage_error(e, file)} (see `{_path(e)} --help`)")
         code = e.exit_code
     except IhauditError as e:
         _common.fail(str(e))
@@ -113,13 +120,6 @@ def main() -> None:
         _common.fail(f"internal error ({type(e).__name__}: {e}); this is a defect of ihaudit, please report it")
         code = 4
     raise SystemExit(code if isinstance(code, int) else 0)
-
-
-def _given(error: Any) -> str:
-    """What was given, where the message leaves it away."""
-    errors = getattr(error.__cause__, "errors", None)
-    found = errors() if callable(errors) else []
-    return f", not {found[0]['input']!r}" if found and "input" in found[0] else ""
 
 
 def _path(error: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
+import inspect
 import os
 import signal
 import sys
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ihaudit.errors import IhauditError, printable
+from ihaudit.errors import IhauditError, UsageError, printable
 
 if TYPE_CHECKING:
     from ihaudit.results import Gate
@@ -36,12 +37,15 @@ def handled(command: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return command(*args, **kwargs)
         except IhauditError as e:
-            fail(str(e))
+            fail(_blamed(str(e)) if isinstance(e, UsageError) else str(e))
             raise typer.Exit(e.exit_code) from None
         except (typer.Exit, typer.Abort):
             raise
         except KeyboardInterrupt as e:
-            fail("interrupted; what was complete can be gone on with by --resume, where the command has it")
+            resumes = "resume" in inspect.signature(command).parameters
+            fail(
+                "interrupted; continue with --resume: the same command line, and --resume" if resumes else "interrupted"
+            )
             raise typer.Exit(128 + (e.args[0] if e.args else signal.SIGINT)) from None
         except MemoryError:
             fail("this machine has too little memory for it; audit fewer or smaller images (--n-private, --size)")
@@ -62,6 +66,19 @@ def handled(command: Callable[..., Any]) -> Callable[..., Any]:
             raise typer.Exit(4) from None
 
     return wrapped
+
+
+def _blamed(message: str) -> str:
+    """The sentence, with the variable or file that the value in it comes from."""
+    from pathlib import Path
+
+    from typer._click.globals import get_current_context
+
+    from ihaudit.audit import config
+    from ihaudit.cli._source import blamed
+
+    found = config.find(Path.cwd())
+    return blamed(message, get_current_context(silent=True), found and found[0])
 
 
 def fail(message: str) -> None:

@@ -89,7 +89,39 @@ NPrivate = Annotated[
     ),
 ]
 
+Size = Annotated[
+    int,
+    typer.Option(
+        min=8,
+        max=512,
+        help="Edge in pixels that image files are resized to.",
+        envvar="IHAUDIT_SIZE",
+        rich_help_panel=DATA,
+    ),
+]
+
 # What is run.
+
+SchemeTimeout = Annotated[
+    float,
+    typer.Option(
+        "--scheme-timeout",
+        min=0.1,
+        help="Seconds that one call of the scheme may take.",
+        envvar="IHAUDIT_SCHEME_TIMEOUT",
+        rich_help_panel=WHAT,
+    ),
+]
+SchemeMemory = Annotated[
+    int,
+    typer.Option(
+        "--scheme-memory",
+        min=64,
+        help="MB of memory the scheme may use.",
+        envvar="IHAUDIT_SCHEME_MEMORY",
+        rich_help_panel=WHAT,
+    ),
+]
 
 Profile = Annotated[
     str,

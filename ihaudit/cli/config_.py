@@ -10,8 +10,9 @@ import typer
 
 from ihaudit.cli import _common
 from ihaudit.cli._common import say
+from ihaudit.cli._help import Command, Group
 
-app = typer.Typer(no_args_is_help=True, help="The configuration in effect.")
+app = typer.Typer(cls=Group, no_args_is_help=True, help="The configuration in effect.")
 
 
 @app.callback()
@@ -113,8 +114,9 @@ def show(
 ) -> None:
     """Print the effective value of every option, and where it comes from: default, a file, or the environment.
 
-    A file is the nearest ihaudit.toml, or the table tool.ihaudit in pyproject.toml, at or above this folder. What is
-    given on a command line comes before all of these and is not known here.
+    A file is the nearest ihaudit.toml, or the table [tool.ihaudit] in pyproject.toml, at or above this folder. What is
+    given on a command line comes before all of these and is not known here. What is printed is itself such a file:
+    options that are not set stand in it as comments.
 
     Examples:
 
@@ -144,13 +146,14 @@ def show(
         keys = ("command", "option", "value", "source")
         say(json.dumps([dict(zip(keys, r)) for r in rows], indent=1, default=str))
         return
-    say(f"file: {file or 'none (no ihaudit.toml, no [tool.ihaudit] in pyproject.toml)'}")
+    say(f"# file: {file or 'none (no ihaudit.toml, no [tool.ihaudit] in pyproject.toml)'}")
     last = ""
     for name, option, value, source in rows:
         if name != last:
             say(f"\n[{name}]")
             last = name
-        say(f"{option} = {_text(value):30s} # {source}")
+        line = f"# {option} is not set" if value is None else f"{option} = {_text(value)}"
+        say(f"{line:38s} # {source}")
 
 
 def effective(command: Any, defaults: dict[str, Any], file: str) -> list[tuple[str, Any, str]]:
@@ -170,7 +173,7 @@ def effective(command: Any, defaults: dict[str, Any], file: str) -> list[tuple[s
         env = next((n for n in _variables(p) if os.environ.get(n)), None)
         option = _flag(p)
         if env is not None:
-            rows.append((option, os.environ[env], f"environment, {env}"))
+            rows.append((option, _as_file(p, os.environ[env]), f"environment, {env}"))
         elif p.name in defaults:
             rows.append((option, defaults[p.name], file))
         else:
@@ -179,10 +182,17 @@ def effective(command: Any, defaults: dict[str, Any], file: str) -> list[tuple[s
     return rows
 
 
+def _as_file(parameter: Any, text: str) -> Any:
+    """The text of a variable as a file would state it: flags as true or false, lists as lists."""
+    if getattr(parameter, "is_flag", False):
+        return text.strip().lower() in ("1", "true", "t", "yes", "y", "on")
+    return text.split() if parameter.multiple else text
+
+
 def _text(value: Any) -> str:
     import json
 
-    return "(not set)" if value is None else json.dumps(value, default=str)
+    return json.dumps(list(value) if isinstance(value, tuple) else value, default=str, ensure_ascii=False)
 
 
-app.command("show")(_common.handled(show))
+app.command("show", cls=Command)(_common.handled(show))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Annotated, Literal
 
 import typer
 
@@ -22,15 +23,18 @@ class Item:
     remedy: str = ""
 
 
-def command() -> None:
+def command(json_: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False) -> None:
     """Check what audits need: torch, device, pango for PDF, memory, isolation. Exit code 2 when one is missing."""
-    ok = True
-    for item in diagnose():
+    items = diagnose()
+    ok = all(item.state != "missing" for item in items)
+    if json_:
+        say(json.dumps({"ok": ok, "items": [asdict(item) for item in items]}, indent=1))
+        raise typer.Exit(0 if ok else 2)
+    for item in items:
         mark = {"ok": "ok     ", "note": "note   ", "missing": "MISSING"}[item.state]
         say(f"{mark} {item.name:18s} {item.found}")
         if item.remedy:
             say(f"        -> {item.remedy}")
-        ok &= item.state != "missing"
     raise typer.Exit(0 if ok else 2)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any, cast
 
 import typer
@@ -10,7 +11,7 @@ from ihaudit.cli._common import say
 
 #: What is listed, and the columns of each table: (heading, key of a row).
 KINDS: dict[str, dict[str, str]] = {
-    "schemes": {},  # a paragraph each
+    "schemes": {"name": "name", "kind": "kind", "key": "key", "what it does": "title"},
     "attacks": {"id": "id", "what it does": "title", "needs": "needs", "source": "reference"},
     "stages": {"stage": "stage", "variant": "variant", "what it does": "title"},
     "games": {"id": "id", "what it does": "title", "needs": "needs", "source": "reference"},
@@ -22,12 +23,21 @@ KINDS: dict[str, dict[str, str]] = {
     "formats": {"id": "id", "file": "title"},
 }
 
+STARTS = (
+    "A scheme of your own from any of them: ihaudit init scheme.py --like NAME. Audit one: ihaudit run NAME. Published "
+    "breaks, our figures, parameters: ihaudit list schemes --details"
+)
+
 
 def command(
     what: Annotated[str, typer.Argument(help=f"{', '.join(KINDS)}, or all.", metavar="[WHAT]")] = "all",
+    details: Annotated[
+        bool,
+        typer.Option("--details", help="Nothing cut; of schemes also published breaks, our figure and parameters."),
+    ] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
-    """List what there is, of each kind that a file or a plug-in can add to: one line each."""
+    """List what there is, of each kind that a file or a plug-in can add to: one line each, cut to the terminal."""
     from ihaudit.errors import UsageError
     from ihaudit.registry import suggest
 
@@ -41,18 +51,22 @@ def command(
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    console = Console(highlight=False)
+    # In a file or a pipe there is no edge to cut at.
+    console = Console(highlight=False) if details or sys.stdout.isatty() else Console(highlight=False, width=400)
     for kind, rows in listing.items():
-        if kind == "schemes":
+        if kind == "schemes" and details:
             _schemes(console, rows)
             continue
         table = Table(title=kind, title_justify="left", title_style="bold", box=None, pad_edge=False, expand=False)
         for i, heading in enumerate(KINDS[kind]):
-            table.add_column(heading, no_wrap=i == 0, overflow="fold")
+            table.add_column(heading, no_wrap=i == 0 or not details, overflow="fold" if details else "ellipsis")
         for row in rows:
-            table.add_row(*(row[key] for key in KINDS[kind].values()))
+            table.add_row(*(Text(row[key]) for key in KINDS[kind].values()))
         console.print(table)
+        if kind == "schemes":
+            console.print(STARTS)
         console.print()
 
 
@@ -159,6 +173,4 @@ def _schemes(console: Any, rows: list[dict[str, Any]]) -> None:
         facts += [f"Parameters: {row['parameters']}."] if row["parameters"] else []
         for fact in facts:
             console.print(Padding(Text(fact), (0, 0, 0, 4)))
-    console.print(
-        "\nStart a scheme of your own from any of them: ihaudit init scheme.py --like NAME. Audit one: ihaudit run NAME"
-    )
+    console.print(f"\n{STARTS}")

@@ -27,16 +27,7 @@ def command(
         ),
     ] = None,
     n_private: o.NPrivate = None,
-    size: Annotated[
-        int,
-        typer.Option(
-            min=8,
-            max=512,
-            help="Edge in pixels that image files are resized to.",
-            envvar="IHAUDIT_SIZE",
-            rich_help_panel=o.DATA,
-        ),
-    ] = 32,
+    size: o.Size = 32,
     profile: o.Profile = "quick",
     attacks: o.Attacks = None,
     games: o.Games = None,
@@ -53,26 +44,8 @@ def command(
     ] = None,
     seed: o.Seed = 0,
     device: o.Device = "auto",
-    scheme_timeout_s: Annotated[
-        float,
-        typer.Option(
-            "--scheme-timeout",
-            min=0.1,
-            help="Seconds that one call of the scheme may take.",
-            envvar="IHAUDIT_SCHEME_TIMEOUT",
-            rich_help_panel=o.WHAT,
-        ),
-    ] = 300.0,
-    scheme_memory_mb: Annotated[
-        int,
-        typer.Option(
-            "--scheme-memory",
-            min=64,
-            help="MB of memory the scheme may use.",
-            envvar="IHAUDIT_SCHEME_MEMORY",
-            rich_help_panel=o.WHAT,
-        ),
-    ] = 8192,
+    scheme_timeout_s: o.SchemeTimeout = 300.0,
+    scheme_memory_mb: o.SchemeMemory = 8192,
     attack_timeout_s: o.AttackTimeout = 7200.0,
     train: o.Train = False,
     train_steps: o.TrainSteps = 800,
@@ -95,11 +68,24 @@ def command(
     resume: o.Resume = False,
     overwrite: o.Overwrite = False,
     quiet: o.Quiet = False,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch",
+            help="Audit again, over the earlier results, whenever the scheme's file is saved, after the same check as "
+            "`ihaudit check`; until interrupted. With --attack NAME a run is short.",
+            rich_help_panel=o.WHAT,
+        ),
+    ] = False,
 ) -> None:
     """Audit a scheme: encode, attack, play, report, gate.
 
     The scheme's code runs in its own process with limits. The verdict is one of: gate met, gate missed, inconclusive;
     the words for findings are broken, no break found, inconclusive, not run.
+
+    Exit code 0 needs at least one attack and one game that ran on the scheme, of kinds that broke a positive control.
+    So --attack NAME alone ends with 3 (inconclusive) where NAME does not break the scheme's nearest relative that is
+    known to break, and --game none always does, unless something broke: this is deliberate.
 
     Examples:
 
@@ -115,6 +101,10 @@ def command(
 
     gates = o.chosen(GateOptions, given)
     options = o.chosen(AuditOptions, given, gates=gates, samples=not no_samples, command=o.shell_line())
+    if watch:
+        from ihaudit.cli._watch import watched
+
+        watched(options, quiet=quiet)
     execute(options, quiet=quiet, exit_zero=exit_zero)
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
 from ihaudit.cli._common import say
+from ihaudit.cli._help import Command
 
 
-class TrainCommand(TyperCommand):
+class TrainCommand(Command):
     """Names the networks there are in its help, which is the only time that all of them are looked up."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -29,7 +29,10 @@ def command(
     data: Annotated[
         Path,
         typer.Option(
-            help="Folder with cifar10_train20k.npz, cifar100_train5k.npz and imagenet_patches.npz.",
+            help="Folder with cifar10_train20k.npz, cifar100_train5k.npz and imagenet_patches.npz, each with arrays "
+            "images (uint8, N x 32 x 32 x 3) and labels: the first 20,000 and 5,000 training images of CIFAR-10 and "
+            "CIFAR-100, and crops of ImageNet photographs. They do not ship with the package; networks of one's own "
+            "can be trained on any photographs of that shape.",
             envvar="IHAUDIT_DATA",
         ),
     ],

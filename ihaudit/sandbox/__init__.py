@@ -7,11 +7,29 @@ in it, `twin` (with `replay` and `taps` on the scheme's side) runs its code agai
 
 from __future__ import annotations
 
-from ihaudit.sandbox.declaration import Declaration
-from ihaudit.sandbox.leaks import leaks
-from ihaudit.sandbox.limits import Limits
-from ihaudit.sandbox.probe import capabilities
-from ihaudit.sandbox.process import SchemeProcess
-from ihaudit.sandbox.twin import Replays
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Declaration", "Limits", "Replays", "SchemeProcess", "capabilities", "leaks"]
+if TYPE_CHECKING:
+    from ihaudit.sandbox.declaration import Declaration as Declaration
+    from ihaudit.sandbox.limits import Limits as Limits
+    from ihaudit.sandbox.probe import capabilities as capabilities
+    from ihaudit.sandbox.process import SchemeProcess as SchemeProcess
+    from ihaudit.sandbox.twin import Replays as Replays
+
+_WHERE = {
+    "Declaration": "declaration",
+    "Limits": "limits",
+    "Replays": "twin",
+    "SchemeProcess": "process",
+    "capabilities": "probe",
+}
+__all__ = ["Declaration", "Limits", "Replays", "SchemeProcess", "capabilities"]
+
+
+def __getattr__(name: str) -> Any:
+    # Lazy, so that a file that is not Python is refused before anything is loaded that computes.
+    if name in _WHERE:
+        from importlib import import_module
+
+        return getattr(import_module(f"ihaudit.sandbox.{_WHERE[name]}"), name)
+    raise AttributeError(f"module 'ihaudit.sandbox' has no attribute {name!r}")

@@ -6,11 +6,13 @@ that has is found inside the scheme's own process (`ihaudit.sandbox`), and comes
 
 from __future__ import annotations
 
+import ast
 import difflib
 import hashlib
 import inspect
 import os
 import re
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -113,7 +115,24 @@ def _read(path: Path, class_name: str | None, origin: str, *, reference: bool) -
         raise SchemeError(f"{path} is not a Python file (it is not UTF-8 text)") from None
     if "\x00" in text:
         raise SchemeError(f"{path} is not a Python file (it holds null bytes)")
+    _check_syntax(path, text)
     return SchemeSource(path.resolve(), class_name, origin, hashlib.sha256(data).hexdigest(), text, reference)
+
+
+def _check_syntax(path: Path, text: str) -> None:
+    """Parse, which runs nothing, so that a typo costs no process and no library.
+
+    Raises:
+        SchemeError: with the line; what the parser cannot hold is left to the scheme's own process.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(text)
+    except SyntaxError as e:
+        raise SchemeError(f"{path.name} is not valid Python: line {e.lineno}: {e.msg}") from None
+    except (ValueError, RecursionError, MemoryError):
+        return
 
 
 def _near_files(path: Path) -> str:
@@ -122,10 +141,12 @@ def _near_files(path: Path) -> str:
         names = [p.name for p in folder.glob("*.py")]
     except OSError:
         names = []
-    near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.6)
     if near:
         return f"; did you mean {(folder / near[0]).as_posix()}?"
-    close = difflib.get_close_matches(path.stem.replace("_", "-"), reference_names(), n=1, cutoff=0.6)
+    # Only what differs by a letter or two: "nofile.py" is no misspelt "noise".
+    close = difflib.get_close_matches(path.stem.replace("_", "-"), reference_names(), n=1, cutoff=0.85)
     if close:
         return f"; the reference scheme is called {close[0]!r}"
-    return f"; there are: {', '.join(sorted(names)[:8])}" if names else ""
+    there = f"; there are: {', '.join(sorted(names)[:8])}" if names else ""
+    return f"{there}; `ihaudit init {path.name}` writes one to start from"

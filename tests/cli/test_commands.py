@@ -49,8 +49,11 @@ def test_schemes_are_listed_with_kind_key_and_break_and_one_is_begun_from_anothe
     assert "SIA-GAN" in rows["learnable-encryption"]["published_break"]
     assert all(r["kind"] and r["key"] in ("image", "release", "fixed") for r in rows.values())
     assert all({"measured", "title", "parameters"} <= set(r) for r in rows.values())
-    text = " ".join(ihaudit("list", "schemes", cwd=tmp_path).stdout.split())
+    text = " ".join(ihaudit("list", "schemes", "--details", cwd=tmp_path).stdout.split())
     assert "pixel-permutation · permutation · key: release" in text and "--like" in text
+    lines = ihaudit("list", "schemes", cwd=tmp_path).stdout.splitlines()
+    assert len([line for line in lines if line.split()[:1] == ["etc"]]) == 1
+    assert len(lines) == 2 + len(rows) + 2  # the title, the headings, one line each, how to go on, a blank line
     assert ihaudit("init", "mine.py", "--like", "pixel-permutation", cwd=tmp_path).returncode == 0
     assert "class PixelPermutation" in (tmp_path / "mine.py").read_text()
     assert "did you mean" in ihaudit("init", "other.py", "--like", "pixel-permutaton", cwd=tmp_path).stderr

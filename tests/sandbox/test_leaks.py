@@ -9,7 +9,8 @@ import pytest
 
 from ihaudit.images import load
 from ihaudit.release import Release
-from ihaudit.sandbox import SchemeProcess, leaks
+from ihaudit.sandbox import SchemeProcess
+from ihaudit.sandbox.leaks import leaks
 from ihaudit.sandbox.loader import locate
 
 PRIVATE = load("embedded", role="private")

@@ -1,0 +1,86 @@
+"""A scheme tried on a few images, before anything large is loaded or computed: does it keep its contract at all?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ihaudit.contracts.encoder import Encoder
+from ihaudit.errors import SchemeError
+from ihaudit.release import FloatArray, IntArray, Release, rows_of
+
+#: images of a trial
+FEW = 8
+
+NO_PROVENANCE = (
+    "the scheme states no provenance, so scoring and games must guess which images an encoding is made of: return "
+    "Release(..., provenance=Provenance(sources)), which no attack is shown"
+)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a few images showed.
+
+    Attributes:
+        images: shape of what was encoded, (N, H, W, C).
+        release: what came back.
+        remarks: sentences for the scheme's author; none of them is an error.
+    """
+
+    images: tuple[int, ...]
+    release: Release
+    remarks: tuple[str, ...]
+
+
+def try_out(scheme: Encoder, images: FloatArray, labels: IntArray, *, seed: int) -> Release:
+    """Encode the first few of `images`; all of them where a few are too few for the scheme.
+
+    Args:
+        scheme: the encoder.
+        images, labels: float32 (N, H, W, C) in [0, 1] and int64 (N,).
+        seed: of the call.
+
+    Raises:
+        SchemeError: what keeps the scheme from encoding `images`.
+    """
+    try:
+        return scheme.encode(images[:FEW], labels[:FEW], seed=seed)
+    except SchemeError:
+        if len(images) <= FEW:
+            raise
+        return scheme.encode(images, labels, seed=seed)
+
+
+def examine(scheme: Encoder, images: FloatArray, labels: IntArray, *, seed: int) -> Trial:
+    """Encode the first few of `images` twice under one seed and once under another, and say what an author may miss.
+
+    Args:
+        scheme, images, labels, seed: as of `try_out`.
+
+    Raises:
+        SchemeError: what keeps the scheme from encoding them.
+    """
+    few, classes = images[:FEW], labels[:FEW]
+    first = scheme.encode(few, classes, seed=seed)
+    again, other = scheme.encode(few, classes, seed=seed), scheme.encode(few, classes, seed=seed + 1)
+    remarks = []
+    if first.provenance is None:
+        remarks.append(NO_PROVENANCE)
+        if rows_of(first, len(few)) is None:
+            remarks.append(f"{len(few)} images gave {len(first.encodings)} encodings, so games cannot be played")
+    if not _same(first, again):
+        remarks.append(
+            "two calls under one seed gave different encodings: take all randomness from the generator rng that encode "
+            "is handed, or the audit cannot be repeated"
+        )
+    elif _same(first, other):
+        remarks.append("another seed gave the same encodings: nothing of the scheme is drawn from rng")
+    if first.labels is None:
+        remarks.append("no labels are released; attacks that need them will not run")
+    return Trial(tuple(few.shape), first, tuple(remarks))
+
+
+def _same(a: Release, b: Release) -> bool:
+    return a.encodings.shape == b.encodings.shape and bool(np.array_equal(a.encodings, b.encodings))
