@@ -39,7 +39,7 @@ def test_each_save_is_an_audit(
 
     texts_seen: list[int] = []
     monkeypatch.setattr(pipeline, "run_audit", audit)
-    monkeypatch.setattr(_watch.time, "sleep", saved)
+    monkeypatch.setattr("time.sleep", saved)
     with pytest.raises(KeyboardInterrupt):
         _watch.watched(AuditOptions(scheme=str(file)), quiet=True)
     assert [o.overwrite for o in asked] == [False, True]
