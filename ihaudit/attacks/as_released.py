@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from ihaudit.attacks.numerics.masks import detect_mask
+from ihaudit.attacks.numerics.masks import detect_mask, under_mask
 from ihaudit.attacks.recipe import start
 from ihaudit.attacks.stages.grouping.copies import copies, each_alone
 from ihaudit.attacks.stages.state import Assigned, Grouped, Restored
@@ -40,7 +40,9 @@ class AsReleased:
     def run(self, view: View, ctx: Context) -> AttackOutput:
         """See `ihaudit.contracts.attack.Attack`."""
         pictures, how = _pictures(view)
-        shown = replace(view, encodings=pictures, image_range=(0.0, 1.0), image_shape=pictures.shape[1:])
+        shown = replace(
+            view, encodings=pictures, image_range=(0.0, 1.0), channel_range=None, image_shape=pictures.shape[1:]
+        )
         state = start(shown, ctx, keep_signs=True, mixed=False)
         if not each_alone(state):
             raise NotApplicable("encodings hold several images each, and show none of them as they are")
@@ -73,7 +75,10 @@ def _pictures(view: View) -> tuple[NDArray[np.float32], str]:
     if x.ndim != 4 or x.shape[3] not in (1, c) or min(x.shape[1:3]) < SMALLEST:
         size = " x ".join(map(str, view.encodings.shape[1:]))
         raise NotApplicable(f"encodings of shape {size} are no pictures that could be shown as they are")
-    if detect_mask(x)[0] == "masked" or (view.image_range[0] < 0 and not bool(np.any(x < 0))):
+    mask = detect_mask(x)[0]
+    if mask == "masked" and view.image_range[0] >= 0 and under_mask(x):
+        x, mask = np.abs(x), "absolute"  # images without negative values, with signs that hide nothing
+    if mask == "masked" or (view.image_range[0] < 0 and not bool(np.any(x < 0))):
         raise NotApplicable("a sign mask hides what encodings would show as they are, or they are no pictures")
     x, how = _in_range(x, view)
     if x.shape[1:3] != (h, w):
@@ -85,6 +90,9 @@ def _pictures(view: View) -> tuple[NDArray[np.float32], str]:
 
 def _in_range(x: NDArray[np.float32], view: View) -> tuple[NDArray[np.float32], str]:
     """Values in [0, 1]: by the stated range of images, or by quantiles of the release where they lie beyond it."""
+    if view.channel_range is not None and len(view.channel_range[0]) == x.shape[3]:
+        lows, highs = (np.asarray(v, np.float32) for v in view.channel_range)
+        return np.clip((x - lows) / (highs - lows), 0, 1).astype(np.float32), ""
     low, high = map(float, view.image_range)
     beyond = float(np.mean((x < low - 1e-6) | (x > high + 1e-6)))
     how = ""

@@ -44,4 +44,5 @@ class ClusterMean(Recipe):
         """See `Recipe.variant`: encodings without a sign mask are compared and shown as they are."""
         plain = {("similarity", "squares"): "linear", ("restoration", "stretch"): "none"}
         chosen = super().variant(name, state)
-        return plain.get((name, chosen), chosen) if state.observed.mask == "signed" else chosen
+        bare = unmasked(state.observed.mask, state.observed.view)
+        return plain.get((name, chosen), chosen) if bare else chosen

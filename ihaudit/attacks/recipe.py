@@ -5,11 +5,13 @@ An attack is a `Recipe`: its fields are variants of stages, and `solve` says in 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ihaudit.attacks.numerics.image_range import Levels
 from ihaudit.attacks.numerics.labels import read_slots
 from ihaudit.attacks.numerics.masks import MaskKind, detect_mask, under_mask
 from ihaudit.attacks.numerics.pictures import to_rows
@@ -18,6 +20,7 @@ from ihaudit.contracts.attack import AttackOutput
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
+from ihaudit.scheme import Knowledge
 
 
 class Recipe:
@@ -25,10 +28,12 @@ class Recipe:
 
     def run(self, view: View, ctx: Context) -> AttackOutput:
         """See `ihaudit.contracts.attack.Attack`."""
+        view, shift = levelled(view, public=Knowledge.PUBLIC_SET in getattr(self, "needs", ()))
         state = self.begin(view, ctx)
         if state.find(Restored) is None:
             state = self.stages(self.solve(state, ctx), ctx, "restoration")
-        return answer(state)
+        output = answer(state)
+        return replace(output, images=np.clip(output.images + shift, 0, 1)) if shift.any() else output
 
     def begin(self, view: View, ctx: Context) -> State:
         """The first state; a finished one where there is nothing to solve.
@@ -83,14 +88,29 @@ def start(
             "there is no sign mask, and by its labels every encoding holds one image: nothing is mixed that could be "
             "taken apart"
         )
+    if mask == "masked" and view.image_range[0] >= 0:
+        mask = "absolute"  # no mixture is negative: magnitudes are the mixtures, whatever signs were put on them
     values = to_rows(x, ctx.device, absolute=not (keep_signs and mask == "signed"))
     known = None if signs is None else to_rows(signs, ctx.device).half()
     return State(Observed(view, values, (x.shape[3], *x.shape[1:3]), mask, slots, known))
 
 
+def levelled(view: View, *, public: bool) -> tuple[View, NDArray[np.float32]]:
+    """The view with channels of one width where images were mixed with another range in each (the public images too,
+    where an attack looks at them), and what is to be added to its answers, float32 (C,)."""
+    if view.channel_range is None:
+        return view, np.zeros(1, np.float32)
+    levels = Levels.of(*view.channel_range)
+    encodings = np.asarray(view.encodings, np.float32) * levels.gain
+    view = replace(view, encodings=encodings, image_range=levels.overall, channel_range=None)
+    if public and view.public_set is not None:
+        view = replace(view, public_set=np.asarray(view.public_set, np.float32) - levels.shift)
+    return view, levels.shift
+
+
 def unmasked(mask: MaskKind, view: View) -> bool:
-    """Whether no sign was hidden: signs agree, or there are none and the images had none either."""
-    return mask == "signed" or (mask == "absolute" and view.image_range[0] >= 0)
+    """Whether no sign is hidden: signs agree, or no mixture has any but those that a mask put on it."""
+    return mask == "signed" or view.image_range[0] >= 0
 
 
 def as_images(view: View) -> NDArray[np.floating[Any]]:

@@ -20,6 +20,7 @@ from ihaudit.audit.code import Code, opened
 from ihaudit.audit.controlled import run_controls
 from ihaudit.audit.data import Data, load_data
 from ihaudit.audit.finished import finished_audit
+from ihaudit.audit.image_range import in_found_range
 from ihaudit.audit.known import encode_with_known
 from ihaudit.audit.options import AuditOptions
 from ihaudit.audit.plan import Item, Played, choose_adversary, plan_items, training_note
@@ -102,7 +103,7 @@ class _Audit:
         """Every stage in order, then the verdict and the report."""
         wall = time.perf_counter()
         kept, reporter = self.checkpoints.findings, self.reporter
-        subject = self._encode()
+        subject, ranged = in_found_range(self._encode())
         root = self.setup.context(reporter)
         measured = measure(self.code.scheme, self.data.population(), self.code.card.key, self.options.seed)
         traits = measured.traits
@@ -110,6 +111,9 @@ class _Audit:
             if finding.id == "checks-key" and finding.reason:
                 reporter.note(finding.reason)
         subject = replace(subject, traits=traits)
+        if ranged is not None:
+            measured.findings.append(ranged)
+            reporter.note(ranged.sentence)
         findings = [*measured.findings, *kept("checks", partial(self._checks, subject))]
         findings += run_baselines(subject, self.adversary | MATERIAL, root)
         spent = self.code.scheme.spent_s  # by the release and the checks, which are not of the budget

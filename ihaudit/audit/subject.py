@@ -48,6 +48,7 @@ class Subject(ABC):
         card: the scheme's, None where its code is unknown.
         encoder, replayer: the scheme, for adversaries with ``oracle`` and ``code``.
         hints: facts that are stated publicly.
+        channel_range: see `View`; found, never stated.
         control: it is a control, on which games are played at a reduced budget.
     """
 
@@ -60,6 +61,7 @@ class Subject(ABC):
     encoder: Encoder | None = None
     replayer: Replayer | None = None
     hints: Mapping[str, Any] = field(default_factory=dict)
+    channel_range: tuple[tuple[float, ...], tuple[float, ...]] | None = None
     control: bool = False
 
     def __post_init__(self) -> None:
@@ -88,6 +90,7 @@ class Subject(ABC):
             replayer=self.replayer if Knowledge.CODE in knows else None,
             hints=self.hints,
             image_shape=self.image_shape(),
+            channel_range=self.channel_range,
         )
 
     def image_shape(self) -> tuple[int, ...] | None:

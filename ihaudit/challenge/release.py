@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,10 @@ HARD_LABELS = (
     "The labels are hard: they name classes but not the mixing coefficients, which are estimated from the encodings. "
     "Expect less than with the soft labels that the scheme trains on."
 )
+ABSOLUTE = (
+    "No value is negative: taken for absolute values of mixtures of images in [-1, 1]; say --image-range 0 1 "
+    "if images were mixed in [0, 1] without a sign mask."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +41,7 @@ class ReadRelease:
         dtype: of the file.
         sha256: of the file of encodings.
         notes: what was assumed or is lost, one sentence each.
+        unread: why the values do not fit the range that was assumed; empty where they do, or one was given.
     """
 
     release: Release
@@ -44,6 +49,7 @@ class ReadRelease:
     dtype: np.dtype
     sha256: str
     notes: list[str]
+    unread: str = ""
 
 
 def read_release(
@@ -69,7 +75,7 @@ def read_release(
     layout = detect(raw, shape, name=str(encryption))
     low, high = _extent(raw, encryption)
     notes: list[str] = []
-    used = _range(image_range, low, high, notes)
+    used, unread = _range(image_range, low, high, notes)
     labels = None
     if label is None:
         notes.append(NO_LABELS)
@@ -80,7 +86,21 @@ def read_release(
     if layout.first and len(layout.row) == 1:
         notes.append("Flat rows were read as channels x height x width, because their values vary smoothly that way.")
     release = Release(mapped(str(path), layout), labels, used)
-    return ReadRelease(release, layout, raw.dtype, sha256(path), notes)
+    return ReadRelease(release, layout, raw.dtype, sha256(path), notes, unread)
+
+
+def in_range(read: ReadRelease, found: tuple[float, float] | None) -> ReadRelease:
+    """The release in the range that it shows (None: the one that it was read with).
+
+    Raises:
+        UsageError: it shows none, and does not fit the one that was assumed.
+    """
+    if found is not None:
+        notes = [n for n in read.notes if n != ABSOLUTE]
+        return replace(read, release=replace(read.release, image_range=found), notes=notes, unread="")
+    if read.unread:
+        raise UsageError(read.unread)
+    return read
 
 
 def _extent(raw: NDArray[Any], path: Path) -> tuple[float, float]:
@@ -98,8 +118,10 @@ def _extent(raw: NDArray[Any], path: Path) -> tuple[float, float]:
     return low, high
 
 
-def _range(given: tuple[float, float] | None, low: float, high: float, notes: list[str]) -> tuple[float, float]:
-    """The range of the images when they were mixed, as given or by the challenge's convention."""
+def _range(
+    given: tuple[float, float] | None, low: float, high: float, notes: list[str]
+) -> tuple[tuple[float, float], str]:
+    """The range of the images when they were mixed, as given or by the challenge's convention, and why it is not."""
     if given is not None:
         if not (np.isfinite(given).all() and given[0] < given[1]):
             raise UsageError(f"--image-range {given[0]:g} {given[1]:g} is no range; give the lower end first")
@@ -109,18 +131,16 @@ def _range(given: tuple[float, float] | None, low: float, high: float, notes: li
                 f"encodings lie in [{low:g}, {high:g}], which mixtures of images in [{given[0]:g}, {given[1]:g}] do "
                 "not reach; correct --image-range"
             )
-        return given
+        return given, ""
     if max(-low, high) > 1.01:
-        raise UsageError(
+        unread = (
             f"encodings lie in [{low:g}, {high:g}], beyond [-1, 1]; say with --image-range LOW HIGH which range the "
             "images had when they were mixed"
         )
+        return (-1.0, 1.0), unread
     if low >= 0:
-        notes.append(
-            "No value is negative: taken for absolute values of mixtures of images in [-1, 1]; say --image-range 0 1 "
-            "if images were mixed in [0, 1] without a sign mask."
-        )
-    return (-1.0, 1.0)
+        notes.append(ABSOLUTE)
+    return (-1.0, 1.0), ""
 
 
 def read_labels(labels: NDArray[Any], encodings: int, *, name: str = "labels") -> tuple[NDArray[np.float32], bool]:

@@ -6,10 +6,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ihaudit.audit.code import Code, opened
+from ihaudit.audit.image_range import in_found_range
 from ihaudit.audit.plan import plan_items, training_note
 from ihaudit.audit.progress import Reporter, Stages
 from ihaudit.audit.record import image_card, release_card
@@ -20,7 +22,7 @@ from ihaudit.audit.worker import AttackWorker
 from ihaudit.challenge.answer import Answer, decryption, recovered
 from ihaudit.challenge.npy import save_blocks
 from ihaudit.challenge.options import FILES, KIND, ChallengeOptions, Outcome
-from ihaudit.challenge.release import ReadRelease, read_release
+from ihaudit.challenge.release import ReadRelease, in_range, read_release
 from ihaudit.challenge.subject import Published, hints, images, lacking
 from ihaudit.errors import UsageError
 from ihaudit.images import ImageSet
@@ -41,10 +43,19 @@ def run_challenge(options: ChallengeOptions, reporter: Reporter) -> Outcome:
     reporter.stage(f"read {options.encryption}", 1, 1)
     read = read_release(options.encryption, options.label, options.shape, options.image_range)
     public = images(options.public_set, "public", read)
-    known = {"public": public, "similar": images(options.similar, "similar", read), "hints": hints(options, read)}
+    known: dict[str, Any] = {
+        "public": public,
+        "similar": images(options.similar, "similar", read),
+        "hints": hints(options, read),
+    }
     shape = " x ".join(map(str, read.layout.shape))
     reporter.done(f"{len(read.release.encodings):,} encodings of {shape}, {read.dtype}, as {read.layout.name}")
-    for note in read.notes:
+    ranged = None
+    if options.image_range is None:
+        moved, ranged = in_found_range(Published.of(read, None, **known), stated=False)
+        read = in_range(read, moved.release.image_range if ranged else None)
+        known["channel_range"] = moved.channel_range
+    for note in [*read.notes, *([ranged.sentence] if ranged else [])]:
         reporter.note(note)
     with AttackWorker(options.attack_timeout_s) as worker, _code(options, setup, public) as code:
         subject, root = Published.of(read, code, **known), setup.context(reporter)
@@ -52,7 +63,7 @@ def run_challenge(options: ChallengeOptions, reporter: Reporter) -> Outcome:
         if note := training_note(options, items):
             reporter.note(note)
         stages = Stages(reporter, sum(not i.reason for i in items) + 1)
-        findings: list[Finding] = []
+        findings: list[Finding] = [ranged] if ranged else []
         for item in items:
             if item.reason:
                 findings.append(item.not_run(item.reason))

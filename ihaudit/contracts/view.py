@@ -35,6 +35,8 @@ class View:
         encodings: float (E, H, W, C) or (E, ...).
         labels: float32 (E, n_classes) or None.
         image_range: the range images had when mixed (a released convention).
+        channel_range: the same of every channel, ((low, ...), (high, ...)), where channels differ; None where they do
+            not.
         image_shape: (H, W, C) of the private images, which is public; None where only the encodings say it.
         extra: further released arrays.
         knows: the adversary's knowledge; the fields below are None where it does not include them.
@@ -68,3 +70,4 @@ class View:
     replayer: Replayer | None = None
     hints: Mapping[str, Any] = field(default_factory=dict)
     image_shape: tuple[int, ...] | None = None
+    channel_range: tuple[tuple[float, ...], tuple[float, ...]] | None = None

@@ -21,7 +21,7 @@ from ihaudit.challenge import score
 from ihaudit.challenge.answer import decryption, judge, recovered
 from ihaudit.challenge.layout import Layout, detect
 from ihaudit.challenge.npy import Mapped, mapped, save_blocks
-from ihaudit.challenge.release import ReadRelease, read_labels, read_release
+from ihaudit.challenge.release import ReadRelease, in_range, read_labels, read_release
 from ihaudit.cli import app
 from ihaudit.contracts.attack import AttackOutput
 from ihaudit.contracts.context import Context
@@ -152,7 +152,6 @@ def test_labels_that_are_none_are_refused(labels: np.ndarray, message: str) -> N
 @pytest.mark.parametrize(
     ("values", "given", "message"),
     [
-        ((-2, 2), None, "beyond \\[-1, 1\\]"),
         ((-1, 1), (1, 0), "is no range"),
         ((-1, 1), (0, 0.5), "do not reach"),
     ],
@@ -163,6 +162,14 @@ def test_ranges_that_do_not_fit_are_refused(
     np.save(tmp_path / "x.npy", np.random.default_rng(0).uniform(values[0], values[1], (4, 16, 16)))
     with pytest.raises(UsageError, match=message):
         read_release(tmp_path / "x.npy", None, image_range=given)
+
+
+def test_a_range_that_was_assumed_and_is_not_is_asked_for(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).uniform(-2, 2, (4, 16, 16)))
+    read = read_release(tmp_path / "x.npy", None)
+    with pytest.raises(UsageError, match=r"beyond \[-1, 1\]"):
+        in_range(read, None)
+    assert in_range(read, (-2.0, 2.0)).release.image_range == (-2.0, 2.0)
 
 
 def test_what_is_lost_without_labels_is_said(tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ihaudit.attacks.numerics.candidates import Candidates
+from ihaudit.attacks.numerics.image_range import Levels
 from ihaudit.attacks.numerics.transforms import Basis
+from ihaudit.attacks.recipe import levelled
 from ihaudit.attacks.single.calibrate import calibrate
 from ihaudit.attacks.single.match import MatchConfig, Matcher, Matches
 from ihaudit.attacks.single.posterior import Recolourer
@@ -62,18 +64,19 @@ class Clock:
 def recolour(view: View, ctx: Context, *, weights: str) -> AttackOutput:
     """Recoloured mixtures, each also the guess for the private image it holds; `weights` as of `RecolourAttack`."""
     clock = Clock([])
+    view, shift, gain = _levelled(view, public=False)
     magnitude, units, recolourer = _prepared(view, ctx, weights, RECOLOURED[ctx.profile])
     clock.start()
     logits = _blind(recolourer, torch.from_numpy(magnitude), ctx)
     certainty = _certainty(logits, magnitude)
-    images = units.shown(_channels_last(magnitude * np.tanh(logits.numpy() / 2)))
+    images = np.clip(units.shown(_channels_last(magnitude * np.tanh(logits.numpy() / 2))) + shift, 0, 1)
     clock.stop("recolouring", "network", certainty=float(certainty.mean()))
     count = len(images)
     return AttackOutput(
         images=images,
         members=_members(len(view.encodings), count),
         confidence=(0.5 * certainty).astype(np.float32),
-        unmasked=_unmasked(view, magnitude, logits, units),
+        unmasked=_unmasked(view, magnitude, logits, units) / gain,
         diagnostics=_diagnostics(view, count, certainty, weights),
         stages=clock.records,
         sentence=f"The network undid the sign masks of {count} encodings; by its own estimate {certainty.mean():.0%} "
@@ -84,6 +87,7 @@ def recolour(view: View, ctx: Context, *, weights: str) -> AttackOutput:
 def single(view: View, ctx: Context, *, matching: Literal["filter", "ssim"], weights: str, k: int) -> AttackOutput:
     """Recover masks, match public images, subtract them; the last three as of `SingleAttack`."""
     clock = Clock([])
+    view, shift, gain = _levelled(view, public=True)
     public = _public(view)
     magnitude, units, recolourer = _prepared(view, ctx, weights, RECOLOURED[ctx.profile])
     clock.start()
@@ -112,11 +116,11 @@ def single(view: View, ctx: Context, *, matching: Literal["filter", "ssim"], wei
     lambdas = np.full((len(view.encodings), 1), np.nan, np.float32)
     lambdas[:count, 0] = share
     return AttackOutput(
-        images=images,
+        images=np.clip(images + shift, 0, 1) if shift.any() else images,
         members=_members(len(view.encodings), count),
         coefficients=np.nan_to_num(lambdas),
         confidence=_confidence(certainty[:count], view.labels),
-        unmasked=_unmasked(view, magnitude, logits, units),
+        unmasked=_unmasked(view, magnitude, logits, units) / gain,
         diagnostics={
             **_diagnostics(view, count, certainty[:count], weights),
             "public_images": len(public),
@@ -129,6 +133,12 @@ def single(view: View, ctx: Context, *, matching: Literal["filter", "ssim"], wei
         sentence=f"From one encoding each, {explained.mean():.1f} public images per encoding were identified among "
         f"{len(public):,} and subtracted ({count} encodings).",
     )
+
+
+def _levelled(view: View, *, public: bool) -> tuple[View, FloatArray, FloatArray]:
+    """`ihaudit.attacks.recipe.levelled`, and the factors that encodings were multiplied with."""
+    gain = np.ones(1, np.float32) if view.channel_range is None else Levels.of(*view.channel_range).gain
+    return *levelled(view, public=public), gain
 
 
 def match(
