@@ -117,7 +117,9 @@ class SchemeCard(_Model):
     key: str = "image"  # `ihaudit.scheme.KeyScope`, as declared
     decomposable: bool = True
     mechanism: str | None = None
-    line: int = 1  # line of the class, for SARIF
+    line: int = 1  # line of the class, for SARIF, as the next two
+    path: str = ""  # of the file in its repository; empty for a reference scheme
+    lines: dict[str, int] = Field(default_factory=dict)  # of parameters, claims ("claims[0]", ...) and "encode"
     log: str = ""  # captured stdout and stderr, truncated
 
 

@@ -27,6 +27,12 @@ def command(
             "exist yet, and must be of the same scheme.",
         ),
     ] = False,
+    summary: Annotated[
+        bool,
+        typer.Option(
+            "--summary", help="Write summary.md beside the new results, with the change against the baseline."
+        ),
+    ] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """Compare two audits; exit code 1 where the new one is worse.
@@ -79,6 +85,13 @@ def command(
         for line in found.worse:
             say(f"worse: {line}")
         say(f"{len(found.worse) or 'nothing'} worse (slack {slack:g}; {RULE})")
+    if summary:
+        from ihaudit.contracts.format import Source
+        from ihaudit.report.formats.markdown import summarised
+        from ihaudit.results import atomic_write
+
+        folder = after if after.is_dir() else after.parent
+        atomic_write(folder / "summary.md", summarised(Source(new, {}), found))
     if write_baseline:
         _write(file, new)
         raise typer.Exit(0)

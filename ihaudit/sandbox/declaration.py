@@ -11,6 +11,7 @@ from ihaudit.errors import SchemeError, printable
 from ihaudit.results import SchemeCard
 from ihaudit.sandbox.loader import SchemeSource
 from ihaudit.sandbox.parameters import plain
+from ihaudit.sandbox.place import lines_of, repository_path
 from ihaudit.scheme import Augmentation, Claim, KeyScope
 
 _MECHANISMS = (None, "gaussian")
@@ -62,6 +63,7 @@ def parse(data: Any, source: SchemeSource) -> Declaration:
         claims = []
     if len(claims) > MAX_CLAIMS:
         raise SchemeError(f"the scheme makes {len(claims):,} claims; state at most {MAX_CLAIMS}")
+    line = line if type(line) is int and 0 < line < 1_000_000 else 1
     return Declaration(
         name=_text(data.get("name"), 100, lines=False) or source.path.stem,
         source=source.origin,
@@ -74,7 +76,9 @@ def parse(data: Any, source: SchemeSource) -> Declaration:
         key=key.value,
         decomposable=data.get("decomposable") is not False,
         mechanism=mechanism,
-        line=line if type(line) is int and 0 < line < 1_000_000 else 1,
+        line=line,
+        path=repository_path(source),
+        lines=lines_of(source, line),
         claims=tuple(_claim(c) for c in claims),
         augmentation=_augmentation(data.get("augmentation")),
     )

@@ -85,6 +85,8 @@ def results(n: int = 40) -> Results:
             secrets="coefficients and masks",
             security_parameter="k",
             line=31,
+            path="projects/enc/scheme.py",
+            lines={"k": 33, "rng": 36, "claims": 38, "claims[0]": 39, "claims[1]": 40, "key": 42, "encode": 50},
             log=LOG,
         ),
         release=ReleaseCard(

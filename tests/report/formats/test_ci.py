@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -15,7 +16,9 @@ from ihaudit.contracts.format import Source
 from ihaudit.report.formats import junit, markdown, sarif
 from ihaudit.report.plain import printable
 from ihaudit.results import Finding, Gate, Results
+from ihaudit.verdict.compare import Comparison
 from tests.report import synthetic
+from tests.validators import run_tool
 
 
 def with_gate(exit_code: int, **changes: Any) -> Results:
@@ -105,11 +108,13 @@ def test_sarif_has_what_code_scanning_needs() -> None:
     assert {r["ruleId"] for r in run["results"]} >= {"IH101", "IH102", "IH103", "IH104"}
     for result in run["results"]:
         assert rules[result["ruleIndex"]] == result["ruleId"]
-        place = result["locations"][0]["physicalLocation"]
-        assert place["artifactLocation"]["uri"] == "examples/scheme.py" and place["region"]["startLine"] == 31
+        place = result["locations"][0]["physicalLocation"]["artifactLocation"]
+        assert place == {"uri": "projects/enc/scheme.py", "uriBaseId": "%SRCROOT%"}
         assert len(result["partialFingerprints"]["ihaudit/v1"]) == 64 and result["message"]["text"]
-    prints = [r["partialFingerprints"]["ihaudit/v1"] for r in run["results"]]
-    assert len(prints) == len(set(prints))
+        assert re.fullmatch(r"[0-9a-f]{16}:1", result["partialFingerprints"]["primaryLocationLineHash"])
+    for name in ("ihaudit/v1", "primaryLocationLineHash"):
+        prints = [r["partialFingerprints"][name] for r in run["results"]]
+        assert len(prints) == len(set(prints))
     invocation = run["invocations"][0]
     assert invocation["executionSuccessful"] is False and invocation["exitCode"] == 1
     notes = {n["descriptor"]["id"]: n for n in invocation["toolExecutionNotifications"]}
@@ -128,17 +133,69 @@ def test_sarif_fingerprints_stay_when_numbers_change_and_success_needs_everythin
     assert two["invocations"][0]["executionSuccessful"] is True
 
 
-@pytest.mark.parametrize(
-    ("source", "uri"),
-    [
-        ("a b/scheme.py:My", "a%20b/scheme.py"),
-        ("scheme.py", "scheme.py"),
-        ("/nowhere/scheme.py", "file:///nowhere/scheme.py"),
-        ("instahide-inside", "ihaudit/schemes/instahide_inside.py"),
-    ],
-)
-def test_sarif_location(source: str, uri: str) -> None:
-    assert sarif.uri(source) == uri
+def located(results: Results) -> dict[tuple[str, str], Any]:
+    """(rule, beginning of the message) -> location."""
+    run = json.loads(sarif.render(Source(results)))["runs"][0]
+    return {(r["ruleId"], r["message"]["text"]): r["locations"][0] for r in run["results"]}
+
+
+def test_sarif_points_at_the_claim_or_parameter_that_is_at_fault() -> None:
+    results = synthetic.results()
+    game = next(f for f in results.of_kind("game") if f.status == "broken")
+    results.findings += [
+        Finding(id="checks-key", kind="check", title="Key", status="broken", sentence="It is fixed."),
+        Finding(id="prng-seedless", kind="attack", title="Masks", status="broken", sentence="Found."),
+    ]
+    lines = {
+        (rule, text.split(":")[0]): place["physicalLocation"]["region"]["startLine"]
+        for (rule, text), place in located(results).items()
+    }
+    assert lines["IH102", "Claim refuted"] == 39
+    assert lines["IH105", "Key"] == 42 and lines["IH103", "Masks"] == 36 and lines["IH104", game.title] == 50
+    refuting = next(c.by for c in results.claims if c.status == "refuted")
+    attack = next(f for f in results.findings if f.id == refuting)
+    assert lines["IH103", attack.title] == 39
+    results.scheme.lines = {}
+    assert {p["physicalLocation"]["region"]["startLine"] for p in located(results).values()} == {31}
+
+
+def test_sarif_names_a_reference_scheme_and_points_at_no_file_that_is_not_there() -> None:
+    results = synthetic.results()
+    results.scheme.path = ""
+    places = located(results)
+    assert places and all(set(p) == {"logicalLocations"} for p in places.values())
+
+
+def test_sarif_categories_keep_the_runs_of_a_sweep_apart() -> None:
+    ids = []
+    for k in (2, 4):
+        results = synthetic.results()
+        results.options["sets"] = ["epochs=5", f"k={k}"]
+        ids.append(json.loads(sarif.render(Source(results)))["runs"][0]["automationDetails"]["id"])
+    assert [i.rpartition("/")[0] for i in ids] == [
+        f"ihaudit/instahide%20%3Cb%3E%26/quick/epochs=5/k={k}" for k in (2, 4)
+    ]
+
+
+def test_sarif_rules_explain_themselves() -> None:
+    driver = json.loads(sarif.render(Source(synthetic.results())))["runs"][0]["tool"]["driver"]
+    assert driver["informationUri"].startswith("https://")
+    for rule in driver["rules"]:
+        assert rule["fullDescription"]["text"] and rule["help"]["markdown"] and rule["helpUri"].startswith("https://")
+
+
+@pytest.mark.parametrize("path", ["projects/enc/scheme.py", "a b/schéme#1.py", ""])
+def test_sarif_satisfies_the_public_validator(tmp_path: Path, path: str) -> None:
+    """The rules of SARIF itself and those of a large code host; notes are advice, such as snippets of code."""
+    results = synthetic.results()
+    results.scheme.path = path
+    results.findings += [Finding(id="x", kind="check", title="\x07", status="broken", sentence="a\nb")]
+    (tmp_path / "a.sarif").write_text(sarif.render(Source(results)), encoding="utf-8")
+    rules = "Sarif;Ghas" if path else "Sarif"  # the host shows nothing that has no line
+    done = run_tool(
+        "Sarif.Multitool", "validate", tmp_path / "a.sarif", "--rule-kind", rules, "--level", "Error;Warning"
+    )
+    assert done.returncode == 0 and "error " not in done.stdout and "warning " not in done.stdout, done.stdout
 
 
 def test_no_claim_is_a_finding_of_its_own() -> None:
@@ -159,8 +216,26 @@ def test_markdown_is_short_literal_and_without_images() -> None:
     ]
     text = markdown.render(Source(results))
     assert len(text.encode()) < 64_000
+    assert text.count("<details>") == text.count("</details>") == 1
+    text = re.sub("</?(details|summary)>", "", text)
     assert not re.search(r"(?<!\\)[<`]|@team|https?://|www\.|\n# ", text)
     assert all(len(re.findall(r"(?<!\\)\|", line)) == 5 for line in text.splitlines() if line.startswith("| attack"))
+
+
+def test_markdown_is_ten_lines_and_the_rest_is_folded() -> None:
+    results = synthetic.results()
+    text = markdown.render(Source(results))
+    shown, _, folded = text.partition("<details>")
+    assert len([line for line in shown.splitlines() if line.strip()]) <= 10
+    assert "exit code 1" in shown and "Claim refuted" in shown.replace("claim refuted", "Claim refuted")
+    ran = [f for f in results.of_kind("attack", "game") if f.status != "not run" or f.requested]
+    assert sum(line.startswith(("| attack", "| game")) for line in folded.splitlines()) == len(ran)
+    assert "Not run: " in folded and folded.rstrip().endswith("it can never prove one.")
+    change = Comparison((), ("parameter k was 4 and is 6",), (), 0.02)
+    assert "Against the baseline: nothing is worse (parameter k was 4" in markdown.summarised(Source(results), change)
+    change = Comparison((), (), ("a", "b", "c"), 0.02)
+    text = markdown.summarised(Source(results), change)
+    assert "**Worse than the baseline:** a; b, and 1 more." in text.partition("<details>")[0] and "- worse: c" in text
 
 
 @given(st.text())
