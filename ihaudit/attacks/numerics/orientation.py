@@ -10,6 +10,31 @@ from torch import Tensor
 Shape = tuple[int, int, int]
 
 
+#: how far the mean of similar images must lie from mid-range, in halves of the range, to tell each image, and each
+#: mixture of them, from its negative; photographs are at 0.1 to 0.3, digits and scans on a black ground at 0.5 to 0.9
+FAR = 0.4
+
+
+def ground(
+    shape: Shape, image_range: tuple[float, float], similar: NDArray[np.floating] | None, device: torch.device
+) -> Tensor | None:
+    """The mean of similar images in mixing units, float32 (P,), where all of them lie clearly on one side of zero.
+
+    A network that learned from photographs takes digits or scans on a black ground for their negatives.  The sign of
+    the inner product with this mean tells one from the other.
+
+    Args:
+        similar: float32 (S, H, W, C) in [0, 1], or None.
+    """
+    c, h, w = shape
+    low, high = image_range
+    if similar is None or len(similar) == 0 or similar.shape[1:] != (h, w, c) or not low < 0 < high:
+        return None
+    mean = torch.from_numpy(np.asarray(similar, np.float32).mean(0)).to(device)
+    known = (mean * (high - low) + low).permute(2, 0, 1).reshape(-1)
+    return known if float(known.square().mean().sqrt()) > FAR * (high - low) / 2 else None
+
+
 def orient(
     images: Tensor, shape: Shape, image_range: tuple[float, float], similar: NDArray[np.floating] | None
 ) -> tuple[Tensor, bool]:

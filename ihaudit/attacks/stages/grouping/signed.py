@@ -25,7 +25,7 @@ def grouping_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     found, polarity = group(
         [
             Statistic(squares.rows, squares.weight, mass**2, temper=SQUARES),
-            Statistic(mixtures.rows, mixtures.weight, mass, signed=True, temper=MIXTURES),
+            Statistic(mixtures.rows, mixtures.weight, mass, signed=unmasked.polarity is None, temper=MIXTURES),
         ],
         observed.slots,
         seed=ctx.seed % 2**31,
@@ -33,7 +33,7 @@ def grouping_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
         n_private=observed.n_private,
         progress=ctx.progress,
     )
-    if observed.signs is not None:
+    if observed.signs is not None or unmasked.polarity is not None:
         polarity = torch.ones_like(polarity)
     return state.grouped(found).having(Unmasked(unmasked.signs, polarity)), found.sizes.facts | {
         "score": float(sum(found.scores)),

@@ -10,6 +10,7 @@ from ihaudit.attacks.numerics.em import noise_start
 from ihaudit.attacks.numerics.least_squares import weighted
 from ihaudit.attacks.numerics.mixing import Reconstruction
 from ihaudit.attacks.numerics.negated import turn_negated
+from ihaudit.attacks.numerics.orientation import ground
 from ihaudit.attacks.numerics.unmasking import Unmasker
 from ihaudit.attacks.stages.state import Recovered, State, Unmasked
 from ihaudit.contracts.attack import stage
@@ -37,6 +38,9 @@ def recovery_unmask(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
         signs = unmasked.signs[rows]
     else:
         images, turned = turn_negated(values, mixing, estimate)
+        known = ground(observed.shape, observed.image_range, observed.view.similar, values.device)
+        if known is not None:
+            images[:-1][images[:-1] @ known < 0] *= -1
         estimate = Reconstruction(images, estimate.noise)
         unmasker = Unmasker(observed.shape, observed.image_range, ctx.device)
         predicted = torch.empty_like(values, dtype=torch.float16)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from ihaudit.attacks.numerics.features import linear_features, square_features
+from ihaudit.attacks.numerics.orientation import ground
 from ihaudit.attacks.numerics.transforms import low_frequencies
 from ihaudit.attacks.numerics.unmasking import Unmasker
 from ihaudit.attacks.stages.state import Features, Mixtures, State, Unmasked
@@ -25,12 +26,18 @@ def similarity_unmasked(state: State, ctx: Context) -> tuple[State, dict[str, An
         raise NotApplicable("the encodings carry no sign mask that could be undone")
     else:
         signs = Unmasker(observed.shape, observed.image_range, ctx.device)(observed.values)
+    known = ground(observed.shape, observed.image_range, observed.view.similar, observed.values.device)
+    polarity = None
+    if known is not None and observed.signs is None:
+        side = torch.stack([(s.float() * v) @ known for s, v in zip(signs, observed.values, strict=True)])
+        signs = signs * torch.where(side < 0, -1.0, 1.0).half()[:, None]
+        polarity = torch.ones(len(signs), device=signs.device)
     mass = torch.from_numpy(observed.slots.mass).to(observed.values.device)
     keep = low_frequencies(observed.shape).to(observed.values.device)
     mixtures = Mixtures(*linear_features(observed.values, mass, observed.shape, signs=signs, columns=keep))
     squares, weight = square_features(observed.values, mass, observed.shape)
     return state.having(
-        Unmasked(signs),
+        Unmasked(signs, polarity),
         Features(squares[:, keep], weight),
         mixtures,
     ), {"dimensions": len(keep), "mean_sign_certainty": float(signs[:200].float().abs().mean())}
