@@ -94,6 +94,7 @@ TABLE = {
         Row("recolour", **ONE_BY_ONE),  # type: ignore[arg-type]
         Row("single", **ONE_BY_ONE, minutes=True),  # type: ignore[arg-type]
         Row("unkey", elsewhere="similar images"),
+        Row("unpaired", elsewhere="similar images"),
         Row("unscramble", elsewhere="similar images"),
         Row(
             "unmix",

@@ -1,0 +1,1 @@
+"""What an encoder is, from its encodings and images like those behind them, none of which belong together."""
