@@ -9,7 +9,8 @@ The file is strict JSON (NaN and infinities become null), one object:
 * ``findings``: what every attack, game, control, check and baseline showed.  ``metrics`` maps a name to
   ``{"value", "low", "high", "n"}``, any of the first three null where it could not be measured.  Metric names are
   stable: ``ssim`` (mean), ``ssim_median``, ``ssim_q90``, ``ssim_best``, ``ssim_worst``, ``ssim_challenge``,
-  ``ssim_chance``, ``psnr``, ``l2``, ``reid``, ``reid_above_chance``, ``max_ssim``, ``mean_ssim``, ``min_l2``,
+  ``ssim_chance``, ``ssim_polarity`` (in the best of four polarities), ``psnr``, ``l2``, ``reid``,
+  ``reid_above_chance``, ``max_ssim``, ``mean_ssim``, ``min_l2``,
   ``mean_l2``, ``advantage``, ``epsilon``, ...  ``details.exceedance`` of an attack counts private images, decoys and
   trivial guesses above fixed levels of SSIM, so that the file can be gated again by itself.
 * ``claims``, ``gate``: the verdict; ``gate.exit_code`` is what `ihaudit run` returned.
@@ -17,7 +18,8 @@ The file is strict JSON (NaN and infinities become null), one object:
 
 `json_schema` gives the same as a JSON Schema.  Arrays (reconstructions, per-image scores, curves too long for JSON) lie
 beside it in arrays.npz under ``<finding id>/<name>``: for an attack ``ssim``, ``ssim_challenge``, ``psnr``, ``l2``,
-``reid``, ``candidate``, ``reconstruction``, ``ssim_decoy``, ``ssim_flat``, ``encoding``, ``confidence``; once for all
+``reid``, ``candidate``, ``reconstruction``, ``ssim_decoy``, ``ssim_flat``, ``ssim_polarity``, ``polarity``,
+``ssim_polarity_decoy``, ``reconstruction_polarity``, ``encoding``, ``confidence``; once for all
 ``private/images``, ``private/labels``, ``release/encodings``, ``release/index``.
 """
 

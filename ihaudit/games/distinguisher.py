@@ -99,7 +99,9 @@ def curve(scores: Scores, positive: Bits, points: int = 200) -> dict[str, list[f
     if r.fpr.size > points:
         floor = 0.5 / max(1, int((~positive).sum()))
         keep = np.unique(np.searchsorted(r.fpr, np.geomspace(floor, 1.0, points)).clip(0, r.fpr.size - 1))
-        keep = np.union1d(keep, [0, r.fpr.size - 1])
+        # What is caught at no false alarm at all is a point of its own.
+        none = int(np.searchsorted(r.fpr, 0.0, side="right")) - 1
+        keep = np.union1d(keep, [0, none, r.fpr.size - 1])
     return {"fpr": r.fpr[keep].tolist(), "tpr": r.tpr[keep].tolist()}
 
 

@@ -19,7 +19,7 @@ from ihaudit.errors import NotApplicable
 from ihaudit.games.adversary.training import Trained, trained
 from ihaudit.games.base import DEFINITION, LearningGame, shortened, table
 from ihaudit.games.challenger import same_label_partner, used_in
-from ihaudit.games.distinguisher import epsilon_at_least
+from ihaudit.games.distinguisher import curve, epsilon_at_least
 from ihaudit.games.trials import BROKEN_ABOVE, Arrays, affordable, stored
 from ihaudit.results import Finding, Status
 from ihaudit.stats import Estimate
@@ -78,6 +78,7 @@ class OneRunGame(LearningGame):
             },
             sentence=words,
             details={
+                "roc": curve(score, bit),
                 "table": table(["guesses", "right", "epsilon at least"], run.rows),
                 "epsilon": {
                     "lower": epsilon_at_least(run.epsilon, m),

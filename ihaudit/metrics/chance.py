@@ -18,4 +18,14 @@ named(
 named(
     Metric("ssim_q90_chance", "SSIM of the same pictures on decoys, 90 % quantile", floor=-1.0, ceiling=1.0, order=33)
 )
+named(
+    Metric(
+        "ssim_polarity",
+        "SSIM in the best of four polarities, mean",
+        hint="as answered, mirrored, as a negative, or both; each image in its own",
+        floor=-1.0,
+        ceiling=1.0,
+        order=17,
+    )
+)
 named(Metric("above_baseline", "SSIM above the best baseline, of what was left to gain", "%"))

@@ -121,7 +121,10 @@ def at_few_alarms(found: Sequence[Finding]) -> Table | None:
         cells = []
         for level in FEW_ALARMS:
             caught = words.scaled(float(y[x <= level + 1e-12].max(initial=0.0)), "%")
-            cells.append(caught if least <= level + 1e-12 else f"{caught} (at no false alarm at all)")
+            # Below its smallest rate a curve knows only what is caught at no false alarm at all.
+            seen = least <= level + 1e-12 or float(y[x <= 0].max(initial=0.0)) > 0
+            note = "" if least <= level + 1e-12 else " (at no false alarm)"
+            cells.append(f"{caught}{note}" if seen else "too few trials")
         rows.append([c.name, *cells, words.scaled(least, "%")])
     if not rows:
         return None

@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-import numpy as np
-
 from ihaudit.contracts.format import Source
 from ihaudit.report import remedies, words
 from ihaudit.report.contents import place
 from ihaudit.report.pictures import is_image, png, private_images, to_uint8
-from ihaudit.report.selection import answered, best_baseline, chosen, ran, strongest_attack, there, value
+from ihaudit.report.selection import answer, answered, best_baseline, chosen, ran, strongest_attack, value
 from ihaudit.results import Finding, Results
 from ihaudit.verdict.gates import EVENTS
 
@@ -43,6 +41,7 @@ class Picture:
     original: str
     found: str
     score: str
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,16 +111,15 @@ def _pictures(source: Source) -> tuple[list[Picture], str, str]:
         return [], "", "No attack answered with a picture that could stand for a private image."
     if not source.samples:
         return [], "", "Pictures are left out of this report (--no-samples)."
-    truth, found, scores = private_images(source), source.array(best.id, "reconstruction"), source.scores(best)
-    if truth is None or found is None or scores is None or not (is_image(truth) and is_image(found)):
+    truth = private_images(source)
+    found = None if truth is None else answer(source, best, len(truth))
+    if truth is None or found is None or not (is_image(truth) and is_image(found.pictures)):
         return [], "", "The arrays beside results.json hold no pictures (--no-samples, or they were removed)."
-    if not len(truth) == len(found) == len(scores):
-        return [], "", "The arrays beside results.json are not those of this audit."
-    mine = there(source, best, len(truth))
     shown = []
-    for which, i in chosen(np.where(mine, scores, -np.inf), 2):
-        answer = png(to_uint8(found[i])) if mine[i] else ""
-        shown.append(Picture(which, i, png(to_uint8(truth[i])), answer, words.scaled(float(scores[i]))))
+    for which, i in chosen(found.ranks(), 2):
+        picture = png(to_uint8(found.pictures[i])) if found.there[i] else ""
+        score = words.scaled(float(found.scores[i]))
+        shown.append(Picture(which, i, png(to_uint8(truth[i])), picture, score, found.note(i)))
     return shown[:6], best.id, ""
 
 
@@ -133,7 +131,8 @@ def tried(results: Results) -> str:
         found = ran(results, kind)
         count = words.plural(len(found), kind) if found else f"no {kind}"
         parts.append(f"{count}{f' ({_ids(found)})' if found else ''}")
-    return f"{words.listing(parts)}, by an adversary who may have {who}."
+    text = words.listing(parts)
+    return f"{text[:1].upper()}{text[1:]}, by an adversary who may have {who}."
 
 
 def _ids(found: list[Finding]) -> str:

@@ -36,10 +36,10 @@ def bought(results: Results) -> Bought | None:
     chart = Chart(
         plots.pairs(shown, alone, who),
         "Mean SSIM against the number of known records: at 0 what encodings alone give, then on pairs held out.",
-        f"Line chart. 0 known pairs: {words.number(alone, 2)} ({who}). {text}.",
+        f"Line chart. 0 known pairs: {words.number(alone)} ({who}). {text}.",
     )
     sizes = [n for n in SHOWN if any(n in c.x for c in shown)]
-    rows = [[c.name, words.number(alone, 2), *(_at(c, n) for n in sizes)] for c in shown]
+    rows = [[c.name, words.number(alone), *(_at(c, n) for n in sizes)] for c in shown]
     columns = ["attack", "0 (encodings alone)", *(words.number(n) for n in sizes)]
     table = Table("Mean SSIM by known pairs", columns, rows, [False] + [True] * (len(sizes) + 1))
     return Bought(chart, table, _sentence(best, curve, alone, who))
@@ -60,17 +60,17 @@ def _top(c: Curve) -> float:
 
 
 def _points(c: Curve) -> str:
-    return ", ".join(f"{words.number(x)} {words.number(y, 2)}" for x, y in zip(map(int, c.x), c.y, strict=True))
+    return ", ".join(f"{words.number(x)} {words.number(y)}" for x, y in zip(map(int, c.x), c.y, strict=True))
 
 
 def _at(c: Curve, n: int) -> str:
-    return words.number(c.y[c.x.index(n)], 2) if n in c.x else "–"
+    return words.number(c.y[c.x.index(n)]) if n in c.x else "–"
 
 
 def _sentence(best: Finding, c: Curve, alone: float, who: str) -> str:
     top = _top(c)
     enough = next(int(x) for x, y in zip(c.x, c.y, strict=True) if y >= 0.95 * top)
-    reached = words.number(c.y[c.x.index(enough)], 2)
+    reached = words.number(c.y[c.x.index(enough)])
     count = words.plural(enough, "known image")
     if enough == max(c.x):  # it was still rising: nothing is "enough"
         buys = f"{count}, the most that were tried, {'gives' if enough == 1 else 'give'} {reached}"
@@ -78,5 +78,5 @@ def _sentence(best: Finding, c: Curve, alone: float, who: str) -> str:
         buys = f"{count} {'is' if enough == 1 else 'are'} enough for {reached}"
     return (
         "How many records of the release an adversary knows is a security parameter of every keyed scheme. With none, "
-        f"{who} reaches a mean SSIM of {words.number(alone, 2)}; {buys} by {best.title}, on pairs that were held out."
+        f"{who} reaches a mean SSIM of {words.number(alone)}; {buys} by {best.id}, on pairs that were held out."
     )

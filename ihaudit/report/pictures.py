@@ -29,6 +29,7 @@ class Row:
     score: str
     stricter: str
     pictures: list[str]
+    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 #: Colours of sufficient contrast on white; every line also differs by its dash pattern or marker.
 INK, GRID, ACCENT, ALARM, MUTED = "#1f2933", "#d9dee4", "#1f4e79", "#9b1c1c", "#5a6675"
 LINES = ("#1f4e79", "#9b1c1c", "#2f6f4f", "#7a4b00", "#5b3a8c", "#3b4754")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
 _STYLE: Any = {
     "font.family": "DejaVu Sans",
@@ -180,20 +181,9 @@ def scatter(points: Sequence[tuple[str, float, float]], bounds: Sequence[tuple[s
 
     def draw(figure: Figure) -> None:
         ax = figure.add_subplot()
-        most = max(p[1] for p in points)
         for i, (name, seconds, reached) in enumerate(points):
-            ax.plot([seconds], [reached], "o", color=LINES[i % len(LINES)], markersize=6)
-            right = seconds > 0.3 * most
-            ax.annotate(
-                _short(name),
-                (seconds, reached),
-                xytext=(-7 if right else 7, 4 if i % 2 else -4),
-                textcoords="offset points",
-                ha="right" if right else "left",
-                va="center",
-                fontsize=8,
-                color=INK,
-            )
+            style: Any = {"color": LINES[i % len(LINES)], "marker": MARKERS[i % len(MARKERS)], "linestyle": "none"}
+            ax.plot([seconds], [reached], markersize=6, label=_short(name), **style)
         for i, (name, bound) in enumerate(bounds):
             ax.axhline(bound, color=ALARM, linestyle=DASHES[i % len(DASHES)], linewidth=1.1)
             ax.annotate(
@@ -209,6 +199,7 @@ def scatter(points: Sequence[tuple[str, float, float]], bounds: Sequence[tuple[s
         ax.set_xscale("log")
         ax.margins(x=0.15)
         ax.set_ylim(min(-0.05, min(p[2] for p in points) - 0.05), 1.05)
+        ax.legend(loc="center left", bbox_to_anchor=(1.14, 0.5), fontsize=8)
         ax.set_xlabel("CPU seconds")
         ax.set_ylabel("SSIM, 90 % quantile")
         ax.grid()

@@ -275,7 +275,15 @@ def _way_out(results: Results, reason: str) -> tuple[str, str]:
             "The interval lies on one side of the bound.",
         )
     if "was asked for" in reason:
-        return "Leave it out, or give it what its reason names.", _DECIDES
+        id_ = reason.split()[0]
+        return f"Run again without asking for {id_}, or on a release that it addresses.", _DECIDES
+    if reason.endswith(("no attack ran", "no game ran")):
+        return "Run again without `--attack` and `--game`, so that what addresses such a release runs.", _DECIDES
+    if "could be compared" in reason:
+        return (
+            "Add an attack that answers pictures of such a release (`ihaudit.plugins`), or one that matches.",
+            _DECIDES,
+        )
     if "not tested" in reason:
         return (
             "Run an attack or game that measures the claimed quantity; where none can, claim one that can be measured.",
@@ -307,7 +315,7 @@ def _unbroken(results: Results) -> list[Action]:
                 lacking,
                 "open",
                 "This adversary lacks what some attacks and games need.",
-                "Ask whether a real one lacks it too; if not, run again with `--knows`.",
+                "Ask whether a real adversary lacks what these need; if not, run again with `--knows`.",
                 "The list of knowledge is that of the people who could attack.",
             )
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from ihaudit.report import words
 from ihaudit.results import Finding, Results
 from ihaudit.verdict import gates
 
+#: By how much another polarity must score more to be spoken of.
+NEARLY = 0.05
 #: Statuses by weight: what a reader should see first.
 WEIGHT = {"broken": 0, "inconclusive": 1, "no break found": 2, "measured": 3, "not run": 4}
 
@@ -113,3 +116,47 @@ def there(source: Source, finding: Finding, n: int) -> NDArray[np.bool_]:
     """bool (N,): the private images for which the attack has an answer; the others have no picture to show."""
     candidate = source.array(finding.id, "candidate")
     return candidate >= 0 if candidate is not None and candidate.shape == (n,) else np.ones(n, bool)
+
+
+#: How a picture that counts in another polarity is called; ``polarity`` of arrays.npz indexes it.
+POLARITY = ("", "a mirror image", "a negative", "a negative of the mirror image")
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What an attack answered for each private image, ready to be shown.
+
+    Attributes:
+        pictures: (N, H, W, C) as answered.
+        scores: float (N,) SSIM exactly as answered.
+        recovered: float (N,) SSIM in the best polarity, by which pictures are ranked; `scores` where not measured.
+        way: (N,) an index of `POLARITY`; 0 where the plain score is (nearly) the best.
+        there: bool (N,) whether there is an answer.
+    """
+
+    pictures: NDArray[Any]
+    scores: NDArray[Any]
+    recovered: NDArray[Any]
+    way: NDArray[Any]
+    there: NDArray[np.bool_]
+
+    def ranks(self) -> NDArray[Any]:
+        """What images are ranked by: those without an answer come last."""
+        return np.where(self.there, self.recovered, -np.inf)
+
+    def note(self, i: int) -> str:
+        """``0.820 as a negative``, or nothing where image `i` is no better in another polarity."""
+        return f"{words.scaled(float(self.recovered[i]))} as {POLARITY[int(self.way[i])]}" if self.way[i] else ""
+
+
+def answer(source: Source, finding: Finding, n: int) -> Answer | None:
+    """The answer of an attack for `n` private images; None where its pictures or scores are not there."""
+    pictures, scores = source.array(finding.id, "reconstruction_polarity"), source.scores(finding)
+    pictures = source.array(finding.id, "reconstruction") if pictures is None else pictures
+    if pictures is None or scores is None or not len(pictures) == len(scores) == n:
+        return None
+    best, way = source.scores(finding, "ssim_polarity"), source.array(finding.id, "polarity")
+    if best is None or way is None or not len(best) == len(way) == n:
+        best, way = scores, np.zeros(n, np.int8)
+    way = np.where((best > scores + NEARLY) & (way >= 0) & (way < len(POLARITY)), way, 0)
+    return Answer(pictures, scores, best, way, there(source, finding, n) | (way > 0))

@@ -181,6 +181,12 @@ def _meaning(results: Results, word: str, attack: Finding | None, game: Finding 
             "Nothing that was tried crossed its bound. This is no evidence that the images are protected: it is worth "
             f"as much as the attacks that ran{more}, and better ones may exist ({place(results, 'limits')})."
         ]
+    by = results.finding(results.gate.by or "")
+    if by is not None and by.kind == "attack" and "ssim" not in by.metrics and "reid" in by.metrics:
+        return [
+            "Whoever holds photographs among which the private ones are can tell which encoding is whose, although no "
+            "attack here rebuilt a picture. Later attacks can only be better."
+        ]
     if attack is not None and attack.status == "broken":
         return [
             "Whoever holds these encodings should be assumed to hold pictures of the private images, at least as good "

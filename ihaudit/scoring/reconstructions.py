@@ -14,7 +14,8 @@ How a score is kept from being better than the attack:
   answers no image, gets no scores of images.)
 * The same candidates are scored in the same way on decoys, images like the private ones that the attack cannot have
   recovered (``ssim_chance``, ``ssim_decoy``): whatever matching, or a good prior, gains by itself shows there too.
-* Nothing is fixed up by the truth: a negative image, a wrong contrast or a shift costs what it costs.  The one
+* The plain score is not fixed up by the truth: a negative, a mirror image, a wrong contrast or a shift costs what it
+  costs.  Negatives and mirror images, which anybody recognises, are scored beside it (`scoring.polarity`).  The one
   exception is stated by the attack (`AttackOutput.ambiguity`): where its pictures are all mirrored, or all turned, or
   all negative, and nothing that it knows tells which, they are scored in the best of these few ways, one for all
   pictures.  Decoys are scored in the way that is best for them, so that the choice shows in the chance level; what the
@@ -40,6 +41,7 @@ from ihaudit.release import Release, Truth
 from ihaudit.results import StageRecord
 from ihaudit.scoring.encodings import encoding_scores, mask_scores, sample_encodings
 from ihaudit.scoring.pairing import Pairing, fits, pair
+from ihaudit.scoring.polarity import polarity_scores
 from ihaudit.scoring.stages import Quality, evidence_quality, stage_quality
 from ihaudit.stats import Estimate
 
@@ -121,6 +123,9 @@ def score_attack(
     metrics, arrays = _image_scores(guess, private, pairing.private >= 0, seed, device)
     if not reuse:
         metrics["answered"] = intervals.rate_estimate(int((pairing.private >= 0).sum()), len(private))
+    if not reuse:
+        extra, more = polarity_scores(images, pairing, private, decoys, arrays["ssim"], seed)
+        metrics, arrays = metrics | extra, arrays | more
     _chance(metrics, arrays, ways[elsewhere], pairings[elsewhere], decoys, private, seed, device)
     again = _reidentified(images, pairing, private, decoys, device)
     if elsewhere != way and pairing.how != "provenance":
@@ -158,7 +163,8 @@ def score_attack(
             quality |= evidence_quality(output.evidence, truth.provenance)
     if output.unmasked is not None:
         metrics |= mask_scores(output.unmasked, release, truth, seed=seed, device=device)
-    places = {name: i for i, name in enumerate(registry.load("metric"))}
+    known = list(registry.load("metric"))
+    places = {name: known.index(name) if name in known else len(known) for name in metrics}
     return ScoredAttack(dict(sorted(metrics.items(), key=lambda m: places[m[0]])), arrays, quality, details)
 
 

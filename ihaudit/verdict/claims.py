@@ -9,7 +9,7 @@ from ihaudit.results import ClaimResult, Finding
 from ihaudit.scheme import Claim, Knowledge
 from ihaudit.stats import Estimate
 from ihaudit.verdict.exceedance import Exceedance
-from ihaudit.verdict.gates import advantages, answered, gate_unit, low_end, value_of
+from ihaudit.verdict.gates import TURNED, advantages, answered, gate_unit, low_end, value_of
 
 
 def judge_claim(
@@ -40,12 +40,13 @@ def judge_claim(
     kind = "attack" if claim.quantity in ("ssim", "reid") else "game"
     able = [f for f in (attacks if kind == "attack" else games) if _bears_on(f, claim)]
     rows: list[tuple[bool, Estimate, str]] = []
+    turned: set[str] = set()
     if claim.quantity == "ssim":
         for f in able:
-            e = exceeds[f.id].quantile(claim.quantile)
+            e, above, by_polarity = exceeds[f.id].strongest(claim.quantile, claim.bound, len(able))
             if e is not None and e.value is not None:
-                above = low_end(e) > claim.bound and exceeds[f.id].above_chance(claim.bound, len(able))
-                rows.append((above, e, f.id))
+                rows.append((above and low_end(e) > claim.bound, e, f.id))
+                turned |= {f.id} if by_polarity else set()
         # What was recovered of these very images is a fact: a value beyond the bound is never passed over for a
         # smaller one that was measured more exactly.
         rows = [r for r in rows if value_of(r[1]) > claim.bound] or rows
@@ -74,6 +75,7 @@ def judge_claim(
     by = next(f for f in able if f.id == result.by)
     if refuted:
         result.status = "refuted"
+        result.reason = TURNED if result.by in turned else ""
     elif value_of(result.measured) > claim.bound:
         result.reason = _why_not_refuted(claim, result.measured, exceeds.get(by.id), len(able))
     else:

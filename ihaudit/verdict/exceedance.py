@@ -47,18 +47,36 @@ class Exceedance:
             score above it, on how many images the attack does and trivial guesses do not (``gain``), and the reverse
             (``loss``); ``clear`` = best score minus the highest of decoys and of trivial guesses on that image.
             None where the finding holds none.
+        polarity: the same of scores in the best of four polarities (`ihaudit.scoring.polarity`); None where there are
+            none.
     """
 
     finding: Finding
     scores: NDArray[np.float64] | None
     counts: dict[str, Any] | None
+    polarity: Exceedance | None = None
+    metric: str = "ssim"
+
+    def strongest(self, q: float, bound: float, attacks: int = 1) -> tuple[Estimate | None, bool, bool]:
+        """The q-quantile, whether it lies above `bound` and above chance, and whether that is so only by polarity.
+
+        The plain score speaks first: pictures that are negatives or mirror images count where it does not.
+        """
+        plain = self.quantile(q)
+        if plain is not None and plain.value is not None and plain.value > bound and self.above_chance(bound, attacks):
+            return plain, True, False
+        other = None if self.polarity is None else self.polarity.quantile(q)
+        if self.polarity is None or other is None or other.value is None or not other.value > bound:
+            return plain, False, False
+        counts = self.polarity.above_chance(bound, attacks)
+        return (other, True, True) if counts else (plain, False, False)
 
     def quantile(self, q: float) -> Estimate | None:
         """The q-quantile of SSIM over private images; None where it cannot be told without arrays.npz."""
         if self.scores is not None:
             return intervals.quantile_estimate(self.scores, q, floor=-1, ceiling=1)
-        name = {0.5: "ssim_median", 0.9: "ssim_q90", 1.0: "ssim_best"}.get(round(q, 6))
-        return self.finding.metrics.get(name) if name else None
+        ending = {0.5: "median", 0.9: "q90", 1.0: "best"}.get(round(q, 6))
+        return self.finding.metrics.get(f"{self.metric}_{ending}") if ending else None
 
     def above_chance(self, bound: float, attacks: int = 1) -> bool:
         """Whether scores above `bound` are more than guessing gives; see the module's docstring.
@@ -121,8 +139,14 @@ def exceedances(findings: Sequence[Finding], arrays: Arrays | None = None) -> di
                 best = max(fitting, key=lambda k: float(fitting[k].mean()))
                 f.metrics["above_baseline"] = _residual(scores, fitting[best])
                 f.details["best_baseline"] = best
-        counts = f.details.get("exceedance")
-        out[f.id] = Exceedance(f, scores, counts if _complete(counts) else None)
+            turned = _array(f, "ssim_polarity", arrays)
+            if turned is not None:
+                f.details["exceedance_polarity"] = _counts(turned, _array(f, "ssim_polarity_decoy", arrays), floor)
+        counts, turned_counts = f.details.get("exceedance"), f.details.get("exceedance_polarity")
+        polarity = None
+        if _complete(turned_counts):
+            polarity = Exceedance(f, _array(f, "ssim_polarity", arrays), turned_counts, metric="ssim_polarity")
+        out[f.id] = Exceedance(f, scores, counts if _complete(counts) else None, polarity)
     return out
 
 

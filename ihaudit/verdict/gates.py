@@ -14,6 +14,8 @@ from ihaudit.scheme import finite
 from ihaudit.stats import Estimate, holm
 from ihaudit.verdict.exceedance import ALPHA, Exceedance, exceedances
 
+#: What is said of pictures that count in the best of four polarities alone.
+TURNED = "recovered as negatives or mirror images, each scored in its best polarity"
 #: Checks without a figure: what they look for happened, or it did not.
 EVENTS = ("secret", "copies", "strict")
 #: The metric that a check of the gate, or a claim of the same name, bounds.
@@ -99,7 +101,7 @@ def attack_status(
         return "broken", str(
             finding.details.get("saw") or "A secret of the scheme was recovered from the release alone."
         )
-    value = exceeds.quantile(gates.quantile)
+    value, by_ssim, turned = exceeds.strongest(gates.quantile, gates.max_ssim, attacks)
     reid, above = finding.metrics.get("reid"), finding.metrics.get("reid_above_chance")
     if (
         (value is None or value.value is None)
@@ -111,13 +113,18 @@ def attack_status(
         return _by_matches(finding, gates)
     if value is None or value.value is None:
         return "inconclusive", "Reconstructions could not be scored, so nothing follows."
-    by_ssim = value.value > gates.max_ssim and exceeds.above_chance(gates.max_ssim, attacks)
     by_reid = low_end(above) > gates.max_reid
-    share, bound = exceeds.share_above(gates.max_ssim), scaled(gates.max_ssim)
+    shares = exceeds.polarity if turned and exceeds.polarity is not None else exceeds
+    share, bound = shares.share_above(gates.max_ssim), scaled(gates.max_ssim)
     parts = []
     if share is not None:
         parts.append(f"{scaled(share, '%')} of {number(value.n)} private images scored SSIM above {bound}")
     parts.append(f"the {quantile_name(gates.quantile)} of SSIM is {scaled(value.value)} (bound {bound})")
+    if turned:
+        plain = exceeds.quantile(gates.quantile)
+        parts.append(
+            f"{TURNED}; exactly as answered that figure is {scaled(plain.value if plain is not None else None)}"
+        )
     if (said := answered(finding)) and said[0] < said[1]:
         parts.append(f"it answered {said[0]} of {said[1]} images, and those without an answer count as not recovered")
     chance = finding.metrics.get("ssim_chance")
@@ -203,13 +210,14 @@ def ssim_check(attacks: Sequence[Finding], exceeds: Mapping[str, Exceedance], ga
         bound=gates.max_ssim,
     )
     rows = []
+    turned: set[str] = set()
     for f in attacks:
         e = exceeds[f.id]
-        measured = e.quantile(gates.quantile)
+        measured, counts, by_polarity = e.strongest(gates.quantile, gates.max_ssim, len(attacks))
         if measured is not None and measured.value is not None:
-            counts = measured.value > gates.max_ssim and e.above_chance(gates.max_ssim, len(attacks))
             said = answered(f)
             rows.append((counts, said is None or said[0] > 0, measured.value, f, measured))
+            turned |= {f.id} if by_polarity else set()
     if not rows:
         return check
     # An attack that is above chance comes before one that scores higher by guessing, and any answer before none.
@@ -219,6 +227,8 @@ def ssim_check(attacks: Sequence[Finding], exceeds: Mapping[str, Exceedance], ga
         check.statistic += ", though none of them answered with an image"
         return check
     check.by = by.id
+    if by.id in turned:
+        check.statistic += f" ({TURNED})"
     if (said := answered(by)) and said[0] < said[1]:
         check.statistic += f" (which answered {said[0]} of {said[1]})"
     above = by.metrics.get("above_baseline")

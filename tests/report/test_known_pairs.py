@@ -34,9 +34,9 @@ def test_the_curve_starts_with_the_best_attack_that_looked_at_no_pair() -> None:
     found = bought(results(LINEAR, attack("unscramble", 0.5, ["encodings"]), attack("match", 0.9, ["candidates"])))
     assert found is not None
     assert found.table.columns == ["attack", "0 (encodings alone)", "1", "3", "10", "100"]
-    assert found.table.rows == [["linear", "0.50", "0.20", "0.99", "1.00", "1.00"]]
-    assert "With none, unscramble reaches a mean SSIM of 0.50; 3 known images are enough for 0.99" in found.sentence
-    assert "0 known pairs: 0.50 (unscramble)" in found.chart.alt
+    assert found.table.rows == [["linear", "0.500", "0.200", "0.990", "1.000", "1.000"]]
+    assert "With none, unscramble reaches a mean SSIM of 0.500; 3 known images are enough for 0.990" in found.sentence
+    assert "0 known pairs: 0.500 (unscramble)" in found.chart.alt
 
 
 def test_without_such_an_attack_a_trivial_guess_stands_at_none() -> None:
@@ -44,7 +44,7 @@ def test_without_such_an_attack_a_trivial_guess_stands_at_none() -> None:
     found = bought(results(LINEAR, guess))
     assert found is not None and "a trivial guess (mean image) reaches a mean SSIM of 0.18" in found.sentence
     only = bought(results(LINEAR))
-    assert only is not None and only.table.rows[0][1] == "0.00"
+    assert only is not None and only.table.rows[0][1] == "0.000"
 
 
 def test_a_curve_that_still_rises_has_not_had_enough() -> None:
@@ -60,5 +60,5 @@ def test_nothing_is_shown_where_no_pair_was_of_use(findings: list[Finding]) -> N
 
 def test_it_stands_once_in_the_report() -> None:
     page = html.render(Source(results(LINEAR, attack("unscramble", 0.5, ["encodings"]))))
-    assert page.count("What known records buy") == 1 and page.count("known pairs: 0.50") == 1
+    assert page.count("What known records buy") == 1 and page.count("known pairs: 0.500") == 1
     assert "Curves: c" not in page

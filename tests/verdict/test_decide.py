@@ -121,6 +121,31 @@ def verdict(
     return SimpleNamespace(claims=judged, gate=gate, findings={f.id: f for f in all_}, code=gate.exit_code)
 
 
+@pytest.mark.parametrize("images", SETS)
+@pytest.mark.parametrize(
+    ("move", "word"), [("negative", "negatives"), ("mirror", "mirror images"), ("both", "negatives")]
+)
+def test_negatives_and_mirror_images_are_recovered(images: str, move: str, word: str) -> None:
+    x = SETS[images]
+    turned = {"negative": 1 - x, "mirror": x[:, :, ::-1], "both": 1 - x[:, :, ::-1]}[move]
+    f = scored(turned[:N], x, "a")
+    v = verdict(f, *baselines(images), claims=[Claim("ssim", 0.3, quantile=0.9)])
+    e = f.metrics["ssim_polarity_q90"]
+    assert e.value is not None and e.value > 0.99
+    assert (v.code, v.findings["a"].status, v.claims[0].status) == (1, "broken", "refuted")
+    if f.metrics["ssim_q90"].value < 0.5:  # type: ignore[operator]
+        assert word in v.findings["a"].sentence and "as answered" in v.findings["a"].sentence
+        assert "best polarity" in v.gate.statistic and v.gate.measured == e
+
+
+@pytest.mark.parametrize("images", SETS)
+@pytest.mark.parametrize("what", ["noise", "mean", "others"])
+def test_the_best_polarity_of_a_guess_is_a_guess(images: str, what: str) -> None:
+    x = SETS[images]
+    v = verdict(scored(1 - answer(what, x), x, "a"), *baselines(images))
+    assert (v.code, v.findings["a"].status) == (0, "no break found")
+
+
 # -- attacks --------------------------------------------------------------------------------------------------------
 
 

@@ -23,7 +23,7 @@ from ihaudit.report.pictures import (
     spread,
     to_uint8,
 )
-from ihaudit.report.selection import answered, chosen, strongest_attack, there
+from ihaudit.report.selection import answer, answered, chosen, strongest_attack
 from ihaudit.results import Finding
 
 #: Pairs in the overview of all ranks.
@@ -109,11 +109,11 @@ def reconstructions(source: Source, finding: Finding, each: int, *, overview: bo
         each: images shown of each of best, median and worst.
         overview: whether to add the sheet of all ranks.
     """
-    truth, found, scores = private_images(source), source.array(finding.id, "reconstruction"), source.scores(finding)
-    if truth is None or found is None or not (is_image(truth) and is_image(found)) or len(truth) != len(found):
+    truth = private_images(source)
+    given = None if truth is None else answer(source, finding, len(truth))
+    if truth is None or given is None or not (is_image(truth) and is_image(given.pictures)):
         return None
-    if scores is None or len(scores) != len(truth):
-        return None
+    found, scores, mine = given.pictures, given.scores, given.there
     codes, known = _encodings(source, len(truth))
     drawn = codes is not None and not _pictured(codes, truth)
     has_signs = codes is not None and not drawn and bool(np.any(codes < 0))
@@ -122,8 +122,7 @@ def reconstructions(source: Source, finding: Finding, each: int, *, overview: bo
     columns = ["Original", *([first] if codes is not None else []), *(["|Encoding|"] if has_signs else [])]
     labels, challenge = _labels(source, len(truth)), source.scores(finding, "ssim_challenge")
     rows = []
-    mine = there(source, finding, len(truth))
-    for which, i in chosen(np.where(mine, scores, -np.inf), each):
+    for which, i in chosen(given.ranks(), each):
         pictures = [png(to_uint8(truth[i]))]
         if codes is not None:
             pictures.append(png(heat(codes[i]) if drawn else encoding(codes[i])))
@@ -132,8 +131,10 @@ def reconstructions(source: Source, finding: Finding, each: int, *, overview: bo
         pictures.append(png(to_uint8(found[i])) if mine[i] else "")
         stricter = float(challenge[i]) if challenge is not None and len(challenge) == len(scores) else None
         label = f"class {labels[i]}" if labels is not None else ""
-        rows.append(Row(which, i, label, words.scaled(float(scores[i])), words.scaled(stricter), pictures))
+        rows.append(
+            Row(which, i, label, words.scaled(float(scores[i])), words.scaled(stricter), pictures, given.note(i))
+        )
     picture, count = "", 0
     if overview and mine.sum() > 3 * each:
-        picture, count = _overview(truth[mine], found[mine], scores[mine])
+        picture, count = _overview(truth[mine], found[mine], given.recovered[mine])
     return Gallery(finding.title, finding.id, [*columns, "Reconstruction"], rows, picture, count)
