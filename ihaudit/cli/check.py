@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from ihaudit.cli import _options as o
 from ihaudit.cli._common import say
@@ -13,7 +15,13 @@ if TYPE_CHECKING:
 
 
 def command(
-    scheme: o.SchemeName,
+    scheme: Annotated[
+        list[str],
+        typer.Argument(
+            help="Scheme files, FILE.py:ClassName where one holds several, or names of reference schemes.",
+            show_default=False,
+        ),
+    ],
     sets: o.Sets = None,
     private: o.Private = "embedded",
     public: o.Public = None,
@@ -22,7 +30,7 @@ def command(
     scheme_timeout_s: o.SchemeTimeout = 300.0,
     scheme_memory_mb: o.SchemeMemory = 8192,
 ) -> None:
-    """Check a scheme file: syntax, declaration, and the contract of encode on 8 images; runs no attack and no game.
+    """Check scheme files: syntax, declaration, and the contract of encode on 8 images; runs no attack and no game.
 
     A syntax error takes well under a second, the rest a few; `ihaudit run` does the same first. Prints what the scheme
     declares and releases, and what its author may have missed.
@@ -38,7 +46,7 @@ def command(
     given = locals()
     from ihaudit.sandbox.loader import locate, parse_sets
 
-    source, parameters = locate(scheme), parse_sets(sets or ())
+    sources, parameters = [locate(name) for name in scheme], parse_sets(sets or ())
 
     from ihaudit.audit.data import load_data
     from ihaudit.audit.options import AuditOptions
@@ -47,18 +55,20 @@ def command(
     from ihaudit.sandbox import Limits, SchemeProcess
     from ihaudit.sandbox.trial import examine
 
+    given |= {"scheme": scheme[0]}
     data = load_data(o.chosen(AuditOptions, given), get_profile("quick"))
     limits = Limits(time_s=scheme_timeout_s, memory_mb=scheme_memory_mb)
-    with SchemeProcess(source, parameters, public=data.public.images, limits=limits) as process:
-        trial = examine(process, data.private.images, data.private.labels, seed=derive_seed(seed, "trial"))
-        card, log = process.card, process.log
-    for line in described(card, trial):
-        say(line)
-    if log.strip():
-        say("printed by the scheme:\n" + "\n".join(f"  {line}" for line in log.strip().splitlines()[:20]))
-    for remark in trial.remarks:
-        say(f"note: {remark}")
-    say(f"ok: audit it with: ihaudit run {scheme}")
+    for name, source in zip(scheme, sources, strict=True):
+        with SchemeProcess(source, parameters, public=data.public.images, limits=limits) as process:
+            trial = examine(process, data.private.images, data.private.labels, seed=derive_seed(seed, "trial"))
+            card, log = process.card, process.log
+        for line in described(card, trial):
+            say(line)
+        if log.strip():
+            say("printed by the scheme:\n" + "\n".join(f"  {line}" for line in log.strip().splitlines()[:20]))
+        for remark in trial.remarks:
+            say(f"note: {remark}")
+        say(f"ok: audit it with: ihaudit run {name}")
 
 
 def described(card: Declaration, trial: Trial) -> list[str]:

@@ -36,8 +36,8 @@ RULES = {
     "IH103": (
         "ReconstructionAttack",
         "An attack rebuilt private images, or undid the encoding, beyond its bound",
-        "From what is released, and what the claim's adversary knows, the attack answered with images like the "
-        "private ones more than guessing does.",
+        "From what is released, and what the claim's adversary knows, the attack answered with images that come closer "
+        "to the private ones than guessing does.",
         "The finding says what the attack used. Treat the encodings as the images until it no longer succeeds.",
     ),
     "IH104": (
