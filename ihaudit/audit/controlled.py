@@ -104,10 +104,16 @@ def _played(
         own = traits.with_key(KeyScope.FIXED if make is BakedIn else KeyScope(scheme.card.key))
         subject = Audited.of(release, data, scheme, pairs=pairs, control=True, traits=own)
         found: list[Finding] = []
+
+        def broken(kind: str) -> bool:
+            return any(f.kind == kind and f.status == "broken" for f in found)
+
         for item in running:
             costly = item.kind == "attack" and registry.get("attack", item.id).costly
-            if control.must_break and costly and any(f.status == "broken" for f in found):
+            if control.must_break and costly and broken("attack"):
                 continue  # one attack that breaks it is what is asked
+            if item.kind == "game" and control.sibling and ctx.profile == "quick" and broken("attack"):
+                continue  # a sibling stands for the attacks
             played = run_item(item, subject, worker, ctx)
             found += [f for f in played if f.kind == item.kind and f.status != "not run"]
     return found

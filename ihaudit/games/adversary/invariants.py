@@ -22,6 +22,8 @@ from ihaudit.release import FloatArray, IntArray
 Float64 = NDArray[np.float64]
 #: images that are learned from, of which a third only weighs groups, and encodings of each
 IMAGES, ENCODINGS = 300, 4
+#: encodings of larger pictures are fewer: values in all that are learned from at most, and in candidates' encodings
+LEARNED, CANDIDATES = 8_000_000, 20_000_000
 #: fewer images teach nothing; and the share of a game's seconds in the encoder that this may take
 FEWEST, SHARE = 40, 0.15
 #: groups of statistics that are joined at most: each costs time on every row
@@ -60,6 +62,7 @@ class Invariants:
             rows: how many encodings may be made, all images and rows of an image together.
         """
         images = np.unique(images)
+        rows = min(rows, CANDIDATES // max(1, int(np.prod(self.layout.shape))))
         asked = affordable(challenger, len(images) * ENCODINGS, pool)
         each = int(np.clip(min(rows // challenger.rows_per_image, asked) // max(1, len(images)), 1, ENCODINGS))
         shown = encodings_of(challenger, images, pool, rng, each)
@@ -135,7 +138,8 @@ class Learned:
 
 def learn(challenger: Challenger, pool: IntArray, rng: np.random.Generator, images: int) -> Learned | None:
     """Learn on so many images of the train pool; None where no statistic tells whose a row is."""
-    images = min(images, affordable(challenger, images * ENCODINGS, pool) // ENCODINGS)
+    fitting = LEARNED // (ENCODINGS * max(1, int(np.prod(challenger.row_shape))))
+    images = min(images, max(fitting, FEWEST), affordable(challenger, images * ENCODINGS, pool) // ENCODINGS)
     if images < FEWEST:
         return None
     some = rng.permutation(pool)[:images]

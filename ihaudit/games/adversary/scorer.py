@@ -30,6 +30,8 @@ from ihaudit.release import FloatArray, IntArray
 
 #: how many more held-out pairs must be told apart with what keys leave alone than without, for it to be worth its time
 GAIN = 0.015
+#: values of the rows by which filters are weighed, and rows at least and at most
+WEIGHED, ROWS = 8_000_000, (600, 2500)
 #: penalty on the two weights of filters and of what keys leave alone
 LIGHT = 0.02
 #: log odds below which a row is not of a candidate, however unlike they are
@@ -100,7 +102,8 @@ class Adversary:
     ) -> tuple[Bank, Float32]:
         """Logistic regression, without intercept, on differences of scores to decoys of equal label; twice, the second
         time without the filters that hardly count."""
-        keep = rng.permutation(len(rows.pixels))[:2500]
+        most = int(np.clip(WEIGHED // max(1, rows.pixels[0].size), *ROWS))
+        keep = rng.permutation(len(rows.pixels))[:most]
         real = rows.images[keep]
         decoys = [same_label_partner(real, pool, setting.labels, rng) for _ in range(2)]
         # The likelihood is calibrated on one half of the images and weighed on the other: weighed where it was fitted

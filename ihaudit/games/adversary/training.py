@@ -72,7 +72,7 @@ def trained(setting: GameSetting, ctx: Context, learner: Learner) -> Trained:
         adversary = Adversary.fit(setting, scaled, rows, pools.train, learner, ctx.seed, rng)
         ctx.progress("learning what keys leave alone", 0.95)
         again = np.random.default_rng(shared_seed(setting, ctx, "invariants", ctx.profile))
-        learned = learn(challenger, pools.train, again, int(np.clip(budget_of(ctx).train // 5, 60, IMAGES)))
+        learned = learn(challenger, pools.train, again, int(np.clip(budget_of(ctx).train // 12, 60, IMAGES)))
         if learned is not None:
             adversary = adversary.with_invariants(setting, learned, again)
         cache[key] = Trained(pools, challenger, adversary, len(rows.pixels), len(np.unique(rows.images)))
