@@ -78,7 +78,8 @@ def load_data(options: AuditOptions, profile: Profile) -> Data:
         ImageError: see `ihaudit.images`; or fewer private images than --n-private asks for.
     """
     embedded = options.private == "embedded"
-    source = load("embedded:private" if embedded else options.private, role="private", size=options.size)
+    spec = "embedded:private" if embedded else options.private
+    source = load(spec, role="private", size=options.size, bits=options.bits)
     available = len(source.images)
     wanted = options.n_private or min(available, profile.n_private)
     if wanted > available:
@@ -88,12 +89,13 @@ def load_data(options: AuditOptions, profile: Profile) -> Data:
     private = source.subset(np.sort(order[:wanted])) if wanted < available else source
     rest = source.subset(np.sort(order[wanted:])) if wanted < available else None
     if options.similar is not None:
-        similar: ImageSet | None = load(options.similar, role="similar", size=options.size)
+        similar: ImageSet | None = load(options.similar, role="similar", size=options.size, bits=options.bits)
     elif embedded:
         similar = load("embedded:similar", role="similar", size=options.size)
     else:
         similar = rest
-    public = load(options.public or "embedded:public", role="public", size=_public_size(options, private))
+    edge = _public_size(options, private)
+    public = load(options.public or "embedded:public", role="public", size=edge, bits=options.bits)
     if options.public is None and public.images.shape[1:] != private.images.shape[1:]:
         public = public.empty(private.images.shape[1:])
     check_compatible(private, public)

@@ -17,6 +17,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "known_pairs": (0, 200_000),
     "private_per_encoding": (1, 64),
     "size": (8, 512),
+    "bits": (1, 16),
     "scheme_timeout_s": (0.001, 10_000_000),
     "scheme_memory_mb": (1, 1 << 24),
     "attack_timeout_s": (0.001, 10_000_000),
@@ -101,6 +102,7 @@ class AuditOptions(RunOptions):
     private: str = "embedded"
     public: str | None = None
     size: int = 32
+    bits: int | None = None
     games: tuple[str, ...] | None = None
     knows: tuple[str, ...] | None = None
     known_pairs: int | None = None

@@ -21,6 +21,7 @@ from ihaudit.audit.controlled import run_controls
 from ihaudit.audit.data import Data, load_data
 from ihaudit.audit.finished import finished_audit
 from ihaudit.audit.image_range import in_found_range
+from ihaudit.audit.images_check import check_images
 from ihaudit.audit.known import encode_with_known
 from ihaudit.audit.options import AuditOptions
 from ihaudit.audit.plan import Item, Played, choose_adversary, plan_items, training_note
@@ -103,6 +104,7 @@ class _Audit:
         """Every stage in order, then the verdict and the report."""
         wall = time.perf_counter()
         kept, reporter = self.checkpoints.findings, self.reporter
+        seen = check_images(self.data)
         subject, ranged = in_found_range(self._encode())
         root = self.setup.context(reporter)
         measured = measure(self.code.scheme, self.data.population(), self.code.card.key, self.options.seed)
@@ -111,9 +113,10 @@ class _Audit:
             if finding.id == "checks-key" and finding.reason:
                 reporter.note(finding.reason)
         subject = replace(subject, traits=traits)
-        if ranged is not None:
-            measured.findings.append(ranged)
-            reporter.note(ranged.sentence)
+        for said in (seen, ranged):
+            if said is not None:
+                measured.findings.append(said)
+                reporter.note(said.sentence)
         findings = [*measured.findings, *kept("checks", partial(self._checks, subject))]
         findings += run_baselines(subject, self.adversary | MATERIAL, root)
         spent = self.code.scheme.spent_s  # by the release and the checks, which are not of the budget

@@ -99,6 +99,16 @@ Size = Annotated[
         rich_help_panel=DATA,
     ),
 ]
+Bits = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=16,
+        help="Bits of images that hold more than 8 (12 for most X-rays); default: the fewest that hold the set.",
+        envvar="IHAUDIT_BITS",
+        rich_help_panel=DATA,
+    ),
+]
 
 # What is run.
 

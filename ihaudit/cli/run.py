@@ -28,6 +28,7 @@ def command(
     ] = None,
     n_private: o.NPrivate = None,
     size: o.Size = 32,
+    bits: o.Bits = None,
     profile: o.Profile = "quick",
     attacks: o.Attacks = None,
     games: o.Games = None,

@@ -25,6 +25,7 @@ class ImageSet:
         name: for reports; says where they came from, never an absolute path.
         groups: int64 (N,), which photograph (or person) each image comes from, or None.
         pseudo: whether the labels were made up because the source had none.
+        notes: what reading them assumed or left out, one sentence each.
     """
 
     images: FloatArray
@@ -32,6 +33,7 @@ class ImageSet:
     name: str
     groups: IntArray | None = None
     pseudo: bool = False
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)
@@ -46,7 +48,7 @@ class ImageSet:
     def subset(self, index: IntArray) -> ImageSet:
         """The images at `index` (int or bool array), in that order."""
         groups = None if self.groups is None else self.groups[index]
-        return ImageSet(self.images[index], self.labels[index], self.name, groups, self.pseudo)
+        return ImageSet(self.images[index], self.labels[index], self.name, groups, self.pseudo, self.notes)
 
     def concat(self, other: ImageSet) -> ImageSet:
         """These images, then the other's; classes keep their numbers."""
@@ -60,7 +62,12 @@ class ImageSet:
     def empty(self, shape: tuple[int, ...]) -> ImageSet:
         """No images, of the given (H, W, C)."""
         return replace(
-            self, images=np.zeros((0, *shape), np.float32), labels=np.zeros(0, np.int64), name="none", groups=None
+            self,
+            images=np.zeros((0, *shape), np.float32),
+            labels=np.zeros(0, np.int64),
+            name="none",
+            groups=None,
+            notes=(),
         )
 
 

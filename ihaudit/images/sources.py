@@ -1,9 +1,9 @@
-"""Image sources: .npz files, folders of image files, CIFAR "python" batches, and the embedded photographs."""
+"""Image sources: arrays, folders of image files, parquet, CIFAR "python" batches, and the embedded photographs."""
 
 from __future__ import annotations
 
 import pickle
-import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,26 +11,38 @@ import numpy as np
 
 from ihaudit.errors import ImageError
 from ihaudit.images.base import ImageSet, pseudo_labels
-from ihaudit.images.npz import check_room, read_npz
+from ihaudit.images.depth import Extent, scale
+from ihaudit.images.files import DICOM, MAX_IMAGES, SUFFIXES, Source, folder
+from ihaudit.images.npz import check_promise, read_npz
+from ihaudit.images.parquet import parquet
 from ihaudit.release import FloatArray, IntArray
 
 Role = Literal["private", "public", "similar"]
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
-MAX_IMAGES = 200_000
+#: What to do with files of other kinds.
+REMEDIES = {
+    **dict.fromkeys((".zip", ".tar", ".gz", ".tgz", ".7z"), "unpack it and name the folder"),
+    **dict.fromkeys(
+        (".pt", ".pth", ".mat", ".h5", ".hdf5", ".pkl", ".pickle", ".tfrecord", ".csv", ".safetensors"),
+        "save its images with numpy.savez('images.npz', images=..., labels=...), uint8 or floats in [0, 1]",
+    ),
+    **dict.fromkeys((*SUFFIXES, *DICOM), "name the folder that it lies in, with at least one more image"),
+}
 #: Largest class number of images that are not private (the classes of private ones are numbered anew).
 MAX_CLASSES = 100_000
 
 
-def load(spec: str, *, role: Role, size: int = 32) -> ImageSet:
+def load(spec: str, *, role: Role, size: int = 32, bits: int | None = None) -> ImageSet:
     """Load images from where the user keeps them.
 
     Args:
-        spec: ``embedded`` (or ``embedded:private`` etc.), an .npz with ``images`` (uint8, or float in [0, 1];
-            (N, H, W, C), (N, C, H, W) or (N, H, W)) and optionally ``labels``, a folder of image files (classes by
-            subfolder; resized to `size`), or a folder with CIFAR-10/100 "python" batches.
+        spec: ``embedded`` (or ``embedded:private`` etc.); an .npz (``file.npz``, or ``file.npz:KEY``) with whole
+            numbers, or floats in [0, 1], of shape (N, H, W, C), (N, C, H, W) or (N, H, W), and labels beside them; an
+            .npy of the same; a folder of image files (classes by subfolder; resized to `size`), of parquet files,
+            or with CIFAR-10/100 "python" batches, or one such file.
         role: private images need at least two images and two classes; without any labels they are dealt into
             pseudo-classes, because schemes mix labels too.
         size: edge in pixels of images that come from files.
+        bits: of images of more than 8 bits, as stated; None where they are read off the set.
 
     Raises:
         ImageError: one sentence that names what is wrong with the source and the remedy.
@@ -42,28 +54,54 @@ def load(spec: str, *, role: Role, size: int = 32) -> ImageSet:
         if part not in COUNTS:
             raise ImageError(f"there is no embedded set {part!r}; there are {', '.join(COUNTS)}")
         return embedded(part)
+    name, key = _named(spec)
     try:
-        path = Path(spec).expanduser()
-        there, folder, file = path.exists(), path.is_dir(), path.is_file()
+        path = Path(name).expanduser()
+        there, directory, file = path.exists(), path.is_dir(), path.is_file()
     except (OSError, ValueError, RuntimeError) as e:  # too long, a null character, no such user
         raise ImageError(f"{spec[:200]} is no path that images can be read from ({e})") from None
     if not there:
-        raise ImageError(f"there are no images at {spec}; name an .npz file, a folder, or 'embedded'")
-    if not folder and not file:
+        raise ImageError(f"there are no images at {name}; name an .npz file, a folder, or 'embedded'")
+    if not directory and not file:
         raise ImageError(
-            f"{spec} is neither a file nor a folder (a pipe, a device or a socket); name an .npz or a folder"
+            f"{name} is neither a file nor a folder (a pipe, a device or a socket); name an .npz or a folder"
         )
-    if folder:
-        batches = _cifar_batches(path)
-        images, labels = _cifar(batches) if batches else _folder(path, size)
-    elif path.suffix == ".npz":
-        images, labels = _npz(path)
-    else:
-        raise ImageError(f"{spec} is neither an .npz file nor a folder of images")
-    return _checked(images, labels, path.stem if path.is_file() else path.name or str(path), role)
+    source = _folder(path, size, bits) if directory else _file(path, key, size, bits)
+    return _checked(source, path.stem if file else path.name or str(path), role)
 
 
-def _checked(images: FloatArray, labels: IntArray | None, name: str, role: Role) -> ImageSet:
+def _named(spec: str) -> tuple[str, str]:
+    """A path, and the name of an array in it: ``file.npz:KEY``."""
+    head, colon, key = spec.rpartition(":")
+    return (head, key) if colon and head.endswith(".npz") else (spec, "")
+
+
+def _folder(path: Path, size: int, bits: int | None) -> Source:
+    batches = _cifar_batches(path)
+    if batches:
+        return Source(*_cifar(batches))
+    tables = sorted(p for p in path.rglob("*.parquet") if p.is_file())
+    return parquet(tables, size) if tables else folder(path, size, bits)
+
+
+def _file(path: Path, key: str, size: int, bits: int | None) -> Source:
+    kind = path.suffix.lower()
+    if kind == ".npz":
+        return _npz(path, key, bits)
+    if kind == ".npy":
+        return _npy(path, bits)
+    if kind == ".parquet":
+        return parquet([path], size)
+    if path.name in _BATCHES:
+        return Source(*_cifar([path]))
+    raise ImageError(
+        f"{path} is neither an .npz file nor a folder of images; {REMEDIES.get(kind, 'save its images with numpy')}"
+        f"{'' if kind in REMEDIES else '.savez(images=..., labels=...), or name a folder of image files'}"
+    )
+
+
+def _checked(source: Source, name: str, role: Role) -> ImageSet:
+    images, labels = source.images, source.labels
     if len(images) == 0:
         raise ImageError(f"{name} is empty; it must hold at least two images")
     if len(images) > MAX_IMAGES:
@@ -88,7 +126,7 @@ def _checked(images: FloatArray, labels: IntArray | None, name: str, role: Role)
                 "(images are then dealt into pseudo-classes)"
             )
         kinds = np.unique(kinds, return_inverse=True)[1].astype(np.int64)  # classes 0..n-1 without gaps
-    return ImageSet(images, kinds, name, pseudo=pseudo)
+    return ImageSet(images, kinds, name, pseudo=pseudo, notes=source.notes)
 
 
 def _whole(labels: IntArray, n: int, name: str, most: int) -> IntArray:
@@ -108,22 +146,69 @@ def _whole(labels: IntArray, n: int, name: str, most: int) -> IntArray:
     return labels.astype(np.int64)
 
 
-# -- .npz -----------------------------------------------------------------------------------------------------------
+# -- arrays ---------------------------------------------------------------------------------------------------------
+
+#: Names of labels beside images of the same name, as MedMNIST and Keras store them.
+_LABELS = {"images": "labels", "image": "label", "x": "y", "X": "y", "data": "targets"}
 
 
-def _npz(path: Path) -> tuple[FloatArray, IntArray | None]:
-    arrays = read_npz(path, ("images", "labels"))
-    if "images" not in arrays.found:
-        there = ", ".join(arrays.names) or "nothing"
-        raise ImageError(f"{path.name} has no array 'images' (it has: {there}); save with numpy.savez(images=...)")
-    return _unit_range(_channels_last(arrays.found["images"], path.name), path.name), arrays.found.get("labels")
+def _npz(path: Path, key: str, bits: int | None) -> Source:
+    names = read_npz(path, ()).names
+    if not key:
+        # MedMNIST's files hold train_images, val_images and test_images
+        options = [n for n in ("images", "train_images", "x_train", "X_train", "x", "X", "data") if n in names]
+        key = options[0] if options else next((n for n in names if n.endswith("_images")), "")
+    if not key or key not in names:
+        there = ", ".join(names) or "nothing"
+        wanted = key or "images"
+        raise ImageError(
+            f"{path.name} has no array {wanted!r} (it has: {there}); name one with {path.name}:NAME, or save with "
+            "numpy.savez(images=...)"
+        )
+    beside = next((key.replace(a, b) for a, b in _LABELS.items() if key.replace(a, b) in names and a in key), "labels")
+    found = read_npz(path, (key, beside)).found
+    labels = found.get(beside) if beside != key else None
+    used = [key] + ([beside] if labels is not None else [])
+    notes = [] if key == "images" else [f"of {path.name} the arrays {' and '.join(used)} were read"]
+    source = _array(found[key], labels, path.name, bits)
+    return replace(source, notes=(*notes, *source.notes))
+
+
+def _npy(path: Path, bits: int | None) -> Source:
+    try:
+        with path.open("rb") as f:
+            version = np.lib.format.read_magic(f)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, _, dtype = read(f)
+            check_promise(shape, dtype, path.stat().st_size - f.tell(), path.name)
+        images = np.load(path, allow_pickle=False)
+    except ImageError:
+        raise
+    except Exception as e:  # a damaged file can raise nearly anything
+        raise ImageError(f"{path.name} cannot be read ({e}); it is damaged, or not an .npy of numbers") from None
+    return _array(images, None, path.name, bits)
+
+
+def _array(images: FloatArray, labels: IntArray | None, name: str, bits: int | None) -> Source:
+    images = _channels_last(images, name)
+    if images.size and images.dtype.kind in "iu" and (images.dtype != np.uint8 or bits is not None):
+        how = scale(Extent.of(images, name), bits, name)
+        return Source(how.unit(images), labels, (how.words,))
+    return Source(_unit_range(images, name), labels)
 
 
 def _channels_last(images: FloatArray, name: str) -> FloatArray:
     if images.ndim == 3:
         return images[..., None]
     if images.ndim != 4:
-        raise ImageError(f"{name}: images have shape {images.shape}, expected (N, H, W, C), (N, C, H, W) or (N, H, W)")
+        hint = ""
+        if images.ndim == 5:
+            hint = "; join its first two axes with images.reshape(-1, *images.shape[2:])"
+        elif images.ndim == 2:
+            hint = "; flat rows say no shape: save them with images.reshape(len(images), H, W, C)"
+        raise ImageError(
+            f"{name}: images have shape {images.shape}, expected (N, H, W, C), (N, C, H, W) or (N, H, W){hint}"
+        )
     if images.shape[3] not in (1, 3) and images.shape[1] in (1, 3):
         return np.moveaxis(images, 1, 3)
     return images
@@ -138,7 +223,7 @@ def _unit_range(images: FloatArray, name: str) -> FloatArray:
     if images.dtype == bool:
         return images.astype(np.float32)
     if images.dtype.kind != "f":
-        raise ImageError(f"{name}: images are {images.dtype}; give uint8 (0..255) or float in [0, 1]")
+        raise ImageError(f"{name}: images are {images.dtype}; give whole numbers, or floats in [0, 1]")
     if not np.isfinite(images).all():
         raise ImageError(f"{name}: images hold NaN or infinite values")
     low, high = float(images.min()), float(images.max())
@@ -147,58 +232,10 @@ def _unit_range(images: FloatArray, name: str) -> FloatArray:
     return images.astype(np.float32)
 
 
-# -- folders --------------------------------------------------------------------------------------------------------
-
-
-def _folder(path: Path, size: int) -> tuple[FloatArray, IntArray | None]:
-    """Files in subfolders (one class each, by name), or all in the folder itself (no labels)."""
-    classes = sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
-    groups = [(i, _files(p, deep=True)) for i, p in enumerate(classes)]
-    groups = [(i, files) for i, files in groups if files]
-    loose = _files(path, deep=False)
-    if groups and loose:
-        raise ImageError(f"{path} holds images both in subfolders and beside them; put every image into a class folder")
-    labelled = bool(groups)
-    found = [(f, i) for i, files in groups for f in files] if labelled else [(f, 0) for f in loose]
-    if not found:
-        raise ImageError(f"{path} holds no image files ({', '.join(sorted(SUFFIXES))})")
-    if len(found) > MAX_IMAGES:
-        raise ImageError(f"{path} holds {len(found):,} images; give at most {MAX_IMAGES:,}")
-    check_room((len(found), size, size, 3), f"{path} at --size {size}")
-    images = np.stack([_read(f, size) for f, _ in found])
-    return images, np.array([i for _, i in found], np.int64) if labelled else None
-
-
-def _files(path: Path, *, deep: bool) -> list[Path]:
-    each = path.rglob("*") if deep else path.iterdir()
-    return sorted(p for p in each if p.is_file() and p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
-
-
-def _read(path: Path, size: int) -> FloatArray:
-    """One file as float32 (size, size, 3) in [0, 1]: centre square, antialiased; grey repeated, alpha over white."""
-    from PIL import Image, ImageOps
-
-    try:
-        with warnings.catch_warnings(), Image.open(path) as f:
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # twice as many pixels are an error
-            f.load()
-            picture: Any = ImageOps.exif_transpose(f)
-            if picture.mode.startswith(("I", "F")):  # 16-bit and float greys: PIL would clip them at 255
-                values = np.asarray(picture, np.float32)
-                if not np.isfinite(values).all():
-                    raise ValueError(f"{int((~np.isfinite(values)).sum()):,} of its values are NaN or infinite")
-                top = 65535.0 if picture.mode.startswith("I") and values.max() > 255 else max(1.0, float(values.max()))
-                picture = Image.fromarray((np.clip(values / top, 0, 1) * 255).round().astype(np.uint8))
-            if picture.has_transparency_data:
-                picture = picture.convert("RGBA")
-                picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-            picture = ImageOps.fit(picture.convert("RGB"), (size, size), Image.Resampling.LANCZOS)
-    except Exception as e:  # PIL raises many kinds for damaged files
-        raise ImageError(f"the image file {path} cannot be read ({e}); remove or replace it") from None
-    return np.asarray(picture, np.float32) / 255
-
-
 # -- CIFAR ----------------------------------------------------------------------------------------------------------
+
+
+_BATCHES = {*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "train", "test"}
 
 
 def _cifar_batches(path: Path) -> list[Path]:
