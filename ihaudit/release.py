@@ -51,6 +51,8 @@ class Release:
         image_range: the range that private images had when they were mixed, e.g. (-1, 1); a public convention of
             the scheme that lets an attack print its reconstructions in [0, 1].
         extra: any further arrays that the scheme publishes, by name.  They are released too and are audited too.
+        raw: ``encodings`` and ``labels`` as the scheme returned them, where float32 cannot state them or does so in
+            other bits: what their precision carries is looked for there.
         provenance: optional, for scoring; taken off before any attack runs.
     """
 
@@ -59,6 +61,7 @@ class Release:
     image_range: tuple[float, float] = (0.0, 1.0)
     extra: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     provenance: Provenance | None = None
+    raw: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def public_part(self) -> Release:
         """The same release without provenance: what an adversary may be handed."""

@@ -158,30 +158,43 @@ def _unpack_findings(arrays: Arrays, meta: dict[str, Any]) -> list[Finding]:
 
 def pack_release(release: Release, pairs: Pairs | None, encode_s: float) -> tuple[Arrays, dict[str, Any]]:
     """A release with provenance, and known pairs, as arrays and meta data for `Checkpoints.save_arrays`."""
-    arrays: Arrays = {"encodings": release.encodings}
-    if release.labels is not None:
-        arrays["labels"] = release.labels
-    arrays |= {f"extra/{k}": v for k, v in release.extra.items()}
+    arrays = _public(release)
     if release.provenance is not None:
         arrays |= {f"provenance/{k}": v for k, v in vars(release.provenance).items() if v is not None}
     if pairs is not None:
         arrays |= {"pairs/images": pairs.images, "pairs/encodings": pairs.encodings}
+        if pairs.release is not None:
+            arrays |= {f"known/{k}": v for k, v in _public(pairs.release).items()}
     return arrays, {"image_range": list(release.image_range), "encode_s": encode_s}
+
+
+def _public(release: Release) -> Arrays:
+    arrays: Arrays = {"encodings": release.encodings}
+    if release.labels is not None:
+        arrays["labels"] = release.labels
+    arrays |= {f"extra/{k}": v for k, v in release.extra.items()}
+    return arrays | {f"raw/{k}": v for k, v in release.raw.items()}
 
 
 def unpack_release(arrays: Arrays, meta: dict[str, Any]) -> tuple[Release, Pairs | None]:
     """The inverse of `pack_release`."""
-    provenance = {k.split("/", 1)[1]: v for k, v in arrays.items() if k.startswith("provenance/")}
+    provenance = _under(arrays, "provenance/")
+    release = _published(arrays, meta, Provenance(**provenance) if provenance else None)
+    if "pairs/images" not in arrays:
+        return release, None
+    known = _under(arrays, "known/")
+    beside = _published(known, meta, None) if known else None
+    return release, Pairs(arrays["pairs/images"], arrays["pairs/encodings"], beside)
+
+
+def _under(arrays: Arrays, prefix: str) -> Arrays:
+    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+
+def _published(arrays: Arrays, meta: dict[str, Any], provenance: Provenance | None) -> Release:
     low, high = meta["image_range"]
-    release = Release(
-        encodings=arrays["encodings"],
-        labels=arrays.get("labels"),
-        image_range=(low, high),
-        extra={k.split("/", 1)[1]: v for k, v in arrays.items() if k.startswith("extra/")},
-        provenance=Provenance(**provenance) if provenance else None,
-    )
-    pairs = Pairs(arrays["pairs/images"], arrays["pairs/encodings"]) if "pairs/images" in arrays else None
-    return release, pairs
+    extra, raw = _under(arrays, "extra/"), _under(arrays, "raw/")
+    return Release(arrays["encodings"], arrays.get("labels"), (low, high), extra, provenance, raw)
 
 
 def kept_release(checkpoints: Checkpoints) -> tuple[Release, Pairs | None, float] | None:

@@ -45,7 +45,8 @@ def encode_with_known(
         source = rows_of(release, len(both))
         if source is not None:
             ours = source < len(private)
-            pairs = Pairs(both.images[source[~ours]], release.encodings[~ours])
+            known_part = taken(release, np.flatnonzero(~ours), 0).public_part()
+            pairs = Pairs(both.images[source[~ours]], release.encodings[~ours], known_part)
             return taken(release, np.flatnonzero(ours), int(private.labels.max()) + 1), pairs
     return scheme.encode(private.images, private.labels, seed=seed), None
 
@@ -60,16 +61,18 @@ def _separate(scheme: Encoder, private: ImageSet, seed: int) -> bool:
 
 
 def taken(release: Release, rows: NDArray[np.int64], classes: int) -> Release:
-    """The release of some rows: every array that has one entry per row, and labels of the first `classes` classes."""
+    """The release of some rows: every array that has one entry per row, labels of the first `classes` (0: all)."""
     count = len(release.encodings)
     provenance = release.provenance
     if provenance is not None:
         fields = {k: v[rows] for k, v in vars(provenance).items() if v is not None}
         provenance = Provenance(**fields)
-    labels = release.labels
+    labels, raw = release.labels, {k: v[rows] for k, v in release.raw.items()}
     if labels is not None:
         labels = labels[rows]
-        if not labels[:, classes:].any():
+        if classes and not labels[:, classes:].any():
             labels = labels[:, :classes]
     extra = {k: v[rows] if v.ndim and len(v) == count else v for k, v in release.extra.items()}
-    return replace(release, encodings=release.encodings[rows], labels=labels, extra=extra, provenance=provenance)
+    return replace(
+        release, encodings=release.encodings[rows], labels=labels, extra=extra, provenance=provenance, raw=raw
+    )

@@ -91,6 +91,7 @@ class Subject(ABC):
             hints=self.hints,
             image_shape=self.image_shape(),
             channel_range=self.channel_range,
+            raw={k: v for k, v in release.raw.items() if k != "labels" or Knowledge.LABELS in knows},
         )
 
     def image_shape(self) -> tuple[int, ...] | None:

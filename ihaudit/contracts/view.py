@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ihaudit.contracts.encoder import Encoder
 from ihaudit.contracts.replayer import Replayer
-from ihaudit.release import FloatArray, IntArray
+from ihaudit.release import FloatArray, IntArray, Release
 from ihaudit.scheme import Knowledge
 
 
@@ -21,10 +21,12 @@ class Pairs:
     Attributes:
         images: float32 (n, H, W, C) in [0, 1]; an image with several rows stands once for each.
         encodings: float32 (n, ...), row i made of image i under the same key as the rest of the release.
+        release: all that was released of these rows, where more than encodings was; else None.
     """
 
     images: FloatArray
     encodings: FloatArray
+    release: Release | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +41,7 @@ class View:
             not.
         image_shape: (H, W, C) of the private images, which is public; None where only the encodings say it.
         extra: further released arrays.
+        raw: encodings and labels as released, where float32 rounds them (`ihaudit.release.Release.raw`).
         knows: the adversary's knowledge; the fields below are None where it does not include them.
         similar: float32 (S, H, W, C) in [0, 1], images like the private ones, none of them private (`distribution`).
         similar_labels: int64 (S,) or None.
@@ -71,3 +74,4 @@ class View:
     hints: Mapping[str, Any] = field(default_factory=dict)
     image_shape: tuple[int, ...] | None = None
     channel_range: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    raw: Mapping[str, NDArray[Any]] = field(default_factory=dict)

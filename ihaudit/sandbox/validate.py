@@ -107,7 +107,13 @@ def release(arrays: dict[str, NDArray[Any]], image_range: Any, *, n_images: int,
                 raise SchemeError(f"extra[{name[6:]!r}] holds {_bad(value)}, expected finite numbers")
             extra[name[6:]] = value
     provenance = _provenance(arrays, encodings.shape, n_images, n_public)
-    return Release(encodings, labels, (low, high), extra, provenance)
+    finer = {k: a for k, a in arrays.items() if k in ("encodings", "labels") and _is_finer(a)}
+    return Release(encodings, labels, (low, high), extra, provenance, finer)
+
+
+def _is_finer(a: NDArray[Any]) -> bool:
+    """Whether float32 rounds some of its values, or states them in other bits."""
+    return a.dtype.kind == "f" and (a.itemsize < 4 or (a.itemsize > 4 and not np.array_equal(a.astype(np.float32), a)))
 
 
 def _provenance(

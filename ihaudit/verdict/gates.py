@@ -179,7 +179,7 @@ def secret_check(attacks: Sequence[Finding]) -> GateCheck | None:
         return None
     return GateCheck(
         name="secret",
-        statistic="a secret of the scheme (its masks or its generator's state) was recovered",
+        statistic="a secret of the scheme was recovered (masks, its generator's state, or what it hid in a release)",
         measured=Estimate(1.0, n=1),
         bound=0.0,
         met=False,

@@ -1,0 +1,179 @@
+"""Everything that is released: bits of numbers, labels, further arrays, several rows of an image taken together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ihaudit.attacks.known import CALLS
+from ihaudit.attacks.numerics.released.channels import Channel, channels, combined, joint
+from ihaudit.attacks.numerics.released.read import ENOUGH, Known, Reading, read
+from ihaudit.contracts.attack import AttackOutput, attack
+from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
+from ihaudit.errors import NotApplicable
+from ihaudit.metrics.threads import one_thread
+from ihaudit.release import Release
+
+#: images in each call of the oracle by profile
+PER_CALL = {"quick": 60, "standard": 120, "full": 300}
+#: so many fewer in the last call: what grows with the number of images is theirs
+FEWER = 7
+#: known records from which anything is learned at least
+LEAST = 40
+#: correlation from which an answer is one of the known images
+SAME = 0.98
+
+
+@attack("everything")
+@dataclass(frozen=True)
+class Everything:
+    """Learns, from images that it encodes itself, to read images off every part of a release.
+
+    Parts are the bits of encodings below those that images need, labels, further arrays (their bytes, unpacked where
+    they are compressed, and their names), and what two parts, or several rows of one image, make together.  Bits that
+    are the images' own, in whatever order, are looked up; else maps are fitted where a test says that a part carries
+    anything.  Whole calls are held out, and nothing is answered that is no better than the mean image of a class.
+    """
+
+    title: ClassVar[str] = "Everything that is released, beside the pixels"
+    reference: ClassVar[str] = "design: what a scheme returns is audited as a whole"
+    profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")
+    control: ClassVar[bool] = False  # their releases hold nothing but encodings and labels
+
+    def run(self, view: View, ctx: Context) -> AttackOutput:
+        """See `ihaudit.contracts.attack.Attack`."""
+        target = Release(view.encodings, view.labels, view.image_range, view.extra, raw=view.raw)
+        with one_thread():
+            oracle, images, calls = _asked(view, ctx)
+            beside = view.pairs.release if view.pairs is not None else None
+            found = channels(calls, [len(x) for x in images], target, beside)
+            if not found:
+                raise NotApplicable("no part of the release can be dealt out to images")
+            tried: dict[str, float | None] = {}
+            best: Reading | None = None
+            for channel in _all(found, tried):
+                ctx.progress("read", None)
+                for reading in _readings(channel, view, oracle, ctx):
+                    score = None if reading is None else round(reading.expected, 3)
+                    if (score or -1.0) >= (tried.get(channel.name) or -1.0):
+                        tried[channel.name] = score
+                    if reading is not None and (
+                        best is None or (reading.faint, -reading.expected) < (best.faint, -best.expected)
+                    ):
+                        best = reading
+                if best is not None and best.expected > ENOUGH:
+                    break
+        return _answer(best, view, tried)
+
+
+def _all(found: list[Channel], tried: dict[str, float | None]) -> Iterator[Channel]:
+    """Channels one by one, then together, then two by two of those of which nothing was read: see `tried`."""
+    yield from found
+    together = joint(found)
+    if together is not None:
+        yield together
+    yield from combined(found, [c for c in found if tried.get(c.name) is None])
+
+
+def _asked(view: View, ctx: Context) -> tuple[Known, list[NDArray[np.float32]], list[Release]]:
+    """Similar images with what the scheme releases of them, in calls of two sizes."""
+    if view.encoder is None or view.similar is None or len(view.similar) < CALLS * 16:
+        raise NotApplicable("the adversary has no oracle, or too few similar images to ask it about")
+    per_call = min(PER_CALL[ctx.profile], len(view.similar) // CALLS)
+    while per_call > 32 and CALLS * view.encoder.seconds(per_call) > ctx.encoder_s:
+        per_call //= 2
+    labels = np.zeros(len(view.similar), np.int64) if view.similar_labels is None else view.similar_labels
+    order = ctx.rng("oracle").permutation(len(view.similar))
+    counts = [per_call] * (CALLS - 1) + [per_call - FEWER]
+    picks = np.split(order[: sum(counts)], np.cumsum(counts)[:-1])
+    rng = ctx.rng("oracle seeds")
+    asked = [(view.similar[p], labels[p], int(rng.integers(2**31))) for p in picks]
+    calls = view.encoder.encode_many(asked)
+    images = [np.asarray(x, np.float32) for x, _, _ in asked]
+    n = sum(counts)
+    known = Known(
+        np.concatenate(images),
+        np.concatenate([y for _, y, _ in asked]),
+        np.arange(n - counts[-1], n),
+        "images encoded afresh",
+        view.similar,
+        ctx.rng("families"),
+    )
+    return known, images, calls
+
+
+def _readings(channel: Channel, view: View, oracle: Known, ctx: Context) -> Iterator[Reading | None]:
+    """From the oracle, and from known records of the release where the part is theirs row by row."""
+    plain = channel.part == "encodings" and channel.rows and not channel.made
+    values = not plain
+    yield read(channel, oracle, lambda c: c.stacked, values=values)
+    if channel.pairs is None or view.pairs is None or len(view.pairs.images) < LEAST:
+        return
+    count = len(view.pairs.images)
+    labels = np.zeros(count, np.int64)
+    known = Known(
+        np.asarray(view.pairs.images, np.float32),
+        labels,
+        np.sort(ctx.rng("hold out").permutation(count)[: count // 4]),
+        "known images of the release",
+        view.similar,
+        ctx.rng("families of pairs"),
+    )
+
+    def rows(c: Channel) -> NDArray[Any]:
+        assert c.pairs is not None
+        return c.pairs
+
+    yield read(channel, known, rows, values=values)
+
+
+def _answer(best: Reading | None, view: View, tried: dict[str, float | None]) -> AttackOutput:
+    rows = [[name, "nothing" if score is None else score] for name, score in tried.items()]
+    table = {"columns": ["part of the release", "SSIM of what was read off it, on held-out images"], "rows": rows}
+    diagnostics: dict[str, Any] = {"tables": {"Parts of the release": table}}
+    shape = view.image_shape or view.encodings.shape[1:]
+    if best is None:
+        return AttackOutput(
+            images=np.zeros((0, *shape), np.float32),
+            diagnostics=diagnostics,
+            sentence=f"Nothing was read off {len(tried)} parts of the release; no image is answered.",
+        )
+    if best.faint:
+        return AttackOutput(
+            images=np.zeros((0, *shape), np.float32),
+            diagnostics=diagnostics,
+            sentence=(
+                f"The last bits of {best.channel.name} say something about the images (SSIM {best.expected:.2f}, the "
+                f"mean image of their class {best.flat:.2f}), as rounded sums of floats do: round what is published to "
+                "fewer bits, or compute in whole numbers."
+            ),
+        )
+    answer = best.answer
+    members = np.arange(len(answer), dtype=np.int64)[:, None] if best.channel.rows else None
+    if members is None and view.pairs is not None and len(answer) > 1:
+        answer = answer[~_among(answer, np.asarray(view.pairs.images, np.float32))]
+    diagnostics |= {"part": best.channel.name, "way": best.words, "expected": best.expected, "mean_image": best.flat}
+    return AttackOutput(
+        images=answer,
+        broke=True if best.hidden else None,
+        members=members,
+        confidence=np.full(len(answer), np.clip(best.expected, 0, 1), np.float32),
+        diagnostics=diagnostics,
+        sentence=(
+            f"Images can be read off {best.channel.name} ({best.words}), as {best.pairs} show: SSIM "
+            f"{best.expected:.2f} on some held out, where the mean image of their class reaches {best.flat:.2f}."
+        ),
+    )
+
+
+def _among(answer: NDArray[np.float32], known: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """bool (m,), which answers are known images: an array of a whole call holds these too."""
+    a, b = (v.reshape(len(v), -1) - v.reshape(len(v), -1).mean(1, keepdims=True) for v in (answer, known))
+    a, b = (v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-9) for v in (a, b))
+    out: NDArray[np.bool_] = (a @ b.T).max(1) > SAME
+    return out

@@ -1,0 +1,74 @@
+"""The suite: scheme files by kind, each with the parameters that make it one case, and what must come of it.
+
+``python -m tests.hostile.examine FILE:NAME=VALUE`` shows one of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Case:
+    """One scheme: its file under ``schemes``, its parameter, and whether it leaks.
+
+    Attributes:
+        attacks: the attacks that are tried.
+        sample: it is of the few that every run of the tests looks at.
+    """
+
+    file: str
+    name: str
+    value: str
+    leaks: bool = True
+    attacks: tuple[str, ...] = ("everything",)
+    sample: bool = False
+
+    @property
+    def id(self) -> str:
+        return f"{self.file}-{self.value}"
+
+
+def _cases(file: str, name: str, values: str, *, sample: str = "", **fields: object) -> list[Case]:
+    shown = sample.split()
+    return [Case(file, name, v, sample=v in shown, **fields) for v in values.split()]  # type: ignore[arg-type]
+
+
+#: Images under a fixed map, one row each: `linear` takes care of most.
+MAPS = _cases(
+    "maps",
+    "how",
+    "transposed halves-turned negated shuffled shuffled-flat pad pad-bytes pad-shuffled cosines cosines-blocks "
+    "spectrum bits scaled tiny wrong-range wrong-range-small beside-noise below-noise channels-noise woven-noise "
+    "differences sums table product orthogonal swirled powers strips planes volumes",
+    attacks=("everything", "as-released", "linear"),
+)
+#: Several rows to an image, or rows that are no pictures.
+ROWS = _cases(
+    "maps",
+    "how",
+    "bits-first bits-flat packed shares shares-stated shares-apart shares-apart-stated shares-modulo shares-bytes "
+    "shares-three noise-rows halves-rows",
+    sample="shares-bytes bits-first",
+)
+#: Images in what stands around the pixels.
+WRAPPED = _cases(
+    "wrapping",
+    "where",
+    "mantissa64 mantissa64-middle mantissa64-few mantissa32 mantissa32-nibble mantissa32-scrambled mantissa32-bit "
+    "subnormals64 subnormals32 zero-signs half-floats extra-scrambled extra-scrambled-places extra-shuffled "
+    "extra-table extra-zlib extra-bz2 extra-lzma extra-zlib-floats extra-zlib-scrambled extra-int64 extra-int64-large "
+    "extra-float-bytes extra-one-more extra-one-more-flat extra-one-more-scrambled extra-parts extra-pixels-first "
+    "extra-projected extra-key extra-key-sum labels-bits labels-columns labels-columns-bytes labels-shades",
+    sample="mantissa32-scrambled zero-signs extra-table extra-zlib extra-key",
+)
+#: What gives nothing away.
+HONEST = _cases(
+    "honest",
+    "how",
+    "doubles halves classes nonces pad-elsewhere packed-noise smoothed-labels mixed-labels two-rows one-share "
+    "range-of-noise label-vectors zeros",
+    leaks=False,
+    sample="one-share nonces",
+)
+CASES = [*MAPS, *ROWS, *WRAPPED, *HONEST]
