@@ -15,7 +15,7 @@ from ihaudit.attacks.numerics.image_range import Levels
 from ihaudit.attacks.numerics.labels import read_slots
 from ihaudit.attacks.numerics.masks import MaskKind, detect_mask, under_mask
 from ihaudit.attacks.numerics.pictures import to_rows
-from ihaudit.attacks.stages.state import Assigned, Grouped, Observed, PublicFound, Recovered, Restored, State
+from ihaudit.attacks.stages.state import Assigned, Grouped, Moving, Observed, PublicFound, Recovered, Restored, State
 from ihaudit.contracts.attack import AttackOutput
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
@@ -152,6 +152,14 @@ def answer(state: State) -> AttackOutput:
         "residual_rms": state.require(Recovered).estimate.residual_rms,
         "mean_certainty": None if assigned.certainty is None else float(np.mean(assigned.certainty)),
     }
+    moving = state.find(Moving)
+    augmentation = None if moving is None else moving.how.group()
+    if augmentation is not None:
+        sentence += (
+            f" Its images were moved anew for every use ({augmentation.words()}); which way round each was at first "
+            "does not show."
+        )
+        diagnostics["augmentation"] = augmentation.words()
     public, record = state.find(PublicFound), state.last("public")
     if public is not None and record is not None:
         facts, found = record.diagnostics, public.index[public.index >= 0]
@@ -172,4 +180,5 @@ def answer(state: State) -> AttackOutput:
         stages=list(state.records),
         sentence=sentence,
         evidence=state.evidence,
+        augmentation=augmentation,
     )

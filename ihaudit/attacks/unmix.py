@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ihaudit.attacks.recipe import Recipe
-from ihaudit.attacks.stages.state import State
+from ihaudit.attacks.stages.state import Moving, State
 from ihaudit.contracts.attack import attack
 from ihaudit.contracts.context import Context
 
@@ -16,6 +16,8 @@ ROUNDS = {"quick": 3, "standard": 5, "full": 8}
 FEW = 3000
 #: a round that changes the members of fewer encodings than this is the last
 SETTLED = 0.03
+#: the same where images move: the faintest members have many motions to choose from, and never settle
+SETTLED_MOVING = 0.08
 
 
 @attack("unmix")
@@ -45,11 +47,12 @@ class Unmix(Recipe):
         """See `Recipe.solve`; with known masks (`start`) no stage estimates them."""
         state = self.stages(state, ctx, "similarity", "grouping", "coefficients", "recovery")
         rounds, few = ROUNDS[ctx.profile], len(state.observed.values) <= FEW
-        for _ in range(max(rounds, 5) if few else rounds):
+        moving = state.find(Moving) is not None
+        for _ in range(max(rounds, 5) if few or moving else rounds):
             state = self.stages(state, ctx, "assignment")
             changed = state.records[-1].diagnostics.get("changed", 1.0)
             if changed > 0:
                 state = self.stages(state, ctx, "recovery")
-            if changed < SETTLED:
+            if changed < (SETTLED_MOVING if moving else SETTLED):
                 break
         return self.stages(state, ctx, "sharpening")

@@ -183,7 +183,15 @@ class Audited(Subject):
         """Score reconstructions against the truth, and say whether that breaks the scheme."""
         truth, release = self.truth, self.release
         reuse = finding.kind == "baseline"
-        scored = score_attack(output, truth, release, decoys=self.decoys, context=ctx, reuse=reuse)
+        scored = score_attack(
+            output,
+            truth,
+            release,
+            decoys=self.decoys,
+            context=ctx,
+            reuse=reuse,
+            augmentation=self.card.augmentation,
+        )
         finding.metrics, finding.primary = scored.metrics, "ssim_q90"
         finding.stages = scored.stages(output.stages)
         finding.details |= scored.details

@@ -17,7 +17,7 @@ from ihaudit.errors import UsageError
 from ihaudit.registry import load, register, suggest
 from ihaudit.release import FloatArray, IntArray
 from ihaudit.results import StageRecord
-from ihaudit.scheme import Knowledge
+from ihaudit.scheme import Augmentation, Knowledge
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +58,8 @@ class AttackOutput:
         broke: for attacks whose success shows without images (a generator's state recovered): True if so.
         ambiguity: the moves that its pictures are all fixed up to, of `ihaudit.metrics.alignment.AMBIGUITIES`, where
             nothing that the adversary knows tells them apart; scored by the best one for all, decoys likewise.
+        augmentation: how images were seen to be moved anew for every use, so that each picture may be in another pose
+            than the image was; scored by the best pose of each, decoys likewise.
     """
 
     images: FloatArray
@@ -72,6 +74,7 @@ class AttackOutput:
     used: tuple[str, ...] = ()
     evidence: StageEvidence | None = None
     ambiguity: tuple[str, ...] = ()
+    augmentation: Augmentation | None = None
     matches: IntArray | None = None
     match_scores: FloatArray | None = None
 

@@ -85,6 +85,7 @@ def reidentify(
     *,
     by_provenance: bool,
     ssim: NDArray[Any] | None = None,
+    alike: NDArray[Any] | None = None,
     device: str = "cpu",
 ) -> Reidentification:
     """Top-1 re-identification of private images.
@@ -96,6 +97,8 @@ def reidentify(
         decoys: (D, H, W, C), images like the private ones that the attack cannot have seen, or None.
         by_provenance: whether `chosen` was made without looking at pixels.
         ssim: float (R, N + D) `similarity` of candidates to private images and decoys, where it is known already.
+        alike: float (R, N + D) `likeness` of them, where each pair is compared in a pose of its own; pairs that pixels
+            chose are then judged whole, decoys as well.
         device: torch device.
 
     Returns:
@@ -108,9 +111,13 @@ def reidentify(
     pool = private if decoys is None or d == 0 else np.concatenate([private, decoys])
     hits, null = misses, np.zeros(d, bool)
     if by_provenance and len(candidates):
-        scores = likeness(candidates, pool, ssim=ssim, device=device)
+        scores = likeness(candidates, pool, ssim=ssim, device=device) if alike is None else alike
         own = _is_top(scores[np.maximum(chosen, 0)], np.arange(n), _copies(pool))
         hits = (chosen >= 0) & own
+    elif len(candidates) and alike is not None:
+        paired = np.concatenate([assign(alike[:, :n]), assign(alike[:, n:])])
+        named = (paired >= 0) & _is_top(alike[np.maximum(paired, 0)], np.arange(len(pool)), _copies(pool))
+        hits, null = named[:n], named[n:]
     elif len(candidates):
         named = _by_halves(candidates, pool, n, device)
         hits, null = named[:n], named[n:]

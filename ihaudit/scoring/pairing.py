@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ihaudit.contracts.attack import AttackOutput
 from ihaudit.metrics import matching
+from ihaudit.metrics.poses import Fitted, Poses
 from ihaudit.release import Provenance, Truth
 
 #: How much better, in mean SSIM and beyond matching's gain on decoys, pixels must fit than the stated provenance.
@@ -29,6 +30,7 @@ class Pairing:
         similarity: float32 (K, N + D), pinned SSIM of the kept candidates with private images and decoys.
         image_of: int64 (R,), the private image that each candidate stands for where stages are judged.
         notes: for the finding's details.
+        fitted: of the kept candidates with private images and decoys in their best poses, where images are moved.
     """
 
     how: str
@@ -39,6 +41,18 @@ class Pairing:
     similarity: NDArray[Any]
     image_of: NDArray[np.int64]
     notes: dict[str, Any]
+    fitted: Fitted | None = None
+
+    def poses(self, private: bool) -> NDArray[np.int64]:
+        """int64 (N,) or (D,): the pose of each image's (decoy's) candidate, 0 for none."""
+        chosen, n = (self.private if private else self.decoys), len(self.private)
+        out = np.zeros(len(chosen), np.int64)
+        if self.fitted is not None and len(self.kept):
+            place = np.full(int(self.kept.max()) + 1, 0, np.int64)
+            place[self.kept] = np.arange(len(self.kept))
+            there = np.flatnonzero(chosen >= 0)
+            out[there] = self.fitted.pose[place[chosen[there]], there + (0 if private else n)]
+        return out
 
     def reached(self) -> tuple[float, float]:
         """Mean SSIM over private images, and over decoys, of this pairing; 0 for images without a candidate."""
@@ -52,7 +66,13 @@ class Pairing:
 
 
 def pair(
-    output: AttackOutput, images: NDArray[Any], truth: Truth, decoys: NDArray[Any] | None, reuse: bool, device: str
+    output: AttackOutput,
+    images: NDArray[Any],
+    truth: Truth,
+    decoys: NDArray[Any] | None,
+    reuse: bool,
+    device: str,
+    poses: Poses | None = None,
 ) -> Pairing:
     """Decide which candidate stands for which private image, and which for which decoy.
 
@@ -63,6 +83,7 @@ def pair(
         decoys: float32 (D, H, W, C) or None.
         reuse: let one candidate serve any number of images.
         device: torch device.
+        poses: in which candidates may be compared, each pair in its best one.
     """
     n, d = len(truth.images), 0 if decoys is None else len(decoys)
     rank = matching.ranking(len(images), output.members, output.coefficients, output.confidence)
@@ -72,7 +93,8 @@ def pair(
         empty = np.zeros((0, n + d), np.float32)
         none = np.full(n, -1, np.int64)
         return Pairing("none", none, np.full(d, -1, np.int64), kept, none, empty, np.full(len(images), -1), {})
-    scores = matching.similarity(images[kept], pool, device=device)
+    fitted = None if poses is None else poses.fit(images[kept], pool, device=device)
+    scores = matching.similarity(images[kept], pool, device=device) if fitted is None else fitted.similarity
     choose = _nearest if reuse else matching.assign
     how, local, fake = "nearest" if reuse else "assignment", choose(scores[:, :n]), choose(scores[:, n:])
     notes: dict[str, Any] = {}
@@ -100,7 +122,7 @@ def pair(
             )
     if not (image_of >= 0).any():
         image_of[kept[local[local >= 0]]] = np.flatnonzero(local >= 0)
-    return Pairing(how, _outer(kept, local), _outer(kept, fake), kept, local, scores, image_of, notes)
+    return Pairing(how, _outer(kept, local), _outer(kept, fake), kept, local, scores, image_of, notes, fitted)
 
 
 def _nearest(scores: NDArray[Any]) -> NDArray[np.int64]:

@@ -20,6 +20,9 @@ How a score is kept from being better than the attack:
   all negative, and nothing that it knows tells which, they are scored in the best of these few ways, one for all
   pictures.  Decoys are scored in the way that is best for them, so that the choice shows in the chance level; what the
   pictures score exactly as answered is `ssim_as_answered`.
+* Where a scheme moves its images anew for every use, and says so (`Scheme.augmentation`) or the attack saw it
+  (`AttackOutput.augmentation`), the pose that an image had at first may be unknowable: every pair of a candidate and an
+  image is compared in the best pose of that group (`metrics.poses`), decoys and baselines likewise.
 """
 
 from __future__ import annotations
@@ -35,10 +38,12 @@ from ihaudit.contracts.attack import AttackOutput
 from ihaudit.contracts.context import Context
 from ihaudit.metrics import intervals
 from ihaudit.metrics.alignment import moves
+from ihaudit.metrics.poses import Poses
 from ihaudit.metrics.reid import Reidentification, reidentify
 from ihaudit.metrics.ssim import ssim
 from ihaudit.release import Release, Truth
 from ihaudit.results import StageRecord
+from ihaudit.scheme import Augmentation
 from ihaudit.scoring.encodings import encoding_scores, mask_scores, sample_encodings
 from ihaudit.scoring.pairing import Pairing, fits, pair
 from ihaudit.scoring.polarity import polarity_scores
@@ -84,6 +89,7 @@ def score_attack(
     decoys: NDArray[Any] | None = None,
     context: Context | None = None,
     reuse: bool = False,
+    augmentation: Augmentation | None = None,
 ) -> ScoredAttack:
     """Score what an attack (or a baseline) answered.
 
@@ -96,6 +102,7 @@ def score_attack(
         context: seed of the bootstrap and device; seed 0 on the CPU where None.
         reuse: let one candidate serve any number of images, the nearest each.  For baselines, whose one guess is
             meant for every image; it errs on the side of the baseline.
+        augmentation: the group of motions that the scheme states; where None, the one that the attack saw.
 
     Returns:
         ScoredAttack.
@@ -115,22 +122,24 @@ def score_attack(
         )
         return ScoredAttack(extra, {}, {}, {"pairing": "none", "candidates": 0})
     ways = {words: move(images) for words, move in moves(output.ambiguity, private.shape[1:]).items()}
-    pairings = {words: pair(output, moved, truth, decoys, reuse, device) for words, moved in ways.items()}
+    group = augmentation or output.augmentation
+    poses = Poses(group, private.shape[1:]) if group is not None and group.moves else None
+    pairings = {words: pair(output, moved, truth, decoys, reuse, device, poses) for words, moved in ways.items()}
     way = max(pairings, key=lambda words: pairings[words].reached()[0])
     elsewhere = max(pairings, key=lambda words: pairings[words].reached()[1])
     pairing, as_answered, images = pairings[way], images, ways[way]
-    guess = _with_grey(images, pairing.private, private.shape[1:])
+    guess = _posed(_with_grey(images, pairing.private, private.shape[1:]), pairing, poses, private=True)
     metrics, arrays = _image_scores(guess, private, pairing.private >= 0, seed, device)
     if not reuse:
         metrics["answered"] = intervals.rate_estimate(int((pairing.private >= 0).sum()), len(private))
     if not reuse:
         extra, more = polarity_scores(images, pairing, private, decoys, arrays["ssim"], seed)
         metrics, arrays = metrics | extra, arrays | more
-    _chance(metrics, arrays, ways[elsewhere], pairings[elsewhere], decoys, private, seed, device)
+    _chance(metrics, arrays, ways[elsewhere], pairings[elsewhere], decoys, private, seed, device, poses)
     again = _reidentified(images, pairing, private, decoys, device)
     if elsewhere != way and pairing.how != "provenance":
         again = again.beside(_reidentified(ways[elsewhere], pairings[elsewhere], private, decoys, device))
-    if len(ways) > 1:
+    if len(ways) > 1 or poses is not None:
         straight = pairings["as answered"].private
         plain = _with_grey(as_answered, straight, private.shape[1:])
         exact = np.where(straight >= 0, ssim(plain, private, device=device), 0.0)
@@ -153,6 +162,8 @@ def score_attack(
     }
     if len(ways) > 1:
         details |= {"ambiguity": list(output.ambiguity), "ways": len(ways), "scored": way, "decoys_scored": elsewhere}
+    if poses is not None and group is not None:
+        details |= {"poses": len(poses), "images_may_be": group.words()}
     if dropped:
         details["candidates_not_finite"] = dropped
     quality: Quality = {}
@@ -171,6 +182,7 @@ def score_attack(
 def _reidentified(
     images: NDArray[Any], pairing: Pairing, private: NDArray[Any], decoys: NDArray[Any] | None, device: str
 ) -> Reidentification:
+    fitted = pairing.fitted
     return reidentify(
         images[pairing.kept],
         pairing.local,
@@ -178,6 +190,7 @@ def _reidentified(
         decoys,
         by_provenance=pairing.how == "provenance",
         ssim=pairing.similarity,
+        alike=None if fitted is None else (fitted.similarity + fitted.correlation) / 2,
         device=device,
     )
 
@@ -230,16 +243,22 @@ def _chance(
     private: NDArray[Any],
     seed: int,
     device: str,
+    poses: Poses | None,
 ) -> None:
     """What the same candidates reach on decoys, and what each image's own mean colour reaches on it."""
     plain = np.broadcast_to(private.mean(axis=(1, 2), keepdims=True), private.shape)
     arrays["ssim_flat"] = ssim(plain, private, device=device)
     metrics["ssim_flat"] = intervals.mean_estimate(arrays["ssim_flat"], floor=-1, ceiling=1, seed=seed)
     if decoys is not None and len(decoys):
-        guess = _with_grey(images, pairing.decoys, private.shape[1:])
+        guess = _posed(_with_grey(images, pairing.decoys, private.shape[1:]), pairing, poses, private=False)
         arrays["ssim_decoy"] = np.where(pairing.decoys >= 0, ssim(guess, decoys, device=device), 0.0)
         metrics["ssim_chance"] = intervals.mean_estimate(arrays["ssim_decoy"], floor=-1, ceiling=1, seed=seed)
         metrics["ssim_q90_chance"] = intervals.quantile_estimate(arrays["ssim_decoy"], 0.9, floor=-1, ceiling=1)
+
+
+def _posed(guess: NDArray[Any], pairing: Pairing, poses: Poses | None, *, private: bool) -> NDArray[np.float32]:
+    """Answers beside private images, or decoys, each in its best pose."""
+    return guess if poses is None else poses.each(guess, pairing.poses(private))
 
 
 def _confidence(output: AttackOutput, chosen: NDArray[Any]) -> NDArray[np.float32]:

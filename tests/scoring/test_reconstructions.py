@@ -15,8 +15,10 @@ from ihaudit.contracts.attack import AttackOutput
 from ihaudit.contracts.context import Context
 from ihaudit.metrics import l2, ssim
 from ihaudit.metrics.challenge import challenge_scores
+from ihaudit.metrics.poses import Poses
 from ihaudit.release import Provenance, Release, Truth
 from ihaudit.results import StageRecord
+from ihaudit.scheme import Augmentation
 from ihaudit.scoring.answers import answers
 from ihaudit.scoring.encodings import sample_encodings
 from ihaudit.scoring.reconstructions import ScoredAttack, gallery_arrays, score_attack
@@ -374,3 +376,57 @@ def test_many_ways_gain_nothing_over_decoys(make: Callable[[int], np.ndarray]) -
     assert s.details["ways"] == 16
     assert abs(measured(s.metrics["ssim"]).value - measured(s.metrics["ssim_chance"]).value) < 0.03
     assert measured(s.metrics["reid_above_chance"]).low < 0.05
+
+
+MOVING = Augmentation(shift=2, mirror=True)
+
+
+def moved_anew(images: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Each image mirrored or not, and shifted by up to two pixels, the border repeated."""
+    rng = np.random.default_rng(seed)
+    out = []
+    for x in images:
+        y, r = rng.integers(0, 5, 2)
+        x = np.pad(x[:, ::-1] if rng.random() < 0.5 else x, ((2, 2), (2, 2), (0, 0)), mode="edge")
+        out.append(x[y : y + images.shape[1], r : r + images.shape[2]])
+    return np.stack(out)
+
+
+@pytest.mark.parametrize("stated_by", ["scheme", "attack"])
+def test_each_picture_counts_in_the_pose_that_suits_it(stated_by: str) -> None:
+    answer = moved_anew(PRIVATE)
+    fields: dict[str, Any] = {"augmentation": MOVING} if stated_by == "attack" else {}
+    s = score_attack(
+        AttackOutput(answer, **fields),
+        BARE,
+        RELEASE,
+        decoys=DECOYS,
+        augmentation=MOVING if stated_by == "scheme" else None,
+    )
+    consistent(s)
+    plain = score(answer)
+    # what was shifted out of the picture is lost
+    assert measured(s.metrics["ssim"]).value > 0.9 and measured(s.metrics["reid"]).value > 0.95
+    assert s.metrics["ssim_aligned"].value == s.metrics["ssim"].value
+    assert measured(s.metrics["ssim_as_answered"]).value < 0.6 and measured(plain.metrics["ssim"]).value < 0.6
+    assert s.details["images_may_be"] == "mirrored, shifted by up to 2 pixels" and s.details["poses"] == 50
+
+
+@pytest.mark.parametrize("make", [pictures, lookalikes])
+def test_the_best_pose_of_each_gains_nothing_over_decoys(make: Callable[[int], np.ndarray]) -> None:
+    x, other = make(2 * N), make(3 * N)[2 * N :]
+    truth = Truth(x[:N], BARE.labels)
+    s = score_attack(AttackOutput(other), truth, RELEASE, decoys=x[N:], augmentation=MOVING)
+    assert abs(measured(s.metrics["ssim"]).value - measured(s.metrics["ssim_chance"]).value) < 0.03
+    assert measured(s.metrics["reid_above_chance"]).value < 0.15
+    base = score_attack(AttackOutput(other[:1]), truth, RELEASE, decoys=x[N:], reuse=True, augmentation=MOVING)
+    assert base.metrics["ssim"].value is not None
+
+
+def test_poses_turn_and_move_as_they_say() -> None:
+    x = pictures(3)
+    poses = Poses(Augmentation(shift=1, mirror=True, rotation=6), x.shape[1:])
+    assert len(poses) == 2 * 5 * 9 and poses.all[0] == (False, 0.0, 0, 0)
+    np.testing.assert_array_equal(poses.move(x, 0), x)
+    fitted = poses.fit(poses.each(x, np.array([0, 7, 50])), x)
+    assert (np.diag(fitted.similarity) > 0.75).all() and (fitted.similarity.argmax(0) == np.arange(3)).all()

@@ -42,6 +42,7 @@ def weighted(
     rounds: int = 3,
     ridge: float | None = None,
     floor: float = 0.05,
+    start: Tensor | None = None,
 ) -> Reconstruction:
     """Images and noise variances, in turn.
 
@@ -58,6 +59,7 @@ def weighted(
         rounds: solutions.
         ridge: of the normal matrix, relative to its mean diagonal; where None 1e-4, and 1e-3 for expected signs.
         floor: least variance, of the median one: a perfectly explained encoding must not take all the weight.
+        start: images (N + 1, P) near the solution, where there are any.
     """
     noise = torch.ones(len(values), device=values.device) if noise is None else noise
     ridge = (1e-4 if signs is None else 1e-3) if ridge is None else ridge
@@ -72,9 +74,9 @@ def weighted(
             y = values[rows] if signs is None else signs[rows].float() * values[rows]
             return mixing.adjoint(y, rows, (1 / noise[rows]).to(y.dtype))
 
-        normal = mixing.normal(1 / noise, ridge)
         total = summed(right, len(mixing), _BATCH, values.device)
-        images = torch.linalg.solve(normal, total.to(normal.dtype)).to(values.dtype)
+        images = mixing.solve(1 / noise, total, ridge, start).to(values.dtype)
+        start = images
 
         def residual(rows: slice, images: Tensor = images, spread: Tensor = spread) -> Tensor:
             y, predicted = values[rows], mixing.forward(images, rows)

@@ -258,7 +258,13 @@ def split_pair(
     Returns:
         t (n, J), and (|z|^2 - |z - t a - (L - t) b|^2) / 2.
     """
-    aa, bb, ab = gram[a, a], gram[b, b], gram[a, b]
+    return split_products(dots_a, dots_b, gram[a, a], gram[b, b], gram[a, b], total, least=least)
+
+
+def split_products(
+    dots_a: Tensor, dots_b: Tensor, aa: Tensor, bb: Tensor, ab: Tensor, total: Tensor, *, least: float = 0.0
+) -> tuple[Tensor, Tensor]:
+    """`split_pair` from the products <a, a>, <b, b> and <a, b>; all broadcast to the shape of the answers."""
     t = ((dots_a - dots_b) - total * (ab - bb)) / (aa + bb - 2 * ab).clamp_min(1e-9)
     t = torch.minimum(torch.maximum(t, least * total), (1 - least) * total)
     rest = total - t
@@ -266,7 +272,7 @@ def split_pair(
 
 
 @dataclass(frozen=True, eq=False)
-class _Pairs:
+class Pairs:
     """All pairs of two lists of images: scores of some encodings.
 
     Attributes:
@@ -349,7 +355,7 @@ class Squares:
         """Some rows and the images of their fold."""
         return _SquaresOf(self, self.images[fold], rows)
 
-    def pairs(self, of_class: Sequence[IntArray]) -> list[_Pairs]:
+    def pairs(self, of_class: Sequence[IntArray]) -> list[Pairs]:
         """Scores of all pairs, by classes and folds."""
         folds = len(self.images)
         jobs = [
@@ -361,7 +367,7 @@ class Squares:
         ]
         return run_jobs(lambda job: self._block(*job), jobs, self.magnitude.device)
 
-    def _block(self, fold: int, ids_a: IntArray, ids_b: IntArray, rows: IntArray) -> _Pairs:
+    def _block(self, fold: int, ids_a: IntArray, ids_b: IntArray, rows: IntArray) -> Pairs:
         device, images = self.magnitude.device, self.images[fold]
         index, a, b = (torch.from_numpy(x).to(device) for x in (rows, ids_a, ids_b))
         features = self._features(index)
@@ -393,7 +399,7 @@ class Squares:
             return score.view(-1, na, nb)
 
         if ids_a is not ids_b:
-            return _Pairs(index, a[None], b[None], gain(mass[:, 0], mass[:, 1]), None)
+            return Pairs(index, a[None], b[None], gain(mass[:, 0], mass[:, 1]), None)
         total = mass.sum(1)
         score = torch.full((len(rows), na, nb), -torch.inf, device=device)
         part = torch.zeros_like(score)
@@ -402,7 +408,7 @@ class Squares:
             better = trial > score
             score = torch.where(better, trial, score)
             part = torch.where(better, (total * larger)[:, None, None], part)
-        return _Pairs(index, a[None], b[None], score, part)
+        return Pairs(index, a[None], b[None], score, part)
 
 
 @dataclass(frozen=True, eq=False)
@@ -484,12 +490,12 @@ class Linear:
         z = dct(self._mixtures(rows), self.shape) / self.whitening.deviation - share[:, None] * mean
         return Products(z @ base.T, gram, TEMPER / self.noise[rows])
 
-    def pairs(self, of_class: Sequence[IntArray]) -> list[_Pairs]:
+    def pairs(self, of_class: Sequence[IntArray]) -> list[Pairs]:
         """Scores of all pairs of two short lists, by folds."""
         jobs = list(_fold_blocks(len(self.values), len(self.images), self.values.device))
         return run_jobs(lambda job: self._block(of_class, *job), jobs, self.values.device)
 
-    def _block(self, of_class: Sequence[IntArray], fold: int, rows: Tensor) -> _Pairs:
+    def _block(self, of_class: Sequence[IntArray], fold: int, rows: Tensor) -> Pairs:
         observed = self.given(fold, rows)
         mass, label = self.mass[rows], torch.from_numpy(self.slots.label).to(rows.device)[rows]
         size = max(1, min(SHORT_LIST, max((len(ids) for ids in of_class), default=1)))
@@ -524,7 +530,7 @@ class Linear:
             )
         score = score * observed.precision[:, None, None]
         score = score.masked_fill((choice[:, 0, :, None] < 0) | (choice[:, 1, None] < 0), _FORBIDDEN)
-        return _Pairs(rows, choice[:, 0], choice[:, 1], score, part)
+        return Pairs(rows, choice[:, 0], choice[:, 1], score, part)
 
 
 def predict(mixing: Mixing, images: Sequence[Tensor], rows: Tensor) -> Tensor:
@@ -556,7 +562,7 @@ def assign(
     """
     slots, count = observed.slots, len(observed.images[0]) - 1
     if slots.count == 2 and observed.joint(of_class):
-        return _choose(observed.pairs(of_class), slots, count, target)
+        return choose_pairs(observed.pairs(of_class), slots, count, target)
     device = observed.mass.device
     label = torch.from_numpy(slots.label).to(device)
     present = torch.from_numpy(members).to(device)
@@ -572,7 +578,7 @@ def assign(
     return Assignment(present.cpu().numpy(), slots.mass.copy(), certainty.cpu().numpy())
 
 
-def _choose(blocks: Sequence[_Pairs], slots: Slots, count: int, target: float | None) -> Assignment:
+def choose_pairs(blocks: Sequence[Pairs], slots: Slots, count: int, target: float | None) -> Assignment:
     """The likeliest pair of every encoding, images being used `target` times each where that is given."""
     device = blocks[0].score.device if blocks else torch.device("cpu")
     offset = torch.zeros(count, device=device)

@@ -107,6 +107,15 @@ class Mixing:
         gram.diagonal().add_(ridge * gram.diagonal().mean().clamp_min(1e-8))
         return gram
 
+    def solve(self, weights: Tensor, right: Tensor, ridge: float = 1e-3, start: Tensor | None = None) -> Tensor:
+        """Images (N + 1, P) of least squares, from C^T diag(weights) V; `start`: a first guess, for who needs one."""
+        images: Tensor = torch.linalg.solve(self.normal(weights, ridge), right.to(weights.dtype))
+        return images
+
+    def seen(self, images: Tensor, rows: slice, slot: int) -> Tensor:
+        """(rows, P): `images` (N or N + 1, P) as the encodings hold them in a slot; anything where they hold none."""
+        return images[self.members[rows, slot].clamp_min(0)]
+
     def _sparse_normal(self, weights: Tensor) -> Tensor:
         """C^T diag(weights) C by adding up the few products of each row."""
         n = self.unknowns + 1

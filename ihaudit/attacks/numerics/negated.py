@@ -38,7 +38,7 @@ def turn_negated(values: Tensor, mixing: Mixing, estimate: Reconstruction) -> tu
                 known = ids.clamp_min(0)
                 weight = mixing.coefficients[rows, slot, None] * (ids >= 0)[:, None]
                 for k, other in enumerate(others):
-                    moved = predicted + weight * (other[known] - images[known])
+                    moved = predicted + weight * mixing.seen(other - images[:-1], rows, slot)
                     change = log_likelihood(values[rows], moved, level).sum(1) - now
                     out[k].index_add_(0, known, torch.sign(change) * weight[:, 0] ** 2)
             return out

@@ -23,6 +23,9 @@ from ihaudit.attacks.numerics.grouping import Grouping
 from ihaudit.attacks.numerics.labels import Slots
 from ihaudit.attacks.numerics.masks import MaskKind
 from ihaudit.attacks.numerics.mixing import Mixing, Reconstruction
+from ihaudit.attacks.numerics.motions import Motions
+from ihaudit.attacks.numerics.moved_grouping import Seen
+from ihaudit.attacks.numerics.moved_mixing import MovedMixing
 from ihaudit.attacks.numerics.pictures import Shape
 from ihaudit.attacks.numerics.sizes import Sizes
 from ihaudit.contracts.attack import StageEvidence, get_stage
@@ -170,6 +173,22 @@ class Assigned(Part):
 
 
 @dataclass(frozen=True, eq=False)
+class Moving(Part):
+    """Images were moved anew for every use.
+
+    Attributes:
+        how: what was seen of it.
+        motions: the motions there are.
+        moved: int64 (E, s), the motion in each slot.
+    """
+
+    source: ClassVar[str] = "grouping=signed"
+    how: Seen
+    motions: Motions
+    moved: Tensor
+
+
+@dataclass(frozen=True, eq=False)
 class Recovered(Part):
     """Images in mixing units.
 
@@ -286,12 +305,16 @@ class State:
         assigned = self.require(Assigned)
         pick = slice(None) if rows is None else rows
         device = self.observed.values.device
-        return Mixing(
+        parts = (
             torch.from_numpy(assigned.members[pick]).to(device),
             torch.from_numpy(assigned.coefficients[pick].astype(np.float32)).to(device),
             torch.from_numpy(self.observed.slots.share[pick]).to(device),
             self.require(Grouped).unknowns,
         )
+        moving = self.find(Moving)
+        if moving is None:
+            return Mixing(*parts)
+        return MovedMixing(*parts, motions=moving.motions, moved=moving.moved[pick])
 
     def decided_part(self) -> tuple[Tensor, Tensor, Mixing]:
         """The rows `decided`, int64 on the device, their values, and their mixing.

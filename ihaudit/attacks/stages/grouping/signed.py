@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ihaudit.attacks.numerics.clusters import Statistic
 from ihaudit.attacks.numerics.grouping import SPARING, group
-from ihaudit.attacks.stages.state import Features, Mixtures, State, Unmasked
+from ihaudit.attacks.numerics.moved_grouping import Seen, group_moved, seen
+from ihaudit.attacks.stages.state import Features, Mixtures, Moving, State, Unmasked
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
 
@@ -18,8 +20,16 @@ SQUARES, MIXTURES = 0.5, 0.7
 
 @stage("grouping", "signed")
 def grouping_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
-    """Annealed EM per class on squares and unmasked mixtures; numbers of images and global signs are inferred."""
+    """Annealed EM per class on squares and unmasked mixtures; numbers of images and global signs are inferred.
+
+    Where images seem to have been moved anew for every use, under all motions instead (`numerics.moved_clusters`).
+    """
     observed, unmasked = state.observed, state.require(Unmasked)
+    plain = (unmasked.signs.float() * observed.values).half()
+    how = seen(plain, observed.slots, observed.shape)
+    if how.any:
+        return _moved(state, ctx, plain, how)
+    del plain
     squares, mixtures = state.require(Features), state.require(Mixtures)
     mass = torch.from_numpy(observed.slots.mass).to(squares.rows.device)
     found, polarity = group(
@@ -38,4 +48,29 @@ def grouping_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     return state.grouped(found).having(Unmasked(unmasked.signs, polarity)), found.sizes.facts | {
         "score": float(sum(found.scores)),
         "signs_turned": float((polarity < 0).float().mean()),
+        "augmentation": "none seen",
+    }
+
+
+def _moved(state: State, ctx: Context, mixtures: Tensor, how: Seen) -> tuple[State, dict[str, Any]]:
+    observed, unmasked = state.observed, state.require(Unmasked)
+    result = group_moved(
+        mixtures,
+        observed.slots,
+        observed.shape,
+        how,
+        fill=observed.image_range[0],
+        n_private=observed.n_private,
+        progress=ctx.progress,
+    )
+    found, polarity = result.found, result.polarity
+    if observed.signs is not None or unmasked.polarity is not None:
+        polarity = torch.ones_like(polarity)
+    moving = Moving(how, result.motions, torch.from_numpy(result.moved))
+    return state.grouped(found).having(Unmasked(unmasked.signs, polarity), moving), found.sizes.facts | {
+        "score": float(sum(found.scores)),
+        "signs_turned": float((polarity < 0).float().mean()),
+        "augmentation": how.group().words(),
+        "pairs_moved": round(how.moved, 3),
+        "pairs_mirrored": round(how.mirrored, 3),
     }

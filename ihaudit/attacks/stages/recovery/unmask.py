@@ -48,7 +48,7 @@ def recovery_unmask(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
             part = slice(i, min(i + _BATCH, len(values)))
             predicted[part] = mixing.forward(estimate.images, part).half()
         signs = unmasker(values, predicted)
-    estimate = weighted(values, mixing, estimate.noise, signs=signs)
+    estimate = weighted(values, mixing, estimate.noise, signs=signs, start=estimate.images)
     if len(rows) < len(observed.values):
         full = unmasked.signs * unmasked.polarity[:, None].half()
         full[rows] = signs

@@ -14,7 +14,7 @@ from ihaudit.attacks.numerics.mixing import Reconstruction
 from ihaudit.attacks.numerics.pictures import to_arrays, to_rows
 from ihaudit.attacks.numerics.unmasking import Unmasker
 from ihaudit.attacks.stages.sharpening.recurring import sharpening_recurring
-from ihaudit.attacks.stages.state import Assigned, Recovered, State
+from ihaudit.attacks.stages.state import Assigned, Moving, Recovered, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
 
@@ -31,6 +31,8 @@ def sharpening_local(state: State, ctx: Context) -> tuple[State, dict[str, Any]]
     state, diagnostics = sharpening_recurring(state, ctx)
     observed, recovered = state.observed, state.require(Recovered)
     values = observed.values
+    if state.find(Moving) is not None:
+        return state, diagnostics  # its unknowns lie in one place in all encodings
     if not observed.slots.informative or len(state.decided()) < len(values):
         return state, diagnostics
     found = _refined(state, recovered, ctx)

@@ -15,7 +15,7 @@ from ihaudit.attacks.numerics.mixing import Reconstruction
 from ihaudit.attacks.numerics.pictures import to_arrays
 from ihaudit.attacks.numerics.shared import correlation, generalised_least_squares, regular
 from ihaudit.attacks.numerics.transforms import Whitener
-from ihaudit.attacks.stages.state import Assigned, Recovered, State
+from ihaudit.attacks.stages.state import Assigned, Moving, Recovered, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
 from ihaudit.errors import NotApplicable
@@ -47,9 +47,9 @@ def sharpening_recurring(state: State, ctx: Context) -> tuple[State, dict[str, A
         return state, nothing
     mixing = state.mixing()
     each = (state.require(Assigned).members >= 0).sum() / max(mixing.unknowns, 1)
-    estimate = weighted(values, mixing, estimate.noise, signs=signs, by_labels=True)
+    estimate = weighted(values, mixing, estimate.noise, signs=signs, by_labels=True, start=estimate.images)
     state = state.having(replace(recovered, estimate=estimate))
-    if len(values) > MOST_COMPARED or each < FEWEST_FOR_RECURRENCE:
+    if state.find(Moving) is not None or len(values) > MOST_COMPARED or each < FEWEST_FOR_RECURRENCE:
         return state, nothing
     flat = (signs.float() * values).cpu().numpy()
     coefficients = mixing.dense.cpu().numpy().astype(np.float64)

@@ -1,0 +1,264 @@
+"""Whether the images of a release were moved anew for every use; if so, all encodings grouped with their motions.
+
+Two encodings of one image look alike at the motion that takes one to the other.  Where nothing moves, that is no motion
+at all; mirrored images show under the mirror, shifted ones elsewhere.  What chance finds among so many motions is
+measured on the same encodings turned upside down, as no image is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ihaudit.attacks.numerics.grouping import Grouping
+from ihaudit.attacks.numerics.labels import IntArray, Slots
+from ihaudit.attacks.numerics.motions import Motions, shifts
+from ihaudit.attacks.numerics.moved_clusters import MovedClusters, Spectra, moved_clusters
+from ihaudit.attacks.numerics.parallel import run_jobs, single_threaded
+from ihaudit.attacks.numerics.sizes import WORTH, infer_sizes
+from ihaudit.attacks.numerics.transforms import Shape
+from ihaudit.scheme import Augmentation
+
+#: strong slots of a class that are compared in pairs, classes that are looked at, and quantile of chance beyond which
+#: a pair counts
+PROBE, CLASSES, CHANCE = 150, 3, 0.9995
+#: share of the pairs found that a motion must have
+SEEN, FEWEST = 0.15, 30
+#: share of the weight of a cluster that lies within its shifts; the furthest shift, as a share of the side
+WITHIN, FURTHEST = 0.97, 0.25
+#: slots on which numbers of images are tried
+TRIAL = 400
+
+
+@dataclass(frozen=True)
+class Seen:
+    """How images seem to move.
+
+    Attributes:
+        pairs: pairs of encodings that look alike beyond chance.
+        moved: share of them that do under another motion than none.
+        mirrored: share that do mirrored.
+        reach: furthest shift of an image along an axis, in pixels.
+    """
+
+    pairs: int
+    moved: float
+    mirrored: float
+    reach: int
+
+    @property
+    def any(self) -> bool:
+        """Whether anything moves."""
+        return self.pairs >= FEWEST and self.moved > SEEN
+
+    def group(self) -> Augmentation:
+        """The motions that were seen."""
+        return Augmentation(shift=float(self.reach), mirror=self.mirrored > SEEN)
+
+
+def furthest(shape: Shape) -> int:
+    """Shifts between two copies that are looked at, in pixels."""
+    return max(1, int(FURTHEST * min(shape[1:])))
+
+
+def seen(mixtures: Tensor, slots: Slots, shape: Shape) -> Seen:
+    """How images seem to move, from mixtures (E, P) as far as they are unmasked."""
+    alone = ~slots.shared
+    usable = alone if bool(alone.sum() > 0.3 * len(alone)) else np.ones(len(alone), bool)
+    totals = slots.totals()
+    chosen = []
+    for c in [int(c) for c in np.argsort(totals) if totals[c] > 0][:CLASSES]:
+        rows, columns = np.nonzero((slots.label == c) & usable[:, None])
+        strong = np.argsort(-slots.mass[rows, columns], kind="stable")[:PROBE]
+        chosen.append(np.unique(rows[strong]))
+    every = np.unique(np.concatenate(chosen)) if chosen else np.zeros(0, np.int64)
+    if len(every) < 8:
+        return Seen(0, 0.0, 0.0, 0)
+    index = torch.from_numpy(every).to(mixtures.device)
+    mass = torch.from_numpy(slots.mass[every]).to(mixtures.device)
+    # whitening needs more encodings than a class has: all of the few classes share it
+    spectra = Spectra.of(mixtures[index].float(), mass, shape, furthest(shape))
+    level, motion, chance = [], [], []
+    for own in chosen:
+        some = spectra.some(torch.from_numpy(np.searchsorted(every, own)))
+        size = some.energy.sqrt()
+        first, second = np.triu_indices(len(own), 1)
+        best, at, _ = some.best(some.straight)
+        # upside down: frequencies down run the other way
+        upside = some.straight[:, :, (-torch.arange(shape[1])) % shape[1]]
+        other, _, _ = some.best(upside)
+        scale = (size[:, None] * size[None])[first, second]
+        level.append(best[first, second] / scale)
+        motion.append(at[first, second])
+        chance.append(other[first, second] / scale)
+    value, at = torch.cat(level), torch.cat(motion)
+    found = at[value > torch.quantile(torch.cat(chance), CHANCE)]
+    if not len(found):
+        return Seen(0, 0.0, 0.0, 0)
+    mirrored, down, right = spectra.parts(found)
+    distance = torch.maximum(down.abs(), right.abs())
+    moved = mirrored | (distance > 0)
+    # two copies are at most twice as far apart as each is moved; a few pairs are found by chance
+    counts = torch.bincount(distance, minlength=2).double() / len(found)
+    beyond = counts.flip(0).cumsum(0).flip(0)
+    reach = int((beyond > 0.02).nonzero().max()) if float(moved.double().mean()) > SEEN else 0
+    return Seen(len(found), float(moved.double().mean()), float(mirrored.double().mean()), -(-reach // 2))
+
+
+@dataclass(frozen=True, eq=False)
+class MovedGrouping:
+    """All encodings grouped.
+
+    Attributes:
+        found: see `Grouping`; members -1 where undecided.
+        motions: the motions there are; moved: int64 (E, s), that of each slot.
+        polarity: float32 (E,) in {-1, 1}, the global sign of each encoding.
+    """
+
+    found: Grouping
+    motions: Motions
+    moved: IntArray
+    polarity: Tensor
+
+
+def group_moved(
+    mixtures: Tensor,
+    slots: Slots,
+    shape: Shape,
+    how: Seen,
+    *,
+    fill: float | None,
+    n_private: int | None = None,
+    progress: Callable[[str, float | None], None] | None = None,
+) -> MovedGrouping:
+    """Clusters of every class with the motion of each encoding.
+
+    Args:
+        mixtures: (E, P), unmasked by the network.
+        how: what moves.
+        fill: what lies beyond the border of a shifted image, in mixing units.
+        n_private: a publicly stated number of private images.
+    """
+    device = mixtures.device
+    reach = min(2 * how.reach, furthest(shape))
+    spectra = Spectra.of(mixtures, torch.from_numpy(slots.mass).to(device), shape, reach)
+    alone = ~slots.shared
+    usable = alone if bool(alone.sum() > 0.3 * len(alone)) else np.ones(len(alone), bool)
+
+    def strongest(c: int) -> tuple[IntArray, IntArray]:
+        rows, columns = np.nonzero((slots.label == c) & usable[:, None])
+        if slots.count == 2 and len(rows) and bool(slots.shared[rows].all()):
+            rows, columns = rows[columns == 0], columns[columns == 0]
+        order = np.argsort(-slots.mass[rows, columns], kind="stable")
+        return rows[order], columns[order]
+
+    def clusters(rows: IntArray, columns: IntArray, k: int, exact: bool, rounds: int, last: int) -> MovedClusters:
+        scale = torch.from_numpy(slots.mass[rows, columns]).to(device)
+        part = spectra.some(torch.from_numpy(rows).to(device))
+        return moved_clusters(part, scale, k, balance=1.0 if exact else 0.5, rounds=rounds, last=last)
+
+    tried: dict[int, tuple[int, float]] = {}
+
+    def trial(c: int, k: int, exact: bool) -> float:
+        best_k, best = tried.get(c, (k, 0.0))
+        if k > 2 * best_k:  # numbers are tried from the smallest on, and the last ones did not pay
+            return 0.0
+        rows, columns = strongest(c)
+        score = clusters(rows[:TRIAL], columns[:TRIAL], k, exact and len(rows) <= TRIAL, 2, 1).score
+        if c not in tried or score > best * (1 + WORTH * (k / best_k - 1)):
+            tried[c] = k, score
+        return score
+
+    with single_threaded():
+        sizes = infer_sizes(slots, trial, n_private=n_private)
+    first = np.concatenate([[0], np.cumsum(sizes.per_class)])
+    motions = shifts(shape, how.reach, mirror=True, fill=fill)
+    members = np.full(slots.label.shape, -1, dtype=np.int64)
+    moved = np.full(slots.label.shape, len(motions) // 4, dtype=np.int64)  # the straight one that is not shifted
+    signs = np.zeros(slots.label.shape, dtype=np.float32)
+    done = 0
+
+    def one(c: int) -> tuple[MovedClusters, IntArray, IntArray] | None:
+        nonlocal done
+        k = int(sizes.per_class[c])
+        rows, columns = strongest(c)
+        found = clusters(rows, columns, k, sizes.exact, 5, 2) if k and len(rows) else None
+        done += 1
+        if progress is not None:
+            progress("grouping", done / slots.classes)
+        return None if found is None else (found, rows, columns)
+
+    scores = []
+    for c, result in enumerate(run_jobs(one, list(range(slots.classes)), device)):
+        if result is None:
+            continue
+        found, rows, columns = result
+        scale = torch.from_numpy(slots.mass[rows, columns])
+        motion, inside = _framed(found, spectra, scale, how.reach, int(sizes.per_class[c]))
+        members[rows, columns] = np.where(inside.numpy(), first[c] + found.cluster.numpy(), -1)
+        moved[rows, columns] = motion.numpy()
+        signs[rows, columns] = found.sign.numpy()
+        scores.append(found.score)
+    of_class = [np.arange(first[c], first[c + 1], dtype=np.int64) for c in range(slots.classes)]
+    polarity = _polarity(members, signs, slots, int(first[-1]))
+    return MovedGrouping(Grouping(members, of_class, sizes, scores), motions, moved, torch.from_numpy(polarity))
+
+
+def _framed(found: MovedClusters, spectra: Spectra, scale: Tensor, reach: int, k: int) -> tuple[Tensor, Tensor]:
+    """Motions as of `shifts` that make the encodings' copies of images, each image where most of its copies come from.
+
+    A cluster lies wherever its first encoding did.  Copies are shifted by up to `reach` from where the image was, so
+    that all must lie within that of it; of several places that fit, the middle one is taken.
+
+    Returns:
+        int64 (n,), and bool (n,): the copy lies within reach.
+    """
+    mirrored, down, right = spectra.parts(found.motion)
+    centred = []
+    for shift in (down.clone(), right.clone()):
+        for c in range(k):
+            own = torch.nonzero(found.cluster == c)[:, 0]
+            far = spectra.reach
+            weight = np.bincount(shift[own].numpy() + far, scale[own].numpy() ** 2, minlength=2 * far + 1)
+            held = np.array([weight[max(0, a - reach) : a + reach + 1].sum() for a in range(2 * far + 1)])
+            good = np.flatnonzero(held >= WITHIN * held.max())
+            shift[own] -= round(float(good.mean())) - far
+        centred.append(shift)
+    down, right = centred
+    inside = (down.abs() <= reach) & (right.abs() <= reach)
+    # the motion found takes the copy to the image; what is wanted is the way back
+    side = 2 * reach + 1
+    down = (-down).clamp(-reach, reach)
+    right = torch.where(mirrored, right, -right).clamp(-reach, reach)
+    return mirrored * side**2 + (down + reach) * side + right + reach, inside
+
+
+def _polarity(members: IntArray, signs: NDArray[np.float32], slots: Slots, count: int) -> NDArray[np.float32]:
+    """Global signs float32 (E,) in {-1, 1}: those of clusters agree where encodings hold two, and most signs are right.
+
+    The leading eigenvector of how often two clusters agree (angular synchronisation with two angles, Singer 2011).
+    """
+    s = members.shape[1]
+    agree = np.zeros((count, count))
+    weight = slots.mass * (members >= 0)
+    for a in range(s):
+        for b in range(a + 1, s):
+            both = (members[:, a] >= 0) & (members[:, b] >= 0)
+            i, j = members[both, a], members[both, b]
+            value = signs[both, a] * signs[both, b] * slots.mass[both, a] * slots.mass[both, b]
+            np.add.at(agree, (i, j), value)
+            np.add.at(agree, (j, i), value)
+    side = np.ones(count)
+    if count > 1 and agree.any():
+        side = np.sign(np.linalg.eigh(agree)[1][:, -1])
+        side[side == 0] = 1
+    vote = (side[members.clip(0)] * signs * weight).sum(1) if count else np.zeros(len(members))
+    if (np.sign(vote) * np.abs(vote)).sum() < 0:
+        vote = -vote
+    result: NDArray[np.float32] = np.where(vote < 0, -1, 1).astype(np.float32)
+    return result
