@@ -36,7 +36,7 @@ from ihaudit.stats import Estimate
 REMARKED = 3.1
 ALL = ("quick", "standard", "full")
 LATER = ("standard", "full")
-DERIVED = "constants are derived in our documentation from the wording of the proof; the paper's own may differ"
+DERIVED = "constants are derived from the wording of the proof; the paper's own may differ"
 DEFINITION = "advantage = 2 Pr[correct] - 1 = TPR - FPR; 0 is guessing, 1 is certainty"
 
 

@@ -1,6 +1,6 @@
 """Theorem 3 of Carlini et al. 2021: what can be learned from, can be told apart, with advantage of the order of 1/n.
 
-Two concepts h and g.  The chain of the proof (appendix A.1; the three concepts as inferred in our documentation):
+Two concepts h and g.  The chain of the proof (appendix A.1; the three concepts as inferred here):
 
     D_h^n --(h)-- D1^n --(g)-- D2^n --(not h)-- D_{not h}^n
 

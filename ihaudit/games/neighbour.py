@@ -42,7 +42,7 @@ class NeighbourGame(LearningGame):
     """Was it x0 or x1 that completed this data set?"""
 
     title: ClassVar[str] = "Neighbour game: two data sets that differ in one image"
-    reference: ClassVar[str] = "Carlini et al. 2021, Definition 4; adversaries of our documentation"
+    reference: ClassVar[str] = "Carlini et al. 2021, Definition 4; two adversaries"
 
     def play(self, setting: GameSetting, ctx: Context) -> list[Finding]:
         """Two findings: matched filter, equality pattern."""

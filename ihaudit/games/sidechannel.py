@@ -41,7 +41,7 @@ class SideChannelGame(OracleGame):
     """Do row order, dtype, number of rows, labels or extra arrays give the image away?"""
 
     title: ClassVar[str] = "Side-channel game: everything but the pixels"
-    reference: ClassVar[str] = "Carlini et al. 2021, Definition 4; game of our documentation"
+    reference: ClassVar[str] = "Carlini et al. 2021, Definition 4; played on what is not pixels"
 
     def play(self, setting: GameSetting, ctx: Context) -> list[Finding]:
         """One finding."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -111,6 +111,17 @@ def _stage_row(stage: StageRecord) -> StageRow:
     )
 
 
+def _stages(stages: list[StageRecord]) -> list[StageRow]:
+    """One row each.  The truth judges the end alone: of a stage that ran several times only the last is judged."""
+    last = {s.name: i for i, s in enumerate(stages)}
+    rows = []
+    for i, s in enumerate(stages):
+        judged = i == last[s.name]
+        row = _stage_row(s)
+        rows.append(row if judged or not row.quality else replace(row, quality="judged at its last run"))
+    return rows
+
+
 def where_lost(finding: Finding) -> str:
     """The stage that the truth says got the least right, in words; empty where the truth says nothing."""
     shares = [
@@ -147,7 +158,7 @@ def card(finding: Finding) -> Card:
         finding,
         words.sentence(finding.sentence),
         metric_rows(finding),
-        [_stage_row(s) for s in finding.stages],
+        _stages(finding.stages),
         where_lost(finding),
         details.tables(finding),
         _charts(finding),
@@ -164,7 +175,7 @@ def _notes(finding: Finding) -> list[str]:
     """Notes of a finding; an attack's own words come first where the verdict's sentence replaced them."""
     saw = finding.details.get("saw")
     own = (
-        [f"In the attack’s own words: {words.sentence(saw)}"]
+        [f"By the attack’s own estimate, which no truth has corrected: {words.sentence(saw)}"]
         if isinstance(saw, str) and saw and saw != finding.sentence
         else []
     )

@@ -16,6 +16,8 @@ from ihaudit.report.selection import answered, ran, ssim_bound, strongest_attack
 from ihaudit.results import Finding, Results
 from ihaudit.stats import Estimate
 
+#: Attacks drawn, the strongest first.
+SHOWN = 8
 #: False-positive rates at which the true-positive rate is stated.
 FEW_ALARMS = (0.01, 0.001)
 
@@ -39,6 +41,7 @@ def distributions(source: Source) -> Chart | None:
     if not rows:
         return None
     rows.sort(key=lambda r: (best is not None and r[0] == best.id, float(np.quantile(r[1], 0.9))), reverse=True)
+    rows = rows[:SHOWN]
     guesses = []
     for f in results.of_kind("baseline"):
         scores = source.scores(f)
@@ -124,7 +127,7 @@ def at_few_alarms(found: Sequence[Finding]) -> Table | None:
             # Below its smallest rate a curve knows only what is caught at no false alarm at all.
             seen = least <= level + 1e-12 or float(y[x <= 0].max(initial=0.0)) > 0
             note = "" if least <= level + 1e-12 else " (at no false alarm)"
-            cells.append(f"{caught}{note}" if seen else "too few trials")
+            cells.append(f"{caught}{note}" if seen else "cannot be told")
         rows.append([c.name, *cells, words.scaled(least, "%")])
     if not rows:
         return None

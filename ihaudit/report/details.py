@@ -10,6 +10,7 @@ Conventions (all optional):
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,9 @@ from ihaudit.stats import Estimate
 
 #: The x axis of curves of SSIM by known pairs, which stand together (`ihaudit.report.known_pairs`).
 KNOWN_PAIRS = "known pairs"
+#: How tables of what was scanned for one generator begin.
+SCANNED = "Scanned:"
+_BRACKETS = re.compile(r"\s*\([^()]*\)")
 #: Rows of one table that are printed; the rest is counted and left to results.json.
 MAX_ROWS = 24
 
@@ -95,12 +99,35 @@ def as_table(title: str, value: Any) -> Table | None:
 
 
 def tables(finding: Finding) -> list[Table]:
-    """All tables of a finding."""
+    """All tables of a finding; what was scanned for generators is one table with a row for each of them."""
     found = [as_table("", finding.details.get("table"))]
     more = finding.details.get("tables")
     if isinstance(more, dict):
-        found += [as_table(str(title), value) for title, value in more.items()]
+        scanned = {str(title): value for title, value in more.items() if str(title).startswith(SCANNED)}
+        found += [as_table(str(title), value) for title, value in more.items() if str(title) not in scanned]
+        found.append(_scans(scanned))
     return [t for t in found if t is not None]
+
+
+def _scans(scanned: dict[str, Any]) -> Table | None:
+    """Generators that were scanned: how many conventions of drawing, over which ranges, and what came out."""
+    rows: list[list[str]] = []
+    for title, value in scanned.items():
+        parts = value.get("rows") if isinstance(value, dict) else None
+        lines = [r for r in parts if isinstance(r, (list, tuple)) and len(r) >= 3] if isinstance(parts, list) else []
+        if lines:
+            ranges, outcomes = (_distinct([cell(r[i]) for r in lines]) for i in (1, 2))
+            kinds = words.plural(len(lines), "way", "ways")
+            rows.append([title.removeprefix(SCANNED).strip(), kinds, ranges, outcomes])
+    columns = ["generator", "of drawing masks", "over", "came out"]
+    return Table("Scanned for generators; every way is in results.json", columns, rows, [False] * 4) if rows else None
+
+
+def _distinct(texts: list[str]) -> str:
+    """What several cells say, each once and without what stands in brackets."""
+    parts = [_BRACKETS.sub("", part).strip() for text in texts for part in text.split(";")]
+    found = [p for p in dict.fromkeys(parts) if p]
+    return "; ".join(found[:3]) + ("; …" if len(found) > 3 else "")
 
 
 def _floats(value: Any) -> list[float] | None:
@@ -160,7 +187,7 @@ def floor(finding: Finding) -> Floor | None:
     if not isinstance(value, dict):
         return None
     estimate = as_estimate(value.get("value"))
-    note = str(value.get("note") or "the constant is as derived in our documentation, not as printed in the paper")
+    note = str(value.get("note") or "the constant is as derived from the proof, not as printed in the paper")
     return Floor(estimate.value if estimate else None, str(value.get("formula") or ""), words.sentence(note))
 
 

@@ -71,6 +71,18 @@ def fetcher() -> Any:
     return fetch
 
 
+def _scopes(document: Any, pdf: Any) -> None:
+    """Say of every header cell whether it heads a column or a row.
+
+    WeasyPrint names the headers of each cell (``/Headers``); readers and checkers that look at ``/Scope`` find none.
+    Its ids end in the row and the column of the cell: what stands in the first row heads a column here.
+    """
+    for item in pdf.objects:
+        if isinstance(item, dict) and item.get("S") == "/TH" and "ID" in item and "A" in item:
+            where = re.search(rb"-(\d+)-\d+\)?$", item["ID"].data)
+            item["A"]["Scope"] = "/Column" if where is not None and int(where[1]) == 0 else "/Row"
+
+
 @report_format("pdf", "report.pdf")
 def render(source: Source) -> bytes:
     """The report as PDF.
@@ -85,4 +97,4 @@ def render(source: Source) -> bytes:
     for name in ("weasyprint", "fontTools"):
         logging.getLogger(name).setLevel(logging.ERROR)
     page = HTML(string=html.render(source), url_fetcher=fetcher(), media_type="print")
-    return page.write_pdf(pdf_tags=True) or b""
+    return page.write_pdf(finisher=_scopes, pdf_variant="pdf/ua-1", pdf_tags=True) or b""

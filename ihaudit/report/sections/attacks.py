@@ -11,13 +11,17 @@ from ihaudit.report.known_pairs import bought
 from ihaudit.report.selection import answers, best_baseline, by_weight, ran, value
 from ihaudit.results import Finding
 
+#: Rows in the reviewer's part, the broken ones first; the annex has every attack.
+SHOWN = 8
+
 
 @section("attacks", "Attacks", order=50)
 def build(source: Source) -> dict[str, Any]:
     results, baseline = source.results, best_baseline(source.results)
     found = by_weight(ran(results, "attack"))
     return {
-        "rows": [_row(f, baseline) for f in found],
+        "rows": [_row(f, baseline) for f in found[:SHOWN]],
+        "left_out": max(0, len(found) - SHOWN),
         "best_baseline": baseline,
         "cost": charts.cost_against_ssim(results),
         "known_pairs": bought(results),

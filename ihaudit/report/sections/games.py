@@ -10,13 +10,17 @@ from ihaudit.report import charts, details, words
 from ihaudit.report.selection import by_weight, ran, value
 from ihaudit.results import Finding
 
+#: Rows in the reviewer's part, the broken ones first; the annex has every game.
+SHOWN = 8
+
 
 @section("games", "Games", order=60)
 def build(source: Source) -> dict[str, Any]:
     results = source.results
     found = by_weight(ran(results, "game"))
     return {
-        "rows": [_row(f) for f in found],
+        "rows": [_row(f) for f in found[:SHOWN]],
+        "left_out": max(0, len(found) - SHOWN),
         "charts": charts.of_games(found),
         "low": charts.at_few_alarms(found),
         "utility": by_weight(ran(results, "utility")),
