@@ -1,6 +1,7 @@
 """ihaudit: checks claims that images were made private by encoding them.
 
->>> from ihaudit import Claim, Knowledge, Release, Scheme
+For scheme files: ``from ihaudit import Claim, Knowledge, Provenance, Release, Scheme``.  For notebooks:
+``ihaudit.audit(scheme)``, ``ihaudit.attack("unmix", encodings, labels)``, ``ihaudit.game("instance", scheme)``.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from ihaudit.audit.api import attack as attack
+    from ihaudit.audit.api import audit as audit
+    from ihaudit.audit.api import game as game
     from ihaudit.release import FloatArray as FloatArray
     from ihaudit.release import IntArray as IntArray
     from ihaudit.release import Provenance as Provenance
@@ -28,6 +32,8 @@ if TYPE_CHECKING:
     from ihaudit.stats import gaussian_sigma as gaussian_sigma
 
 _WHERE = {
+    "attack": "ihaudit.audit.api",
+    "game": "ihaudit.audit.api",
     "FloatArray": "ihaudit.release",
     "IntArray": "ihaudit.release",
     "Release": "ihaudit.release",
@@ -50,6 +56,9 @@ __all__ = [
     "Scheme",
     "Truth",
     "__version__",
+    "attack",
+    "audit",
+    "game",
     "gaussian_sigma",
 ]
 
@@ -60,4 +69,8 @@ def __getattr__(name: str) -> Any:
         from importlib import import_module
 
         return getattr(import_module(_WHERE[name]), name)
+    if name == "audit":  # a package, which can be called
+        from importlib import import_module
+
+        return import_module("ihaudit.audit")
     raise AttributeError(f"module 'ihaudit' has no attribute {name!r}")

@@ -35,7 +35,7 @@ from ihaudit.audit.worker import AttackWorker
 from ihaudit.contracts.context import derive_seed
 from ihaudit.metrics.ssim import SETTINGS
 from ihaudit.results import Cost, Finding, Results, SchemeCard
-from ihaudit.sandbox.loader import locate
+from ihaudit.sandbox.loader import SchemeSource, locate
 from ihaudit.sandbox.trial import NO_PROVENANCE, try_out
 from ihaudit.scheme import Knowledge
 from ihaudit.scoring.reconstructions import gallery_arrays
@@ -45,8 +45,13 @@ from ihaudit.verdict.decide import decide
 MATERIAL = frozenset({Knowledge.LABELS, Knowledge.DISTRIBUTION, Knowledge.PUBLIC_SET})
 
 
-def run_audit(options: AuditOptions, reporter: Reporter) -> tuple[Path, Results]:
+def run_audit(options: AuditOptions, reporter: Reporter, source: SchemeSource | None = None) -> tuple[Path, Results]:
     """Audit one scheme.
+
+    Args:
+        options: of the audit.
+        reporter: is told of the progress.
+        source: the scheme's code, where `options` do not name a file of it.
 
     Returns:
         The folder with results.json, arrays.npz and the reports, and the results.
@@ -54,7 +59,7 @@ def run_audit(options: AuditOptions, reporter: Reporter) -> tuple[Path, Results]
     Raises:
         IhauditError: usage, images, or the scheme (exit code 2); nothing is left half-written.
     """
-    source = locate(options.scheme)
+    source = source or locate(options.scheme)
     setup = prepare(options, source.path.stem)
     data = load_data(options, setup.profile)
     with opened(source, setup, data.public) as code:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,6 +41,21 @@ _STYLE: Any = {
 }
 
 
+#: Figures that a caller of `drawn_on` wants as they are, and not as SVG.
+_KEPT: ContextVar[list[Figure] | None] = ContextVar("kept", default=None)
+
+
+@contextmanager
+def drawn_on() -> Iterator[list[Figure]]:
+    """Within the block every chart is kept as a matplotlib figure, in the list, and gives no SVG."""
+    kept: list[Figure] = []
+    token = _KEPT.set(kept)
+    try:
+        yield kept
+    finally:
+        _KEPT.reset(token)
+
+
 def _svg(draw: Any, width: float, height: float) -> str:
     """Run `draw(figure)` on a figure of `width` x `height` inches and return it as a data URI."""
     from matplotlib import rc_context
@@ -48,6 +65,10 @@ def _svg(draw: Any, width: float, height: float) -> str:
     with rc_context(_STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         draw(figure)
+        kept = _KEPT.get()
+        if kept is not None:
+            kept.append(figure)
+            return ""
         buffer = io.BytesIO()
         FigureCanvasSVG(figure)
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})

@@ -22,7 +22,7 @@ def repository_path(source: SchemeSource) -> str:
     The root is the build's checkout (``GITHUB_WORKSPACE``) where the file lies in it, else the nearest folder above
     that holds ``.git``, else the working folder; outside of all of them, the file's own name.
     """
-    if source.reference:
+    if source.reference or not source.path.is_file():  # a class of a notebook has no file
         return ""
     workspace = os.environ.get("GITHUB_WORKSPACE")
     roots = [Path(workspace).resolve()] if workspace else []
