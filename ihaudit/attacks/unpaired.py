@@ -22,7 +22,7 @@ FEWEST_SIMILAR = 200
 #: directions of an encoding's vectors at most, by profile
 DIRECTIONS = {"quick": 48, "standard": 64, "full": 200}
 #: how much likelier than patches without neighbours pictures must be, as a share of what similar ones are
-FITS = 0.6
+FITS = 0.8
 
 
 @attack("unpaired")
