@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from ihaudit.attacks.known import NO_PAIRS, Source, refuse_constant, sources
 from ihaudit.attacks.numerics.known_pairs.base import Encodings, Images
-from ihaudit.attacks.numerics.known_pairs.learn import ERRORS, EXACT, GAIN, Attempt, again, attempt
+from ihaudit.attacks.numerics.known_pairs.dependence import FEWEST, LEVEL, by_chance
+from ihaudit.attacks.numerics.known_pairs.learn import EXACT, FEW_GAIN, Attempt, again, attempt
 from ihaudit.attacks.numerics.known_pairs.prior import PriorInverse
 from ihaudit.attacks.numerics.known_pairs.regression import as_maps
 from ihaudit.contracts.attack import AttackOutput, attack
@@ -42,8 +43,9 @@ FOLDS = 4
 #: unexplained; similar images that it encodes, and their share of what the decoder is trained on
 SURROGATE, UNEXPLAINED, SHARE = 0.3, 0.3, 0.5
 IMAGINED = {"quick": 2000, "standard": 4000, "full": 10_000}
-#: share of the operations after which a network that shows nothing is given up, where closed forms show nothing either
-TRIAL = 0.15
+#: share of the operations after which a network that shows nothing is given up, where closed forms show nothing either:
+#: the p-value (times the maps tried) up to which answers on held-out pairs promise something
+TRIAL, PROMISE = 0.15, 0.02
 #: channels of encodings that the network is given at most, by principal components
 CHANNELS = 192
 
@@ -81,12 +83,18 @@ class _Case:
     choose: NDArray[np.int64]
     judge: NDArray[np.int64]
     attempts: list[Attempt]
-    flat: float  # SSIM of the mean image on `choose`
+    like: NDArray[np.float32]  # mean of the images like these
+    flat: float  # SSIM of the mean of images like these on `choose`
+    shows: bool  # what the best closed form answers for `choose` follows its images
 
     @property
     def best(self) -> float:
         """SSIM of the best closed form on `choose`."""
         return max([a.score for a in self.attempts], default=self.flat)
+
+    def labels(self, rows: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """What is known of some pairs anyway."""
+        return None if self.source.labels is None else self.source.labels[rows]
 
 
 def _cases(view: View, ctx: Context) -> list[_Case]:
@@ -114,11 +122,13 @@ def _answer(view: View, cases: list[_Case], ctx: Context) -> AttackOutput:
         found = _trained(case, view.similar, ctx)
         images, encodings = case.source.images, case.source.encodings
         truth = images[case.judge]
-        mean = np.broadcast_to(images[case.fit].mean(0, keepdims=True), truth.shape)
-        reached, flat = ssim(found.answer(encodings[case.judge]), truth), ssim(mean, truth)
-        gain = reached - flat
-        learned = float(gain.mean()) > max(GAIN, ERRORS * float(gain.std(ddof=1)) / len(gain) ** 0.5)
-        if learned or case.best > case.flat + GAIN:
+        answers = found.answer(encodings[case.judge])
+        reached, flat = ssim(answers, truth), ssim(np.broadcast_to(case.like, truth.shape), truth)
+        if len(truth) < FEWEST:
+            learned = float(reached.mean() - flat.mean()) > FEW_GAIN
+        else:
+            learned = by_chance(answers, truth, case.labels(case.judge)) <= LEVEL
+        if learned or case.shows:
             break
     expected, others = float(reached.mean()), case.source.others
     diagnostics: dict[str, Any] = {
@@ -173,8 +183,21 @@ def _deal(source: Source, similar: Images | None, ctx: Context) -> _Case:
     some = np.sort(rng.permutation(fit)[:CLOSED])
     images, encodings = source.images, source.encodings
     attempts = attempt(images[some], encodings[some], images[choose], encodings[choose], similar=similar)
-    mean = np.broadcast_to(images[fit].mean(0, keepdims=True), images[choose].shape)
-    return _Case(source, fit, choose, judge, attempts, float(ssim(mean, images[choose]).mean()))
+    like = (images[fit] if similar is None else similar).mean(0)
+    flat = float(ssim(np.broadcast_to(like, images[choose].shape), images[choose]).mean())
+    case = _Case(source, fit, choose, judge, attempts, like, flat, False)
+    if not attempts:
+        return case
+    best = max(attempts, key=lambda a: a.score)
+    return replace(case, shows=_promising(case, np.clip(best.inverse(encodings[choose]), 0, 1), len(attempts)))
+
+
+def _promising(case: _Case, answers: Images, tried: int = 1) -> bool:
+    """Whether answers for `case.choose` seem to follow their images."""
+    truth = case.source.images[case.choose]
+    if len(truth) < FEWEST:
+        return float(ssim(answers, truth).mean()) > case.flat + FEW_GAIN
+    return tried * by_chance(answers, truth, case.labels(case.choose)) <= PROMISE
 
 
 @dataclass(frozen=True, eq=False)
@@ -274,7 +297,7 @@ def _trained(case: _Case, similar: Images | None, ctx: Context) -> _Found:
     images, encodings = case.source.images, case.source.encodings
     tried = {a.inverse.words: a.score for a in case.attempts}
     ranked = sorted(case.attempts, key=lambda a: -a.score)
-    useful = [a for a in ranked if a.score > case.flat]
+    useful = [a for a in ranked if a.score > case.flat] or (ranked[:1] if case.shows else [])
     kept = [a for i, a in enumerate(useful) if a.family not in [b.family for b in useful[:i]]][:2]
     kept = [a for a in kept if a.score > kept[0].score - 0.2]
     mean = images[case.fit].mean(0)
@@ -307,8 +330,7 @@ def _trained(case: _Case, similar: Images | None, ctx: Context) -> _Found:
     given, held = pairs(case.fit), pairs(case.choose)
     record: dict[str, Any] = {}
     share = 1.0
-    shows = bool(kept) and kept[0].score > case.flat + GAIN
-    if lay is not None and shows and similar is not None and len(similar) >= 500:
+    if lay is not None and case.shows and similar is not None and len(similar) >= 500:
         ctx.progress("stand-in", None)
         imagined, record["stand_in_unexplained"] = _stand_in(first, lay, given, held, similar, ctx)
         share = SHARE
@@ -332,11 +354,15 @@ def _trained(case: _Case, similar: Images | None, ctx: Context) -> _Found:
             progress=lambda done: ctx.progress("train", done),
         )
 
-    net, trained = fitted(1.0 if shows else TRIAL)
-    if not shows and 1 - min(h["loss"] for h in trained["history"]) > case.flat + GAIN:
-        net, trained = fitted(1.0)  # the trial shows that there is something to learn
     words = "a network" + (f" on top of {kept[0].inverse.words}" if kept else "")
-    learned = _Found(words, tried, record | {"steps": trained["steps"]}, first, net, lay, ctx.device)
+
+    def with_network(budget: float) -> _Found:
+        net, trained = fitted(budget)
+        return _Found(words, tried, record | {"steps": trained["steps"]}, first, net, lay, ctx.device)
+
+    learned = with_network(1.0 if case.shows else TRIAL)
+    if not case.shows and _promising(case, learned.answer(encodings[case.choose])):
+        learned = with_network(1.0)  # the trial shows that there is something to learn
     score = float(ssim(learned.answer(encodings[case.choose]), images[case.choose]).mean())
     tried[words] = score
     return learned if score > case.best else plain

@@ -17,6 +17,8 @@ from ihaudit.release import FloatArray, IntArray, Release, rows_of
 
 #: calls of the oracle, the last of which is held out
 CALLS = 4
+#: values of a picture above which fewer are encoded in each
+LARGE = 6144
 #: why an attack that needs pairs has none
 NO_PAIRS = (
     "no pair of an image and its encoding is to be had: every encoding holds several images, or the "
@@ -34,6 +36,7 @@ class Source:
         others: float32 (E, ...), the rows of the release, in the form in which `encodings` are.
         words: what they are, after their number.
         held: int64, those that must be held out (of another call, and so under another key), or None for any.
+        labels: int64 (n,), classes of the images where the release states those of its rows, or None.
     """
 
     images: NDArray[np.float32]
@@ -41,6 +44,7 @@ class Source:
     others: NDArray[np.float32]
     words: str
     held: NDArray[np.int64] | None = None
+    labels: NDArray[np.int64] | None = None
 
 
 def refuse_constant(view: View) -> None:
@@ -64,10 +68,12 @@ def known(view: View) -> Source | None:
         return None
     images, encodings = (np.asarray(v, np.float32) for v in (view.pairs.images, view.pairs.encodings))
     others = np.asarray(view.encodings, np.float32)
+    labels = None if view.labels is None else view.pairs.labels
     ordered = unshuffled(images, encodings, others)
     if ordered is not None:
-        return Source(images, *ordered, "known images of the release, whose tokens can be put in order,")
-    return Source(images, encodings, others, "known images of the release")
+        words = "known images of the release, whose tokens can be put in order,"
+        return Source(images, *ordered, words, labels=labels)
+    return Source(images, encodings, others, "known images of the release", labels=labels)
 
 
 def encoded(view: View, ctx: Context, per_call: int) -> Source | None:
@@ -78,13 +84,14 @@ def encoded(view: View, ctx: Context, per_call: int) -> Source | None:
     """
     if view.encoder is None or view.similar is None or len(view.similar) < CALLS * 4:
         return None
+    per_call = max(min(per_call, 60), per_call * LARGE // max(LARGE, view.similar[0].size))
     while per_call > 16 and CALLS * view.encoder.seconds(per_call) > ctx.encoder_s:
         per_call //= 2
     some = ctx.rng("oracle").permutation(len(view.similar))[: CALLS * per_call]
     labels = np.zeros(len(view.similar), np.int64) if view.similar_labels is None else view.similar_labels
     rng = ctx.rng("oracle seeds")
     calls = [(view.similar[p], labels[p], int(rng.integers(2**31))) for p in np.array_split(some, CALLS)]
-    images, encodings, call = [], [], []
+    images, encodings, call, shown = [], [], [], []
     for i, release in enumerate(_releases(view.encoder, calls)):
         source = rows_of(release, len(calls[i][0]))
         if source is None or release.encodings.shape[1:] != view.encodings.shape[1:]:
@@ -92,9 +99,12 @@ def encoded(view: View, ctx: Context, per_call: int) -> Source | None:
         images.append(np.asarray(calls[i][0][source], np.float32))
         encodings.append(np.asarray(release.encodings, np.float32))
         call.append(np.full(len(source), i))
+        shown.append(calls[i][1][source])
     held = np.flatnonzero(np.concatenate(call) == CALLS - 1)
     others = np.asarray(view.encodings, np.float32)
-    return Source(np.concatenate(images), np.concatenate(encodings), others, "images encoded afresh", held)
+    known_labels = None if view.labels is None else np.concatenate(shown)
+    made = np.concatenate(images), np.concatenate(encodings)
+    return Source(*made, others, "images encoded afresh", held, known_labels)
 
 
 def _releases(encoder: Encoder, calls: list[tuple[FloatArray, IntArray, int]]) -> Iterator[Release]:

@@ -18,6 +18,8 @@ from ihaudit.errors import NotApplicable
 SIZES = (1, 2, 3, 5, 10, 20, 30, 50, 100, 200, 300, 500, 1000)
 #: the same for maps that take seconds to fit
 FEW_SIZES = (30, 100, 300)
+#: the same for pictures of more values than this
+LARGE, LARGE_SIZES = 6144, (1, 3, 10, 30, 100, 300, 1000)
 #: images in each call of the oracle by profile
 PER_CALL = {"quick": 60, "standard": 150, "full": 400}
 
@@ -61,7 +63,7 @@ class Linear:
         drawn: list[tuple[int, float]] = []
         if found.shown and not ctx.options.get("control"):  # nobody looks at a control's curve
             ctx.progress("curve", 0.5)
-            sizes = FEW_SIZES if found.family == PRIOR else SIZES
+            sizes = FEW_SIZES if found.family == PRIOR else SIZES if images[0].size <= LARGE else LARGE_SIZES
             reached = curve(images, encodings, found.family, sizes, ctx.rng("curve"), view.similar)
             drawn = [(n, float(v)) for n, v in zip(sizes, reached, strict=True) if np.isfinite(v)]
             diagnostics["curves"] = {
@@ -110,10 +112,16 @@ def _best(view: View, ctx: Context) -> tuple[Learned, Source]:
     learned: list[tuple[Learned, Source]] = []
     for source in sources(view, ctx, PER_CALL[ctx.profile]):
         ctx.progress("fit", None)
-        about = source.images, source.encodings, source.others
-        learned.append((learn(*about, ctx.rng("hold out"), source.held, similar=view.similar), source))
-        if learned[-1][0].expected > EXACT:
+        about = source.images, source.encodings, source.others, ctx.rng("hold out"), source.held
+        found = learn(*about, similar=view.similar, labels=source.labels)
+        learned.append((found, source))
+        if found.expected > EXACT:
             break
     if not learned:
         raise NotApplicable(NO_PAIRS)
-    return max(learned, key=lambda f: np.nan_to_num(f[0].expected, nan=0.9) if f[0].inverse else -1.0)
+
+    def promise(one: tuple[Learned, Source]) -> tuple[bool, float]:
+        found = one[0]
+        return (found.shown, float(np.nan_to_num(found.expected, nan=0.9))) if found.inverse else (False, -1.0)
+
+    return max(learned, key=promise)

@@ -163,6 +163,8 @@ def pack_release(release: Release, pairs: Pairs | None, encode_s: float) -> tupl
         arrays |= {f"provenance/{k}": v for k, v in vars(release.provenance).items() if v is not None}
     if pairs is not None:
         arrays |= {"pairs/images": pairs.images, "pairs/encodings": pairs.encodings}
+        if pairs.labels is not None:
+            arrays["pairs/labels"] = pairs.labels
         if pairs.release is not None:
             arrays |= {f"known/{k}": v for k, v in _public(pairs.release).items()}
     return arrays, {"image_range": list(release.image_range), "encode_s": encode_s}
@@ -184,7 +186,7 @@ def unpack_release(arrays: Arrays, meta: dict[str, Any]) -> tuple[Release, Pairs
         return release, None
     known = _under(arrays, "known/")
     beside = _published(known, meta, None) if known else None
-    return release, Pairs(arrays["pairs/images"], arrays["pairs/encodings"], beside)
+    return release, Pairs(arrays["pairs/images"], arrays["pairs/encodings"], beside, arrays.get("pairs/labels"))
 
 
 def _under(arrays: Arrays, prefix: str) -> Arrays:

@@ -45,8 +45,9 @@ def encode_with_known(
         source = rows_of(release, len(both))
         if source is not None:
             ours = source < len(private)
-            known_part = taken(release, np.flatnonzero(~ours), 0).public_part()
-            pairs = Pairs(both.images[source[~ours]], release.encodings[~ours], known_part)
+            rows = both.images[source[~ours]], release.encodings[~ours]
+            beside = taken(release, np.flatnonzero(~ours), 0).public_part()
+            pairs = Pairs(*rows, beside, both.labels[source[~ours]])
             return taken(release, np.flatnonzero(ours), int(private.labels.max()) + 1), pairs
     return scheme.encode(private.images, private.labels, seed=seed), None
 

@@ -22,11 +22,13 @@ class Pairs:
         images: float32 (n, H, W, C) in [0, 1]; an image with several rows stands once for each.
         encodings: float32 (n, ...), row i made of image i under the same key as the rest of the release.
         release: all that was released of these rows, where more than encodings was; else None.
+        labels: int64 (n,), what the images show, or None.
     """
 
     images: FloatArray
     encodings: FloatArray
     release: Release | None = None
+    labels: IntArray | None = None
 
 
 @dataclass(frozen=True, eq=False)

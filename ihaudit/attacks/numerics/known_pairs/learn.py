@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihaudit.attacks.numerics.known_pairs.base import Encodings, Family, Images, Inverse
+from ihaudit.attacks.numerics.known_pairs.dependence import FEWEST, LEVEL, by_chance
 from ihaudit.attacks.numerics.known_pairs.filters import FilterInverse, fit_filters
 from ihaudit.attacks.numerics.known_pairs.pads import fit_pads
 from ihaudit.attacks.numerics.known_pairs.positions import fit_positions
@@ -35,9 +36,10 @@ FEW = 2
 HELD_OUT = 60
 #: draws of pairs for a point of the curve, where it stands for so many or fewer
 DRAWS, DRAWN = 5, 10
-#: how much more SSIM than a mean image held-out pairs must show, at least and in standard errors; and where they are
-#: fewer than `TOLD`, too few for those
-GAIN, ERRORS, TOLD, FEW_GAIN = 0.02, 4.0, 8, 0.1
+#: how much more SSIM than a mean image held-out pairs must show where they are too few to be put in other orders
+FEW_GAIN = 0.1
+#: p-value from which the other pairs are not held out in turn for a second look, and the parts that are
+HOPELESS, PARTS = 0.3, 4
 #: how much of the correlation between neighbouring pixels of similar images the decoded ones must have, with few pairs
 NATURAL = 0.6
 
@@ -52,7 +54,7 @@ class Learned:
         expected: mean pinned SSIM on pairs held out; NaN where none were.
         tried: words of every map that was fitted -> its mean SSIM on held-out pairs.
         flat: mean pinned SSIM of a mean image on the same pairs; NaN where none were held out.
-        shown: the inverse does better than that by more than chance, or explains the pairs exactly.
+        shown: what it answers follows the held-out images by more than chance, or it explains the pairs exactly.
     """
 
     inverse: Inverse | None
@@ -90,6 +92,9 @@ def learn(
     held: NDArray[np.int64] | None = None,
     families: Sequence[str] = (*FAMILIES, PRIOR),
     similar: Images | None = None,
+    labels: NDArray[np.int64] | None = None,
+    *,
+    tested: bool = True,
 ) -> Learned:
     """Learn an inverse map.
 
@@ -101,10 +106,13 @@ def learn(
         held: pairs to hold out, where chance may not choose (other keys than those fitted on).
         families: names of `FAMILIES`, and `PRIOR`, to try in order.
         similar: float32 (M, H, W, C) in [0, 1], images like those to be recovered, or None.
+        labels: int64 (n,), what is known of every image anyway, or None.
+        tested: it matters whether the answers follow the images (`Learned.shown`).
     """
     n = len(images)
     if held is None and n <= FEW:
         return _from_few(images, encodings, others, families)
+    dealt = held is None
     if held is None:
         held = rng.permutation(n)[: max(1, min(HELD_OUT, n // 4))]
     kept = np.setdiff1d(np.arange(n), held)
@@ -113,16 +121,41 @@ def learn(
     if not attempts:
         return Learned(None, "", np.nan, tried)
     best = max(attempts, key=lambda a: a.score)
-    flat, shown = _shown(best, images[kept] if similar is None else similar, images[held], encodings[held])
+    like = images[kept] if similar is None else similar
+    flat = float(ssim(np.broadcast_to(like.mean(0, keepdims=True), images[held].shape), images[held]).mean())
+    if len(held) < FEWEST:
+        shown = best.score - flat > FEW_GAIN
+    elif not tested:
+        shown = True
+    else:
+        some = None if labels is None else labels[held]
+        p = len(attempts) * by_chance(np.clip(best.inverse(encodings[held]), 0, 1), images[held], some)
+        shown = p <= LEVEL
+        if dealt and not shown and p < HOPELESS:
+            shown = _second_look(best, images, encodings, kept, rng, similar, labels) <= LEVEL
     return Learned(again(best, images, encodings, similar), best.family, best.score, tried, flat, shown)
 
 
-def _shown(best: Attempt, like: Images, images: Images, encodings: Encodings) -> tuple[float, bool]:
-    """Mean pinned SSIM of the mean of images like these, and whether the map does better by more than chance."""
-    flat = ssim(np.broadcast_to(like.mean(0, keepdims=True), images.shape), images)
-    gain = ssim(np.clip(best.inverse(encodings), 0, 1), images) - flat
-    enough = FEW_GAIN if len(gain) < TOLD else max(GAIN, ERRORS * float(gain.std(ddof=1)) / len(gain) ** 0.5)
-    return float(flat.mean()), float(gain.mean()) > enough
+def _second_look(
+    best: Attempt,
+    images: Images,
+    encodings: Encodings,
+    kept: NDArray[np.int64],
+    rng: np.random.Generator,
+    similar: Images | None,
+    labels: NDArray[np.int64] | None,
+) -> float:
+    """The p-value of the chosen kind of map on the pairs `kept` for fitting, each part by a map fitted to the rest."""
+    answers, groups = np.zeros_like(images), np.zeros(len(images), np.int64)
+    for index, part in enumerate(np.array_split(rng.permutation(kept), PARTS)):
+        rest = np.setdiff1d(np.arange(len(images)), part)
+        inverse = again(best, images[rest], encodings[rest], similar)
+        if inverse is None or inverse is best.inverse:  # fitted with these pairs
+            return 1.0
+        answers[part], groups[part] = np.clip(inverse(encodings[part]), 0, 1), index
+    if labels is not None:
+        groups = groups + PARTS * labels
+    return by_chance(answers[kept], images[kept], groups[kept])
 
 
 def attempt(
@@ -203,7 +236,7 @@ def curve(
         drawn = [rest[:size]] + [rng.permutation(rest)[:size] for _ in range(DRAWS - 1 if size <= DRAWN else 0)]
         reached = []
         for some in drawn:
-            found = learn(images[some], encodings[some], encodings[held], rng, None, (family,), similar)
+            found = learn(images[some], encodings[some], encodings[held], rng, None, (family,), similar, tested=False)
             if found.inverse is None:
                 reached.append(0.0)
                 continue

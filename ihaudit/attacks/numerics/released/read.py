@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit.attacks.numerics.known_pairs.learn import ERRORS as SHOWN_ERRORS
-from ihaudit.attacks.numerics.known_pairs.learn import GAIN, PRIOR, learn
+from ihaudit.attacks.numerics.known_pairs.learn import PRIOR, learn
 from ihaudit.attacks.numerics.released.bits import fit_bits
 from ihaudit.attacks.numerics.released.carries import ERRORS, carries
 from ihaudit.attacks.numerics.released.channels import Channel, forms
@@ -25,6 +24,8 @@ ENOUGH = 0.9
 MAX_VALUES = 60_000
 #: Features of a pixel at most, and pixels that a map of them is fitted to.
 MAX_FEATURES, MAX_PIXELS = 256, 60_000
+#: How much more SSIM than the mean of its class a reading must show, at least and in standard errors.
+GAIN, SHOWN_ERRORS = 0.02, 4.0
 #: How much more SSIM than the mean of a class released labels may show.
 IN_LABELS = 0.1
 #: SSIM below which what floats' last bits say is no picture that somebody put there.
