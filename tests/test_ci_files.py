@@ -21,11 +21,12 @@ from tests.pictures import pictures
 from tests.validators import ROOT, run_tool
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCS = {p.name: p.read_text(encoding="utf-8") for p in sorted((ROOT / "docs").glob("*.md"))}
 ROOT_COMMAND: Any = typer.main.get_command(app)
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.parametrize(
@@ -53,15 +54,13 @@ def test_the_workflow_of_the_readme_is_one(tmp_path: Path) -> None:
     assert used and set(used) <= set(inputs)
 
 
-def lines() -> list[str]:
-    found = [
-        line.removeprefix("$ ") for b in blocks("console") for line in b.splitlines() if line.startswith("$ ihaudit")
-    ]
-    return found + re.findall(r"`(ihaudit [a-z]+ [^`]+)`", README)
+def lines(text: str) -> list[str]:
+    shown = [line.removeprefix("$ ") for b in blocks("console", text) for line in b.splitlines()]
+    return [line for line in shown if line.startswith("ihaudit")] + re.findall(r"`(ihaudit [a-z]+ [^`]+)`", text)
 
 
-@pytest.mark.parametrize("line", dict.fromkeys(lines()))
-def test_every_command_line_of_the_readme_is_understood(line: str) -> None:
+@pytest.mark.parametrize("line", dict.fromkeys(x for text in (README, *DOCS.values()) for x in lines(text)))
+def test_every_command_line_of_readme_and_documentation_is_understood(line: str) -> None:
     _, name, *words = shlex.split(line, comments=True)
     command = ROOT_COMMAND.commands[name]
     if hasattr(command, "commands") and words:
@@ -73,8 +72,9 @@ def test_every_command_line_of_the_readme_is_understood(line: str) -> None:
     command.make_context("ihaudit", words, resilient_parsing=False)
 
 
-def test_the_scheme_of_the_readme_keeps_its_contract(tmp_path: Path) -> None:
-    (snippet,) = blocks("python")
+@pytest.mark.parametrize("where", ["README.md", "scheme.md"])
+def test_the_scheme_that_is_shown_keeps_its_contract(tmp_path: Path, where: str) -> None:
+    snippet = blocks("python", {"README.md": README, **DOCS}[where])[0]
     head = (
         "from dataclasses import dataclass\nimport numpy as np\n"
         "from ihaudit import Claim, Provenance, Release, Scheme\n\n\n"

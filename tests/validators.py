@@ -16,8 +16,13 @@ FOLDER = Path(os.environ.get("IHAUDIT_TEST_VALIDATORS", ROOT / ".validators"))
 
 def run_tool(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     """Run a validator in the repository; the test is skipped where it is not installed."""
-    places = [*FOLDER.glob("bin"), *FOLDER.glob("node_modules/.bin"), *FOLDER.glob("node_modules/*/*-linux")]
+    places = [
+        ROOT / ".docs-venv" / "bin",
+        *FOLDER.glob("bin"),
+        *FOLDER.glob("node_modules/.bin"),
+        *FOLDER.glob("node_modules/*/*-linux"),
+    ]
     found = shutil.which(name, path=os.pathsep.join([*map(str, places), os.environ.get("PATH", "")]))
     if found is None:
-        pytest.skip(f"{name} is not installed; `make validators` installs it")
+        pytest.skip(f"{name} is not installed; `make validators` (or `make docs`) installs it")
     return subprocess.run([found, *map(str, arguments)], capture_output=True, text=True, timeout=300, cwd=ROOT)
