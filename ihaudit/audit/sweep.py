@@ -13,8 +13,10 @@ from ihaudit.audit.options import AuditOptions
 from ihaudit.audit.pipeline import run_audit
 from ihaudit.audit.progress import Reporter
 from ihaudit.errors import IhauditError, UsageError
+from ihaudit.report.sweep import page
 from ihaudit.results import Results, atomic_write
 from ihaudit.stats import Estimate
+from ihaudit.verdict.gates import EVENTS
 
 SCHEMA = "ihaudit.sweep/1"
 MAX_POINTS = 64
@@ -62,7 +64,7 @@ def parse_grid(specs: Sequence[str]) -> list[Point]:
 def run_sweep(
     options: AuditOptions, points: Sequence[Point], folder: Path, reporter: Reporter
 ) -> list[tuple[Point, Results]]:
-    """One audit per point, each in a folder of its own under `folder`; then sweep.json and sweep.md there.
+    """One audit per point, each in a folder of its own under `folder`; then sweep.json, sweep.md and sweep.html there.
 
     Args:
         options: of every audit; ``sets`` are kept beside the point's values, ``out`` is not used.
@@ -91,6 +93,7 @@ def run_sweep(
         done.append((point, results))
     atomic_write(folder / "sweep.json", json.dumps(summary(done), indent=1, ensure_ascii=False) + "\n")
     atomic_write(folder / "sweep.md", markdown(done))
+    atomic_write(folder / "sweep.html", page(summary(done)))
     return done
 
 
@@ -113,6 +116,19 @@ def strongest(results: Results) -> tuple[str, Estimate] | None:
 
 def _advantage(results: Results) -> tuple[str, Estimate] | None:
     return _highest(results, "game", "advantage", "low")
+
+
+def decided(results: Results) -> str:
+    """What the gate rests on there, with its figure: a check by its words, or why nothing could be decided."""
+    gate = results.gate
+    if gate.exit_code == 3:
+        return gate.reasons[0] if gate.reasons else gate.sentence
+    # What was missed first, else what was closest to it, as the gate itself says.
+    by = f" ({gate.by})" if gate.by else ""
+    bound = "" if gate.bound is None else f" against {gate.bound:g}"
+    if next((c for c in gate.checks if c.met is False and c.name in EVENTS), None) is not None:
+        return f"{gate.statistic}{by}"
+    return f"{gate.statistic}: {gate.measured}{bound}{by}" if gate.measured else gate.statistic
 
 
 def trend(done: Sequence[tuple[Point, Results]]) -> str:
@@ -159,6 +175,7 @@ def summary(done: Sequence[tuple[Point, Results]]) -> dict[str, Any]:
                 "point": dict(point.values),
                 "gate": results.gate.status,
                 "exit_code": results.gate.exit_code,
+                "decided": decided(results),
                 "attack": best[0] if best else None,
                 "ssim_q90": asdict(best[1]) if best else None,
                 "game": game[0] if game else None,
@@ -182,13 +199,14 @@ def markdown(done: Sequence[tuple[Point, Results]]) -> str:
     """sweep.md: the table and the trend."""
     first = done[0][1]
     names = [name for name, _ in done[0][0].values]
-    head = [*names, "gate", "strongest attack", "SSIM, 90 % quantile", "strongest game", "advantage"]
+    head = [*names, "gate", "strongest attack", "SSIM, 90 % quantile", "strongest game", "advantage", "decided by"]
     lines = [f"# {first.name}: {', '.join(names)}", "", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for point, results in done:
         best, game = strongest(results), _advantage(results)
         cells = [v for _, v in point.values] + [results.gate.status]
         cells += [best[0], str(best[1])] if best else ["none", "n/a"]
         cells += [game[0], str(game[1])] if game else ["none", "n/a"]
+        cells.append(" ".join(decided(results).replace("|", "\\|").split()))
         lines.append("| " + " | ".join(cells) + " |")
     if sentence := trend(done):
         lines += ["", sentence]

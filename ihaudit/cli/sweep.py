@@ -47,7 +47,8 @@ def command(
 ) -> None:
     """Audit a scheme at every point of a grid, and say whether its security parameter makes the attack harder.
 
-    Every point is an audit of its own, in OUT/NAME=VALUE,.../; OUT/sweep.json and OUT/sweep.md hold the table.
+    Every point is an audit of its own, in OUT/NAME=VALUE,.../; OUT/sweep.html shows the curves and what
+    decided at each point; OUT/sweep.json and OUT/sweep.md hold the table.
 
     Exit codes: 1 where any point misses its gate, else 3 where any is inconclusive, else 0.
 
@@ -72,5 +73,6 @@ def command(
         done = run_sweep(options, points, folder, report)
     say(markdown(done))
     say(str(folder / "sweep.json"))
+    say(str(folder / "sweep.html"))
     code = exit_code(done)
     raise typer.Exit(0 if exit_zero else code)

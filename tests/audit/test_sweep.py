@@ -17,7 +17,8 @@ from ihaudit.audit.options import AuditOptions
 from ihaudit.audit.progress import Reporter
 from ihaudit.cli import app
 from ihaudit.errors import SchemeError, UsageError
-from ihaudit.results import Environment, Finding, Gate, Results, SchemeCard, write_results
+from ihaudit.report.sweep import page as sweep_page
+from ihaudit.results import Environment, Finding, Gate, GateCheck, Results, SchemeCard, write_results
 from ihaudit.stats import Estimate
 
 
@@ -121,6 +122,8 @@ def test_each_point_is_an_audit_of_its_own(tmp_path: Path, monkeypatch: pytest.M
     assert [p["gate"] for p in found["points"]] == ["missed", "met"]
     assert found["points"][0]["ssim_q90"]["value"] == pytest.approx(0.8)
     assert "gets harder with the security parameter k" in (out / "sweep.md").read_text()
+    page = (out / "sweep.html").read_text()
+    assert "k=2/report.html" in page.replace("%3D", "=") and page.count("<figure") == 1 and "<script" not in page
     again = CliRunner().invoke(app, ["sweep", "instahide", "--grid", "k=2,6", "--out", str(out), "-q"])
     assert again.exit_code == 2  # never over an earlier sweep unasked
     assert len(audits.asked) == 2
@@ -143,3 +146,28 @@ def test_a_point_that_fails_is_named_and_the_others_stay(tmp_path: Path, monkeyp
 def test_a_name_in_set_and_grid_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="'k' is in --set and in --grid"):
         sweep.run_sweep(AuditOptions(scheme="s", sets=("k=2",)), sweep.parse_grid(["k=2,3"]), tmp_path, Reporter())
+
+
+def missed(name: str, statistic: str, measured: Estimate, by: str) -> Results:
+    results = result(0.255, 1)
+    check = GateCheck(name=name, statistic=statistic, measured=measured, bound=0.0, met=False, by=by)
+    results.gate = Gate(
+        status="missed", exit_code=1, statistic=statistic, bound=0.0, measured=measured, by=by, checks=[check]
+    )
+    return results
+
+
+def test_the_row_says_which_check_decided() -> None:
+    copies = missed(
+        "copies", "released fields that repeat private images themselves", Estimate(1.0, n=1), "plain-copies"
+    )
+    assert sweep.decided(copies) == "released fields that repeat private images themselves (plain-copies)"
+    reid = missed("reid", "re-identification above chance", Estimate(0.3, 0.2, 0.4, 10), "match")
+    assert sweep.decided(reid) == "re-identification above chance: 0.300 [0.200, 0.400] against 0 (match)"
+    open_ = result(0.1, 3)
+    open_.gate.reasons = ["no game addressed the scheme | at all"]
+    assert "no game addressed" in sweep.decided(open_)
+    text = sweep.markdown(done(("2", copies), ("4", open_)))
+    assert "(plain-copies) |" in text and "the scheme \\| at all" in text
+    page = sweep_page(sweep.summary(done(("2<b>", copies), ("4", open_))))
+    assert "2&lt;b&gt;" in page and "plain-copies" in page and "SSIM, 90 % quantile, strongest attack" in page
