@@ -23,6 +23,7 @@ from ihaudit.audit.finished import finished_audit
 from ihaudit.audit.image_range import in_found_range
 from ihaudit.audit.images_check import check_images
 from ihaudit.audit.known import encode_with_known
+from ihaudit.audit.labels import in_read_labels
 from ihaudit.audit.options import AuditOptions
 from ihaudit.audit.plan import Item, Played, choose_adversary, plan_items, training_note
 from ihaudit.audit.progress import Reporter, Stages, span
@@ -110,7 +111,8 @@ class _Audit:
         wall = time.perf_counter()
         kept, reporter = self.checkpoints.findings, self.reporter
         seen = check_images(self.data)
-        subject, ranged = in_found_range(self._encode())
+        subject, labelled = in_read_labels(self._encode())
+        subject, ranged = in_found_range(subject)
         root = self.setup.context(reporter)
         measured = measure(self.code.scheme, self.data.population(), self.code.card.key, self.options.seed)
         traits = measured.traits
@@ -118,7 +120,7 @@ class _Audit:
             if finding.id == "checks-key" and finding.reason:
                 reporter.note(finding.reason)
         subject = replace(subject, traits=traits)
-        for said in (seen, ranged):
+        for said in (seen, labelled, ranged):
             if said is not None:
                 measured.findings.append(said)
                 reporter.note(said.sentence)

@@ -84,31 +84,41 @@ def judge(output: AttackOutput, read: ReadRelease) -> Answer | None:
 def _agreement(
     images: NDArray[Any], members: NDArray[np.int64], c: NDArray[np.float32], read: ReadRelease
 ) -> NDArray[np.float64]:
-    """float64 (E,): correlation of every encoding with its prediction (magnitudes, where signs are masked)."""
+    """float64 (E,): correlation of every encoding with its prediction (magnitudes, where signs are masked).
+
+    What all encodings have in common is taken off both: the mean of the encodings of a cluster holds it too, and would
+    agree with them as well as the image does.
+    """
     low, high = read.release.image_range
     x = (images.reshape(len(images), -1) * (high - low) + low).astype(np.float32)
     encodings = read.release.encodings
     signed = detect_mask(encodings)[0] == "signed"
-    out = np.full(len(members), np.nan)
-    for start in range(0, len(members), BLOCK):
+
+    def both(start: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         rows = slice(start, start + BLOCK)
         y = np.asarray(encodings[rows], np.float32).reshape(-1, x.shape[1])
         pred = np.zeros_like(y)
         for slot in range(members.shape[1]):
             pred += c[rows, slot, None] * x[members[rows, slot]]
-        if not signed:
-            y, pred = np.abs(y), np.abs(pred)
+        return (y, pred) if signed else (np.abs(y), np.abs(pred))
+
+    starts = range(0, len(members), BLOCK)
+    totals = [[v.sum(0, dtype=np.float64) for v in both(start)] for start in starts]
+    common = [(np.sum(t, axis=0) / len(members)).astype(np.float32) for t in zip(*totals, strict=True)]
+    out = np.full(len(members), np.nan)
+    for start in starts:
+        y, pred = (v - m for v, m in zip(both(start), common, strict=True))
         y, pred = y - y.mean(1, keepdims=True), pred - pred.mean(1, keepdims=True)
         scale = np.sqrt((y**2).sum(1) * (pred**2).sum(1))
         ok = scale > 1e-9
         part = np.full(len(y), np.nan)
         part[ok] = (y * pred).sum(1)[ok] / scale[ok]
-        out[rows] = part
+        out[start : start + BLOCK] = part
     return out
 
 
 def decryption(answer: Answer, read: ReadRelease) -> Iterator[NDArray[Any]]:
-    """Blocks of decryption.npy: one image per encoding in the file's layout, type and range.
+    """Blocks of decryption.npy: one image per encoding, as in `recovered`.
 
     An encoding without any candidate gets the mean of all candidates.
     """
@@ -122,9 +132,10 @@ def decryption(answer: Answer, read: ReadRelease) -> Iterator[NDArray[Any]]:
 
 
 def recovered(answer: Answer, read: ReadRelease, *, mean: bool = False) -> NDArray[Any]:
-    """private.npy: the candidates (or their mean) in the file's layout, type and range."""
+    """private.npy: the candidates (or their mean) in the file's layout and type, on [0, 1] where images were mixed on
+    that, else on [-1, 1], as `ihaudit score` reads them."""
     images = np.clip(np.nan_to_num(np.asarray(answer.output.images, np.float32)), 0, 1)
     if mean:
         images = images.mean(0, keepdims=True)
-    low, high = read.release.image_range
+    low, high = (0.0, 1.0) if read.release.image_range == (0.0, 1.0) else (-1.0, 1.0)
     return read.layout.restore(images * (high - low) + low).astype(read.dtype)

@@ -15,6 +15,8 @@ Shape = tuple[int, int, int]
 CHANNELS = 4
 #: Pixels along an edge at least: SSIM's windows and the attacks' statistics need them.
 EDGE = 8
+#: Correlation of values with those beside and below them from which rows are pictures; noise stays within 0.01 of 0.
+PICTURE = 0.05
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,11 @@ def _guessed(array: NDArray[Any], row: tuple[int, ...], name: str) -> Layout:
             if edge * edge * channels == row[0] and edge:
                 shape = (edge, edge, channels)
                 return Layout(shape, row, first=channels_first(array, shape))
+    if len(row) == 4:
+        raise ImageError(
+            f"{name} has shape {_times(tuple(array.shape))}, with two axes before the images; join them first: "
+            "numpy.save(..., x.reshape(-1, *x.shape[2:]))"
+        )
     raise ImageError(
         f"{name} has rows of shape {_times(row) or 'a single number'}, which can be read as images in no single way; "
         "say height, width and channels with --shape H W C"
@@ -116,6 +123,15 @@ def channels_first(array: NDArray[Any], shape: Shape, *, sample: int = 256) -> b
     rows = np.asarray(array[::step][:sample], np.float64).reshape(-1, h * w * c)
     best = [max(_resemblance(x, lag) for x in (rows, np.abs(rows))) for lag in (w * c, w)]
     return best[1] > best[0] + 0.01
+
+
+def pictures(array: NDArray[Any], layout: Layout, *, sample: int = 256) -> bool:
+    """Whether rows read as images vary as pictures do, or their magnitudes do: values resemble the ones beside them."""
+    step = max(1, len(array) // sample)
+    x = np.asarray(layout.view(array[::step][:sample]), np.float64)
+    x = x.transpose(0, 3, 1, 2).reshape(len(x) * layout.shape[2], -1)
+    lags = (1, layout.shape[1])
+    return max(min(_resemblance(v, lag) for lag in lags) for v in (x, np.abs(x))) > PICTURE
 
 
 def _resemblance(rows: NDArray[np.float64], lag: int) -> float:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit.challenge.layout import Layout, Shape, detect
+from ihaudit.attacks.numerics.label_forms import Labels, Unread, read_forms
+from ihaudit.challenge.layout import Layout, Shape, detect, pictures
 from ihaudit.challenge.npy import load_npy, mapped, sha256
 from ihaudit.errors import ImageError, UsageError
 from ihaudit.release import Release
@@ -41,6 +42,7 @@ class ReadRelease:
         dtype: of the file.
         sha256: of the file of encodings.
         notes: what was assumed or is lost, one sentence each.
+        doubtful: the form of the labels is a guess.
         unread: why the values do not fit the range that was assumed; empty where they do, or one was given.
     """
 
@@ -50,6 +52,7 @@ class ReadRelease:
     sha256: str
     notes: list[str]
     unread: str = ""
+    doubtful: bool = False
 
 
 def read_release(
@@ -73,20 +76,30 @@ def read_release(
     if raw.ndim < 2 or len(raw) < 2:
         raise ImageError(f"{encryption} has shape {raw.shape}; at least two encodings are needed, one per row")
     layout = detect(raw, shape, name=str(encryption))
+    if shape is None and len(layout.row) == 1 and not pictures(raw, layout):
+        h, w, c = layout.shape
+        raise UsageError(
+            f"{encryption} has flat rows of {layout.row[0]} values, in which, read as {h} x {w} x {c}, neighbours have "
+            "nothing in common: these are no pictures; what is none is audited with its scheme (ihaudit run); "
+            "say --shape H W C if it is one"
+        )
     low, high = _extent(raw, encryption)
     notes: list[str] = []
     used, unread = _range(image_range, low, high, notes)
-    labels = None
+    labels, doubtful = None, False
     if label is None:
         notes.append(NO_LABELS)
     else:
-        labels, soft = read_labels(load_npy(label), len(raw), name=str(label))
-        if not soft:
+        read = read_labels(load_npy(label), len(raw), name=str(label))
+        labels, doubtful = read.weights, read.doubtful
+        if read.form:
+            notes.append(f"The labels were read as {read.form}.")
+        if not read.soft:
             notes.append(HARD_LABELS)
     if layout.first and len(layout.row) == 1:
         notes.append("Flat rows were read as channels x height x width, because their values vary smoothly that way.")
     release = Release(mapped(str(path), layout), labels, used)
-    return ReadRelease(release, layout, raw.dtype, sha256(path), notes, unread)
+    return ReadRelease(release, layout, raw.dtype, sha256(path), notes, unread, doubtful)
 
 
 def in_range(read: ReadRelease, found: tuple[float, float] | None) -> ReadRelease:
@@ -143,45 +156,29 @@ def _range(
     return (-1.0, 1.0), ""
 
 
-def read_labels(labels: NDArray[Any], encodings: int, *, name: str = "labels") -> tuple[NDArray[np.float32], bool]:
-    """Soft rows from what a release calls labels, and whether they carry the coefficients.
+def read_labels(labels: NDArray[Any], encodings: int, *, name: str = "labels") -> Labels:
+    """Weights of classes from what a release calls labels, in any form of `ihaudit.attacks.numerics.label_forms`.
 
     Args:
-        labels: float (E, classes), soft; integer (E,), one class each; integer (E, s), the classes of s images each;
-            or 0/1 integers (E, classes > 2), one column per class.
+        labels: (E,) or (E, columns).
         encodings: E.
         name: for errors.
 
-    Returns:
-        float32 (E, classes), and False where they are hard.
-
     Raises:
-        ImageError: another shape or number of rows, negative or infinite values.
+        ImageError: another shape or number of rows, negative or infinite values, or a form that is not read.
     """
-    if labels.ndim not in (1, 2) or len(labels) != encodings:
+    if labels.ndim not in (1, 2) or len(labels) != encodings or not labels.size:
         raise ImageError(
             f"{name} has shape {labels.shape}; for {encodings} encodings it must be ({encodings}, classes) of soft "
             f"labels, or integers of shape ({encodings},) or ({encodings}, 2)"
         )
-    if not np.issubdtype(labels.dtype, np.number) or np.issubdtype(labels.dtype, np.complexfloating):
+    if labels.dtype != bool and (
+        not np.issubdtype(labels.dtype, np.number) or np.issubdtype(labels.dtype, np.complexfloating)
+    ):
         raise ImageError(f"{name} holds {labels.dtype}; labels must be numbers")
     if not np.isfinite(labels).all() or labels.min() < 0:
         raise ImageError(f"{name} holds negative, NaN or infinite values; labels are weights or class numbers")
-    whole = bool(np.all(labels == np.floor(labels)))
-    if labels.ndim == 1 and not whole:
-        raise ImageError(f"{name} has one fraction per encoding; give class numbers, or one column per class")
-    if not np.issubdtype(labels.dtype, np.integer) and labels.ndim == 2:
-        if labels.shape[1] < 2:
-            raise ImageError(f"{name} has a single column; soft labels have one column per class")
-        if not labels.any():
-            raise ImageError(f"{name} is zero everywhere; leave the file away if there are no labels")
-        return labels.astype(np.float32), not whole
-    classes = labels.astype(np.int64).reshape(encodings, -1)
-    if labels.ndim == 2 and labels.shape[1] > 2 and classes.max() <= 1:
-        return classes.astype(np.float32), False
-    if classes.max() >= 100_000:
-        raise ImageError(f"{name} names class {classes.max()}; class numbers must be below 100000")
-    names, index = np.unique(classes, return_inverse=True)
-    soft = np.zeros((encodings, max(2, len(names))), np.float32)
-    soft[np.arange(encodings)[:, None], index.reshape(classes.shape)] = 1
-    return soft, False
+    try:
+        return read_forms(labels)
+    except Unread as e:
+        raise ImageError(f"{name} {e}") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from ihaudit.audit.code import Code, opened
 from ihaudit.audit.image_range import in_found_range
-from ihaudit.audit.plan import plan_items, training_note
+from ihaudit.audit.plan import Item, plan_items, training_note
 from ihaudit.audit.progress import Reporter, Stages
 from ihaudit.audit.record import image_card, release_card
 from ihaudit.audit.record import write as write_record
@@ -24,11 +25,16 @@ from ihaudit.challenge.npy import save_blocks
 from ihaudit.challenge.options import FILES, KIND, ChallengeOptions, Outcome
 from ihaudit.challenge.release import ReadRelease, in_range, read_release
 from ihaudit.challenge.subject import Published, hints, images, lacking
+from ihaudit.contracts.context import Context
 from ihaudit.errors import UsageError
 from ihaudit.images import ImageSet
 from ihaudit.results import Cost, Finding, Results, SchemeCard
 from ihaudit.sandbox.loader import locate
 from ihaudit.verdict.decide import decide_challenge
+
+#: Mean confidence below which the best answer is tried again without labels, and what it must gain by that.
+POOR, GAIN = 0.4, 0.03
+SET_ASIDE = "The labels were set aside: without them the attack expects more of its own images."
 
 
 def run_challenge(options: ChallengeOptions, reporter: Reporter) -> Outcome:
@@ -63,6 +69,7 @@ def run_challenge(options: ChallengeOptions, reporter: Reporter) -> Outcome:
         if note := training_note(options, items):
             reporter.note(note)
         stages = Stages(reporter, sum(not i.reason for i in items) + 1)
+        ran: dict[str, Item] = {}
         findings: list[Finding] = [ranged] if ranged else []
         for item in items:
             if item.reason:
@@ -70,7 +77,16 @@ def run_challenge(options: ChallengeOptions, reporter: Reporter) -> Outcome:
                 continue
             stages.begin(f"attack {item.spec}")
             findings += run_item(item, subject, worker, root)
+            ran[findings[-1].id] = item
             reporter.done(findings[-1].sentence or findings[-1].reason or findings[-1].status)
+        if subject.answers and _labels_may_hurt(subject):
+            best = max(subject.answers, key=lambda k: subject.answers[k].strength)
+            stages.begin(f"attack {ran[best].spec} without labels")
+            again = _without_labels(ran[best], subject, worker, root)
+            if again is not None:
+                findings = [again if f.id == best else f for f in findings]
+                read.notes.append(SET_ASIDE)
+            reporter.done(SET_ASIDE if again is not None else "labels help")
     stages.begin("write")
     by = max(subject.answers, key=lambda k: subject.answers[k].strength, default="")
     results = _results(options, setup, subject, findings, by)
@@ -82,6 +98,32 @@ def run_challenge(options: ChallengeOptions, reporter: Reporter) -> Outcome:
     outcome.written.append(setup.folder / "results.json")
     reporter.done(f"{setup.folder}")
     return outcome
+
+
+def _labels_may_hurt(subject: Published) -> bool:
+    """Whether the labels' form is a guess, or the best answer expects little of its images."""
+    best = max(subject.answers.values(), key=lambda a: a.strength)
+    poor = best.estimated and float(best.confidence.mean()) < POOR
+    return subject.release.labels is not None and best.output.broke is not True and (poor or subject.read.doubtful)
+
+
+def _without_labels(item: Item, subject: Published, worker: AttackWorker, root: Context) -> Finding | None:
+    """The attack once more without labels, where it then expects more of its images; its answer replaces the other."""
+    release = replace(subject.release, labels=None)
+    bare = replace(subject, release=release, read=replace(subject.read, release=release), answers={})
+    again = run_item(item, bare, worker, root)[-1]
+    with_labels, without = subject.answers[again.id], bare.answers.get(again.id)
+    if without is None or without.estimated != with_labels.estimated:
+        return None
+    if without.estimated:
+        gain = float(without.confidence.mean()) - float(with_labels.confidence.mean())
+    else:
+        gain = (without.overall or 0.0) - (with_labels.overall or 0.0)
+    if gain < GAIN:
+        return None
+    subject.answers[again.id] = without
+    again.details["flags"] = [*again.details.get("flags", []), SET_ASIDE]
+    return again
 
 
 def _protect(folder: Path, options: ChallengeOptions) -> None:

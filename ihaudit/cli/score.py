@@ -11,8 +11,10 @@ from ihaudit.cli._common import say
 
 
 def command(
-    decryption: Annotated[Path, typer.Argument(help="decryption.npy: one recovered image per encoding, in [-1, 1].")],
-    private: Annotated[Path, typer.Option(help="private.npy: the private images, in [-1, 1].")],
+    decryption: Annotated[
+        Path, typer.Argument(help="decryption.npy: one recovered image per encoding, in [-1, 1] or [0, 1].")
+    ],
+    private: Annotated[Path, typer.Option(help="private.npy: the private images, in [-1, 1] or [0, 1].")],
     pairs: Annotated[Path, typer.Option(help="pairs.npy: int (E, 2), the private images in each row, -1 for none.")],
 ) -> None:
     """Print the challenge's metrics as JSON: max_ssim, mean_ssim, min_l2, mean_l2.
@@ -25,7 +27,11 @@ def command(
     """
     import json
 
-    from ihaudit.challenge import load_npy, score
+    from ihaudit.challenge import load_npy, ranges, score
 
-    result = score(load_npy(decryption, mmap=True), load_npy(private, mmap=True), load_npy(pairs))
+    guess, truth = load_npy(decryption, mmap=True), load_npy(private, mmap=True)
+    result = score(guess, truth, load_npy(pairs))
+    for name, extent in ranges(guess, truth).items():
+        if extent.low != -1:
+            typer.echo(f"{name} was read as images in {extent.words}, and brought to [-1, 1]", err=True)
     say(json.dumps(result))

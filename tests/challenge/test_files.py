@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
-from ihaudit.challenge import as_images, load_npy, score
+from ihaudit.challenge import as_images, load_npy, ranges, score
 from ihaudit.errors import ImageError
 
 Example = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]
@@ -87,3 +87,19 @@ def test_unreadable_files_are_one_sentence(tmp_path: Path) -> None:
     np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(ImageError, match="not a readable"):
         load_npy(tmp_path / "objects.npy")
+
+
+@pytest.mark.parametrize("truth", ["[-1, 1]", "[0, 1]", "[0, 255]"])
+@pytest.mark.parametrize("answer", ["[-1, 1]", "[0, 1]", "[0, 255]"])
+def test_ranges_are_read_off_either_array(example: Example, answer: str, truth: str) -> None:
+    guess, private, pairs = example
+    ways = {"[-1, 1]": lambda x: x, "[0, 1]": lambda x: (x + 1) / 2, "[0, 255]": lambda x: (x + 1) * 127.5}
+    given, known = ways[answer](guess), ways[truth](private)
+    assert {k: e.words for k, e in ranges(given, known).items()} == {"decryption": answer, "private": truth}
+    assert score(given, known, pairs) == pytest.approx(score(guess, private, pairs), abs=1e-4)
+
+
+def test_a_plain_grey_guess_is_in_the_range_of_the_truth(example: Example) -> None:
+    guess, private, pairs = example
+    assert ranges(guess * 0, private)["decryption"].words == "[-1, 1]"
+    assert score(guess * 0, private, pairs)["min_l2"] == pytest.approx(float((private**2).mean()), rel=0.1)

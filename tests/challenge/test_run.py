@@ -73,6 +73,7 @@ def test_flat_rows_tell_their_order(masked: bool) -> None:
         ((4, 20, 20, 20), None, "in no single way"),
         ((4, 100, 3), None, "in no single way"),
         ((4, 65), None, "in no single way"),
+        ((5, 4, 16, 16, 3), None, r"join them first: .*reshape\(-1"),
         ((4, 6, 6, 3), None, "at least 8 x 8"),
         ((4, 64), (8, 16, 1), "not images of 8 x 16 x 1"),
         ((4, 8, 32), (16, 16, 1), "not images of 16 x 16 x 1"),
@@ -116,19 +117,19 @@ def test_half_written_files_do_not_appear(tmp_path: Path) -> None:
 # -- labels and ranges --------------------------------------------------------------------------------------------
 
 
-def test_labels_in_every_form() -> None:
-    soft, carries = read_labels(np.array([[0.2, 0.3], [0.0, 0.4]], np.float64), 2)
-    assert carries
-    assert soft.dtype == np.float32
-    hard, carries = read_labels(np.array([5, 9, 5]), 3)
-    assert not carries
-    assert hard.tolist() == [[1, 0], [0, 1], [1, 0]]
-    pairs, carries = read_labels(np.array([[5, 9], [9, 9], [2, 5]]), 3)
-    assert not carries
-    assert pairs.tolist() == [[0, 1, 1], [0, 0, 1], [1, 1, 0]]
-    columns, carries = read_labels(np.array([[0, 1, 1], [1, 0, 0]]), 2)
-    assert not carries
-    assert columns.tolist() == [[0, 1, 1], [1, 0, 0]]
+def test_labels_of_the_first_forms() -> None:
+    soft = read_labels(np.array([[0.2, 0.3], [0.0, 0.4]], np.float64), 2)
+    assert soft.soft and not soft.form
+    assert soft.weights.dtype == np.float32
+    hard = read_labels(np.array([5, 9, 5]), 3)
+    assert not hard.soft
+    assert hard.weights.tolist() == [[1, 0], [0, 1], [1, 0]]
+    pairs = read_labels(np.array([[5, 9], [9, 9], [2, 5]]), 3)
+    assert not pairs.soft
+    assert pairs.weights.tolist() == [[0, 1, 1], [0, 0, 1], [1, 1, 0]]
+    columns = read_labels(np.array([[0, 1, 1], [1, 0, 0]]), 2)
+    assert not columns.soft
+    assert columns.weights.tolist() == [[0, 1, 1], [1, 0, 0]]
 
 
 @pytest.mark.parametrize(
@@ -139,7 +140,7 @@ def test_labels_in_every_form() -> None:
         (np.array([[0.1, np.nan], [0, 1]]), "NaN"),
         (np.array([0.5, 0.2]), "one fraction per encoding"),
         (np.zeros((2, 2)), "zero everywhere"),
-        (np.array([[0.5], [0.2]]), "single column"),
+        (np.array([[0.5], [0.2]]), "single column of fractions"),
         (np.array(["a", "b"]), "must be numbers"),
         (np.array([1, 10**9]), "below 100000"),
     ],
@@ -170,6 +171,14 @@ def test_a_range_that_was_assumed_and_is_not_is_asked_for(tmp_path: Path) -> Non
     with pytest.raises(UsageError, match=r"beyond \[-1, 1\]"):
         in_range(read, None)
     assert in_range(read, (-2.0, 2.0)).release.image_range == (-2.0, 2.0)
+
+
+def test_flat_rows_that_are_no_pictures_are_not_read_as_some(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).standard_normal((40, 768)) / 10)
+    with pytest.raises(UsageError, match="flat rows of 768 values"):
+        read_release(tmp_path / "x.npy", None)
+    np.save(tmp_path / "x.npy", instahide(n=8, epochs=4).encodings.reshape(32, -1))
+    assert read_release(tmp_path / "x.npy", None).layout.shape == (16, 16, 3)
 
 
 def test_what_is_lost_without_labels_is_said(tmp_path: Path) -> None:

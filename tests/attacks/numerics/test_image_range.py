@@ -85,6 +85,17 @@ def test_other_photographs_refute_only_what_cannot_be() -> None:
     assert found_range(x * 127.5, slots, (-1.0, 1.0), others, alike=False) is not None
 
 
+@pytest.mark.parametrize("signs", [True, False])
+def test_magnitudes_that_never_come_near_zero_are_the_mixtures(signs: bool) -> None:
+    """Known without any image like the private ones: a sign mask on [0, 1] hides nothing."""
+    x, soft = release(*RANGES["[0, 1]"], 4, masked=signs)
+    slots, others = read_slots(soft, len(x)), photographs(200, 1000)[0]
+    found = found_range(x, slots, (-1.0, 1.0), others, alike=False)
+    assert found is not None and found.overall == (0.0, 1.0)
+    folded, soft = release(*RANGES["[-1, 1]"], 4, masked=True)
+    assert found_range(folded, read_slots(soft, len(folded)), (-1.0, 1.0), others, alike=False) is None
+
+
 def test_levels_bring_channels_to_one_width() -> None:
     low, high = RANGES["each its own"]
     levels = Levels.of(tuple(low), tuple(high))
