@@ -20,6 +20,13 @@ from ihaudit.scheme import DEFAULT_ADVERSARY, Claim, Knowledge, implied
 Played = Literal["attack", "game"]
 
 
+def not_asked(kind: str, wanted: Sequence[str]) -> str:
+    """Why an attack or a game was left out where others, or none, were asked for."""
+    if not wanted or list(wanted) == ["none"]:
+        return f"no {kind} was asked for (--{kind} none)"
+    return f"only {', '.join(wanted)} was asked for (--{kind})"
+
+
 def choose_adversary(knows: tuple[str, ...] | None, claims: Sequence[Claim]) -> frozenset[Knowledge]:
     """The adversary's knowledge: --knows, else the union over the claims, else the default.
 
@@ -118,7 +125,7 @@ def plan_items(
                 continue
             item = _item(kind, id_, cls, adversaries, lacking, requested=False)
             if wanted:
-                item = replace(item, reason=f"only {', '.join(wanted)} was asked for (--{kind})")
+                item = replace(item, reason=not_asked(kind, wanted))
             elif profile.name not in cls.profiles and not item.reason:
                 where = ", ".join(cls.profiles)
                 item = replace(item, reason=f"the profile {profile.name} leaves it out (it runs in {where})")

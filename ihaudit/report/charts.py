@@ -17,7 +17,7 @@ from ihaudit.results import Finding, Results
 from ihaudit.stats import Estimate
 
 #: Attacks drawn, the strongest first.
-SHOWN = 8
+SHOWN = 6
 #: False-positive rates at which the true-positive rate is stated.
 FEW_ALARMS = (0.01, 0.001)
 
@@ -74,6 +74,7 @@ def cost_against_ssim(results: Results) -> Chart | None:
         seconds, reached = f.cost.cpu_s or f.cost.wall_s, value(f, "ssim_q90")
         if reached is not None and seconds > 0 and answered(f):
             points.append((f.id, seconds, reached))
+    points = sorted(points, key=lambda p: -p[2])[:SHOWN]
     if len(points) < 2:
         return None
     spoken = "; ".join(f"{n}: {words.duration(s)}, {words.scaled(q)}" for n, s, q in points)

@@ -95,10 +95,15 @@ def lines(results: Results) -> list[Line]:
         rows.append(Line("author", text, "none", "–", "", ""))
     for g in results.gate.checks:
         unit = words.gate_unit(g.name)
-        bound, measured = f"< {words.scaled(g.bound, unit)}", words.estimate(g.measured, unit)
+        measured = words.estimate(g.measured, unit) if g.measured and g.measured.value is not None else "not measured"
+        bound = f"< {words.scaled(g.bound, unit)}"
+        why = next((r.removeprefix(f"{g.statistic}: ") for r in results.gate.reasons if r.startswith(g.statistic)), "")
         if g.name in EVENTS:
-            bound, measured = "must not happen", "happened" if g.met is False else "did not happen"
-        rows.append(Line("gate", words.sentence(g.statistic), bound, measured, words.CHECK_WORD[g.met], g.by or ""))
+            bound, why = "must not happen", ""
+            measured = "happened" if g.met is False else "did not happen"
+        rows.append(
+            Line("gate", words.sentence(g.statistic), bound, measured, words.CHECK_WORD[g.met], g.by or "", why)
+        )
     return rows
 
 
@@ -136,7 +141,7 @@ def tried(results: Results) -> str:
 
 
 def _ids(found: list[Finding]) -> str:
-    return ", ".join(f.id for f in found)
+    return words.few([f.id for f in found], 10)
 
 
 def not_tried(results: Results) -> list[str]:
@@ -147,23 +152,25 @@ def not_tried(results: Results) -> list[str]:
     for f in left:
         if f not in later and (m := _LACKS.search(f.reason)):
             lacking.setdefault(m[1].removesuffix(" see").strip(), []).append(f)
-    rest = [f for f in left if f not in later and not any(f in fs for fs in lacking.values())]
+    unasked = [f for f in left if " was asked for (--" in f.reason]
+    rest = [f for f in left if f not in later + unasked and not any(f in fs for fs in lacking.values())]
     said = []
     if later:
         said.append(f"Left to longer profiles than {results.profile}: {_ids(later)}.")
     if lacking:
         parts = [f"{what} ({_ids(fs)})" for what, fs in lacking.items()]
         said.append(f"Not open to this adversary, who lacks {words.listing(parts)}.")
-    if rest:
-        count = words.plural(len(rest), "attack or game", "attacks and games")
-        said.append(f"Not made for such a release, or not asked for: {count} ({place(results, 'notrun')} says why).")
+    for part, why in ((unasked, "Left out by whoever ran this audit"), (rest, "Not made for such a release")):
+        if part:
+            count = words.plural(len(part), "attack or game", "attacks and games")
+            said.append(f"{why}: {count} ({place(results, 'notrun')}).")
     said.append("Attacks that nobody has written yet, and whatever leaks outside this release.")
     return said
 
 
 def sure(results: Results) -> list[str]:
     """Sample and interval, controls, guessing, and what shakes the audit."""
-    said = []
+    said = ["Not at all: nothing was decided."] if words.verdict_word(results) == "inconclusive" else []
     e, unit = results.gate.measured, words.gate_unit(decided_name(results))
     count = results.private.count if results.private else 0
     by = results.finding(results.gate.by or "")

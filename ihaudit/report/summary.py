@@ -50,7 +50,7 @@ def line(results: Results) -> str:
     if about == "secret":
         return f"{words.sentence(gate.statistic)[:-1]} · by {gate.by} · profile {results.profile}"
     if gate.measured is None or gate.measured.value is None:
-        text = words.sentence(gate.sentence or gate.statistic or "nothing was decided")
+        text = words.sentence((gate.sentence or gate.statistic or "nothing was decided").removeprefix("Inconclusive: "))
         return f"{text} Profile {results.profile}."
     unit = words.gate_unit(about)
     parts = [f"{gate.statistic}: {words.estimate(gate.measured, unit)}"]
@@ -162,17 +162,17 @@ def _meaning(results: Results, word: str, attack: Finding | None, game: Finding 
     if word == "inconclusive" and headline.warning(results):
         return [
             "Nothing may be concluded in favour of the scheme: the audit as a whole could not be decided, for the "
-            "reasons below. What came out broken stands all the same."
+            f"reasons in {place(results, 'actions')}. What came out broken stands all the same."
         ]
     if word == "inconclusive":
         return [
-            "No conclusion may be drawn from this audit, neither for the scheme nor against it; the reasons stand "
-            "below."
+            "No conclusion may be drawn from this audit, neither for the scheme nor against it; "
+            f"{place(results, 'actions')} has the reasons."
         ]
     if word == "no break found" and headline.warning(results):
         return [
-            "No gate was crossed, but that is not the whole story: what stands below came out broken, and no gate "
-            "rests on it (it does with --strict)."
+            "No gate was crossed, but that is not the whole story: something came out broken, and no gate rests on it "
+            f"(it does with --strict); {place(results, 'actions')} names it."
         ]
     if word == "no break found":
         left_out = len([f for f in results.findings if f.status == "not run"])

@@ -7,11 +7,13 @@ from typing import Any
 from ihaudit.contracts.format import Source
 from ihaudit.contracts.section import section
 from ihaudit.report import words
+from ihaudit.report.sections.controls import SHOWN, raised
 
 
 @section("control_parts", "Each control", order=250, annex=True)
 def build(source: Source) -> dict[str, Any]:
-    return {"control_parts": _parts(source)}
+    flags = sorted(raised(source), key=lambda f: f.level != "serious")
+    return {"control_parts": _parts(source), "flags": flags[SHOWN:]}
 
 
 def _parts(source: Source) -> list[dict[str, Any]]:

@@ -24,11 +24,18 @@ class Flag:
     text: str
 
 
+#: Reasons in the reviewer's part; the rest are listed in the annex on controls.
+SHOWN = 6
+
+
 @section("controls", "Controls and reliability", order=70)
 def build(source: Source) -> dict[str, Any]:
+    # What takes the ground from under a verdict is never among those that are only counted.
+    flags = sorted(raised(source), key=lambda f: f.level != "serious")
     return {
         "controls": source.results.of_kind("control"),
-        "flags": raised(source),
+        "flags": flags[:SHOWN],
+        "more_flags": [f.text for f in flags[SHOWN:]],
     }
 
 

@@ -11,7 +11,7 @@ from ihaudit.report.selection import by_weight, ran, value
 from ihaudit.results import Finding
 
 #: Rows in the reviewer's part, the broken ones first; the annex has every game.
-SHOWN = 8
+SHOWN = 6
 
 
 @section("games", "Games", order=60)
@@ -21,8 +21,8 @@ def build(source: Source) -> dict[str, Any]:
     return {
         "rows": [_row(f) for f in found[:SHOWN]],
         "left_out": max(0, len(found) - SHOWN),
-        "charts": charts.of_games(found),
-        "low": charts.at_few_alarms(found),
+        "charts": charts.of_games(found[:SHOWN]),
+        "low": charts.at_few_alarms(found[:SHOWN]),
         "utility": by_weight(ran(results, "utility")),
     }
 

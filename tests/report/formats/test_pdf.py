@@ -74,6 +74,27 @@ def test_contents_show_true_page_numbers(document: Any) -> None:
     assert line.rstrip().endswith(str(glossary))
 
 
+def first_annex(document: Any) -> int:
+    """The page, counted from 1, on which the annexes begin."""
+    pages = [text_of(p) for p in document.pages]
+    return next(i for i, text in enumerate(pages, 1) if "Annexes: the evidence" in text)
+
+
+@needs_pango
+def test_the_reviewers_part_has_eight_pages_however_much_ran(document: Any) -> None:
+    assert first_annex(document) <= 9
+    results = synthetic.results()
+    arrays = synthetic.arrays()
+    for i in range(12):
+        for id_ in ("carlini", "instance"):
+            more = next(f for f in results.findings if f.id == id_).model_copy(update={"id": f"{id_}-{i}"})
+            results.findings.append(more)
+        arrays |= {k.replace("carlini/", f"carlini-{i}/"): v for k, v in arrays.items() if k.startswith("carlini/")}
+    large = pypdf.PdfReader(io.BytesIO(pdf.render(Source(results, arrays))))
+    assert first_annex(large) <= 9
+    assert "What to do" in text_of(large.pages[0]) and "2 / " in text_of(large.pages[1])
+
+
 @needs_pango
 @pytest.mark.parametrize("url", ["http://localhost:1/x.png", "file:///etc/passwd", "https://example.org/a.css"])
 def test_nothing_but_data_is_fetched(url: str) -> None:
