@@ -38,11 +38,10 @@ test-all: lint
 bench: install
 	$(BIN)/python -m tests.benchmarks.attacks
 
-# The documentation, in an environment of its own; a link to nothing is an error.
-docs:
-	$(PYTHON) -m venv .docs-venv
-	.docs-venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
-	.docs-venv/bin/mkdocs build --strict
+# The documentation, into site/; a link to nothing is an error.
+docs: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	$(BIN)/mkdocs build --strict
 
 # Public validators of SARIF, action.yml, the workflow of README, the pre-commit hook and the Dockerfile: tests that use
 # them are skipped without.
@@ -52,4 +51,4 @@ validators:
 	npm install --silent --prefix .validators @microsoft/sarif-multitool-linux
 
 clean:
-	rm -rf .docs-venv .validators site $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .validators site $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

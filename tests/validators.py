@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ FOLDER = Path(os.environ.get("IHAUDIT_TEST_VALIDATORS", ROOT / ".validators"))
 def run_tool(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     """Run a validator in the repository; the test is skipped where it is not installed."""
     places = [
-        ROOT / ".docs-venv" / "bin",
+        Path(sys.executable).parent,
         *FOLDER.glob("bin"),
         *FOLDER.glob("node_modules/.bin"),
         *FOLDER.glob("node_modules/*/*-linux"),

@@ -23,6 +23,7 @@ from ihaudit.audit.outcome import AuditResults
 from ihaudit.audit.pipeline import run_audit
 from ihaudit.audit.profiles import get_profile
 from ihaudit.audit.progress import Lines, Reporter
+from ihaudit.audit.setup import hidden
 from ihaudit.audit.worker import AttackWorker
 from ihaudit.contracts.attack import AttackOutput
 from ihaudit.contracts.configure import configure, configure_game
@@ -200,7 +201,7 @@ def game(
         if public is not None:
             paths["public"] = _kept(Path(folder), "public", public)
         data = load_data(AuditOptions(scheme=source.origin, seed=seed, **paths), get_profile(profile))  # type: ignore[arg-type]
-    with SchemeProcess(source, given, public=data.public.images, limits=Limits()) as process:
+    with SchemeProcess(source, given, public=data.public.images, limits=Limits(), hidden=hidden()) as process:
         population, card = data.population(), process.card
         setting = GameSetting(
             encoder=process,

@@ -37,7 +37,7 @@ from ihaudit.contracts.context import derive_seed
 from ihaudit.metrics.ssim import SETTINGS
 from ihaudit.results import Cost, Finding, Results, SchemeCard
 from ihaudit.sandbox.loader import SchemeSource, locate
-from ihaudit.sandbox.trial import NO_PROVENANCE, try_out
+from ihaudit.sandbox.trial import provenance_remark, try_out
 from ihaudit.scheme import Knowledge
 from ihaudit.scoring.reconstructions import gallery_arrays
 from ihaudit.verdict.decide import decide
@@ -194,8 +194,8 @@ class _Audit:
             checkpoints.save_arrays("release", *pack_release(release, pairs, self.encode_s))
             known = f", and {len(pairs.images):,} of known images" if pairs else ""
             self.reporter.done(f"{len(release.encodings):,} encodings{known}")
-            if release.provenance is None:
-                self.reporter.note(NO_PROVENANCE)
+            if remark := provenance_remark(release, len(private)):
+                self.reporter.note(remark)
         gates, replays = self.options.gates, self.code.replays
         return Audited.of(release, self.data, scheme, pairs=pairs, gates=gates, replayer=replays)
 

@@ -68,8 +68,7 @@ class Setup:
 
     def hidden(self) -> list[Path]:
         """What a scheme may not read: this run's folder, earlier reports, and the file that may hold the seed."""
-        found = config.find(Path.cwd())
-        return [self.folder, *(p for p in (Path("reports"), found and found[0]) if p and p.exists())]
+        return [self.folder, *hidden()]
 
     def environment(self) -> Environment:
         """What is needed to repeat the run, which has come to its end."""
@@ -78,6 +77,12 @@ class Setup:
         env = environment.describe(self.device, self.options.command, self.started.isoformat(timespec="seconds"))
         env.finished, env.weights = datetime.now(UTC).isoformat(timespec="seconds"), digests()
         return env
+
+
+def hidden() -> list[Path]:
+    """What no scheme may read, whatever is run: earlier reports, and the file that may hold the seed."""
+    found = config.find(Path.cwd())
+    return [p for p in (Path("reports"), found and found[0]) if p and p.exists()]
 
 
 def prepare(options: RunOptions, name: str) -> Setup:

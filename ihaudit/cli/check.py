@@ -51,6 +51,7 @@ def command(
     from ihaudit.audit.data import load_data
     from ihaudit.audit.options import AuditOptions
     from ihaudit.audit.profiles import get_profile
+    from ihaudit.audit.setup import hidden
     from ihaudit.contracts.context import derive_seed
     from ihaudit.sandbox import Limits, SchemeProcess
     from ihaudit.sandbox.trial import examine
@@ -59,7 +60,7 @@ def command(
     data = load_data(o.chosen(AuditOptions, given), get_profile("quick"))
     limits = Limits(time_s=scheme_timeout_s, memory_mb=scheme_memory_mb)
     for name, source in zip(scheme, sources, strict=True):
-        with SchemeProcess(source, parameters, public=data.public.images, limits=limits) as process:
+        with SchemeProcess(source, parameters, public=data.public.images, limits=limits, hidden=hidden()) as process:
             trial = examine(process, data.private.images, data.private.labels, seed=derive_seed(seed, "trial"))
             card, log = process.card, process.log
         for line in described(card, trial):

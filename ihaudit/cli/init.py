@@ -46,4 +46,4 @@ def command(
     if not path.parent.is_dir():
         raise UsageError(f"the folder {path.parent} does not exist; create it first")
     atomic_write(path, like_text(like, path.name) if like is not None else starter_text())
-    say(f"wrote {path}; audit it with: ihaudit run {path}")
+    say(f"wrote {path}; check it with: ihaudit check {path}, audit it with: ihaudit run {path}")

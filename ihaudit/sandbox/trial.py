@@ -13,10 +13,19 @@ from ihaudit.release import FloatArray, IntArray, Release, rows_of
 #: images of a trial
 FEW = 8
 
-NO_PROVENANCE = (
-    "the scheme states no provenance, so scoring and games must guess which images an encoding is made of: return "
-    "Release(..., provenance=Provenance(sources)), which no attack is shown"
-)
+_STATE_IT = "return Release(..., provenance=Provenance(sources)), which no attack is shown"
+
+
+def provenance_remark(release: Release, n: int) -> str:
+    """What follows where a release of `n` images states no provenance; empty where it states it."""
+    if release.provenance is not None:
+        return ""
+    if rows_of(release, n) is not None:
+        return f"the scheme states no provenance, so row i is taken to be made of image i; if it is not, {_STATE_IT}"
+    return (
+        f"the scheme states no provenance, and {len(release.encodings)} encodings of {n} images do not say which is "
+        f"made of which: scoring must guess, and games that need to know are not played; {_STATE_IT}"
+    )
 
 
 @dataclass(frozen=True)
@@ -66,10 +75,8 @@ def examine(scheme: Encoder, images: FloatArray, labels: IntArray, *, seed: int)
     first = scheme.encode(few, classes, seed=seed)
     again, other = scheme.encode(few, classes, seed=seed), scheme.encode(few, classes, seed=seed + 1)
     remarks = []
-    if first.provenance is None:
-        remarks.append(NO_PROVENANCE)
-        if rows_of(first, len(few)) is None:
-            remarks.append(f"{len(few)} images gave {len(first.encodings)} encodings, so games cannot be played")
+    if remark := provenance_remark(first, len(few)):
+        remarks.append(remark)
     if not _same(first, again):
         remarks.append(
             "two calls under one seed gave different encodings: take all randomness from the generator rng that encode "
