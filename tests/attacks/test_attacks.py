@@ -96,6 +96,7 @@ TABLE = {
         Row("prng", encodings=1, minutes=True),
         Row("recolour", **ONE_BY_ONE),  # type: ignore[arg-type]
         Row("single", **ONE_BY_ONE, minutes=True),  # type: ignore[arg-type]
+        Row("unblur", elsewhere="similar images"),
         Row("unkey", elsewhere="similar images"),
         Row("unpaired", elsewhere="similar images"),
         Row("unscramble", elsewhere="similar images"),

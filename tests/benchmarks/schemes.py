@@ -153,7 +153,19 @@ def exit_code(name: str, private: Path, n: int, profile: str, seed: int) -> int:
 
 
 #: attacks that read encodings alone (with labels and similar images)
-ALONE = ("as-released", "unscramble", "unkey", "jigsaw", "unpaired", "least-squares", "cluster-mean", "unmix", "phase")
+ALONE = (
+    "as-released",
+    "unscramble",
+    "unkey",
+    "jigsaw",
+    "unpaired",
+    "unblur",
+    "components",
+    "least-squares",
+    "cluster-mean",
+    "unmix",
+    "phase",
+)
 
 
 def audited(name: str, private: Path, n: int, profile: str, seed: int) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ihaudit.attacks.jigsaw import Jigsaw
+from ihaudit.attacks.unblur import Unblur
 from ihaudit.attacks.unkey import Unkey
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
@@ -16,6 +17,7 @@ from ihaudit.errors import NotApplicable
 from ihaudit.metrics.alignment import moves
 from ihaudit.metrics.ssim import ssim
 from ihaudit.schemes.block_scramble import BlockScramble
+from ihaudit.schemes.blur import Blur
 from ihaudit.schemes.dct_signs import DCTSigns
 from ihaudit.schemes.etc import EncryptionThenCompression
 from ihaudit.schemes.learnable_encryption import LearnableEncryption
@@ -32,6 +34,9 @@ CASES: dict[str, tuple[Any, Any]] = {
     "EtC 4, one key": (Jigsaw(), EncryptionThenCompression(4)),
     "block scramble 8 / 2": (Jigsaw(), BlockScramble(8, 2)),
     "block scramble 8 / 8": (Jigsaw(), BlockScramble(8, 8)),
+    "blur": (Unblur(), Blur()),
+    "blur, float": (Unblur(), Blur(rounded=False)),
+    "blur, sigma 3": (Unblur(), Blur(3.0)),
     "EtC 8, fresh key": (Jigsaw(), EncryptionThenCompression(8, fresh=True)),
 }
 

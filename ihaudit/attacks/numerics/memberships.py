@@ -18,6 +18,8 @@ Doubles = NDArray[np.float64]
 
 #: rows or columns up to which the spectrum is computed exactly; else so many of its largest values
 EXACT, LARGEST = 1500, 600
+#: encodings that are looked at first
+LOOKED_AT = 1000
 #: share of the spectrum in which the number of images must show
 SHOWN = 0.75
 #: a gap of the spectrum is so many times as wide as is usual beyond it, and so wide at least (log)
@@ -57,6 +59,12 @@ class Memberships:
 
 def memberships(x: Doubles, count: int | None, rng: np.random.Generator) -> Memberships | None:
     """Of encodings (E, P), of so many images, or as many as the spectrum shows; None where it shows none."""
+    if len(x) > LOOKED_AT and count is None:
+        # As many dimensions show in some of the encodings, or none is likely to in all.
+        some = x[np.sort(rng.permutation(len(x))[:LOOKED_AT])]
+        count = dimensions(_spectrum(some, rng)[0], min(some.shape))
+        if count == 0:
+            return None
     values, left = _spectrum(x, rng)
     n = count or dimensions(values, min(x.shape))
     if not 3 <= n <= min(SHOWN * min(x.shape), len(values)):
