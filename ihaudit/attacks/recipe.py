@@ -153,7 +153,7 @@ def answer(state: State) -> AttackOutput:
         "mean_certainty": None if assigned.certainty is None else float(np.mean(assigned.certainty)),
     }
     moving = state.find(Moving)
-    augmentation = None if moving is None else moving.how.group()
+    augmentation = None if moving is None else moving.group
     if augmentation is not None:
         sentence += (
             f" Its images were moved anew for every use ({augmentation.words()}); which way round each was at first "

@@ -6,6 +6,7 @@ lies beyond the border is a constant (a crop of a padded image) or the image mir
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -113,4 +114,36 @@ def shifts(shape: Shape, reach: int, *, mirror: bool, fill: float | None) -> Mot
         for y in range(-reach, reach + 1):
             for x in range(-reach, reach + 1):
                 theta.append([[side, 0.0, -side * x], [0.0, 1.0, -float(y)]])
+    return Motions(torch.tensor(theta), shape, fill)
+
+
+def stretches(shape: Shape, width: float, *, steps: int, mirror: bool) -> Motions:
+    """Crops stretched back and shifts whose ends move by up to half of `width`, a share of the side; mirrored borders.
+
+    Both ends of both axes take `steps` places each (Luo et al. 2022, Definition 1: no pixel moves further).
+    """
+    _, h, w = shape
+    ends = torch.linspace(-0.8, 0.8, steps) * width / 2  # the outermost places are rare
+    theta = []
+    for side in (1.0, -1.0) if mirror else (1.0,):
+        for top, bottom, left, right in torch.cartesian_prod(ends * h, ends * h, ends * w, ends * w).tolist():
+            down = [0.0, 1 + (bottom - top) / (h - 1), (top + bottom) / 2]
+            along = [side * (1 + (right - left) / (w - 1)), 0.0, (left + right) / 2]
+            theta.append([along, down])
+    return Motions(torch.tensor(theta), shape, None)
+
+
+def turns(
+    shape: Shape, degrees: float, *, mirror: bool, fill: float | None, step: float = 2.5, reach: int = 1
+) -> Motions:
+    """Turns about the middle by up to so many degrees, with shifts by up to `reach` pixels."""
+    count = max(1, round(degrees / step))
+    theta = []
+    for side in (1.0, -1.0) if mirror else (1.0,):
+        for k in range(-count, count + 1):
+            angle = math.radians(degrees * k / count)
+            cos, sin = math.cos(angle), math.sin(angle)
+            for y in range(-reach, reach + 1):
+                for x in range(-reach, reach + 1):
+                    theta.append([[side * cos, -side * sin, float(x)], [sin, cos, float(y)]])
     return Motions(torch.tensor(theta), shape, fill)

@@ -8,13 +8,15 @@ by images made without the encoding does there.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ihaudit.attacks.numerics.labels import IntArray, Slots
 from ihaudit.attacks.numerics.members import LEAST, TEMPER, Assignment, Pairs, Whitening, choose_pairs, split_products
+from ihaudit.attacks.numerics.motions import Motions
 from ihaudit.attacks.numerics.moved_mixing import MovedMixing
 from ihaudit.attacks.numerics.parallel import run_jobs
 from ihaudit.attacks.numerics.transforms import dct, low_frequencies
@@ -23,6 +25,10 @@ from ihaudit.attacks.numerics.transforms import dct, low_frequencies
 SHORT_LIST = 6
 #: sweeps over the slots, where there are more than two
 SWEEPS = 1
+#: correlation of whitened images, in the best motion, from which they are one
+ALIKE = 0.25
+#: nats that a small step must gain
+SURE = 1.5
 _ROWS, _MOMENTS = 512, 5000
 _FORBIDDEN = -1e9
 
@@ -51,8 +57,8 @@ class Moved:
         for part in sample.split(_ROWS):
             level = noise[part, None].sqrt()
             some = mixing.some(part)
-            y = self._coefficients((signs[part].float() * values[part] - some.share[:, None] * images[-1]) / level)
-            z = self._coefficients((some.forward(images, slice(None)) - some.share[:, None] * images[-1]) / level)
+            y = self.coefficients((signs[part].float() * values[part] - some.share[:, None] * images[-1]) / level)
+            z = self.coefficients((some.forward(images, slice(None)) - some.share[:, None] * images[-1]) / level)
             moments.append(torch.stack([(y**2).sum(0), (y * z).sum(0), (z**2).sum(0)]))
         self.whitening = Whitening.of(*torch.stack(moments).sum(0) / max(1, len(sample)))
         self.gain = self.whitening.gain / self.whitening.deviation
@@ -60,14 +66,28 @@ class Moved:
         for i in range(0, count, _ROWS):
             rows = slice(i, i + _ROWS)
             y = signs[rows].float() * values[rows] - mixing.share[rows, None] * images[-1]
-            self.observed[rows] = self._coefficients(y) / self.whitening.deviation
+            self.observed[rows] = self.coefficients(y) / self.whitening.deviation
 
-    def _coefficients(self, x: Tensor) -> Tensor:
+    def coefficients(self, x: Tensor) -> Tensor:
+        """The transform of rows (n, P) in which all is compared, (n, D), not whitened yet."""
         return dct(x, self.shape)[:, self.keep]
 
     def seen(self, ids: Tensor, moved: Tensor) -> Tensor:
         """Whitened copies (n, D) of images under motions, both int64 (n,)."""
-        return self._coefficients(self.motions.move(self.images[ids], moved)) * self.gain
+        return self.coefficients(self.motions.move(self.images[ids], moved)) * self.gain
+
+    def under(self, ids: Tensor, motions: Motions) -> Tensor:
+        """Whitened copies (n, D) of images (n,), each under its own of n motions."""
+        moved = motions.move(self.images[ids], torch.arange(len(ids), device=ids.device))
+        return self.coefficients(moved) * self.gain
+
+    def copies(self, image: int, motions: Motions) -> Tensor:
+        """Whitened copies (G, D) of one image under all motions of a list, which need not be the mixing's."""
+        parts = []
+        for ids in torch.arange(len(motions), device=self.images.device).split(_ROWS):
+            moved = motions.move(self.images[image].expand(len(ids), -1), ids)
+            parts.append(self.coefficients(moved) * self.gain)
+        return torch.cat(parts)
 
     def leverage(self) -> Tensor:
         """float32 (E, s): the share of its own noise that the present choice of a slot explains."""
@@ -123,7 +143,7 @@ def _best(
     return a, b, c
 
 
-def _handicap(observed: Moved) -> Tensor:
+def handicaps(observed: Moved) -> Tensor:
     """float32 (E, s): the energy of its own noise that the present choice of a slot explains."""
     share = observed.leverage()
     return share / (1 - share) * observed.noise[:, None] * observed.observed.shape[1]
@@ -137,7 +157,7 @@ def _jointly(observed: Moved, of_class: Sequence[IntArray], target: float | None
     choice = torch.full((count, 2, size), -1, dtype=torch.int64, device=device)
     motion = torch.zeros_like(choice)
     alone = torch.full((count, 2, size), _FORBIDDEN, device=device)
-    handicap = _handicap(observed)
+    handicap = handicaps(observed)
 
     def one(job: tuple[int, int]) -> None:
         slot, c = job
@@ -185,7 +205,7 @@ def _in_turn(observed: Moved, of_class: Sequence[IntArray]) -> MovedAssignment:
     label = torch.from_numpy(slots.label).to(device)
     members, moved = mixing.members.clone(), mixing.moved.clone()
     certainty = torch.ones(len(members), device=device)
-    handicap = _handicap(observed)
+    handicap = handicaps(observed)
     left = observed.observed.clone()
 
     def holds(rows: Tensor, slot: int) -> Tensor:
@@ -212,3 +232,94 @@ def _in_turn(observed: Moved, of_class: Sequence[IntArray]) -> MovedAssignment:
                 left[rows] = rest - holds(rows, slot)
     assignment = Assignment(members.cpu().numpy(), slots.mass.copy(), certainty.cpu().numpy())
     return MovedAssignment(assignment, moved)
+
+
+def settled(observed: Moved, *, spacing: float, turn: bool) -> Motions:
+    """Motions of all slots, each moved a little where that explains its encoding better; a list of E * s.
+
+    Args:
+        observed: with the motions that are near.
+        spacing: pixels at the border between neighbouring motions of their list.
+        turn: angles are tried, else stretches along each axis.
+    """
+    mixing, shape = observed.mixing, observed.shape
+    count, slots = mixing.members.shape
+    theta = mixing.motions.theta[mixing.moved.flatten()].clone().view(count, slots, 2, 3)
+    half = (min(shape[1:]) - 1) / 2
+    basis = [[[0.0, 0.0, 1.0], [0.0, 0.0, 0.0]], [[0.0, 0.0, 0.0], [0.0, 0.0, 1.0]]]
+    if turn:
+        basis += [[[0.0, 1 / half, 0.0], [-1 / half, 0.0, 0.0]]]
+    else:
+        basis += [[[1 / half, 0.0, 0.0], [0.0, 0.0, 0.0]], [[0.0, 0.0, 0.0], [0.0, 1 / half, 0.0]]]
+    steps = torch.tensor(basis)
+    steps = torch.cat([torch.zeros(1, 2, 3), steps, -steps])
+
+    def block(rows: Tensor) -> None:
+        for size in (0.4 * spacing, 0.2 * spacing, 0.1 * spacing):
+            for slot in range(slots):
+                copies = []
+                for other in range(slots):
+                    amount = torch.where(mixing.members[rows, other] >= 0, observed.mass[rows, other], 0.0)
+                    if other != slot:
+                        here = Motions(theta[rows, other], shape, mixing.motions.fill)
+                        copies.append(amount[:, None] * observed.under(mixing.members[rows, other].clamp_min(0), here))
+                left = observed.observed[rows] - sum(copies, torch.zeros_like(observed.observed[rows]))
+                mass = observed.mass[rows, slot]
+                scores = []
+                for step in steps:
+                    here = Motions(theta[rows, slot] + size * step, shape, mixing.motions.fill)
+                    copy = observed.under(mixing.members[rows, slot].clamp_min(0), here)
+                    scores.append(mass * (left * copy).sum(1) - mass**2 * copy.square().sum(1) / 2)
+                score = torch.stack(scores) * (TEMPER / observed.noise[rows])
+                best, at = score.max(0)
+                theta[rows, slot] += size * torch.where((best - score[0] > SURE)[:, None, None], steps[at], 0.0)
+
+    run_jobs(block, list(torch.arange(count, device=theta.device).split(_ROWS)), theta.device)
+    return Motions(theta.flatten(0, 1), shape, mixing.motions.fill)
+
+
+def centred(motions: Motions, mixing: MovedMixing) -> tuple[Motions, Motions]:
+    """Motions of all slots (E * s) about poses in which each image's copies are moved by nothing on average.
+
+    Motions are as large one way as the other, so that the middle of an image's copies is where it was.
+
+    Returns:
+        The motions, and (N,) those that take the images there.
+    """
+    eye = torch.tensor([0.0, 0.0, 1.0]).expand(len(motions), 1, 3)
+    theta = torch.cat([motions.theta, eye], 1)
+    upright = torch.linalg.det(theta[:, :2, :2]) > 0
+    weight = torch.where(mixing.members >= 0, mixing.coefficients, 0.0).flatten() ** 2 * upright
+    ids = mixing.members.clamp_min(0).flatten()
+    total = torch.zeros(mixing.unknowns).index_add_(0, ids, weight)
+    mean = torch.zeros(mixing.unknowns, 3, 3).index_add_(0, ids, theta * weight[:, None, None])
+    mean = torch.where(total[:, None, None] > 1e-6, mean / total.clamp_min(1e-6)[:, None, None], torch.eye(3))
+    about = torch.linalg.inv(mean)[ids] @ theta
+    return replace(motions, theta=about[:, :2]), replace(motions, theta=mean[:, :2])
+
+
+def copies_of(observed: Moved, of_class: Sequence[IntArray]) -> IntArray:
+    """Which images are one and the same in another pose: int64 (N,), for each the first of its class that is.
+
+    Where images move, one may be found several times over, in the poses that most of its copies have.  In the whitened
+    space two different photographs have next to nothing in common under any motion.
+    """
+    count = observed.mixing.unknowns
+    first = np.arange(count)
+    whole = observed.images[:count]
+    for own in of_class:
+        if len(own) < 2:
+            continue
+        ids = torch.from_numpy(own).to(whole.device)
+        here = observed.coefficients(whole[ids]) * observed.gain
+        here = here / here.norm(dim=1, keepdim=True).clamp_min(1e-9)
+        alike = torch.zeros(len(own), len(own))
+        for i, image in enumerate(own.tolist()):
+            copies = observed.copies(image, observed.motions)
+            alike[i] = ((copies / copies.norm(dim=1, keepdim=True).clamp_min(1e-9)) @ here.T).max(0).values.cpu()
+        alike = torch.maximum(alike, alike.T)
+        for i in range(len(own)):
+            earlier = torch.nonzero(alike[i, :i] > ALIKE)[:, 0]
+            if len(earlier):
+                first[own[i]] = first[own[int(earlier[0])]]
+    return first

@@ -15,8 +15,8 @@ from ihaudit.attacks.numerics.em import summed
 from ihaudit.attacks.numerics.mixing import Mixing
 from ihaudit.attacks.numerics.motions import Motions
 
-#: steps of conjugate gradients, and share of the first residual's energy at which they end
-STEPS, ENOUGH = 10, 1e-5
+#: steps of conjugate gradients, and share of the right side's energy at which what is left ends them
+STEPS, ENOUGH = 10, 1e-6
 _BATCH = 256
 
 
@@ -83,9 +83,9 @@ class MovedMixing(Mixing):
         left = right - normal(x, False) - least * x
         scaled = left / (diagonal + least)
         direction, power = scaled, (left * scaled).sum()
-        first = power
+        enough = ENOUGH * float((right.square() / (diagonal + least)).sum())
         for _ in range(STEPS if start is not None else 2 * STEPS):
-            if not float(power) > ENOUGH * float(first):
+            if not float(power) > enough:
                 break
             image = normal(direction, True) + least * direction
             step = power / (direction * image).sum()

@@ -24,7 +24,6 @@ from ihaudit.attacks.numerics.labels import Slots
 from ihaudit.attacks.numerics.masks import MaskKind
 from ihaudit.attacks.numerics.mixing import Mixing, Reconstruction
 from ihaudit.attacks.numerics.motions import Motions
-from ihaudit.attacks.numerics.moved_grouping import Seen
 from ihaudit.attacks.numerics.moved_mixing import MovedMixing
 from ihaudit.attacks.numerics.pictures import Shape
 from ihaudit.attacks.numerics.sizes import Sizes
@@ -33,6 +32,7 @@ from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
 from ihaudit.results import StageRecord
+from ihaudit.scheme import Augmentation
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,15 +177,17 @@ class Moving(Part):
     """Images were moved anew for every use.
 
     Attributes:
-        how: what was seen of it.
+        group: what was seen of it.
         motions: the motions there are.
         moved: int64 (E, s), the motion in each slot.
+        spacing: pixels at the border between neighbouring motions.
     """
 
     source: ClassVar[str] = "grouping=signed"
-    how: Seen
+    group: Augmentation
     motions: Motions
     moved: Tensor
+    spacing: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)

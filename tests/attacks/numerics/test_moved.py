@@ -43,6 +43,7 @@ class Made:
         lam = rng.dirichlet(np.ones(4), count).astype(np.float32)
         lam[:, :2] = lam[:, :2] * 0.7 / lam[:, :2].sum(1, keepdims=True)
         lam[:, 2:] = lam[:, 2:] * 0.3 / lam[:, 2:].sum(1, keepdims=True)
+        lam[:, :2] = -np.sort(-lam[:, :2], axis=1)  # in the order in which labels are read
         soft = np.zeros((count, 4), np.float32)
         for s in range(2):
             np.add.at(soft, (np.arange(count), classes[self.members[:, s]]), lam[:, s])

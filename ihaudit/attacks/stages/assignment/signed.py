@@ -7,12 +7,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from ihaudit.attacks.numerics.em import cross_fit
 from ihaudit.attacks.numerics.members import Assignment, Linear, assign
 from ihaudit.attacks.numerics.mixing import DENSE_COLUMNS, Reconstruction
-from ihaudit.attacks.numerics.moved_members import Moved, assign_moved
+from ihaudit.attacks.numerics.motions import Motions
+from ihaudit.attacks.numerics.moved_kinds import kinds, likeliest
+from ihaudit.attacks.numerics.moved_members import Moved, assign_moved, copies_of
 from ihaudit.attacks.numerics.moved_mixing import MovedMixing
+from ihaudit.attacks.numerics.sizes import Sizes
 from ihaudit.attacks.stages.state import Assigned, Grouped, Moving, Recovered, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
@@ -20,6 +25,8 @@ from ihaudit.errors import NotApplicable
 
 #: sets of encodings that are left out in turn when encodings are compared with reconstructions
 FOLDS = 4
+#: assignments before which images that were found in several poses are made one
+MERGED = 3
 
 
 @stage("assignment", "signed")
@@ -30,11 +37,22 @@ def assignment_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]
     signs, noise = recovered.signs, recovered.estimate.noise
     if signs is None:
         raise NotApplicable("assignment=signed needs expected signs: choose recovery=unmask")
+    facts: dict[str, Any] = {}
+    if state.last("assignment") is None:
+        state, facts = _surveyed(state, signs)
     mixing, moving = state.mixing(), state.find(Moving)
     if isinstance(mixing, MovedMixing) and moving is not None:
         known = Moved(signs, observed.values, noise, recovered.estimate.images, mixing, observed.slots)
+        if sum(r.name == "assignment" for r in state.records) < MERGED:
+            first = copies_of(known, grouped.of_class)
+            if (first != np.arange(len(first))).any():
+                state = _merged(state, first)
+                facts |= {"images_in_several_poses": int((first != np.arange(len(first))).sum())}
+                grouped, assigned = state.require(Grouped), state.require(Assigned)
+                known = _known(state)
         result = assign_moved(known, grouped.of_class, target=grouped.encodings_each)
-        return _answer(state.having(replace(moving, moved=result.moved)), assigned, result.found)
+        state, changed = _answer(state.having(replace(moving, moved=result.moved)), assigned, result.found)
+        return state, changed | facts
     rows = torch.from_numpy(state.decided()).to(noise.device)
     # undecided encodings have no say in the images, but are judged in the same folds as all
     silent = torch.full_like(noise, 1e9)
@@ -45,7 +63,60 @@ def assignment_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]
     images = cross_fit(observed.values, mixing, voiced, folds=FOLDS, signs=signs, batch=batch)
     mixtures = Linear(signs, observed.values, noise, images, observed.slots, observed.shape).fit(mixing, rows)
     found = assign(mixtures, grouped.of_class, assigned.members, target=grouped.encodings_each, sweeps=3)
-    return _answer(state, assigned, found)
+    state, changed = _answer(state, assigned, found)
+    return state, changed | facts
+
+
+def _known(state: State) -> Moved:
+    observed, recovered, mixing = state.observed, state.require(Recovered), state.mixing()
+    signs, noise = recovered.signs, recovered.estimate.noise
+    assert signs is not None and isinstance(mixing, MovedMixing)
+    return Moved(signs, observed.values, noise, recovered.estimate.images, mixing, observed.slots)
+
+
+def _merged(state: State, first: NDArray[np.int64]) -> State:
+    """With one image for each that was found in several poses; `first` is of `copies_of`."""
+    grouped, assigned, recovered = state.require(Grouped), state.require(Assigned), state.require(Recovered)
+    kept = np.flatnonzero(first == np.arange(len(first)))
+    place = np.searchsorted(kept, first)
+    members = np.where(assigned.members >= 0, place[assigned.members.clip(0)], -1)
+    of_class = [np.unique(place[ids]) for ids in grouped.of_class]
+    per_class = np.array([len(ids) for ids in of_class])
+    totals = state.observed.slots.totals()[: len(per_class)]
+    each = totals[per_class > 0] / per_class[per_class > 0]
+    even = grouped.sizes.exact and bool(np.ptp(each) < 0.03 * each.mean())
+    sizes = Sizes(per_class, float(each.mean()), even, grouped.sizes.source)
+    images = recovered.estimate.images[np.append(kept, len(first))]
+    estimate = replace(recovered.estimate, images=images)
+    return state.having(
+        replace(grouped, of_class=of_class, sizes=sizes, cliques=None),
+        replace(assigned, members=members),
+        replace(recovered, estimate=estimate),
+    )
+
+
+def _surveyed(state: State, signs: Tensor) -> tuple[State, dict[str, Any]]:
+    """With the kind of motion that explains encodings best, where one does."""
+    observed, recovered, mixing = state.observed, state.require(Recovered), state.mixing()
+    moving, low = state.find(Moving), observed.image_range[0]
+    still = torch.eye(2, 3)
+    if not isinstance(mixing, MovedMixing):
+        alone = Motions(still[None], observed.shape, low)
+        parts = (mixing.members, mixing.coefficients, mixing.share, mixing.unknowns)
+        mixing = MovedMixing(*parts, motions=alone, moved=torch.zeros_like(mixing.members))
+    known = Moved(signs, observed.values, recovered.estimate.noise, recovered.estimate.images, mixing, observed.slots)
+    pixels = 1 if moving is None else int(moving.group.shift)
+    tried = kinds(observed.shape, low, pixels, mirror=moving is not None and moving.group.mirror)
+    kind, gains = likeliest(known, tried)
+    facts = {"gain_by_motion": {name: round(gain, 1) for name, gain in gains.items()}}
+    if kind is None or (moving is not None and kind is tried[0]):
+        return state, facts
+    # as near as the motions of the other kind come
+    distance = (kind.motions.theta[None] - mixing.motions.theta[:, None]).flatten(2)
+    near = (distance * torch.tensor([15.0, 15.0, 1.0, 15.0, 15.0, 1.0])).norm(dim=2).argmin(1)
+    return state.having(Moving(kind.group, kind.motions, near[mixing.moved], kind.spacing)), facts | {
+        "augmentation": kind.group.words()
+    }
 
 
 def _answer(state: State, assigned: Assigned, found: Assignment) -> tuple[State, dict[str, Any]]:

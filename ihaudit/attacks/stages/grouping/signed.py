@@ -66,7 +66,7 @@ def _moved(state: State, ctx: Context, mixtures: Tensor, how: Seen) -> tuple[Sta
     found, polarity = result.found, result.polarity
     if observed.signs is not None or unmasked.polarity is not None:
         polarity = torch.ones_like(polarity)
-    moving = Moving(how, result.motions, torch.from_numpy(result.moved))
+    moving = Moving(how.group(), result.motions, torch.from_numpy(result.moved))
     return state.grouped(found).having(Unmasked(unmasked.signs, polarity), moving), found.sizes.facts | {
         "score": float(sum(found.scores)),
         "signs_turned": float((polarity < 0).float().mean()),

@@ -11,8 +11,11 @@ import torch
 from ihaudit.attacks.numerics.demix import Demixed
 from ihaudit.attacks.numerics.local_weights import Refined, refined
 from ihaudit.attacks.numerics.mixing import Reconstruction
+from ihaudit.attacks.numerics.moved_members import Moved, centred, settled
+from ihaudit.attacks.numerics.moved_mixing import MovedMixing
 from ihaudit.attacks.numerics.pictures import to_arrays, to_rows
 from ihaudit.attacks.numerics.unmasking import Unmasker
+from ihaudit.attacks.stages.recovery.unmask import recovery_unmask
 from ihaudit.attacks.stages.sharpening.recurring import sharpening_recurring
 from ihaudit.attacks.stages.state import Assigned, Moving, Recovered, State
 from ihaudit.contracts.attack import stage
@@ -28,10 +31,13 @@ def sharpening_local(state: State, ctx: Context) -> tuple[State, dict[str, Any]]
 
     In the profile `quick`, and where masks are known, once only.
     """
+    moving = state.find(Moving)
+    if moving is not None and not moving.motions.whole:
+        state = _settled(state, moving, ctx)
     state, diagnostics = sharpening_recurring(state, ctx)
     observed, recovered = state.observed, state.require(Recovered)
     values = observed.values
-    if state.find(Moving) is not None:
+    if moving is not None:
         return state, diagnostics  # its unknowns lie in one place in all encodings
     if not observed.slots.informative or len(state.decided()) < len(values):
         return state, diagnostics
@@ -52,6 +58,30 @@ def sharpening_local(state: State, ctx: Context) -> tuple[State, dict[str, Any]]
     confidence = None if observed.signs is None else found.confidence
     recovered = Recovered(_estimate(state, recovered, found), recovered.signs, confidence)
     return state.having(recovered), diagnostics | found.facts
+
+
+def _settled(state: State, moving: Moving, ctx: Context) -> State:
+    """With motions that lie between those of a list, and the images that follow."""
+    observed = state.observed
+    for _ in range(1 if ctx.profile == "quick" else 2):
+        recovered, mixing = state.require(Recovered), state.mixing()
+        if recovered.signs is None or not isinstance(mixing, MovedMixing):
+            return state
+        known = Moved(
+            recovered.signs,
+            observed.values,
+            recovered.estimate.noise,
+            recovered.estimate.images,
+            mixing,
+            observed.slots,
+        )
+        fine, middle = centred(settled(known, spacing=moving.spacing, turn=moving.group.rotation > 0), mixing)
+        images = recovered.estimate.images.clone()
+        images[:-1] = middle.move(images[:-1], torch.arange(len(middle)))
+        state = state.having(replace(recovered, estimate=replace(recovered.estimate, images=images)))
+        places = torch.arange(len(fine)).view(mixing.members.shape)
+        state, _ = recovery_unmask(state.having(replace(moving, motions=fine, moved=places)), ctx)
+    return state
 
 
 def _refined(state: State, recovered: Recovered, ctx: Context) -> Refined | None:

@@ -1,0 +1,106 @@
+"""By which kind of motion the images of a release were moved, judged by what explains its encodings best."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ihaudit.attacks.numerics.members import TEMPER
+from ihaudit.attacks.numerics.motions import Motions, shifts, stretches, turns
+from ihaudit.attacks.numerics.moved_members import Moved, handicaps
+from ihaudit.attacks.numerics.transforms import Shape
+from ihaudit.scheme import Augmentation
+
+#: images that are looked at, and strong encodings of each
+IMAGES, EACH = 6, 40
+#: an encoding of which an image is made to a larger share than this says too little of where that image lies in it
+OWN = 0.05
+#: nats by which another motion than none must explain an encoding better, and share of encodings for which it must
+BETTER, OFTEN = 10.0, 0.2
+#: widths of stretches that are tried, as shares of the side, and degrees of turns, in steps of so many
+WIDTHS, DEGREES, STEP = (0.1, 0.3, 0.5), (15.0,), 2.5
+
+
+@dataclass(frozen=True, eq=False)
+class Kind:
+    """A kind of motion: the group, the motions of it that are tried, and how far apart these are at the border."""
+
+    group: Augmentation
+    motions: Motions
+    spacing: float = 1.0
+
+
+def kinds(shape: Shape, fill: float, reach: int, *, mirror: bool) -> list[Kind]:
+    """The kinds that are tried; `reach`: of the shifts that pairs of encodings show."""
+    out = [Kind(Augmentation(shift=float(reach), mirror=mirror), shifts(shape, reach, mirror=mirror, fill=fill))]
+    for width in WIDTHS:
+        group = Augmentation(shift=width / 2, mirror=mirror, stretch=width)
+        steps = 3 if width < 0.2 else 5
+        spacing = 0.8 * width * min(shape[1:]) / (steps - 1)
+        out.append(Kind(group, stretches(shape, width, steps=steps, mirror=mirror), spacing))
+    for degrees in DEGREES:
+        for border in (None, fill):
+            group = Augmentation(rotation=degrees, mirror=mirror)
+            spacing = math.radians(STEP) * min(shape[1:]) / 2
+            out.append(Kind(group, turns(shape, degrees, mirror=mirror, fill=border, step=STEP), spacing))
+    return out
+
+
+def likeliest(observed: Moved, tried: Sequence[Kind]) -> tuple[Kind | None, dict[str, float]]:
+    """The kind that explains encodings best; None where standing still does.
+
+    Args:
+        observed: with images that stand still in it, or move by the first of `tried`.
+        tried: kinds of motion; a larger one must be as much better as its number of motions makes it by chance.
+
+    Returns:
+        The kind, and the mean gain of each over no motion in nats, by its words.
+    """
+    mixing = observed.mixing
+    device = observed.observed.device
+    weight = torch.where(mixing.members >= 0, observed.mass, 0.0)
+    count = torch.zeros(mixing.unknowns, device=device)
+    count.index_add_(0, mixing.members.clamp_min(0).flatten(), (weight**2 / observed.noise[:, None]).flatten())
+    handicap, leverage = handicaps(observed), observed.leverage()
+    gains: dict[str, list[Tensor]] = {}
+    still: list[Tensor] = []
+    for image in count.topk(min(IMAGES, mixing.unknowns)).indices.tolist():
+        rows, slot = torch.nonzero(mixing.members == image, as_tuple=True)
+        value = weight[rows, slot] ** 2 / observed.noise[rows]
+        value = torch.where(leverage[rows, slot] > OWN, -value, value)
+        strong = value.topk(min(EACH, len(rows))).indices
+        rows, slot = rows[strong], slot[strong]
+        left = observed.observed[rows].clone()
+        for other in range(mixing.members.shape[1]):
+            amount = torch.where(slot == other, torch.zeros_like(weight[rows, other]), weight[rows, other])
+            held = observed.seen(mixing.members[rows, other].clamp_min(0), mixing.moved[rows, other])
+            left -= amount[:, None] * held
+        mass = weight[rows, slot, None]
+        precision = TEMPER / observed.noise[rows]
+        none = observed.copies(image, Motions(torch.eye(2, 3)[None], observed.shape, None))[0]
+        own = handicap[rows, slot]
+        plain = precision * (mass[:, 0] * (left @ none) - mass[:, 0] ** 2 * none.square().sum() / 2 - own)
+        still.append(plain)
+        for kind in tried:
+            copies = observed.copies(image, kind.motions)
+            score = mass * (left @ copies.T) - mass**2 * copies.square().sum(1) / 2
+            # what stands still, or nearly, explains its own noise in part whatever kind it is of
+            near = (copies @ none) / (copies.norm(dim=1) * none.norm()).clamp_min(1e-9)
+            score = score - own[:, None] * near.clamp_min(0)
+            best = (precision[:, None] * score).max(1).values - np.log(len(kind.motions))
+            gains.setdefault(_name(kind), []).append(best - plain)
+    means = {name: float(torch.cat(g).mean()) for name, g in gains.items()}
+    often = {name: float((torch.cat(g) > BETTER).float().mean()) for name, g in gains.items()}
+    best = max(tried, key=lambda kind: means[_name(kind)], default=None)
+    if best is None or often[_name(best)] < OFTEN or means[_name(best)] <= 0:
+        return None, means
+    return best, means
+
+
+def _name(kind: Kind) -> str:
+    return kind.group.words() + ("" if kind.motions.fill is None else ", black beyond the border")
