@@ -12,6 +12,7 @@ from ihaudit.attacks.numerics.labels import read_slots
 from ihaudit.attacks.numerics.masks import under_mask
 from ihaudit.attacks.prng.pairs import agreement
 from ihaudit.attacks.prng.reconstruct import Knowns, reconstruct
+from ihaudit.attacks.prng.scans.draws import explain_by_draws
 from ihaudit.attacks.prng.scans.ranges import EVERY
 from ihaudit.attacks.prng.scans.replay import explain_by_replay
 from ihaudit.attacks.prng.scans.seeds import explain_by_seed, human_ranges
@@ -93,7 +94,7 @@ class Prng:
             found = explain_by_state(search)
         if self.human == "yes":
             if search.masked:
-                found = found or explain_by_replay(search)
+                found = found or explain_by_replay(search) or explain_by_draws(search)
             found = found or explain_by_seed(search, human_ranges(search.ctx.profile))
         if self.scans == "always" or (self.scans == "auto" and search.ctx.profile == "full"):
             found = found or explain_by_seed(search, [EVERY])

@@ -77,8 +77,37 @@ _NORMAL = Convention(
     16,
     tuple(((8 + j, 3 << 22),) for j in range(8)) + tuple(((8 + j, 1 << 23),) for j in range(8)),
 )
+#: The same of 64-bit floats: two words for each number, the higher bits in the first.
+_DOUBLES = Convention(
+    "randn64",
+    "torch.randn(..., dtype=float64).sign()",
+    32,
+    tuple(((16 + 2 * j, 3 << 19),) for j in range(8)) + tuple(((16 + 2 * j, 1 << 20),) for j in range(8)),
+)
+#: Tensors that are not contiguous are filled number by number: an angle of 53 bits and a radius give two normals.
+_STRIDED = Convention("randn-strided", "torch.randn_like(channels_last).sign()", 4, (((0, 3 << 19),), ((0, 1 << 20),)))
+_UNPACKED = Convention(
+    "bytes",
+    "numpy.unpackbits(numpy.random.bytes())",
+    1,
+    tuple(((0, 1 << (8 * (i // 8) + 7 - i % 8)),) for i in range(32)),
+)
+_HIGH_BYTES = Convention(
+    "int8-high", "Generator(MT19937).integers(0, 2, dtype=int8)", 1, tuple(((0, 1 << b),) for b in (7, 15, 23, 31))
+)
 #: Several bits per step, each needs a system of its own.
-INTERLEAVED: tuple[Convention, ...] = (_BYTES, _NORMAL, _BOOLS, _SHORTS)
+INTERLEAVED: tuple[Convention, ...] = (
+    _BYTES,
+    _NORMAL,
+    _UNPACKED,
+    _HIGH_BYTES,
+    _BOOLS,
+    _SHORTS,
+    _DOUBLES,
+    _STRIDED,
+)
+#: So many of them are tried in every profile.
+LIKELY = 4
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,11 @@ import time
 from typing import Any
 
 from ihaudit.attacks.prng.generators import mt
-from ihaudit.attacks.prng.generators.conventions import PLAIN, Layout
-from ihaudit.attacks.prng.generators.kinds import KINDS
+from ihaudit.attacks.prng.generators.conventions import PLAIN, Convention, Layout
+from ihaudit.attacks.prng.generators.kinds import KINDS, first_bits
+from ihaudit.attacks.prng.generators.libraries import Bits, Draw
 from ihaudit.attacks.prng.scans import first_mask, labels, masks
+from ihaudit.attacks.prng.scans.draws import explained_by
 from ihaudit.attacks.prng.scans.ranges import DATES, EVERY, SMALL, Range
 from ihaudit.attacks.prng.search import SECURE, Explanation, Search
 from ihaudit.attacks.prng.stream import Stream, UnmaskedRelease, unmask, unmask_first
@@ -49,7 +51,7 @@ def explain_by_seed(search: Search, ranges: list[Range]) -> Explanation | None:
         record.diagnostics = {"ranges": [r.words for r in ranges]}
         found = by_labels(search, ranges)
         if found is None and search.masked:
-            found = by_masks(search, ranges) or by_first_mask(search, ranges)
+            found = by_masks(search, ranges) or by_single_mask(search, ranges) or by_first_mask(search, ranges)
         return found
 
 
@@ -94,6 +96,28 @@ def by_masks(search: Search, ranges: list[Range]) -> Explanation | None:
     return None
 
 
+def by_single_mask(search: Search, ranges: list[Range]) -> Explanation | None:
+    """A seed of torch's or numpy's Mersenne Twister for every encoding or batch: the first encoding by itself."""
+    one = search.encodings[:1]
+    targets = [
+        masks.target_from_masks(one, convention, layout, 0) for convention in PLAIN[:3] for layout in search.layouts
+    ]
+    for r in ranges:
+        hits = masks.scan(targets, **_interval(search, r))
+        for n, target in enumerate(targets):
+            search.tried(_TORCH, f"{target.describe()}; one generator for each encoding", r.words, _outcome(hits, n))
+        for seed, n in hits:
+            convention = targets[n].convention
+
+            def bits(s: int, i: int, count: int, c: Convention = convention) -> Bits:
+                return Stream(mt.init_genrand(s), c).bits(count)
+
+            found = explained_by(search, Draw(_TORCH, convention.text, bits), seed, targets[n].layout)
+            if found is not None:
+                return found
+    return None
+
+
 def by_first_mask(search: Search, ranges: list[Range], kinds: tuple[int, ...] = tuple(KINDS)) -> Explanation | None:
     """A seed of another generator that explains the first mask, drawn right after seeding, or None."""
     targets = [first_mask.pair_target(search.encodings, k, layout) for k in kinds for layout in search.layouts]
@@ -109,8 +133,17 @@ def by_first_mask(search: Search, ranges: list[Range], kinds: tuple[int, ...] = 
             seed, target = hits[0][0], targets[hits[0][1]]
             unmasked = unmask_first(search.encodings, seed, target.kind, target.layout)
             kind = KINDS[target.kind]
+            if not unmasked.known.all():
+                each = explained_by(search, _drawn(target.kind), seed, target.layout)
+                if each is not None and each.unmasked is not None and each.unmasked.known.sum() > unmasked.known.sum():
+                    return each
             return _explained(unmasked, kind.generator, seed, f"{kind.call}; {target.layout.id}")
     return None
+
+
+def _drawn(kind: int) -> Draw:
+    """A kind as a draw."""
+    return Draw(KINDS[kind].generator, KINDS[kind].call, lambda s, i, n: first_bits(s, n, kind))
 
 
 def _interval(search: Search, r: Range) -> dict[str, Any]:

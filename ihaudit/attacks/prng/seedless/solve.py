@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ihaudit.attacks.prng.generators.conventions import INTERLEAVED, NHW, PLAIN, Convention, Layout
+from ihaudit.attacks.prng.generators.conventions import INTERLEAVED, LIKELY, NHW, PLAIN, Convention, Layout
 from ihaudit.attacks.prng.generators.mt_linear import DEGREE, state_from_bits
 from ihaudit.attacks.prng.pairs import rank_pairs
 from ihaudit.attacks.prng.search import Explanation, Search
@@ -49,12 +49,12 @@ def hypotheses(layouts: tuple[Layout, ...], interleaved: bool, likely: bool) -> 
     Args:
         layouts: element orders.
         interleaved: whether to try the conventions with several bits per step.
-        likely: of those, only 8-bit draws and torch.randn, in the first layout.
+        likely: of those, only the first `LIKELY`, in the first layout.
     """
     for layout in layouts:
         yield PLAIN[0], layout
     if interleaved:
-        for convention in INTERLEAVED[:2] if likely else INTERLEAVED:
+        for convention in INTERLEAVED[:LIKELY] if likely else INTERLEAVED:
             for layout in layouts[:1] if likely else layouts:
                 yield convention, layout
 

@@ -80,3 +80,25 @@ def test_layouts_are_the_orders_they_are_called(layout: Layout) -> None:
         "NHW": np.broadcast_to(flat[: h * w].reshape(h, w, 1), (h, w, c)) if layout is NHW else None,
     }[layout.id]
     assert (layout.index((h, w, c)) == made).all()
+
+
+def _agree(bits: np.ndarray, drawn: np.ndarray) -> bool:
+    """Equal, or equal once all are negated: one sign for all masks hides nothing."""
+    same = float((bits[: drawn.size] == drawn.reshape(-1).astype(np.uint8)).mean())
+    return same in (0.0, 1.0)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_conventions_of_several_bits_a_step(seed: int) -> None:
+    words, n = mt.generate(mt.init_genrand(seed), 40_000), 9600
+    own = torch.Generator().manual_seed(seed)
+    assert _agree(BY_ID["randn64"].bits(words), (torch.randn(n, dtype=torch.float64, generator=own) > 0).numpy())
+    torch.manual_seed(seed)
+    like = torch.empty(4, 3, 28, 28, memory_format=torch.channels_last)
+    memory = torch.randn_like(like).permute(0, 2, 3, 1).contiguous().numpy() > 0
+    assert _agree(BY_ID["randn-strided"].bits(words), memory)
+    raw = np.random.RandomState(seed).bytes(n // 8)
+    assert _agree(BY_ID["bytes"].bits(words), np.unpackbits(np.frombuffer(raw, np.uint8)))
+    words = np.random.MT19937(seed).random_raw(4000).astype(np.uint32)
+    drawn = np.random.Generator(np.random.MT19937(seed)).integers(0, 2, n, dtype=np.int8)
+    assert _agree(BY_ID["int8-high"].bits(words), drawn)

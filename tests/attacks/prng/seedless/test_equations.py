@@ -22,6 +22,13 @@ CASES = [
     ("torch.randint NCHW", PLAIN[0], NCHW, lambda s: torch.randint(2, (s[0], s[3], s[1], s[2])).permute(0, 2, 3, 1)),
     ("numpy int8", INTERLEAVED[0], NHWC, lambda s: np.random.RandomState().randint(0, 2, s, dtype=np.int8)),
     ("torch.randn", INTERLEAVED[1], NHWC, lambda s: torch.randn(s) < 0),
+    (
+        "Generator(MT19937) int8",
+        INTERLEAVED[3],
+        NHWC,
+        lambda s: np.random.Generator(np.random.MT19937()).integers(0, 2, s, dtype=np.int8),
+    ),
+    ("torch.randn float64", INTERLEAVED[6], NHWC, lambda s: torch.randn(s, dtype=torch.float64) < 0),
 ]
 
 
