@@ -59,7 +59,7 @@ class Learn:
     were fitted without it; where the image is best explained by the covariance of similar images, the network is
     trained on guesses imagined for these.  Encodings in the plane are given to it as well.  Images encoded afresh are
     of other keys, and whole calls of them are held out, so that what is learned from them needs no key.  Held-out pairs
-    stop the training, others say how good the answer is; where it is no better than a mean image nothing is answered.
+    stop the training, others say how good the answer is; where it does not follow the images nothing is answered.
     """
 
     title: ClassVar[str] = "Decoder learned from known pairs"
@@ -154,7 +154,7 @@ def _answer(view: View, cases: list[_Case], ctx: Context) -> AttackOutput:
             diagnostics=diagnostics,
             sentence=(
                 f"Nothing was learned from {pairs}: on held-out ones the decoder reaches SSIM {expected:.2f}, the mean "
-                f"image {flat.mean():.2f}; it answers no image."
+                f"image {flat.mean():.2f}, and its answers do not follow the images; it answers no image."
             ),
         )
     ctx.progress("answer", None)

@@ -20,6 +20,8 @@ SIZES = (1, 2, 3, 5, 10, 20, 30, 50, 100, 200, 300, 500, 1000)
 FEW_SIZES = (30, 100, 300)
 #: the same for pictures of more values than this
 LARGE, LARGE_SIZES = 6144, (1, 3, 10, 30, 100, 300, 1000)
+#: SSIM above that of a mean image up to which an answer is called little
+LITTLE = 0.1
 #: images in each call of the oracle by profile
 PER_CALL = {"quick": 60, "standard": 150, "full": 400}
 
@@ -30,7 +32,8 @@ class Linear:
     """Learns the inverse map from known images and their encodings, and applies it to all other encodings.
 
     Without known records it makes pairs of its own, by encoding similar images afresh (oracle), and holds whole calls
-    out: what is learned so needs no key; where no map does better on them than a mean image, no image is answered.
+    out: what is learned so needs no key; where what a map makes of them does not follow their images, none is
+    answered.
     Families of maps in turn: additive and exclusive-or pads, permutations of
     pixels, values or 4-bit halves with negation (over the image or shared by its blocks), signs and gains of cosine
     coefficients, affine maps of neighbourhoods and tokens, affine and smooth maps of the whole encoding.  Pairs that
@@ -79,6 +82,8 @@ class Linear:
         out = np.concatenate([found.inverse(part) for part in np.array_split(others, max(1, len(others) // 256))])
         expected = found.expected if np.isfinite(found.expected) else 0.9
         held = f"SSIM {found.expected:.2f} on some held out" if np.isfinite(found.expected) else "exactly"
+        if found.shown and found.expected < found.flat + LITTLE:
+            held += f", where a mean image reaches {found.flat:.2f}: they hold a little of their images"
         diagnostics |= {"map": found.inverse.words, "family": found.family}
         if not found.shown:
             return AttackOutput(
@@ -87,7 +92,7 @@ class Linear:
                 diagnostics=diagnostics,
                 sentence=(
                     f"{len(images)} {source.words} do not show how encodings are turned back ({held}, where a mean "
-                    f"image reaches {found.flat:.2f}); no image is answered."
+                    f"image reaches {found.flat:.2f}, and answers do not follow the images); no image is answered."
                 ),
             )
         sentence = (

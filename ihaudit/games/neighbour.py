@@ -31,6 +31,7 @@ from ihaudit.results import Finding
 
 TRIALS = {"quick": (120, 300), "standard": (300, 1000), "full": (1000, 5000)}  # select, estimate
 ROWS = {"quick": 40_000, "standard": 200_000, "full": 3_000_000}
+VALUES = {"quick": 80e6, "standard": 800e6, "full": np.inf}  # of all these rows together
 LOOKED_AT = 64  # rows scored per data set; the adversary may ignore rows
 KNOWN = "rows known"  # measured beside the others, never chosen: the adversary of the game is not told
 Scorer = Callable[[FloatArray, int, int, NDArray[np.bool_]], dict[str, float]]
@@ -56,7 +57,8 @@ class NeighbourGame(LearningGame):
         t = shared.challenger.rows_per_image
         n = 32 if t <= 4 else 16 if t <= 12 else 8
         select, trials = TRIALS[ctx.profile]
-        share = min(1.0, ROWS[ctx.profile] / (n * t * (select + trials)))
+        size = max(1, int(np.prod(shared.challenger.row_shape)))
+        share = min(1.0, min(ROWS[ctx.profile], VALUES[ctx.profile] / size) / (n * t * (select + trials)))
         select, planned = max(40, int(select * share)), max(80, int(trials * share))
         each = setting.encoder.seconds(n)
         # Two kinds share what the game may spend; a third of the calls chooses the rule.

@@ -24,6 +24,8 @@ SIMILAR = 4000
 TOGETHER = 0.8
 #: smoothness of what was found, as a share of that of similar images
 SMOOTH = 0.8
+#: the same of each part that is looked at by itself
+PART = 0.4
 #: correlation of covariances from which pictures are in order, as a share of that of as many similar images, once a
 #: key was undone and before; and places that are compared
 ALIKE, UNTOUCHED, PLACES = 0.6, 0.9, 300
@@ -120,11 +122,18 @@ def solve(encodings: Floats, similar: Floats, rng: np.random.Generator) -> Found
         pictures = np.empty_like(encodings)
         for y, x in parts:
             pictures[:, y, x] = undo(encodings[:, y, x], similar[:, y, x], rng)
-        smooth, same = smoothness(pictures[:200]) / usual, alike(pictures, similar)
-
-        if smooth > SMOOTH and same > ALIKE * reference:
-            return Found(pictures, words, smooth, same)
+            if smoothness(pictures[:200, y, x]) < PART * smoothness(similar[:200, y, x]):
+                break  # what is wrong in one part is no key of all
+        else:
+            found = _judged(pictures, words, similar, usual, reference)
+            if found is not None:
+                return found
     return None
+
+
+def _judged(pictures: Floats, words: str, similar: Floats, usual: float, reference: float) -> Found | None:
+    smooth, same = smoothness(pictures[:200]) / usual, alike(pictures, similar)
+    return Found(pictures, words, smooth, same) if smooth > SMOOTH and same > ALIKE * reference else None
 
 
 def alike(pictures: Floats, similar: Floats) -> float:
