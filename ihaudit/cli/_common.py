@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ihaudit.errors import IhauditError, UsageError, printable
+from ihaudit.errors import IhauditError, printable
 
 if TYPE_CHECKING:
     from ihaudit.results import Gate
@@ -37,7 +37,7 @@ def handled(command: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return command(*args, **kwargs)
         except IhauditError as e:
-            fail(_blamed(str(e)) if isinstance(e, UsageError) else str(e))
+            fail(_blamed(str(e)) if e.exit_code == 2 else str(e))
             raise typer.Exit(e.exit_code) from None
         except (typer.Exit, typer.Abort):
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 
@@ -36,9 +37,17 @@ def blamed(message: str, context: Any, file: object) -> str:
         values = value if isinstance(value, (list, tuple)) else [value]
         flag = max(parameter.opts, key=len)
         named = any(f"{flag}{end}" in message + " " for end in (" ", ":", ","))
-        if named or any(isinstance(v, str) and repr(v) in message for v in values):
+        if named or any(isinstance(v, str) and _quoted(v, message) for v in values):
             return f"{message} ({flag} comes from {from_})"
     return message
+
+
+def _quoted(value: str, message: str) -> bool:
+    """Whether a sentence is about `value`: a word or path, or the name of ``NAME=VALUE``."""
+    names = {value, value.partition("=")[0]}
+    if any(repr(n) in message for n in names if n):
+        return True
+    return len(value) > 2 and re.search(rf"(?<![\w./-]){re.escape(value)}(?![\w/-])", message) is not None
 
 
 def _source(context: Any, parameter: Any, file: object) -> str:

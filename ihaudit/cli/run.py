@@ -97,6 +97,10 @@ def command(
       ihaudit run scheme.py --private photos/ --public npz/patches.npz --max-ssim 0.3 --quantile 1.0
     """
     given = locals()
+    from ihaudit.sandbox.loader import locate
+
+    if not watch:
+        locate(scheme)  # a typo is said before anything is loaded
     from ihaudit.audit.options import AuditOptions
     from ihaudit.verdict.gates import GateOptions
 

@@ -59,14 +59,16 @@ def command(
       ihaudit sweep scheme.py --grid noise=0.1,0.2,0.4 --attack phase --game none
     """
     given = locals()
+    from ihaudit.sandbox.loader import locate
+
+    located = locate(scheme)  # a typo is said before anything is loaded
     from ihaudit.audit.options import AuditOptions
     from ihaudit.audit.sweep import exit_code, markdown, parse_grid, run_sweep
     from ihaudit.cli._common import reporter
-    from ihaudit.sandbox.loader import locate
     from ihaudit.verdict.gates import GateOptions
 
     points = parse_grid(grid or ())
-    folder = out or Path("reports") / f"sweep-{locate(scheme).path.stem}"
+    folder = out or Path("reports") / f"sweep-{located.path.stem}"
     given |= {"formats": formats or ["html"]}
     options = o.chosen(AuditOptions, given, gates=o.chosen(GateOptions, given), command=o.shell_line())
     with reporter(quiet) as report:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,8 @@ from ihaudit.release import FloatArray, IntArray, Release, rows_of
 
 #: images of a trial
 FEW = 8
+#: Seconds of a failed trial after which it is not tried with all images.
+PATIENCE_S = 20.0
 
 _STATE_IT = "return Release(..., provenance=Provenance(sources)), which no attack is shown"
 
@@ -54,10 +57,12 @@ def try_out(scheme: Encoder, images: FloatArray, labels: IntArray, *, seed: int)
     Raises:
         SchemeError: what keeps the scheme from encoding `images`.
     """
+    began = time.monotonic()
     try:
         return scheme.encode(images[:FEW], labels[:FEW], seed=seed)
     except SchemeError:
-        if len(images) <= FEW:
+        # A scheme that took long to fail, at a limit of time or memory, would only take longer with more.
+        if len(images) <= FEW or time.monotonic() - began > PATIENCE_S:
             raise
         return scheme.encode(images, labels, seed=seed)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from ihaudit import cli
 from ihaudit.cli import compare, run
+from ihaudit.cli.doctor import Item
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +39,8 @@ def said(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], *ar
         ("profile", '"quik"', "there is no profile 'quik'; did you mean 'quick'?"),
         ("knows", '["everything"]', "--knows 'everything' is not a kind of knowledge"),
         ("device", '"tpu"', "--device must be auto, cpu or cuda, not 'tpu'"),
+        ("private", '"nowhere.npz"', "there are no images at nowhere.npz"),
+        ("set", '["sigmaa=3"]', "the scheme has no parameter 'sigmaa'"),
         ("price-per-hour", '["cpu=x"]', "--price-per-hour 'cpu=x' is none of"),
     ],
 )
@@ -81,6 +85,24 @@ def test_what_config_show_prints_is_accepted(
     monkeypatch.setattr("ihaudit.cli.run.execute", lambda options, **_: given.append(options))
     said(monkeypatch, capfd, "run", "noise", code=0)
     assert given[0].formats == ("html", "sarif") and given[0].gates.max_ssim == 0.3 and given[0].gates.strict
+
+
+def test_a_value_of_the_command_line_is_not_blamed_on_a_file(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (elsewhere / "ihaudit.toml").write_text('device = "cpu"\nprofile = "quick"\n')
+    assert "toml" not in said(monkeypatch, capfd, "run", "nois", "-q")
+
+
+def test_doctor_answers_in_json(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("ihaudit.cli.doctor.diagnose", lambda: [Item("a", "ok", "1"), Item("b", "note", "2", "do")])
+    found = json.loads(said(monkeypatch, capfd, "doctor", "--json", code=0))
+    assert found["ok"] is True and found["items"][1] == {"name": "b", "state": "note", "found": "2", "remedy": "do"}
+    monkeypatch.setattr("ihaudit.cli.doctor.diagnose", lambda: [Item("a", "missing", "1", "do")])
+    monkeypatch.setattr("sys.argv", ["ihaudit", "doctor", "--json"])
+    with pytest.raises(SystemExit) as e:
+        cli.main()
+    assert e.value.code == 2 and json.loads(capfd.readouterr().out)["ok"] is False
 
 
 def test_an_interrupt_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
