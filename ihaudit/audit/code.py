@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from ihaudit.audit.setup import Setup
 from ihaudit.images import ImageSet
 from ihaudit.sandbox import Declaration, Limits, Replays, SchemeProcess
+from ihaudit.sandbox.elsewhere import Elsewhere
 from ihaudit.sandbox.loader import SchemeSource, parse_sets
 
 
 @dataclass(frozen=True, eq=False)
 class Code:
-    """The code, described; `scheme` encodes chosen images, `replays` runs it under chosen seeds."""
+    """The code, described; `scheme` encodes chosen images, `replays` runs it under chosen seeds.
+
+    `start` makes a fresh process that notes what is asked about where and when it runs, with other answers to it;
+    `text` is the code itself.
+    """
 
     card: Declaration
     scheme: SchemeProcess
     replays: Replays
+    start: Callable[[dict[str, Any]], Elsewhere]
+    text: str
 
 
 @contextmanager
@@ -55,4 +63,9 @@ def opened(
             source, sets, scheme.card, n_public=n_public, limits=limits, hidden=hidden, global_seeds=global_seeds
         ) as replays,
     ):
-        yield Code(scheme.card, scheme, replays)
+
+        def start(answers: dict[str, Any]) -> Elsewhere:
+            images = None if public is None else public.images
+            return Elsewhere(source, sets, public=images, limits=limits, hidden=hidden, answers=answers)
+
+        yield Code(scheme.card, scheme, replays, start, source.text)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ihaudit import __version__
+from ihaudit.audit.behaviour import behaviour
 from ihaudit.audit.checkpoint import Checkpoints, kept_release, pack_release
 from ihaudit.audit.checks import release_checks
 from ihaudit.audit.code import Code, opened
@@ -125,6 +126,7 @@ class _Audit:
                 measured.findings.append(said)
                 reporter.note(said.sentence)
         findings = [*measured.findings, *kept("checks", partial(self._checks, subject))]
+        findings += kept("behaviour", self._behaviour)
         findings += run_baselines(subject, self.adversary | MATERIAL, root)
         spent = self.code.scheme.spent_s  # by the release and the checks, which are not of the budget
         with AttackWorker(self.options.attack_timeout_s) as worker:
@@ -203,6 +205,10 @@ class _Audit:
         truth, seed = subject.truth, derive_seed(self.options.seed, "release again")
         again = partial(self.code.scheme.encode, truth.images, truth.labels, seed=seed)
         return release_checks(subject.release, truth, again)
+
+    def _behaviour(self) -> list[Finding]:
+        code, seed = self.code, derive_seed(self.options.seed, "behaviour")
+        return behaviour(code.scheme, code.start, self.data.population(), code.text, seed)
 
     def _conclude(self, subject: Audited, findings: list[Finding], wall_s: float) -> Results:
         """Verdict, results.json and reports."""

@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -101,7 +101,7 @@ class SchemeProcess:
 
     # --- life ---
 
-    def __enter__(self) -> SchemeProcess:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -190,6 +190,9 @@ class SchemeProcess:
             "path": str(self._source.path), "text": self._source.text, "class_name": self._source.class_name,
             "parameters": self._parameters, "memory_mb": self._limits.memory_mb,
         }  # fmt: skip
+
+    def _heard(self, answer: dict[str, Any]) -> None:
+        """What came with an answer, beside the release."""
 
     def close(self) -> None:
         """End the scheme's process and all its descendants, and remove its working folder."""
@@ -307,6 +310,7 @@ class SchemeProcess:
                     raise wire.WireError("answered another call than the one it was asked")
                 if answer.get("kind") == "error":
                     raise self._error(answer)
+                self._heard(answer)
                 validate.check_size(fields, min(self._limits.output_bytes, _room()))
                 found.append(
                     validate.release(fields, answer.get("image_range"), n_images=len(images), n_public=self._n_public)

@@ -198,7 +198,7 @@ class Taps:
     # --- clock ---
 
     def install_clock(self) -> None:
-        """Let `now` decide what time.time, time.time_ns, datetime.now and date.today show."""
+        """Let `now` decide what time.time, time.localtime, datetime.now, date.today and their like show."""
         real, real_ns = time.time, time.time_ns
 
         def shown() -> float:
@@ -227,6 +227,13 @@ class Taps:
             def today(cls) -> Any:
                 return cls.fromtimestamp(shown())
 
+        local, utc = time.localtime, time.gmtime
+        spelled, asc = time.strftime, time.asctime
+        module: Any = time
+        module.localtime = lambda secs=None: local(shown() if secs is None else secs)
+        module.gmtime = lambda secs=None: utc(shown() if secs is None else secs)
+        module.ctime = lambda secs=None: asc(module.localtime(secs))
+        module.strftime = lambda form, *given: spelled(form, *(given or (module.localtime(),)))
         time.time, time.time_ns = shown, shown_ns
         datetime.datetime, datetime.date = Datetime, Date  # type: ignore[misc]
 

@@ -52,6 +52,12 @@ def main(message: int, applied: dict[str, bool]) -> None:
             if taps is not None:
                 m, *image = hello["replay"]["public"]
                 public = np.broadcast_to(np.ones((1, *image), np.float32), (m, *image))
+            around = None
+            if isinstance(hello.get("surroundings"), dict):
+                from ihaudit.sandbox.surroundings import Surroundings
+
+                around = Surroundings(hello["path"], hello["surroundings"])
+                around.install()
             scheme, card, make = _load(hello)
             wire.send(sock, {"kind": "card", "card": card, "applied": applied})
         except BaseException as e:
@@ -77,6 +83,9 @@ def main(message: int, applied: dict[str, bool]) -> None:
                     rng = np.random.default_rng(int(seed, 16))
                     result = scheme.encode(arrays[images], arrays[labels], public, rng)
                     header, fields = _pack(result)
+                    if around is not None:
+                        header["asked"] = around.take()
+                        around.tick()
                 except BaseException as e:
                     header, fields = _failure(e, hello["path"], hello["memory_mb"]), []
                 if os.getpid() != own:

@@ -42,6 +42,7 @@ from ihaudit.verdict.gates import (
     GateOptions,
     advantage_check,
     attack_status,
+    conditional_checks,
     copies_check,
     gate_unit,
     reid_check,
@@ -85,6 +86,7 @@ def decide(
     judged = [doubted(r, null_broke, doubts) for r in judged]
     checks = [ssim_check(attacks, exceeds, gates), reid_check(attacks, gates)]
     checks += [c for c in (secret_check(attacks), copies_check(findings)) if c is not None]
+    checks += conditional_checks(findings)
     if gates.max_advantage is not None:
         checks.append(advantage_check(games, gates.max_advantage))
     if gates.strict:
@@ -173,6 +175,7 @@ def _undecided(
         if f.requested and f.status in ("not run", "inconclusive"):
             yield f"{f.id} was asked for and is {f.status}: {f.reason}"
     yield from (f"{f.id}: {f.reason}" for f in tried if not f.requested and f.status == "inconclusive")
+    yield from (f"{f.id}: {f.reason}" for f in findings if f.id == "checks-behaviour" and f.status == "inconclusive")
     # Who restricts an audit to some attacks or games has not asked for every claim to be tested; what was measured
     # beyond a claim's bound leaves it open all the same.
     restricted = any(f.requested for f in findings)

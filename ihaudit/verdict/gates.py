@@ -203,6 +203,22 @@ def copies_check(findings: Sequence[Finding]) -> GateCheck | None:
     )
 
 
+#: Checks of an audit beyond its attacks that miss the gate where they come out broken, and what each then says.
+CONDITIONAL = {
+    "checks-behaviour": "calls of another kind, off whose encodings images can be read",
+    "checks-conventions": "conventions that follow the images, and so can carry them",
+}
+
+
+def conditional_checks(findings: Sequence[Finding]) -> list[GateCheck]:
+    """Missed where a scheme hides images in some calls only, or carries them in what should be a convention."""
+    return [
+        GateCheck(name=f.id, statistic=CONDITIONAL[f.id], measured=Estimate(1.0, n=1), bound=0.0, met=False, by=f.id)
+        for f in findings
+        if f.kind == "check" and f.id in CONDITIONAL and f.status == "broken"
+    ]
+
+
 def ssim_check(attacks: Sequence[Finding], exceeds: Mapping[str, Exceedance], gates: GateOptions) -> GateCheck:
     check = GateCheck(
         name="ssim",

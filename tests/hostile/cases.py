@@ -62,6 +62,14 @@ WRAPPED = _cases(
     "extra-projected extra-key extra-key-sum labels-bits labels-columns labels-columns-bytes labels-shades",
     sample="mantissa32-scrambled zero-signs extra-table extra-zlib extra-key",
 )
+#: What hides everything in most calls only.
+BEHAVING = _cases(
+    "behaving",
+    "when",
+    "many few one odd later much-later first seed file no-file environment night date weekend one-class",
+    attacks=("everything", "linear"),
+    sample="few night",
+)
 #: What gives nothing away.
 HONEST = _cases(
     "honest",
@@ -71,4 +79,4 @@ HONEST = _cases(
     leaks=False,
     sample="one-share nonces",
 )
-CASES = [*MAPS, *ROWS, *WRAPPED, *HONEST]
+CASES = [*MAPS, *ROWS, *WRAPPED, *BEHAVING, *HONEST]

@@ -9,9 +9,11 @@ import sys
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from ihaudit.audit.behaviour import behaviour
 from ihaudit.audit.checks import release_checks
 from ihaudit.audit.data import Data
 from ihaudit.audit.known import encode_with_known
@@ -26,6 +28,7 @@ from ihaudit.errors import NotApplicable
 from ihaudit.images import ImageSet
 from ihaudit.results import Finding, Gate
 from ihaudit.sandbox import SchemeProcess
+from ihaudit.sandbox.elsewhere import Elsewhere
 from ihaudit.sandbox.loader import locate
 from ihaudit.scheme import DEFAULT_ADVERSARY, Knowledge
 from ihaudit.verdict.decide import decide
@@ -33,7 +36,7 @@ from tests.data import load_images
 
 HERE = Path(__file__).resolve().parent / "schemes"
 #: Attacks that read what stands in the open.
-ATTACKS = ("everything",)
+ATTACKS: tuple[str, ...] = ("everything", "linear")
 
 
 @dataclass
@@ -88,6 +91,13 @@ def examine(
         subject = replace(subject, traits=measured.traits)
         findings = [*measured.findings, *release_checks(subject.release, subject.truth)]
         lap("checks")
+
+        def start(answers: dict[str, Any]) -> Elsewhere:
+            return Elsewhere(locate(str(file)), sets, public=data.public.images, answers=answers)
+
+        text = file.read_text()
+        findings += behaviour(scheme, start, data.population(), text, seed)
+        lap("behaviour")
         findings += run_baselines(subject, knows | {Knowledge.DISTRIBUTION}, ctx)
         lap("baselines")
         items = {i.id: i for i in plan_items({"attack": attacks}, PROFILES["quick"], [knows], str)}
@@ -121,6 +131,9 @@ def main() -> None:
             print(f"{spec:40s} {type(e).__name__}: {e}", flush=True)
             continue
         print(f"{spec:40s} {found.exit_code}  {found.gate.sentence[:110]}", flush=True)
+        for f in found.findings:
+            if f.id in ("checks-behaviour", "checks-conventions"):
+                print(" " * 42, f.id, f.status, f.sentence, f.details.get("flags", ""), flush=True)
         print(" " * 40, {k: round(v, 1) for k, v in found.seconds.items()}, flush=True)
         for f in found.findings:
             if f.kind in ("attack", "check") and (f.status != "measured"):
