@@ -17,8 +17,13 @@ from ihaudit.attacks.stages.state import Recovered
 from ihaudit.attacks.unmix import Unmix
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
+from ihaudit.release import Truth
+from ihaudit.scheme import Augmentation
+from ihaudit.schemes.instahide_deployed import InstaHideDeployed
+from ihaudit.scoring.reconstructions import score_attack
 from tests.attacks.releases import instahide
 from tests.attacks.states import correlation
+from tests.data import load_images
 
 CTX = Context(seed=3)
 
@@ -34,3 +39,26 @@ def test_known_masks_stay_as_they_are_and_need_no_network(monkeypatch: pytest.Mo
     images = to_pictures(solved.estimate.images[:-1], state.observed.shape, (-1.0, 1.0))
     assert solved.confidence is not None and solved.confidence.shape == (len(images),)
     assert correlation(images, sample.images) > 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("scaling", "least"), [("symmetric", 0.85), ("mean-std", 0.7)])
+def test_crops_and_mirrors_are_found_and_undone(scaling: str, least: float) -> None:
+    """The scheme as deployed; cropped, mirrored copies are one image each, and none is an average of two poses."""
+    every, classes = load_images("cifar10_eval")
+    public = load_images("imagenet_patches")[0][:2000]
+    images, labels = every[:20], classes[:20]
+    scheme = InstaHideDeployed(epochs=50, scaling=scaling)  # type: ignore[arg-type]
+    release = scheme.encode(images, labels, public, np.random.default_rng(5))
+    view = View(encodings=release.encodings, labels=release.labels, image_range=release.image_range)
+    out = Unmix().run(view, CTX)
+    assert out.augmentation == Augmentation(shift=4, mirror=True)
+    assert "mirrored, shifted by up to 4 pixels" in out.sentence
+    truth = Truth(images, labels, release.provenance)
+    scored = score_attack(out, truth, release, decoys=every[100:120], augmentation=scheme.augmentation)
+    aligned, chance = scored.metrics["ssim_aligned"].value, scored.metrics["ssim_chance"].value
+    assert aligned is not None and chance is not None
+    assert aligned > least and chance < 0.3
+    # what is said of the images is what they are
+    assert out.confidence is not None
+    assert abs(float(out.confidence.mean()) - aligned) < 0.15

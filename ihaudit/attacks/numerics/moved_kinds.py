@@ -82,12 +82,12 @@ def likeliest(observed: Moved, tried: Sequence[Kind]) -> tuple[Kind | None, dict
             left -= amount[:, None] * held
         mass = weight[rows, slot, None]
         precision = TEMPER / observed.noise[rows]
-        none = observed.copies(image, Motions(torch.eye(2, 3)[None], observed.shape, None))[0]
+        none = observed.copies(observed.images[image], Motions(torch.eye(2, 3)[None], observed.shape, None))[0]
         own = handicap[rows, slot]
         plain = precision * (mass[:, 0] * (left @ none) - mass[:, 0] ** 2 * none.square().sum() / 2 - own)
         still.append(plain)
         for kind in tried:
-            copies = observed.copies(image, kind.motions)
+            copies = observed.copies(observed.images[image], kind.motions)
             score = mass * (left @ copies.T) - mass**2 * copies.square().sum(1) / 2
             # what stands still, or nearly, explains its own noise in part whatever kind it is of
             near = (copies @ none) / (copies.norm(dim=1) * none.norm()).clamp_min(1e-9)

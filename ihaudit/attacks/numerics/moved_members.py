@@ -19,14 +19,15 @@ from ihaudit.attacks.numerics.members import LEAST, TEMPER, Assignment, Pairs, W
 from ihaudit.attacks.numerics.motions import Motions
 from ihaudit.attacks.numerics.moved_mixing import MovedMixing
 from ihaudit.attacks.numerics.parallel import run_jobs
-from ihaudit.attacks.numerics.transforms import dct, low_frequencies
+from ihaudit.attacks.numerics.transforms import Shape, dct, low_frequencies
 
 #: images that each slot keeps for the joint comparison
 SHORT_LIST = 6
 #: sweeps over the slots, where there are more than two
 SWEEPS = 1
-#: correlation of whitened images, in the best motion, from which they are one
-ALIKE = 0.25
+#: correlation of whitened images, in the best motion, from which they are one, and by how much it must lie above what
+#: images of different classes reach
+ALIKE, ABOVE = 0.45, 0.1
 #: nats that a small step must gain
 SURE = 1.5
 _ROWS, _MOMENTS = 512, 5000
@@ -81,11 +82,11 @@ class Moved:
         moved = motions.move(self.images[ids], torch.arange(len(ids), device=ids.device))
         return self.coefficients(moved) * self.gain
 
-    def copies(self, image: int, motions: Motions) -> Tensor:
-        """Whitened copies (G, D) of one image under all motions of a list, which need not be the mixing's."""
+    def copies(self, image: Tensor, motions: Motions) -> Tensor:
+        """Whitened copies (G, D) of one image (P,) under all motions of a list, which need not be the mixing's."""
         parts = []
         for ids in torch.arange(len(motions), device=self.images.device).split(_ROWS):
-            moved = motions.move(self.images[image].expand(len(ids), -1), ids)
+            moved = motions.move(image.expand(len(ids), -1), ids)
             parts.append(self.coefficients(moved) * self.gain)
         return torch.cat(parts)
 
@@ -234,6 +235,18 @@ def _in_turn(observed: Moved, of_class: Sequence[IntArray]) -> MovedAssignment:
     return MovedAssignment(assignment, moved)
 
 
+def small_steps(shape: Shape, *, turn: bool) -> Tensor:
+    """Changes of motions, float32 (n, 2, 3), that move the border by a pixel: none, shifts, and turns or stretches."""
+    half = (min(shape[1:]) - 1) / 2
+    basis = [[[0.0, 0.0, 1.0], [0.0, 0.0, 0.0]], [[0.0, 0.0, 0.0], [0.0, 0.0, 1.0]]]
+    if turn:
+        basis += [[[0.0, 1 / half, 0.0], [-1 / half, 0.0, 0.0]]]
+    else:
+        basis += [[[1 / half, 0.0, 0.0], [0.0, 0.0, 0.0]], [[0.0, 0.0, 0.0], [0.0, 1 / half, 0.0]]]
+    steps = torch.tensor(basis)
+    return torch.cat([torch.zeros(1, 2, 3), steps, -steps])
+
+
 def settled(observed: Moved, *, spacing: float, turn: bool) -> Motions:
     """Motions of all slots, each moved a little where that explains its encoding better; a list of E * s.
 
@@ -245,14 +258,7 @@ def settled(observed: Moved, *, spacing: float, turn: bool) -> Motions:
     mixing, shape = observed.mixing, observed.shape
     count, slots = mixing.members.shape
     theta = mixing.motions.theta[mixing.moved.flatten()].clone().view(count, slots, 2, 3)
-    half = (min(shape[1:]) - 1) / 2
-    basis = [[[0.0, 0.0, 1.0], [0.0, 0.0, 0.0]], [[0.0, 0.0, 0.0], [0.0, 0.0, 1.0]]]
-    if turn:
-        basis += [[[0.0, 1 / half, 0.0], [-1 / half, 0.0, 0.0]]]
-    else:
-        basis += [[[1 / half, 0.0, 0.0], [0.0, 0.0, 0.0]], [[0.0, 0.0, 0.0], [0.0, 1 / half, 0.0]]]
-    steps = torch.tensor(basis)
-    steps = torch.cat([torch.zeros(1, 2, 3), steps, -steps])
+    steps = small_steps(shape, turn=turn)
 
     def block(rows: Tensor) -> None:
         for size in (0.4 * spacing, 0.2 * spacing, 0.1 * spacing):
@@ -298,28 +304,63 @@ def centred(motions: Motions, mixing: MovedMixing) -> tuple[Motions, Motions]:
     return replace(motions, theta=about[:, :2]), replace(motions, theta=mean[:, :2])
 
 
-def copies_of(observed: Moved, of_class: Sequence[IntArray]) -> IntArray:
+def copies_of(observed: Moved, of_class: Sequence[IntArray], *, spacing: float, turn: bool) -> IntArray:
     """Which images are one and the same in another pose: int64 (N,), for each the first of its class that is.
 
     Where images move, one may be found several times over, in the poses that most of its copies have.  In the whitened
-    space two different photographs have next to nothing in common under any motion.
+    space two different photographs have little in common under any motion; how much, images of different classes show,
+    which are different for certain.
+
+    Args:
+        spacing, turn: as for `settled`; motions between those of the list are tried for what has anything in common.
     """
-    count = observed.mixing.unknowns
+    count, motions = observed.mixing.unknowns, observed.motions
     first = np.arange(count)
-    whole = observed.images[:count]
-    for own in of_class:
-        if len(own) < 2:
-            continue
-        ids = torch.from_numpy(own).to(whole.device)
-        here = observed.coefficients(whole[ids]) * observed.gain
-        here = here / here.norm(dim=1, keepdim=True).clamp_min(1e-9)
-        alike = torch.zeros(len(own), len(own))
-        for i, image in enumerate(own.tolist()):
-            copies = observed.copies(image, observed.motions)
-            alike[i] = ((copies / copies.norm(dim=1, keepdim=True).clamp_min(1e-9)) @ here.T).max(0).values.cpu()
-        alike = torch.maximum(alike, alike.T)
-        for i in range(len(own)):
-            earlier = torch.nonzero(alike[i, :i] > ALIKE)[:, 0]
-            if len(earlier):
-                first[own[i]] = first[own[int(earlier[0])]]
+    label = torch.zeros(count, dtype=torch.int64)
+    for c, own in enumerate(of_class):
+        label[torch.from_numpy(own)] = c
+    if count < 3:
+        return first
+    # about their mean colour, which lies beyond the border too: black borders are alike in all images
+    bare = replace(motions, fill=None if motions.fill is None else 0.0)
+    channels = observed.images[:count].view(count, motions.shape[0], -1)
+    plain = (channels - channels.mean((0, 2), keepdim=True)).reshape(count, -1)
+    here = _unit(observed.coefficients(plain) * observed.gain)
+    alike, motion = torch.zeros(count, count), torch.zeros(count, count, dtype=torch.int64)
+    for k in range(count):
+        alike[k], motion[k] = (_unit(observed.copies(plain[k], bare)) @ here.T).max(0)
+    others = label[:, None] != label[None]
+    null = float(alike[others].max()) if bool(others.any()) else 0.0
+    within = ~others & ~torch.eye(count, dtype=torch.bool)
+    i, j = torch.nonzero(within & (alike > null) & (alike <= ALIKE), as_tuple=True)
+    if len(i) and not motions.whole:
+        alike[i, j] = _nearer(observed, plain[i], here[j], motions.theta[motion[i, j]], spacing, turn)
+    alike = torch.maximum(alike, alike.T).masked_fill(~within, -1.0)
+    best = alike.argmax(1)
+    for k in range(count):
+        other = int(best[k])
+        # each the one that the other is most like
+        if other < k and int(best[other]) == k and float(alike[k, other]) > max(ALIKE, null + ABOVE):
+            first[k] = other
     return first
+
+
+def _unit(x: Tensor) -> Tensor:
+    unit: Tensor = x / x.norm(dim=1, keepdim=True).clamp_min(1e-9)
+    return unit
+
+
+def _nearer(observed: Moved, images: Tensor, here: Tensor, theta: Tensor, spacing: float, turn: bool) -> Tensor:
+    """The correlation (n,) of images under motions near `theta` (n, 2, 3) with whitened unit rows `here` (n, D)."""
+    best = torch.full((len(images),), -1.0)
+    fill = None if observed.motions.fill is None else 0.0
+    every = torch.arange(len(images))
+    for size in (0.5, 0.5, 0.3, 0.3, 0.15):
+        scores = []
+        steps = small_steps(observed.shape, turn=turn) * size * spacing
+        for step in steps:
+            moved = Motions(theta + step, observed.shape, fill).move(images, every)
+            scores.append((_unit(observed.coefficients(moved) * observed.gain) * here).sum(1))
+        best, at = torch.stack(scores).max(0)
+        theta = theta + steps[at]
+    return best

@@ -11,7 +11,7 @@ import torch
 from ihaudit.attacks.numerics.least_squares import weighted
 from ihaudit.attacks.numerics.motions import Motions, shifts, stretches, turns
 from ihaudit.attacks.numerics.moved_kinds import kinds, likeliest
-from ihaudit.attacks.numerics.moved_members import Moved, settled
+from ihaudit.attacks.numerics.moved_members import Moved, copies_of, settled
 from ihaudit.attacks.numerics.moved_mixing import MovedMixing
 from tests.attacks.numerics.test_moved import SHAPE, Made
 
@@ -68,3 +68,20 @@ def test_settled_motions_come_nearer_to_what_they_were() -> None:
     before = torch.linspace(-15, 15, 13)[near]
     weight = mixing.coefficients**2
     assert float(((found - angle).abs() * weight).sum()) < 0.7 * float(((before - angle).abs() * weight).sum())
+
+
+@pytest.mark.parametrize(
+    ("motions", "turn"),
+    [(turns(SHAPE, 15, mirror=False, fill=None), True), (shifts(SHAPE, 2, mirror=True, fill=-1.0), False)],
+)
+def test_an_image_in_two_poses_is_one_and_two_images_are_two(motions: Motions, turn: bool) -> None:
+    made = remade(motions)
+    of_class = [np.array([c, c + 4]) for c in range(4)]
+    apart = copies_of(known(made, made.mixing, true=True), of_class, spacing=0.5, turn=turn)
+    assert apart.tolist() == list(range(8))
+    # the last four images are the first four in another pose, with a little noise
+    moved = motions.move(made.images[:4], torch.tensor([0, 3, 5, 8]))
+    made.images[4:] = moved + 0.05 * torch.randn(moved.shape, generator=torch.Generator().manual_seed(0))
+    same = copies_of(known(made, made.mixing, true=True), of_class, spacing=0.5, turn=turn)
+    assert all(f in (k, k - 4) for k, f in enumerate(same.tolist()))
+    assert (same[4:] == np.arange(4)).sum() >= 3

@@ -25,8 +25,8 @@ from ihaudit.errors import NotApplicable
 
 #: sets of encodings that are left out in turn when encodings are compared with reconstructions
 FOLDS = 4
-#: assignments before which images that were found in several poses are made one
-MERGED = 3
+#: assignments before which images that were found in several poses are made one, where their number is a guess
+MERGED = 5
 
 
 @stage("assignment", "signed")
@@ -43,8 +43,8 @@ def assignment_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]
     mixing, moving = state.mixing(), state.find(Moving)
     if isinstance(mixing, MovedMixing) and moving is not None:
         known = Moved(signs, observed.values, noise, recovered.estimate.images, mixing, observed.slots)
-        if sum(r.name == "assignment" for r in state.records) < MERGED:
-            first = copies_of(known, grouped.of_class)
+        if "best grouping" in grouped.sizes.source and sum(r.name == "assignment" for r in state.records) < MERGED:
+            first = copies_of(known, grouped.of_class, spacing=moving.spacing, turn=moving.group.rotation > 0)
             if (first != np.arange(len(first))).any():
                 state = _merged(state, first)
                 facts |= {"images_in_several_poses": int((first != np.arange(len(first))).sum())}
