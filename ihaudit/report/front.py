@@ -14,7 +14,9 @@ from ihaudit.results import Finding, Results
 from ihaudit.verdict.gates import EVENTS
 
 #: Rows of the table, pictures beside each other, and actions on page one; the sections after it have the rest.
-ROWS, ACTIONS = 5, 3
+ROWS, ACTIONS = 4, 3
+#: Characters of a claim or a reason on page one; section 3 has all of them.
+LONGEST = 100
 _LATER = re.compile(r"^the profile \w+ leaves it out")
 _LACKS = re.compile(r"lacks ([\w ]+)")
 
@@ -59,6 +61,11 @@ class Front:
     actions: list[remedies.Action]
     more_actions: int
 
+    @property
+    def tight(self) -> bool:
+        """Whether the table is so long that the pictures under it have to be smaller for a page to hold both."""
+        return len(self.lines) > 3 or sum(bool(line.why) for line in self.lines) > 1
+
 
 def front(source: Source) -> Front:
     """Page one of an audit."""
@@ -89,7 +96,8 @@ def lines(results: Results) -> list[Line]:
         measured = words.estimate(c.measured, unit) if c.measured else "not measured"
         bound = f"{words.QUANTITY.get(c.quantity, c.quantity)} ≤ {words.scaled(c.bound, unit)}{part}"
         word = words.CLAIM_WORD[c.status]
-        rows.append(Line("author", words.sentence(c.text), bound, measured, word, c.by or "", words.sentence(c.reason)))
+        text, why = words.shortened(words.sentence(c.text), LONGEST), words.shortened(words.sentence(c.reason), LONGEST)
+        rows.append(Line("author", text, bound, measured, word, c.by or "", why))
     if not rows:
         text = "Claims nothing that a measurement could refute; the gates below are the auditor’s."
         rows.append(Line("author", text, "none", "–", "", ""))
@@ -101,9 +109,8 @@ def lines(results: Results) -> list[Line]:
         if g.name in EVENTS:
             bound, why = "must not happen", ""
             measured = "happened" if g.met is False else "did not happen"
-        rows.append(
-            Line("gate", words.sentence(g.statistic), bound, measured, words.CHECK_WORD[g.met], g.by or "", why)
-        )
+        text, why = words.shortened(words.sentence(g.statistic), LONGEST), words.shortened(why, LONGEST)
+        rows.append(Line("gate", text, bound, measured, words.CHECK_WORD[g.met], g.by or "", why))
     return rows
 
 

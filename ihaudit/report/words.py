@@ -120,6 +120,11 @@ def listing(items: list[str], last: str = "and") -> str:
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}" if items else ""
 
 
+def shortened(text: str, most: int) -> str:
+    """`text`, cut between words to at most `most` characters."""
+    return text if len(text) <= most else text[:most].rsplit(" ", 1)[0].rstrip(",;:. ") + " …"
+
+
 def few(items: list[str], most: int = 6) -> str:
     """``a, b, c and 4 more``: ids where there is no room for all of them."""
     return f"{', '.join(items[:most])} and {len(items) - most} more" if len(items) > most + 1 else ", ".join(items)
