@@ -87,6 +87,7 @@ class Jigsaw:
                 "pose": round(float(found.pose.mean()), 3),
                 "expected_ssim": round(float(confidence.mean()), 3),
                 "put_together": count,
+                **({} if found.right is None else {"blocks_right": round(found.right, 3)}),
             },
             sentence=_sentence(found, view.similar.shape[1:], float(confidence.mean()), ambiguity)
             if view.similar is not None
@@ -103,9 +104,10 @@ def _sentence(found: Together, shape: tuple[int, ...], expected: float, ambiguit
         where = "in another way in every image"
     else:
         where = f"in one way inside patches of {found.keyed} x {found.keyed}, which are in another order in every image"
+    right = "" if found.right is None else f", with {found.right:.0%} of the blocks right in those scrambled likewise"
     return (
         f"Images were cut into blocks of {found.block} x {found.block} pixels that changed places{done}, {where}; put "
-        f"together again, their edges fit {found.fit:.0%} as well as those of similar images (expected SSIM "
+        f"together again, their edges fit {found.fit:.0%} as well as those of similar images{right} (expected SSIM "
         f"{expected:.2f}){up_to(ambiguity)}."
     )
 

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from ihaudit.attacks.jigsaw import Jigsaw
+from ihaudit.attacks.numerics.jigsaw.motions import motions
+from ihaudit.attacks.numerics.jigsaw.solve import blocks_right
 from ihaudit.contracts.attack import AttackOutput
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
@@ -71,6 +73,7 @@ def test_a_key_for_every_image() -> None:
     images = PRIVATE[:20]
     out = run(encoded(EncryptionThenCompression(block=8, fresh=True), images))
     assert "in another way in every image" in out.sentence
+    assert 0.5 < out.diagnostics["blocks_right"] <= 1 and "of the blocks right" in out.sentence
     blocks = [v.reshape(20, 4, 8, 4, 8, 3).std((2, 4, 5)) for v in (out.images, images)]
     assert np.mean(np.abs(np.sort(blocks[0].reshape(20, -1)) - np.sort(blocks[1].reshape(20, -1)))) < 1e-5
     motions = moves(("turn", "negative"), images.shape[1:]).values()
@@ -105,3 +108,12 @@ def test_blocks_of_unrelated_noise_do_not_fit_together() -> None:
 def test_similar_images_are_needed() -> None:
     with pytest.raises(NotApplicable, match="similar images"):
         run(PRIVATE[:30], None)
+
+
+def test_blocks_count_as_right_whatever_motion_the_picture_is_in() -> None:
+    true = pictures(3, seed=4) - np.float32(0.5)
+    moved = motions(3).moved(true, 57)
+    np.testing.assert_array_equal(blocks_right(moved, true, 8), 1)
+    moved[:, :8, :8] = 0
+    np.testing.assert_allclose(blocks_right(moved, true, 8), 15 / 16)
+    np.testing.assert_array_equal(blocks_right(np.zeros_like(true), true, 8), 0)

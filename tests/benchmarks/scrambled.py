@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ihaudit.attacks.jigsaw import Jigsaw
+from ihaudit.attacks.numerics.jigsaw.solve import blocks_right
 from ihaudit.attacks.unblur import Unblur
 from ihaudit.attacks.unkey import Unkey
 from ihaudit.contracts.context import Context
@@ -50,7 +51,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, nargs="+", default=[0])
     parser.add_argument("--grey", action="store_true", help="one channel, 28 x 28 pixels from the middle")
     options = parser.parse_args()
-    print("| scheme | images | seed | SSIM | SSIM, aligned | 90 % quantile | best pose of each | confidence | CPU s |")
+    columns = ("scheme", "images", "seed", "SSIM", "SSIM, aligned", "90 % quantile", "best pose of each")
+    print("| " + " | ".join((*columns, "blocks right (expected)", "confidence", "CPU s")) + " |")
     for case in options.case:
         attack, scheme = CASES[case]
         for name in options.images:
@@ -74,10 +76,15 @@ def main() -> None:
                 ways = moves(out.ambiguity, private.shape[1:]).values()
                 aligned = max((ssim(move(out.images), private[:count]) for move in ways), key=lambda v: float(v.mean()))
                 poses = moves(("turn", "negative"), private.shape[1:]).values()
+                block = out.diagnostics.get("block")
+                right = ""
+                if block:
+                    shares = blocks_right(out.images - np.float32(0.5), private[:count] - np.float32(0.5), block)
+                    right = f"{shares.mean():.2f} ({out.diagnostics.get('blocks_right', '')})"
                 best = np.max([ssim(move(out.images), private[:count]) for move in poses], axis=0)
                 print(
                     f"| {case} | {name}{' 28 x 28 x 1' if options.grey else ''} | {seed} | {exact.mean():.3f} "
-                    f"| {aligned.mean():.3f} | {np.quantile(aligned, 0.9):.3f} | {best.mean():.3f} "
+                    f"| {aligned.mean():.3f} | {np.quantile(aligned, 0.9):.3f} | {best.mean():.3f} | {right} "
                     f"| {float(np.mean(out.confidence)):.2f} | {spent:.0f} |",
                     flush=True,
                 )

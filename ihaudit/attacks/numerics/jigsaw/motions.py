@@ -55,6 +55,12 @@ class Motions:
             out[:, g] = (-x if negative else x)[..., self.orders[order]]
         return out
 
+    def moved(self, pictures: NDArray[np.float32], motion: int) -> NDArray[np.float32]:
+        """float32 (n, H, W, C) about mid-grey, after one motion."""
+        turn, negative, order = (int(v[motion]) for v in self.parts())
+        x = np.rot90(pictures[:, :, ::-1] if turn >= 4 else pictures, turn % 4, (1, 2))
+        return np.ascontiguousarray((-x if negative else x)[..., self.orders[order]])
+
     def allowed(self, turns: bool, negatives: bool, colours: bool) -> Ints:
         """int64 (k,): motions that only use the stated means."""
         turn, negative, order = self.parts()

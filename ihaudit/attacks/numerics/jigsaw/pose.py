@@ -96,10 +96,7 @@ class Pose:
 
     def moved(self, pictures: Floats, motion: int) -> Floats:
         """float32 (n, H, W, C) after the motion."""
-        turn, negative, order = (int(v[motion]) for v in self.motions.parts())
-        x = np.rot90(pictures[:, :, ::-1] if turn >= 4 else pictures, turn % 4, (1, 2))
-        out: Floats = np.ascontiguousarray((-x if negative else x)[..., self.motions.orders[order]])
-        return out
+        return self.motions.moved(pictures, motion)
 
     def _features(self, pictures: Floats) -> NDArray[np.float64]:
         """float64 (n, k, F)."""

@@ -31,8 +31,10 @@ FITS = 0.5
 WORTH = 0.1
 #: pictures that are put together at least
 FEWEST = 20
-#: pictures that show which motions occur
-TRIED = 5
+#: pictures that show which motions occur, and similar images that show how many blocks come to their places
+TRIED, PLAYED = 5, 16
+#: mean difference of values up to which two blocks are one
+SAME = 0.01
 
 Progress = Callable[[float], None]
 
@@ -51,6 +53,8 @@ class Together:
         agreed: bool (n,): two annealings found the same arrangement.
         pose: float64 (n,), probability of the motion of the whole picture that was chosen.
         upright: probability that pictures which are all in one pose are not mirrored.
+        right: share of the blocks of similar images, scrambled and put together likewise, that came to their places in
+            the picture, whatever motion that is in as a whole; None where nothing was fresh.
     """
 
     pictures: Floats
@@ -62,6 +66,7 @@ class Together:
     agreed: NDArray[np.bool_]
     pose: NDArray[np.float64]
     upright: float
+    right: float | None = None
 
 
 def steps_for(blocks: int, motions: int) -> int:
@@ -158,6 +163,7 @@ def put_together(
     """
     n, h, w, c = pictures.shape
     keyed: int | None = None
+    right: float | None = None
     fit, means = 0.0, (False, False, False)
     agreed = np.ones(n, bool)
     # The smallest first: blocks that are scrambled inside patches have neighbours in pictures, too.
@@ -182,7 +188,8 @@ def put_together(
     progress(0.3)
     fresh = size != (h, w)
     if fresh:
-        model = Model.of(similar, size[0], rng)
+        played = rng.permutation(len(similar))
+        model = Model.of(similar[played[PLAYED:]], size[0], rng)
         tables = []
         for picture in pictures[:TRIED]:
             shown = model.motions.shown(blocks_of(picture[None], size[0])[0])
@@ -205,10 +212,44 @@ def put_together(
             gains.append(found.edges)
             progress(0.3 + 0.7 * (i + 1) / n)
         pictures, fit = out, float(np.mean(gains)) / model.usual
+        right = _played(model, allowed, similar[played[:PLAYED]], rng)
     if keyed is None and not fresh:
         return None
-    found_all = Together(pictures, block, keyed, fresh, _words(means), fit, agreed, np.ones(n), 1.0)
+    found_all = Together(pictures, block, keyed, fresh, _words(means), fit, agreed, np.ones(n), 1.0, right)
     return _posed(pictures, similar, found_all, means, rng)
+
+
+def _played(model: Model, allowed: Ints, pictures: Floats, rng: np.random.Generator) -> float:
+    """The share of blocks that come to their places where pictures float32 (k, H, W, C) in [0, 1] are scrambled."""
+    shares = []
+    for picture in pictures - np.float32(0.5):
+        blocks = blocks_of(picture[None], model.block)[0]
+        shown = model.motions.shown(blocks)
+        scrambled = shown[rng.permutation(len(blocks)), rng.choice(allowed, len(blocks))]
+        shown = model.motions.shown(scrambled)
+        edges, standing = model.edges(shown), model.standing(shown)
+        found, _ = best_of(edges, standing, model.motions, model.rows, model.columns, allowed, 0)
+        together = pictures_of(shown[found.block, found.motion][None], model.rows, model.columns)
+        shares.append(float(blocks_right(together, picture[None], model.block, allowed)[0]))
+    return float(np.mean(shares))
+
+
+def blocks_right(answered: Floats, true: Floats, block: int, allowed: Ints | None = None) -> NDArray[np.float64]:
+    """float64 (n,): share of the blocks of answered pictures that are those of the true ones, in the best motion.
+
+    Args:
+        answered, true: float32 (n, H, W, C) about mid-grey.
+        block: edge of the blocks.
+        allowed: motions of the whole picture; all if None.
+    """
+    group = motions(true.shape[3])
+    best = np.zeros(len(true))
+    for motion in range(len(group)) if allowed is None else allowed:
+        moved = group.moved(answered, int(motion))
+        if moved.shape == true.shape:
+            apart = np.abs(blocks_of(moved, block) - blocks_of(true, block)).mean((2, 3, 4))
+            best = np.maximum(best, (apart < SAME).mean(1))
+    return best
 
 
 def _apply(samples: Floats, found: Arrangement, model: Model) -> Floats:
@@ -216,10 +257,7 @@ def _apply(samples: Floats, found: Arrangement, model: Model) -> Floats:
     blocks = blocks_of(samples, model.block)
     out = np.empty_like(blocks)
     for place, (block, motion) in enumerate(zip(found.block, found.motion, strict=True)):
-        turn, negative, order = (int(v[motion]) for v in model.motions.parts())
-        x = blocks[:, block]
-        x = np.rot90(x[:, :, ::-1] if turn >= 4 else x, turn % 4, (1, 2))
-        out[:, place] = (-x if negative else x)[..., model.motions.orders[order]]
+        out[:, place] = model.motions.moved(blocks[:, block], int(motion))
     return pictures_of(out, model.rows, model.columns)
 
 
