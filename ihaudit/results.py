@@ -136,6 +136,10 @@ class ReleaseCard(_Model):
     sha256: str
     has_provenance: bool = False
     encode_s: float = 0.0
+    file: str = ""  # the canonical release beside results.json, at its precision; empty where none was written
+    file_sha256: str = ""
+    precision: str = ""
+    dropped: list[str] = Field(default_factory=list)
 
 
 class ClaimResult(_Model):

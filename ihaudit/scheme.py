@@ -283,6 +283,10 @@ class Scheme:
         augmentation: the `Augmentation` that moves private images before they are hidden, where there is one.
         scheme_name: how it is called in reports; the class name where empty.
         kind: what it does to images, in a few words (``block scrambling``); for lists.
+        precision: of what is published, ``float16`` or ``float32`` (`ihaudit.audit.canonical`); all that encode returns
+            is audited, whatever its precision.
+        publishes: names of the further arrays (`Release.extra`) that are published; others are audited, and left out
+            of the canonical release.
         published_break: who broke it, and how far, in a line; empty where no break was found in print.
     """
 
@@ -295,6 +299,8 @@ class Scheme:
     augmentation: Augmentation | None = None  # not ClassVar, as above
     scheme_name: ClassVar[str] = ""
     kind: ClassVar[str] = ""
+    precision: ClassVar[str] = "float16"
+    publishes: ClassVar[tuple[str, ...]] = ()
     published_break: ClassVar[str] = ""
 
     def encode(self, images: FloatArray, labels: IntArray, public: FloatArray, rng: np.random.Generator) -> Release:

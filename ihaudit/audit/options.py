@@ -106,4 +106,5 @@ class AuditOptions(RunOptions):
     games: tuple[str, ...] | None = None
     knows: tuple[str, ...] | None = None
     known_pairs: int | None = None
+    publish: bool = True
     gates: GateOptions = field(default_factory=GateOptions)

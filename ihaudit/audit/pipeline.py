@@ -15,6 +15,7 @@ from typing import Any
 
 from ihaudit import __version__
 from ihaudit.audit.behaviour import behaviour
+from ihaudit.audit.canonical import NAME, canonical, capacity
 from ihaudit.audit.checkpoint import Checkpoints, kept_release, pack_release
 from ihaudit.audit.checks import release_checks
 from ihaudit.audit.code import Code, opened
@@ -217,6 +218,12 @@ class _Audit:
         claims, gate = decide(findings, card.claims, o.gates)
         env = self.setup.environment()
         env.ssim = dict(SETTINGS)
+        facts: dict[str, Any] = {"has_provenance": subject.truth.provenance is not None, "encode_s": self.encode_s}
+        made = canonical(subject.release, card.precision, card.publishes, alone=subject.pairs is None)
+        findings = [*findings, capacity(subject.release, made, len(subject.truth.images))]
+        if o.publish:
+            written = {"file": NAME, "file_sha256": made.write(self.setup.folder), "precision": card.precision}
+            facts |= written | {"dropped": made.dropped}
         results = Results(
             name=card.name,
             profile=o.profile,
@@ -231,9 +238,7 @@ class _Audit:
                 "plan": self.plan(),
             },
             scheme=SchemeCard(**card.model_dump() | {"log": self.code.scheme.log}),
-            release=release_card(
-                subject.release, has_provenance=subject.truth.provenance is not None, encode_s=self.encode_s
-            ),
+            release=release_card(subject.release, **facts),
             private=image_card(self.data.private),
             public=image_card(self.data.public),
             similar=image_card(self.data.similar),

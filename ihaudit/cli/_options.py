@@ -262,6 +262,15 @@ NoSamples = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+NoRelease = Annotated[
+    bool,
+    typer.Option(
+        "--no-release",
+        help="Write no release.npz: the release at its declared precision, with the arrays that the scheme declares.",
+        envvar="IHAUDIT_NO_RELEASE",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with what was stopped in --out.", rich_help_panel=OUTPUT)]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace earlier results in --out.", rich_help_panel=OUTPUT)

@@ -66,6 +66,7 @@ def command(
     formats: o.Formats = None,
     price_per_hour: o.PricePerHour = None,
     no_samples: o.NoSamples = False,
+    no_release: o.NoRelease = False,
     resume: o.Resume = False,
     overwrite: o.Overwrite = False,
     quiet: o.Quiet = False,
@@ -105,7 +106,9 @@ def command(
     from ihaudit.verdict.gates import GateOptions
 
     gates = o.chosen(GateOptions, given)
-    options = o.chosen(AuditOptions, given, gates=gates, samples=not no_samples, command=o.shell_line())
+    options = o.chosen(
+        AuditOptions, given, gates=gates, samples=not no_samples, publish=not no_release, command=o.shell_line()
+    )
     if watch:
         from ihaudit.cli._watch import watched
 

@@ -37,6 +37,10 @@ def release_card(results: Results) -> Pairs:
         *([("Encoding took", words.duration(r.encode_s))] if report_kind(results) == "audit" else []),
         ("SHA-256 of the release", r.sha256),
     ]
+    if r.file:
+        pairs.append((f"Canonical release: {r.file}, in {r.precision}", f"SHA-256 {r.file_sha256}"))
+    if r.dropped:
+        pairs.append(("Left out of it", "; ".join(r.dropped)))
     return pairs
 
 

@@ -24,10 +24,12 @@ class Declaration(SchemeCard):
 
     Attributes:
         types: of the parameters, in words.
-        claims, augmentation: see `ihaudit.scheme.Scheme`, as the other fields.
+        precision, publishes, claims, augmentation: see `ihaudit.scheme.Scheme`, as the other fields.
     """
 
     types: dict[str, str] = Field(default_factory=dict, exclude=True)
+    precision: str = Field(default="float16", exclude=True)
+    publishes: tuple[str, ...] = Field(default=(), exclude=True)
     claims: tuple[Claim, ...] = Field(default=(), exclude=True)
     augmentation: Augmentation | None = Field(default=None, exclude=True)
 
@@ -57,6 +59,9 @@ def parse(data: Any, source: SchemeSource) -> Declaration:
         key = KeyScope.parse(data.get("key", "image"))
     except ValueError as e:
         raise SchemeError(str(e)) from None
+    precision, publishes = data.get("precision", "float16"), data.get("publishes")
+    if precision not in ("float16", "float32"):
+        raise SchemeError(f"precision is {reprlib.repr(precision)}, expected 'float16' or 'float32'")
     line = data.get("line")
     claims = data.get("claims")
     if not isinstance(claims, list):
@@ -76,6 +81,8 @@ def parse(data: Any, source: SchemeSource) -> Declaration:
         key=key.value,
         decomposable=data.get("decomposable") is not False,
         mechanism=mechanism,
+        precision=precision,
+        publishes=tuple(n for n in publishes if isinstance(n, str)) if isinstance(publishes, list) else (),
         line=line,
         path=repository_path(source),
         lines=lines_of(source, line),

@@ -238,10 +238,20 @@ def _card(scheme: Any, known: list[parameters.Parameter], text: str) -> dict[str
         "key": _word(scheme, "key") or "image",
         "decomposable": bool(decomposable),
         "mechanism": _word(scheme, "mechanism"),
+        "precision": _word(scheme, "precision") or "float16",
+        "publishes": _names(scheme),
         "augmentation": None if augmentation is None else dataclasses.asdict(augmentation),
         "line": line,
         "claims": listed,
     }
+
+
+def _names(scheme: Any) -> list[str]:
+    """The further arrays that a scheme declares."""
+    names = getattr(scheme, "publishes", ())
+    if not isinstance(names, (tuple, list)) or not all(isinstance(n, str) for n in names):
+        raise ContractError(f"publishes is {_what(names)}, expected a tuple of names of arrays in extra")
+    return [str(n) for n in names[:100]]
 
 
 def _word(scheme: Any, field: str) -> str | None:
