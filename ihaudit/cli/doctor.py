@@ -40,7 +40,7 @@ def command(json_: Annotated[bool, typer.Option("--json", help="Print as JSON.")
 
 def diagnose() -> list[Item]:
     """Look at Python, packages, device, PDF libraries, memory, disk and isolation."""
-    return [_python(), *_packages(), _device(), _pango(), _memory(), _disk(), *_isolation()]
+    return [_python(), *_packages(), _device(), _pango(), _fonts(), _memory(), _disk(), *_isolation()]
 
 
 def _python() -> Item:
@@ -83,6 +83,23 @@ def _pango() -> Item:
 
     problem = pdf.check()
     return Item("pango (PDF)", "missing" if problem else "ok", problem or "loads", problem or "")
+
+
+def _fonts() -> Item:
+    """Whether the PDF can print names in Chinese, Japanese and Korean; without a font they come out as boxes."""
+    import subprocess
+
+    name = "fonts (PDF)"
+    remedy = "on Debian and Ubuntu: apt-get install fonts-noto-cjk; HTML reports need nothing"
+    try:
+        command = ["fc-list", ":lang=zh", "family"]
+        found = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return Item(name, "note", "fc-list (fontconfig) is not there to ask for fonts", remedy)
+    families = sorted({line.split(",")[0].strip() for line in found.splitlines() if line.strip()})
+    if not families:
+        return Item(name, "note", "no font for Chinese, Japanese and Korean: such names come out as boxes", remedy)
+    return Item(name, "ok", f"{len(families)} for Chinese, Japanese and Korean, such as {families[0]}")
 
 
 def _memory() -> Item:

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from scipy.optimize import linear_sum_assignment
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components
 
 from ihaudit.metrics.ssim import pairwise_ssim, ssim_of_pairs
 from ihaudit.metrics.threads import one_thread
@@ -115,6 +117,38 @@ def assign(scores: NDArray[Any]) -> NDArray[np.int64]:
     out = np.full(scores.shape[1], -1, np.int64)
     rows, columns = linear_sum_assignment(scores, maximize=True)
     out[columns] = rows
+    return out
+
+
+def twins(images: NDArray[Any], *, same: float = 0.98) -> NDArray[np.int64]:
+    """Which images are copies of one another, or nearly (high-pass correlation above `same`): int64 (N,) group numbers.
+
+    Args:
+        images: (N, H, W, C) in [0, 1].
+    """
+    x = _highpass(images).reshape(len(images), -1)
+    near = csr_matrix(x @ x.T > same)
+    return np.asarray(connected_components(near, directed=False)[1], np.int64)
+
+
+def credited(chosen: NDArray[np.int64], scores: NDArray[Any], group: NDArray[np.int64]) -> NDArray[np.int64]:
+    """An assignment in which an image may also be shown by the candidate of one of its `twins`, where that fits better.
+
+    Copies of one picture are recovered together: an attack that answers it once has shown them all.
+
+    Args:
+        chosen: int64 (N,) candidates, -1 for none.
+        scores: (R, N), higher is better.
+        group: int64 (N,).
+    """
+    out = chosen.copy()
+    for members in (np.flatnonzero(group == g) for g in np.flatnonzero(np.bincount(group) > 1)):
+        there = np.unique(chosen[members][chosen[members] >= 0])
+        if not len(there):
+            continue
+        best = there[scores[np.ix_(there, members)].argmax(0)]
+        now = np.where(chosen[members] >= 0, scores[np.maximum(chosen[members], 0), members], -np.inf)
+        out[members] = np.where(scores[best, members] > now, best, chosen[members])
     return out
 
 

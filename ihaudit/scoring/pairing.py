@@ -120,9 +120,31 @@ def pair(
                 "reconstructions fit the private images better than the stated provenance of their encodings does; "
                 "they are paired by assignment instead"
             )
+    if not reuse:
+        local, fake = _with_twins(local, scores[:, :n], truth.images, notes), _with_twins(fake, scores[:, n:], decoys)
     if not (image_of >= 0).any():
         image_of[kept[local[local >= 0]]] = np.flatnonzero(local >= 0)
     return Pairing(how, _outer(kept, local), _outer(kept, fake), kept, local, scores, image_of, notes, fitted)
+
+
+def _with_twins(
+    chosen: NDArray[np.int64], scores: NDArray[Any], images: NDArray[Any] | None, notes: dict[str, Any] | None = None
+) -> NDArray[np.int64]:
+    """Copies of one picture shown by one candidate; `notes` names the copies."""
+    if images is None or len(images) < 2:
+        return chosen
+    group = matching.twins(images)
+    copies = np.bincount(group)[group] > 1
+    if not copies.any():
+        return chosen
+    if notes is not None:
+        sets = [np.flatnonzero(group == g).tolist() for g in np.unique(group[copies])]
+        notes |= {"twins": int(copies.sum()), "twin_sets": sets[:20]}
+        notes["flags"] = [
+            f"{int(copies.sum())} of {len(images)} private images are copies of {len(sets)} pictures, or nearly "
+            f"(such as images {', '.join(map(str, sets[0][:5]))}); one answer counts for all copies of a picture."
+        ]
+    return matching.credited(chosen, scores, group)
 
 
 def _nearest(scores: NDArray[Any]) -> NDArray[np.int64]:

@@ -22,6 +22,7 @@ from ihaudit.scheme import Augmentation
 from ihaudit.scoring.answers import answers
 from ihaudit.scoring.encodings import sample_encodings
 from ihaudit.scoring.reconstructions import ScoredAttack, gallery_arrays, score_attack
+from tests.attacks.releases import photographs
 from tests.estimates import measured
 from tests.pictures import lookalikes, pictures
 
@@ -430,3 +431,20 @@ def test_poses_turn_and_move_as_they_say() -> None:
     np.testing.assert_array_equal(poses.move(x, 0), x)
     fitted = poses.fit(poses.each(x, np.array([0, 7, 50])), x)
     assert (np.diag(fitted.similarity) > 0.75).all() and (fitted.similarity.argmax(0) == np.arange(3)).all()
+
+
+def test_copies_of_one_picture_are_recovered_together() -> None:
+    """Four pictures, twelve times each, answered once each: all 48 images are recovered, and the copies are named."""
+    pictures = photographs(4)[0]
+    private = np.tile(pictures, (12, 1, 1, 1)) + np.linspace(0, 0.01, 48, dtype=np.float32)[:, None, None, None]
+    truth = Truth(np.clip(private, 0, 1), np.arange(48) % 4)
+    release = Release(private)
+    decoys = photographs(48, 9)[0]
+    scored = score_attack(AttackOutput(pictures), truth, release, decoys=decoys)
+    assert scored.metrics["ssim"].value is not None and scored.metrics["ssim"].value > 0.95
+    assert scored.details["twins"] == 48 and len(scored.details["twin_sets"]) == 4
+    assert "48 of 48 private images are copies of 4 pictures" in scored.details["flags"][0]
+    other = score_attack(AttackOutput(photographs(4, 77)[0]), truth, release, decoys=decoys)
+    assert other.metrics["ssim"].value is not None and other.metrics["ssim"].value < 0.4
+    apart = Truth(photographs(12)[0], np.arange(12) % 4)
+    assert "twins" not in score_attack(AttackOutput(apart.images), apart, Release(apart.images)).details

@@ -170,18 +170,23 @@ def found_range(
         top = next(t for t in tops if float(np.quantile(values, 0.999)) <= t)
         low, high = np.zeros(channels), np.full(channels, top)
         return ImageRange(tuple(low), tuple(high), "no magnitude is near zero", material.misfit(low, high), before)
-    if before <= (_FITS if alike else _FITS_ANY):
+    hidden = masked and stated[0] >= 0 and not alike and mask == "masked" and _folded(values)
+    if before <= (_FITS if alike else _FITS_ANY) and not hidden:
         return None
     found = [
         ImageRange(tuple(low), tuple(high), how, material.misfit(low, high), before)
         for how, low, high in _conventions(photographs, mask != "masked")
     ]
+    if hidden:
+        # a mask was put on, and mixtures pass through zero: only a range on both sides of it can be
+        both = [r for r in found if max(r.low) < 0 < min(r.high)]
+        return min(both, key=lambda r: r.misfit)
+    impossible = float(np.mean(_beyond(values, stated, masked))) > _BEYOND  # then even a rough range is a better one
     best = min(found, key=lambda r: r.misfit)
     free = _fitted(material, before)
-    if alike and free is not None and free.misfit < 0.6 * best.misfit and best.misfit > 0.1:
+    if (alike or impossible) and free is not None and free.misfit < 0.6 * best.misfit and best.misfit > 0.1:
         best = free
     poor, better = (_POOR, _BETTER) if alike else (_POOR_ANY, _BETTER_ANY)
-    impossible = float(np.mean(_beyond(values, stated, masked))) > _BEYOND  # then even a rough range is a better one
     if (best.misfit > poor and not impossible) or best.misfit > better * before or _near(best, stated):
         return None
     return best
@@ -198,6 +203,15 @@ def _unfolded(magnitudes: NDArray[np.float32]) -> bool:
     a = magnitudes.reshape(-1)
     near = float(np.mean(a < 0.05 * np.median(a)))
     return near < _NEAR_ZERO and float(a.std()) > _VARIED * float(a.mean())
+
+
+def _folded(magnitudes: NDArray[np.float32]) -> bool:
+    """Whether magnitudes are those of values of both signs: of a twentieth of the median on, a fifth is below a fifth
+    of it.  Images on [0, 1] with much black have more values at zero than so."""
+    a = magnitudes.reshape(-1)
+    middle = float(np.median(a))
+    near, nearest = (float(np.mean(a < part * middle)) for part in (0.05, 0.01))
+    return 0.018 < near < 0.06 and 3.5 * nearest < near < 6.5 * nearest
 
 
 def _beyond(values: NDArray[np.float32], stated: tuple[float, float], masked: bool) -> NDArray[np.bool_]:
