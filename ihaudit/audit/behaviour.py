@@ -176,15 +176,15 @@ class _Study:
         self.releases = self.encoder.encode_many(asked)
         self.calls = asked
         self.shape = self.releases[0].encodings.shape[1:]
-        rows = np.concatenate([_measures(r.encodings) for r in self.releases])
+        rows = np.concatenate([measures(r.encodings) for r in self.releases])
         self.centre = np.median(rows, 0)
-        self.spread = np.maximum(1.4826 * np.median(np.abs(rows - self.centre), 0), FLOOR * _scale(rows))
+        self.spread = np.maximum(1.4826 * np.median(np.abs(rows - self.centre), 0), FLOOR * scale(rows))
 
     def distance(self, release: Release, *, together: bool = True) -> tuple[float, str]:
         """How far the median row of a call is from ordinary ones, and by what; `together`: all rows are of one call."""
         if release.encodings.shape[1:] != self.shape:
             return 0.0, ""  # features fitted to a call, say: nothing to compare
-        z = np.abs(np.median(_measures(release.encodings), 0) - self.centre) / self.spread
+        z = np.abs(np.median(measures(release.encodings), 0) - self.centre) / self.spread
         z = np.nan_to_num(z)
         z[-1] *= together
         worst = int(np.argmax(z))
@@ -406,7 +406,7 @@ def looks_around(text: str) -> list[str]:
     return sorted(found)
 
 
-def _measures(encodings: NDArray[Any]) -> NDArray[np.float64]:
+def measures(encodings: NDArray[Any]) -> NDArray[np.float64]:
     """float64 (n, len(MEASURES)) of each row."""
     x = np.asarray(encodings, np.float32)
     n = len(x)
@@ -442,7 +442,7 @@ def _lag(x: NDArray[np.float32], axis: int) -> NDArray[np.float64]:
     return result
 
 
-def _scale(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+def scale(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """What `FLOOR` is a share of: 1 for correlations and shares, the spread of values for mean and spread."""
     typical = max(float(np.median(rows[:, 4])), 1e-12)
     out = np.ones(len(MEASURES))

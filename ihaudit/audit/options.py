@@ -107,4 +107,5 @@ class AuditOptions(RunOptions):
     knows: tuple[str, ...] | None = None
     known_pairs: int | None = None
     publish: bool = True
+    release: str | None = None
     gates: GateOptions = field(default_factory=GateOptions)

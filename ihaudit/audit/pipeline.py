@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ihaudit import __version__
+from ihaudit.audit import published
 from ihaudit.audit.behaviour import behaviour
 from ihaudit.audit.canonical import NAME, canonical, capacity
 from ihaudit.audit.checkpoint import Checkpoints, kept_release, pack_release
@@ -37,6 +38,7 @@ from ihaudit.audit.traits import measure
 from ihaudit.audit.worker import AttackWorker
 from ihaudit.contracts.context import derive_seed
 from ihaudit.metrics.ssim import SETTINGS
+from ihaudit.release import Release
 from ihaudit.results import Cost, Finding, Results, SchemeCard
 from ihaudit.sandbox.loader import SchemeSource, locate
 from ihaudit.sandbox.trial import provenance_remark, try_out
@@ -171,6 +173,7 @@ class _Audit:
             "attacks": o.attacks,
             "games": o.games,
             "known pairs": len(self.records or ()),
+            "published release": published.digest(Path(o.release)) if o.release else None,
             "training steps": o.training_steps,
         }
 
@@ -189,7 +192,10 @@ class _Audit:
         else:
             began = time.perf_counter()
             seed = derive_seed(self.options.seed, "release")
-            release, pairs = encode_with_known(scheme, private, self.records, seed)
+            if self.options.release is None:
+                release, pairs = encode_with_known(scheme, private, self.records, seed)
+            else:
+                release, pairs = self._published(seed), None
             self.encode_s = time.perf_counter() - began
             # Only now is anything written: a scheme that fails leaves no folder behind.
             if not (resume and checkpoints.folder.exists()):
@@ -202,10 +208,27 @@ class _Audit:
         gates, replays = self.options.gates, self.code.replays
         return Audited.of(release, self.data, scheme, pairs=pairs, gates=gates, replayer=replays)
 
+    def _published(self, seed: int) -> Release:
+        """The release of --release, with what the code says of the rows that it makes of the same images."""
+        private, path = self.data.private, Path(str(self.options.release))
+        given = published.read(path, len(private))
+        return published.with_truth(given, self._made(seed))
+
+    def _made(self, seed: int) -> list[Release]:
+        """Releases of the private images by the code itself, the first as this audit would have made it."""
+        private, scheme = self.data.private, self.code.scheme
+        count = published.CALLS if scheme.seconds(len(private)) < published.SECONDS else 2
+        seeds = [seed, *(derive_seed(seed, "published", i) for i in range(1, count))]
+        return scheme.encode_many([(private.images, private.labels, s) for s in seeds])
+
     def _checks(self, subject: Audited) -> list[Finding]:
         truth, seed = subject.truth, derive_seed(self.options.seed, "release again")
         again = partial(self.code.scheme.encode, truth.images, truth.labels, seed=seed)
-        return release_checks(subject.release, truth, again)
+        findings = release_checks(subject.release, truth, again)
+        if self.options.release is not None:
+            made, path = self._made(derive_seed(self.options.seed, "release")), Path(self.options.release)
+            findings.append(published.compared(subject.release, made, self.code.card.precision, path))
+        return findings
 
     def _behaviour(self) -> list[Finding]:
         code, seed = self.code, derive_seed(self.options.seed, "behaviour")

@@ -262,6 +262,16 @@ NoSamples = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+Published = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Audit this release.npz, which was published, in place of one made now; --private are the "
+        "images that it was made of, and the report says whether the code could have made it.",
+        envvar="IHAUDIT_RELEASE",
+        rich_help_panel=DATA,
+    ),
+]
 NoRelease = Annotated[
     bool,
     typer.Option(

@@ -67,6 +67,7 @@ def command(
     price_per_hour: o.PricePerHour = None,
     no_samples: o.NoSamples = False,
     no_release: o.NoRelease = False,
+    release: o.Published = None,
     resume: o.Resume = False,
     overwrite: o.Overwrite = False,
     quiet: o.Quiet = False,

@@ -206,6 +206,7 @@ def copies_check(findings: Sequence[Finding]) -> GateCheck | None:
 #: Checks of an audit beyond its attacks that miss the gate where they come out broken, and what each then says.
 CONDITIONAL = {
     "checks-behaviour": "calls of another kind, off whose encodings images can be read",
+    "checks-release": "a published release that the code does not make",
     "checks-conventions": "conventions that follow the images, and so can carry them",
 }
 

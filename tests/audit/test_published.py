@@ -1,0 +1,78 @@
+"""A published release is read, refused where it is none, and told from what the code does not make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ihaudit.audit import published
+from ihaudit.audit.canonical import canonical
+from ihaudit.errors import UsageError
+from ihaudit.release import FloatArray, Provenance, Release
+
+IMAGES = np.random.default_rng(0).random((20, 8, 8, 3)).astype(np.float32)
+
+
+def _made(seed: int) -> Release:
+    noise = np.random.default_rng(seed).random(IMAGES.shape, dtype=np.float32)
+    return Release(noise, np.eye(20, dtype=np.float32), provenance=Provenance(np.arange(20)[:, None]))
+
+
+def _written(release: Release, folder: Path) -> Path:
+    canonical(release, "float16", tuple(release.extra), alone=True).write(folder)
+    return folder / "release.npz"
+
+
+def _status(release: Release, folder: Path) -> tuple[str, str]:
+    path = _written(release, folder)
+    made = [_made(s) for s in range(published.CALLS)]
+    found = published.compared(published.read(path, 20), made, "float16", path)
+    return found.status, found.sentence
+
+
+def test_a_release_of_the_code(tmp_path: Path) -> None:
+    assert _status(_made(99), tmp_path) == ("measured", _status(_made(98), tmp_path)[1])
+    assert "value by value" in _status(_made(0), tmp_path)[1]
+
+
+@pytest.mark.parametrize(
+    ("encodings", "said"),
+    [
+        (np.sort(IMAGES.reshape(20, -1), 1).reshape(IMAGES.shape), "another kind"),
+        (IMAGES[:10], "10 rows"),
+        (IMAGES.reshape(20, -1), "shape"),
+    ],
+)
+def test_what_the_code_does_not_make(encodings: FloatArray, said: str, tmp_path: Path) -> None:
+    status, sentence = _status(Release(encodings), tmp_path)
+    assert status == "broken" and said in sentence
+
+
+def test_names_and_range(tmp_path: Path) -> None:
+    one = _made(5)
+    assert "'state'" in _status(Release(one.encodings, extra={"state": np.arange(3)}), tmp_path)[1]
+    assert "image_range" in _status(Release(one.encodings, image_range=(0.0, 1.01)), tmp_path)[1]
+
+
+def test_truth_is_the_codes_where_it_does_not_change(tmp_path: Path) -> None:
+    given = published.read(_written(_made(7), tmp_path), 20)
+    known = published.with_truth(given, [_made(1), _made(2)]).provenance
+    assert known is not None and np.array_equal(known.sources[:, 0], np.arange(20))
+    other = Release(IMAGES, provenance=Provenance(np.arange(20)[::-1, None]))
+    assert published.with_truth(given, [_made(1), other]).provenance is None
+
+
+def test_what_is_no_release(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be read"):
+        published.read(tmp_path / "none.npz", 20)
+    (tmp_path / "text.npz").write_text("no archive")
+    with pytest.raises(UsageError, match=r"no release\.npz"):
+        published.read(tmp_path / "text.npz", 20)
+    np.savez(tmp_path / "odd.npz", encodings=IMAGES, secret=IMAGES)
+    with pytest.raises(UsageError, match="'secret'"):
+        published.read(tmp_path / "odd.npz", 20)
+    np.savez(tmp_path / "nan.npz", encodings=np.full((20, 4), np.nan))
+    with pytest.raises(UsageError, match="NaN"):
+        published.read(tmp_path / "nan.npz", 20)
