@@ -9,6 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from ihaudit.attacks.numerics.image_range import Levels
@@ -22,18 +24,27 @@ from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
 from ihaudit.scheme import Knowledge
 
+#: Edge in pixels at which a profile works on larger images, and from how many times that on.
+WORKING, LARGE = {"quick": 48, "standard": 96}, 1.5
+
 
 class Recipe:
     """An attack, to be made a frozen dataclass whose fields are called like stages and hold the variant of each."""
 
     def run(self, view: View, ctx: Context) -> AttackOutput:
         """See `ihaudit.contracts.attack.Attack`."""
-        view, shift = levelled(view, public=Knowledge.PUBLIC_SET in getattr(self, "needs", ()))
+        public = Knowledge.PUBLIC_SET in getattr(self, "needs", ())
+        view, shift = levelled(view, public=public)
+        whole, step = view.encodings.shape, working_step(view, ctx)
+        if step > 1:
+            view = thinned(view, step, public=public)
         state = self.begin(view, ctx)
         if state.find(Restored) is None:
             state = self.stages(self.solve(state, ctx), ctx, "restoration")
         output = answer(state)
-        return replace(output, images=np.clip(output.images + shift, 0, 1)) if shift.any() else output
+        if shift.any():
+            output = replace(output, images=np.clip(output.images + shift, 0, 1))
+        return output if step == 1 else enlarged(output, whole, step)
 
     def begin(self, view: View, ctx: Context) -> State:
         """The first state; a finished one where there is nothing to solve.
@@ -93,6 +104,44 @@ def start(
     values = to_rows(x, ctx.device, absolute=not (keep_signs and mask == "signed"))
     known = None if signs is None else to_rows(signs, ctx.device).half()
     return State(Observed(view, values, (x.shape[3], *x.shape[1:3]), mask, slots, known))
+
+
+def working_step(view: View, ctx: Context) -> int:
+    """Every how many pixels a profile works on: all, but where images are larger than it has the time for."""
+    x = view.encodings
+    most = WORKING.get(ctx.profile)
+    if most is None or x.ndim != 4 or max(x.shape[1:3]) <= LARGE * most:
+        return 1
+    return int(np.ceil(max(x.shape[1:3]) / most))
+
+
+def thinned(view: View, step: int, *, public: bool) -> View:
+    """Every `step`-th pixel of encodings and images: masks and mixtures stay what they are, unlike under averaging."""
+
+    def thin(x: NDArray[Any] | None) -> NDArray[Any] | None:
+        return None if x is None else np.ascontiguousarray(x[:, ::step, ::step])
+
+    encodings = thin(view.encodings)
+    assert encodings is not None
+    small = replace(view, encodings=encodings, similar=thin(view.similar), image_shape=encodings.shape[1:])
+    return replace(small, public_set=thin(view.public_set)) if public else small
+
+
+def enlarged(output: AttackOutput, shape: tuple[int, ...], step: int) -> AttackOutput:
+    """An answer of a thinned release at the size of the whole one, float32 (R, H, W, C), and a word on that."""
+    planes = torch.from_numpy(np.ascontiguousarray(output.images.transpose(0, 3, 1, 2)))
+    h, w = output.images.shape[1:3]
+    # pixel i of the small image lies at pixel step * i of the large one, not in the middle of a square
+    large = F.interpolate(planes, size=(h * step, w * step), mode="bilinear", align_corners=False)
+    move = (step - 1) // 2
+    large = F.pad(large, (0, move, 0, move), mode="replicate")[:, :, move:, move:][:, :, : shape[1], : shape[2]]
+    said = f" It worked at {h} x {w} pixels, every {step} of those of {shape[1]} x {shape[2]}, for the sake of time."
+    return replace(
+        output,
+        images=large.clamp(0, 1).permute(0, 2, 3, 1).contiguous().numpy(),
+        sentence=output.sentence + said,
+        diagnostics=output.diagnostics | {"worked_at": [h, w], "flags": [said.strip()]},
+    )
 
 
 def levelled(view: View, *, public: bool) -> tuple[View, NDArray[np.float32]]:
