@@ -92,9 +92,10 @@ class _Case:
         """SSIM of the best closed form on `choose`."""
         return max([a.score for a in self.attempts], default=self.flat)
 
-    def labels(self, rows: NDArray[np.int64]) -> NDArray[np.int64] | None:
-        """What is known of some pairs anyway."""
-        return None if self.source.labels is None else self.source.labels[rows]
+    def news(self, rows: NDArray[np.int64]) -> Images:
+        """Images of some pairs less what everybody expects of them."""
+        images, usual = self.source.images[rows], self.source.usual
+        return images if usual is None else images - usual[rows]
 
 
 def _cases(view: View, ctx: Context) -> list[_Case]:
@@ -127,7 +128,7 @@ def _answer(view: View, cases: list[_Case], ctx: Context) -> AttackOutput:
         if len(truth) < FEWEST:
             learned = float(reached.mean() - flat.mean()) > FEW_GAIN
         else:
-            learned = by_chance(answers, truth, case.labels(case.judge)) <= LEVEL
+            learned = by_chance(answers, case.news(case.judge)) <= LEVEL
         if learned or case.shows:
             break
     expected, others = float(reached.mean()), case.source.others
@@ -197,7 +198,7 @@ def _promising(case: _Case, answers: Images, tried: int = 1) -> bool:
     truth = case.source.images[case.choose]
     if len(truth) < FEWEST:
         return float(ssim(answers, truth).mean()) > case.flat + FEW_GAIN
-    return tried * by_chance(answers, truth, case.labels(case.choose)) <= PROMISE
+    return tried * by_chance(answers, case.news(case.choose)) <= PROMISE
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,6 +19,8 @@ from ihaudit.release import FloatArray, IntArray, Release, rows_of
 CALLS = 4
 #: values of a picture above which fewer are encoded in each
 LARGE = 6144
+#: similar images of a class at least, for their mean
+OF_CLASS = 10
 #: why an attack that needs pairs has none
 NO_PAIRS = (
     "no pair of an image and its encoding is to be had: every encoding holds several images, or the "
@@ -36,7 +38,8 @@ class Source:
         others: float32 (E, ...), the rows of the release, in the form in which `encodings` are.
         words: what they are, after their number.
         held: int64, those that must be held out (of another call, and so under another key), or None for any.
-        labels: int64 (n,), classes of the images where the release states those of its rows, or None.
+        usual: float32 (n, H, W, C), the mean of similar images of each one's class, where the release states classes of
+            its rows, so that they are no news; else None.
     """
 
     images: NDArray[np.float32]
@@ -44,7 +47,7 @@ class Source:
     others: NDArray[np.float32]
     words: str
     held: NDArray[np.int64] | None = None
-    labels: NDArray[np.int64] | None = None
+    usual: NDArray[np.float32] | None = None
 
 
 def refuse_constant(view: View) -> None:
@@ -68,12 +71,12 @@ def known(view: View) -> Source | None:
         return None
     images, encodings = (np.asarray(v, np.float32) for v in (view.pairs.images, view.pairs.encodings))
     others = np.asarray(view.encodings, np.float32)
-    labels = None if view.labels is None else view.pairs.labels
+    usual = _usual(view, view.pairs.labels)
     ordered = unshuffled(images, encodings, others)
     if ordered is not None:
         words = "known images of the release, whose tokens can be put in order,"
-        return Source(images, *ordered, words, labels=labels)
-    return Source(images, encodings, others, "known images of the release", labels=labels)
+        return Source(images, *ordered, words, usual=usual)
+    return Source(images, encodings, others, "known images of the release", usual=usual)
 
 
 def encoded(view: View, ctx: Context, per_call: int) -> Source | None:
@@ -102,9 +105,21 @@ def encoded(view: View, ctx: Context, per_call: int) -> Source | None:
         shown.append(calls[i][1][source])
     held = np.flatnonzero(np.concatenate(call) == CALLS - 1)
     others = np.asarray(view.encodings, np.float32)
-    known_labels = None if view.labels is None else np.concatenate(shown)
     made = np.concatenate(images), np.concatenate(encodings)
-    return Source(*made, others, "images encoded afresh", held, known_labels)
+    return Source(*made, others, "images encoded afresh", held, _usual(view, np.concatenate(shown)))
+
+
+def _usual(view: View, labels: IntArray | None) -> NDArray[np.float32] | None:
+    """The mean of similar images of each class, float32 (n, H, W, C); of all images for classes of few."""
+    if view.labels is None or labels is None or view.similar is None or view.similar_labels is None:
+        return None
+    kinds, index = np.unique(labels, return_inverse=True)
+    means = [view.similar.mean(0) for _ in kinds]
+    for i, kind in enumerate(kinds):
+        mine = view.similar[view.similar_labels == kind]
+        if len(mine) >= OF_CLASS:
+            means[i] = mine.mean(0)
+    return np.asarray(np.stack(means)[index.reshape(-1)], np.float32)
 
 
 def _releases(encoder: Encoder, calls: list[tuple[FloatArray, IntArray, int]]) -> Iterator[Release]:

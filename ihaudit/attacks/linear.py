@@ -118,7 +118,7 @@ def _best(view: View, ctx: Context) -> tuple[Learned, Source]:
     for source in sources(view, ctx, PER_CALL[ctx.profile]):
         ctx.progress("fit", None)
         about = source.images, source.encodings, source.others, ctx.rng("hold out"), source.held
-        found = learn(*about, similar=view.similar, labels=source.labels)
+        found = learn(*about, similar=view.similar, usual=source.usual)
         learned.append((found, source))
         if found.expected > EXACT:
             break

@@ -45,6 +45,27 @@ def cipher(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 @pytest.mark.parametrize("attack", ["linear", "decoder"])
+@pytest.mark.parametrize("leaks", [True, False])
+def test_released_labels_hide_no_leak_and_are_none(attack: str, leaks: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten classes, few held-out pairs of each: what encodings say of the class is known, the rest is news."""
+    monkeypatch.setitem(OPERATIONS, "quick", 2e10)
+    labels = np.arange(320) % 10
+    images = np.clip(0.6 * pictures(10, seed=5, size=16)[labels] + 0.5 * (pictures(320, size=16) - 0.4), 0, 1)
+    images, rng = images.astype(np.float32), np.random.default_rng(1)
+    y = images if leaks else pictures(10, seed=5, size=16)[labels]
+    y = (y + (0.05 if leaks else 0.3) * rng.standard_normal(images.shape)).astype(np.float32)
+    view = View(
+        encodings=y[:20],
+        labels=np.eye(10, dtype=np.float32)[labels[:20]],
+        pairs=Pairs(images[20:120], y[20:120], labels=labels[20:120]),
+        similar=images[120:],
+        similar_labels=labels[120:],
+    )
+    out = configure(attack).run(view, Context(seed=0))
+    assert len(out.images) == (20 if leaks else 0)
+
+
+@pytest.mark.parametrize("attack", ["linear", "decoder"])
 @pytest.mark.parametrize("encode", [faint, cipher])
 def test_a_faint_leak_is_answered_and_none_is_not(attack: str, encode: Encode, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(OPERATIONS, "quick", 2e10)

@@ -26,9 +26,8 @@ def by_chance(answers: Images, images: Images, groups: NDArray[np.int64] | None 
 
     Args:
         answers: float32 (n, H, W, C), made of the encodings of the images by a map that was fitted without them.
-        images: float32 (n, H, W, C).
-        groups: int64 (n,), kinds of images that are known anyway (labels, parts that were answered by different maps);
-            only images of one kind change places.
+        images: float32 (n, H, W, C), less what everybody expects of each anyway (the mean of its class).
+        groups: int64 (n,), parts that were answered by different maps; only images of one part change places.
     """
     n = len(images)
     a, b = (_units(v.reshape(n, -1)) for v in (answers, images))

@@ -92,7 +92,7 @@ def learn(
     held: NDArray[np.int64] | None = None,
     families: Sequence[str] = (*FAMILIES, PRIOR),
     similar: Images | None = None,
-    labels: NDArray[np.int64] | None = None,
+    usual: Images | None = None,
     *,
     tested: bool = True,
 ) -> Learned:
@@ -106,7 +106,7 @@ def learn(
         held: pairs to hold out, where chance may not choose (other keys than those fitted on).
         families: names of `FAMILIES`, and `PRIOR`, to try in order.
         similar: float32 (M, H, W, C) in [0, 1], images like those to be recovered, or None.
-        labels: int64 (n,), what is known of every image anyway, or None.
+        usual: float32 (n, H, W, C), what everybody expects of each image (the mean of its class), or None.
         tested: it matters whether the answers follow the images (`Learned.shown`).
     """
     n = len(images)
@@ -128,11 +128,11 @@ def learn(
     elif not tested:
         shown = True
     else:
-        some = None if labels is None else labels[held]
-        p = len(attempts) * by_chance(np.clip(best.inverse(encodings[held]), 0, 1), images[held], some)
+        news = images if usual is None else images - usual
+        p = len(attempts) * by_chance(np.clip(best.inverse(encodings[held]), 0, 1), news[held])
         shown = p <= LEVEL
         if dealt and not shown and p < HOPELESS:
-            shown = _second_look(best, images, encodings, kept, rng, similar, labels) <= LEVEL
+            shown = _second_look(best, images, encodings, kept, rng, similar, news) <= LEVEL
     return Learned(again(best, images, encodings, similar), best.family, best.score, tried, flat, shown)
 
 
@@ -143,7 +143,7 @@ def _second_look(
     kept: NDArray[np.int64],
     rng: np.random.Generator,
     similar: Images | None,
-    labels: NDArray[np.int64] | None,
+    news: Images,
 ) -> float:
     """The p-value of the chosen kind of map on the pairs `kept` for fitting, each part by a map fitted to the rest."""
     answers, groups = np.zeros_like(images), np.zeros(len(images), np.int64)
@@ -153,9 +153,7 @@ def _second_look(
         if inverse is None or inverse is best.inverse:  # fitted with these pairs
             return 1.0
         answers[part], groups[part] = np.clip(inverse(encodings[part]), 0, 1), index
-    if labels is not None:
-        groups = groups + PARTS * labels
-    return by_chance(answers[kept], images[kept], groups[kept])
+    return by_chance(answers[kept], news[kept], groups[kept])
 
 
 def attempt(
