@@ -18,6 +18,8 @@ FEW = 3000
 SETTLED = 0.03
 #: the same where images move: the faintest members have many motions to choose from, and never settle
 SETTLED_MOVING = 0.08
+#: and times that it is re-estimated at most, where a round is cheap
+MOVING_ROUNDS = 8
 
 
 @attack("unmix")
@@ -29,6 +31,9 @@ class Unmix(Recipe):
     squares, and all images follow from one least squares.  What they predict is shown to the network, which then gets
     nearly all signs right, and encodings are assigned again.  At last public images that recur are unknowns beside the
     private ones, and weights differ from place to place.
+
+    Where pairs of encodings, or the fit of the first images, show that images were moved anew for every use (mirrored,
+    cropped, stretched, turned), every stage solves for the motions too.
     """
 
     similarity: str = "unmasked"
@@ -46,9 +51,14 @@ class Unmix(Recipe):
     def solve(self, state: State, ctx: Context) -> State:
         """See `Recipe.solve`; with known masks (`start`) no stage estimates them."""
         state = self.stages(state, ctx, "similarity", "grouping", "coefficients", "recovery")
-        rounds, few = ROUNDS[ctx.profile], len(state.observed.values) <= FEW
-        moving = state.find(Moving) is not None
-        for _ in range(max(rounds, 5) if few or moving else rounds):
+        few = len(state.observed.values) <= FEW
+        least = 5 if few else 0
+        for done in range(max(*ROUNDS.values(), MOVING_ROUNDS)):
+            moving = state.find(Moving) is not None  # the first assignment may see it
+            if moving:
+                least = MOVING_ROUNDS if few else 5
+            if done >= max(ROUNDS[ctx.profile], least):
+                break
             state = self.stages(state, ctx, "assignment")
             changed = state.records[-1].diagnostics.get("changed", 1.0)
             if changed > 0:

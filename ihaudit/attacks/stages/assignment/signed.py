@@ -27,6 +27,8 @@ from ihaudit.errors import NotApplicable
 FOLDS = 4
 #: assignments before which images that were found in several poses are made one, where their number is a guess
 MERGED = 5
+#: share of images that were found before, from which their number is too large
+TWICE = 0.1
 
 
 @stage("assignment", "signed")
@@ -45,7 +47,8 @@ def assignment_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]
         known = Moved(signs, observed.values, noise, recovered.estimate.images, mixing, observed.slots)
         if "best grouping" in grouped.sizes.source and sum(r.name == "assignment" for r in state.records) < MERGED:
             first = copies_of(known, grouped.of_class, spacing=moving.spacing, turn=moving.group.rotation > 0)
-            if (first != np.arange(len(first))).any():
+            # where the number of images is twice too large, most are found twice; single ones say nothing of it
+            if (first != np.arange(len(first))).mean() > TWICE:
                 state = _merged(state, first)
                 facts |= {"images_in_several_poses": int((first != np.arange(len(first))).sum())}
                 grouped, assigned = state.require(Grouped), state.require(Assigned)
