@@ -107,7 +107,7 @@ def attacks(n: int) -> list[Finding]:
             kind="attack",
             title="Fusion-denoising network",
             status="not run",
-            reason="the preset quick leaves it out (it runs in standard, full)",
+            reason="the profile quick leaves it out (it runs in standard, full)",
             reference="Luo et al. 2022",
             needs=["encodings", "labels", "distribution"],
         ),
@@ -215,7 +215,7 @@ def games() -> list[Finding]:
             title="Dataset game",
             status="not run",
             needs=["oracle"],
-            reason="the preset quick leaves it out (it runs in standard, full)",
+            reason="the profile quick leaves it out (it runs in standard, full)",
         ),
         Finding(
             id="utility",

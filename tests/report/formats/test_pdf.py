@@ -65,6 +65,23 @@ def test_metadata_outline_and_tags(document: Any) -> None:
 
 
 @needs_pango
+def test_header_cells_say_what_they_head(document: Any) -> None:
+    scopes: list[str] = []
+
+    def walk(node: Any) -> None:
+        node = node.get_object()
+        for child in (
+            node if isinstance(node, list) else [node["/K"]] if isinstance(node, dict) and "/K" in node else []
+        ):
+            walk(child)
+        if isinstance(node, dict) and node.get("/S") == "/TH":
+            scopes.append(node["/A"].get("/Scope"))
+
+    walk(document.trailer["/Root"]["/StructTreeRoot"])
+    assert set(scopes) == {"/Column", "/Row"}
+
+
+@needs_pango
 def test_contents_show_true_page_numbers(document: Any) -> None:
     page_of = {
         o.title: document.get_destination_page_number(o) + 1 for o in document.outline if not isinstance(o, list)
