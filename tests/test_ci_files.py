@@ -126,7 +126,7 @@ def step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_the_action_keeps_the_exit_code_and_the_summary(step: Any, code: int) -> None:
     outputs, arguments, summary = step(code)
     assert outputs == {"exit-code": str(code), "sarif": "audit/report.sarif"}
-    assert "--no-samples" in arguments and "## Word" in summary
+    assert "--no-samples" in arguments and "--no-release" in arguments and "## Word" in summary
 
 
 def test_the_action_says_where_no_report_was_written(step: Any) -> None:

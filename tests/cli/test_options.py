@@ -56,7 +56,14 @@ def test_options_and_their_classes_agree_on_defaults(name: str, kinds: tuple[typ
         bare: object = kind(**(required if kind is not GateOptions else {}))
         assert chosen(kind, given) == bare
     known = {f.name for kind in kinds for f in fields(kind)}
-    assert {p.name for p in ALL[name].params} - known <= {"exit_zero", "no_samples", "quiet", "strict", "watch"}
+    assert {p.name for p in ALL[name].params} - known <= {
+        "exit_zero",
+        "no_release",
+        "no_samples",
+        "quiet",
+        "strict",
+        "watch",
+    }
 
 
 def test_lists_become_tuples_and_what_is_not_given_keeps_its_default() -> None:
