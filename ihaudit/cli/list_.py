@@ -21,6 +21,7 @@ KINDS: dict[str, dict[str, str]] = {
     "controls": {"id": "id", "how it must come out": "title"},
     "sections": {"id": "id", "what it is called": "title"},
     "formats": {"id": "id", "file": "title"},
+    "generators": {"generator of masks": "generator", "drawn by": "title", "seeds tried": "seeds"},
 }
 
 STARTS = (
@@ -73,6 +74,8 @@ def command(
 def _rows(kind: str) -> list[dict[str, Any]]:
     from ihaudit import registry
 
+    if kind == "generators":
+        return _generators()
     items = registry.load(cast(registry.Kind, kind.removesuffix("s")))
     if kind == "schemes":
         figures = _figures()
@@ -104,6 +107,18 @@ def _row(kind: str, id_: str, obj: Any) -> dict[str, Any]:
         "reference": obj.reference,
         "profiles": list(obj.profiles),
     }
+
+
+def _generators() -> list[dict[str, Any]]:
+    """Every way to draw a mask that the attack `prng` knows."""
+    from ihaudit.attacks.prng.generators.conventions import INTERLEAVED, PLAIN
+    from ihaudit.attacks.prng.generators.kinds import KINDS as SCANNED
+    from ihaudit.attacks.prng.generators.libraries import DRAWS
+
+    rows = [("MT19937, whatever its seed", c.text, "none: the state is solved for") for c in PLAIN + INTERLEAVED]
+    rows += [(k.generator, k.call, "0..999,999 in quick, all 2^32 in full") for k in SCANNED.values()]
+    rows += [(d.generator, d.call, "small ones and favourites") for d in DRAWS]
+    return [{"generator": g, "title": t, "seeds": s} for g, t, s in rows]
 
 
 def _reference_schemes() -> dict[str, Any]:

@@ -58,3 +58,10 @@ def test_schemes_are_listed_with_kind_key_and_break_and_one_is_begun_from_anothe
     assert "class PixelPermutation" in (tmp_path / "mine.py").read_text()
     assert "did you mean" in ihaudit("init", "other.py", "--like", "pixel-permutaton", cwd=tmp_path).stderr
     assert not (tmp_path / "other.py").exists()
+
+
+def test_generators_are_listed(tmp_path: Path) -> None:
+    rows = json.loads(ihaudit("list", "generators", "--json", cwd=tmp_path).stdout)["generators"]
+    words = " ".join(f"{r['generator']} {r['title']}" for r in rows)
+    for name in ("torch.randn", "numpy.random.bytes", "jax", "tensorflow", "onnxruntime", "paddle", "cv2", "spawn"):
+        assert name in words
