@@ -11,7 +11,7 @@ import numpy as np
 from ihaudit.attacks.numerics.unpaired.likelihood import Fitted, Windows
 from ihaudit.attacks.numerics.unpaired.moves import Moves
 from ihaudit.attacks.numerics.unpaired.places import BEYOND, Doubles, Floats, White, patches, pictures, unmarked
-from ihaudit.attacks.numerics.unpaired.rotation import directions, rotation
+from ihaudit.attacks.numerics.unpaired.rotation import contrasts, directions, power, rotation
 from ihaudit.metrics.ssim import ssim
 
 #: vectors that there must be for each of their directions
@@ -24,6 +24,8 @@ SIMILAR_VECTORS = 200_000
 TRIED_STEPS, BETTER = 40, 1e-4
 #: rounds of all moves at most
 ROUNDS = 3
+#: mirrors tried before, each along a line in so many directions at most
+MIRRORS, MIRRORED = 12, 4
 
 Progress = Callable[[float], None]
 
@@ -114,28 +116,43 @@ class _Search:
         return self.windows.fit(flat[self.rng.permutation(len(flat))].reshape(z.shape), np.eye(z.shape[-1])).loss
 
     def __call__(self, z: Floats) -> Fitted:
-        best = self.windows.fit(z, rotation(self.like, z))
+        # Moments of a few strong edges mislead some searches and those of one contrast others.
+        starts = [rotation(like, of) for like, of in zip(contrasts(self.like), contrasts(z), strict=True)]
+        best = min((self.windows.fit(z, start) for start in starts), key=lambda f: f.loss)
+        for _ in range(MIRRORS):
+            line = np.zeros(z.shape[-1])
+            some = self.rng.permutation(len(line))[: self.rng.integers(1, MIRRORED + 1)]
+            line[some] = self.rng.standard_normal(len(some))
+            mirror = np.eye(len(line)) - 2 * np.outer(line, line) / (line @ line)
+            best = self._better(best, z, mirror)
         for _ in range(ROUNDS):
             before = best.loss
             for k in self.rng.permutation(len(self.moves.orders)):
-                tried = self.windows.fit(z, best.map[:-1] @ self.moves.orders[k], TRIED_STEPS)
-                if tried.loss < best.loss - BETTER:
-                    best = self.windows.fit(z, tried.map[:-1])
+                best = self._better(best, z, self.moves.orders[k])
             if best.loss > before - BETTER:
                 break
         return self._signed(best, z)
 
+    def _better(self, best: Fitted, z: Floats, move: Doubles) -> Fitted:
+        """The map after a move and from there on, where that is likelier."""
+        tried = self.windows.fit(z, best.map[:-1] @ move, TRIED_STEPS)
+        return self.windows.fit(z, tried.map[:-1]) if tried.loss < best.loss - BETTER else best
+
     def _signed(self, best: Fitted, z: Floats) -> Fitted:
         """With the signs of colours settled by what has an odd order: third moments, and means at places."""
-        goal = directions(self.like)
-        scale = [float(np.sqrt((v**2).mean())) for v in goal]
+        goals = [directions(like) for like in contrasts(self.like)]
 
         def wrong(signs: tuple[bool, ...]) -> tuple[float, Doubles]:
             out = best.map
             for flip, sign in zip(signs, self.moves.signs, strict=True):
                 out = out @ sign if flip else out
-            seen = directions(Fitted(out, best.loss)(z))
-            return sum(float(((a - b) ** 2).mean()) / s**2 for a, b, s in zip(seen, goal, scale, strict=True)), out
+            found = [directions(of) for of in contrasts(Fitted(out, best.loss)(z))]
+            apart = [
+                float(((a - b) ** 2).mean()) / power(b)
+                for seen, goal in zip(found, goals, strict=True)
+                for a, b in zip(seen, goal, strict=True)
+            ]
+            return sum(apart), out
 
         ways = [wrong(signs) for signs in product((False, True), repeat=len(self.moves.signs))]
         return Fitted(min(ways, key=lambda way: way[0])[1], best.loss)

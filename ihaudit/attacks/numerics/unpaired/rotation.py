@@ -17,6 +17,10 @@ from ihaudit.attacks.numerics.unpaired.places import Doubles, Floats
 
 #: places that vectors may be apart
 REACH = 3
+#: squared contrast added before vectors are divided by it
+LEAST_CONTRAST = 0.1
+#: mean square of directions below which they show nothing
+LEAST_POWER = 1e-3
 #: rounds of sharpening, and the change at which they end
 ROUNDS, CHANGE = 100, 1e-5
 
@@ -24,7 +28,7 @@ ROUNDS, CHANGE = 100, 1e-5
 def rotation(from_: Floats, to: Floats) -> Doubles:
     """float64 (r, r), orthogonal: `from_` (m, rows, columns, r) is distributed like z R for z in `to` (n, ...)."""
     goal, lags, seen, seen_lags = directions(from_), _lags(from_), directions(to), _lags(to)
-    out = _orthogonal(sum((b @ a.T / (a**2).mean() for a, b in zip(goal, seen, strict=True)), np.zeros(lags.shape[1:])))
+    out = _orthogonal(sum((b @ a.T / power(a) for a, b in zip(goal, seen, strict=True)), np.zeros(lags.shape[1:])))
     for _ in range(ROUNDS):
         last = out
         forth, back = seen_lags @ out @ lags.transpose(0, 2, 1), seen_lags.transpose(0, 2, 1) @ out @ lags
@@ -32,6 +36,17 @@ def rotation(from_: Floats, to: Floats) -> Doubles:
         if float(np.abs(out - last).max()) < CHANGE:
             break
     return out
+
+
+def contrasts(z: Floats) -> tuple[Floats, Floats, Floats]:
+    """White vectors (n, rows, columns, r) as they are, of one contrast per image, and of one contrast each.
+
+    A rotation leaves contrasts alone, so that all three are carried along.
+    """
+    own = (z**2).mean(-1, keepdims=True)
+    whole = own.mean((1, 2), keepdims=True)
+    least = np.float32(LEAST_CONTRAST)
+    return z, z / np.sqrt(whole + least), z / np.sqrt(own + least)
 
 
 def directions(z: Floats) -> tuple[Doubles, Doubles]:
@@ -43,6 +58,11 @@ def directions(z: Floats) -> tuple[Doubles, Doubles]:
         a, b = z[first].reshape(-1, r), z[second].reshape(-1, r)
         out += [a.T @ length[second].reshape(-1) / len(a), b.T @ length[first].reshape(-1) / len(a)]
     return np.stack(out, 1).astype(np.float64), z.mean(0, dtype=np.float64).reshape(-1, r).T
+
+
+def power(directions: Doubles) -> float:
+    """Their mean square, or what noise has where there is nothing, as of places that were marked."""
+    return max(float((directions**2).mean()), LEAST_POWER)
 
 
 def _lags(z: Floats) -> Doubles:
