@@ -48,7 +48,7 @@ ROWS = _cases(
     "maps",
     "how",
     "bits-first bits-flat packed shares shares-stated shares-apart shares-apart-stated shares-modulo shares-bytes "
-    "shares-three noise-rows halves-rows",
+    "shares-three noise-rows halves-rows shares-shuffled noise-rows-shuffled noise-rows-stated",
     sample="shares-bytes bits-first",
 )
 #: Images in what stands around the pixels.
