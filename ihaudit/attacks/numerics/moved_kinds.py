@@ -20,8 +20,9 @@ from ihaudit.scheme import Augmentation
 IMAGES, EACH = 6, 40
 #: an encoding of which an image is made to a larger share than this says too little of where that image lies in it
 OWN = 0.05
-#: nats by which another motion than none must explain an encoding better, and share of encodings for which it must
-BETTER, OFTEN = 10.0, 0.2
+#: nats by which moving must explain an encoding better than standing still, on average and for the number of motions
+#: there are, and how many standard errors that must be
+BETTER, SURE = 2.0, 4.0
 #: widths of stretches that are tried, as shares of the side, and degrees of turns, in steps of so many
 WIDTHS, DEGREES, STEP = (0.1, 0.3, 0.5), (15.0,), 2.5
 
@@ -95,9 +96,12 @@ def likeliest(observed: Moved, tried: Sequence[Kind]) -> tuple[Kind | None, dict
             best = (precision[:, None] * score).max(1).values - np.log(len(kind.motions))
             gains.setdefault(_name(kind), []).append(best - plain)
     means = {name: float(torch.cat(g).mean()) for name, g in gains.items()}
-    often = {name: float((torch.cat(g) > BETTER).float().mean()) for name, g in gains.items()}
     best = max(tried, key=lambda kind: means[_name(kind)], default=None)
-    if best is None or often[_name(best)] < OFTEN or means[_name(best)] <= 0:
+    if best is None:
+        return None, means
+    gain = torch.cat(gains[_name(best)])
+    error = float(gain.std()) / math.sqrt(max(len(gain), 1))
+    if means[_name(best)] < max(BETTER, SURE * error):
         return None, means
     return best, means
 
