@@ -36,6 +36,8 @@ _FITS, _POOR, _BETTER = 0.12, 0.35, 0.5
 _FITS_ANY, _POOR_ANY, _BETTER_ANY = 0.4, 0.5, 0.6
 #: Share of magnitudes near zero below which they were not folded, and their least variation for this to mean anything.
 _NEAR_ZERO, _VARIED = 0.008, 0.25
+#: Misfit of the stated range from which one that is no convention is believed, and its own at most.
+_FAR_OFF, _FREE = 0.5, 0.3
 #: Share of values that the stated range cannot hold, from which it is certainly wrong.
 _BEYOND = 0.02
 #: Ends that differ by less than this share of the width are equal.
@@ -155,7 +157,8 @@ def found_range(
         return None
     masked = mask == "masked" or (mask == "absolute" and stated[0] < 0)
     others = photographs if public is None or len(public) < 2 else public
-    pools = [_averaged(p, masked) for p in _mixtures(slots, photographs, others)]
+    raw = list(_mixtures(slots, photographs, others))
+    pools = [_averaged(p, masked) for p in raw]
     values = _averaged(np.abs(x) if masked else x, masked)
     seen, spread = _quantiles(values), values.std((0, 1, 2)).astype(np.float64)
     if not bool((spread > 1e-9).all()):
@@ -164,6 +167,8 @@ def found_range(
     channels = x.shape[3]
     start = np.full(channels, stated[0]), np.full(channels, stated[1])
     before = material.misfit(*start)
+    if not masked:  # averaging changes pictures whose pixels were moved, and not averaging those with noise
+        before = min(before, _Material(_quantiles(x), spread, raw, masked).misfit(*start))
     if masked and stated[0] < 0 and not alike and _unfolded(values):
         # whatever the images are: no mixture passes through zero, so that magnitudes are the mixtures themselves
         tops = [1.0, 255.0, float(values.max())]
@@ -184,7 +189,14 @@ def found_range(
     impossible = float(np.mean(_beyond(values, stated, masked))) > _BEYOND  # then even a rough range is a better one
     best = min(found, key=lambda r: r.misfit)
     free = _fitted(material, before)
-    if (alike or impossible) and free is not None and free.misfit < 0.6 * best.misfit and best.misfit > 0.1:
+    if (
+        impossible
+        and before > _FAR_OFF
+        and free is not None
+        and free.misfit < _FREE
+        and free.misfit < 0.6 * best.misfit
+        and best.misfit > 0.1
+    ):
         best = free
     poor, better = (_POOR, _BETTER) if alike else (_POOR_ANY, _BETTER_ANY)
     if (best.misfit > poor and not impossible) or best.misfit > better * before or _near(best, stated):
@@ -285,6 +297,9 @@ def _mixtures(
             rest = np.abs(rng.standard_normal((_MIXTURES, count)))
             rest = share[:, None] * rest / np.maximum(rest.sum(1, keepdims=True), 1e-9)
             yield _mixed(rng, [(mass, photographs), (rest, others)])
+            # several images of one class add up to one weight
+            part = rng.uniform(0.2, 0.8, mass.shape)
+            yield _mixed(rng, [(mass * part, photographs), (mass * (1 - part), photographs), (rest, others)])
         return
     for count in (1, 2, 3, 4, 6):
         weights = np.abs(rng.standard_normal((_MIXTURES, count)))

@@ -7,6 +7,12 @@ import pytest
 
 from ihaudit.attacks.numerics.image_range import Levels, found_range
 from ihaudit.attacks.numerics.labels import read_slots
+from ihaudit.images import load
+from ihaudit.scheme import Scheme
+from ihaudit.schemes.dct_signs import DCTSigns
+from ihaudit.schemes.etc import EncryptionThenCompression
+from ihaudit.schemes.instahide_inside import InstaHideInside
+from ihaudit.schemes.visual_mixer import VisualMixer
 from tests.attacks.releases import photographs
 
 CIFAR = np.array([0.4914, 0.4822, 0.4465]), np.array([0.2023, 0.1994, 0.2010])
@@ -103,3 +109,19 @@ def test_levels_bring_channels_to_one_width() -> None:
     mixed = (image * (high - low) + low) * levels.gain
     start, end = levels.overall
     assert np.allclose((mixed - start) / (end - start) + levels.shift, image, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "scheme",
+    [InstaHideInside(), EncryptionThenCompression(), VisualMixer(), DCTSigns()],
+    ids=lambda s: type(s).__name__,
+)
+def test_reference_schemes_keep_their_range(scheme: Scheme) -> None:
+    """Images of one class that add up, pixels that were moved, colours that were exchanged: none of it is a range."""
+    sets = [load(f"embedded:{role}", role="public") for role in ("private", "similar", "public")]
+    private, similar, public = (s.images[:500] for s in sets)
+    made = scheme.encode(private[:40], sets[0].labels[:40], public, np.random.default_rng(0))
+    x = np.asarray(made.encodings, np.float32)
+    slots, stated = read_slots(made.labels, len(x)), (float(made.image_range[0]), float(made.image_range[1]))
+    assert found_range(x, slots, stated, similar, public, alike=True) is None
+    assert found_range(x, slots, stated, public, alike=False) is None
