@@ -59,6 +59,6 @@ def test_crops_and_mirrors_are_found_and_undone(scaling: str, least: float) -> N
     aligned, chance = scored.metrics["ssim_aligned"].value, scored.metrics["ssim_chance"].value
     assert aligned is not None and chance is not None
     assert aligned > least and chance < 0.3
-    # what is said of the images is what they are
+    # no more is said of the images than they are; with few encodings it may be less
     assert out.confidence is not None
-    assert abs(float(out.confidence.mean()) - aligned) < 0.15
+    assert float(out.confidence.mean()) < aligned + 0.1
