@@ -157,7 +157,7 @@ def test_a_match_alone_decides_the_word() -> None:
     finding = Finding(id="match", kind="attack", title="m", status="measured", metrics=found.metrics)
     finding.details = dict(found.details)
     status, sentence = attack_status(finding)
-    assert status == "broken" and "60 candidates" in sentence and "100%" in sentence
+    assert status == "broken" and "60 candidates" in sentence and "100\xa0%" in sentence
 
 
 def test_claims_on_reidentification_include_candidates() -> None:

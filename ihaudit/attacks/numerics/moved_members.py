@@ -52,7 +52,9 @@ class Moved:
         self.motions, self.shape = mixing.motions, mixing.motions.shape
         self.keep = low_frequencies(self.shape).to(values.device)
         count = len(values)
-        decided = torch.nonzero((mixing.members >= 0).all(1))[:, 0]
+        held = mixing.members >= 0
+        whole = held.all(1)
+        decided = torch.nonzero(whole if whole.any() else held.any(1))[:, 0]
         sample = decided[:: max(1, len(decided) // _MOMENTS)]
         moments: list[Tensor] = []
         for part in sample.split(_ROWS):
@@ -62,6 +64,9 @@ class Moved:
             z = self.coefficients((some.forward(images, slice(None)) - some.share[:, None] * images[-1]) / level)
             moments.append(torch.stack([(y**2).sum(0), (y * z).sum(0), (z**2).sum(0)]))
         self.whitening = Whitening.of(*torch.stack(moments).sum(0) / max(1, len(sample)))
+        if not len(sample):  # nothing to learn it from
+            one = torch.ones(len(self.keep), device=values.device)
+            self.whitening = Whitening(one, one)
         self.gain = self.whitening.gain / self.whitening.deviation
         self.observed = torch.empty(count, len(self.keep), device=values.device)
         for i in range(0, count, _ROWS):

@@ -64,7 +64,7 @@ class Basis:
         y = torch.matmul(down, torch.matmul(x.reshape(-1, *self.shape), across.T))
         if len(colour) > 1:
             y = torch.einsum("dc,nchw->ndhw", colour, y)
-        return y.reshape(len(x), -1)
+        return y.flatten(1)
 
     def backward(self, z: Tensor) -> Tensor:
         """The inverse, (n, D) -> (n, C, H, W); of what is kept."""

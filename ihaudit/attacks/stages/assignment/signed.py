@@ -102,6 +102,8 @@ def _surveyed(state: State, signs: Tensor) -> tuple[State, dict[str, Any]]:
     """With the kind of motion that explains encodings best, where one does."""
     observed, recovered, mixing = state.observed, state.require(Recovered), state.mixing()
     moving, low = state.find(Moving), observed.image_range[0]
+    if not len(state.decided()):
+        return state, {}
     still = torch.eye(2, 3)
     if not isinstance(mixing, MovedMixing):
         alone = Motions(still[None], observed.shape, low)
