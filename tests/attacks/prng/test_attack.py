@@ -99,8 +99,8 @@ def test_report_lists_what_was_scanned() -> None:
     assert table.title.startswith("Scanned for generators") and table.columns[0] == "generator"
     generators = [row[0] for row in table.rows]
     assert "MT19937" in generators and len(set(generators)) == len(generators)
-    row = table.rows[generators.index("MT19937")]
-    assert "4 encodings" in row[2] and "not possible" in row[3]
+    shown = table.rows[generators.index("MT19937")]
+    assert "4 encodings" in shown[2] and "not possible" in shown[3]
     row = {"generator": "G", "convention": "c", "outcome": "no seed fits"}
     merged = scanned_tables([row | {"range": "0..9"}, row | {"range": "10..19"}])
     assert merged["Scanned: G"]["rows"] == [["c", "0..9; 10..19", "no seed fits"]]
