@@ -48,8 +48,9 @@ ROWS = _cases(
     "maps",
     "how",
     "bits-first bits-flat packed shares shares-stated shares-apart shares-apart-stated shares-modulo shares-bytes "
-    "shares-three noise-rows halves-rows shares-shuffled noise-rows-shuffled noise-rows-stated",
-    sample="shares-bytes bits-first",
+    "shares-three noise-rows halves-rows shares-shuffled noise-rows-shuffled noise-rows-stated call-shuffled "
+    "call-shuffled-floats",
+    sample="shares-bytes bits-first call-shuffled",
 )
 #: Images in what stands around the pixels.
 WRAPPED = _cases(
@@ -57,6 +58,7 @@ WRAPPED = _cases(
     "where",
     "mantissa64 mantissa64-middle mantissa64-few mantissa32 mantissa32-nibble mantissa32-scrambled mantissa32-bit "
     "subnormals64 subnormals32 zero-signs half-floats extra-scrambled extra-scrambled-places extra-shuffled "
+    "extra-shuffled-all "
     "extra-table extra-zlib extra-bz2 extra-lzma extra-zlib-floats extra-zlib-scrambled extra-int64 extra-int64-large "
     "extra-float-bytes extra-one-more extra-one-more-flat extra-one-more-scrambled extra-parts extra-pixels-first "
     "extra-projected extra-key extra-key-sum labels-bits labels-columns labels-columns-bytes labels-shades",

@@ -31,6 +31,11 @@ class Mapped(Scheme):
             y = 1 - x
         elif how == "shuffled":
             y = x.reshape(n, -1)[:, fixed.permutation(h * w * c)].reshape(x.shape)
+        elif how == "call-shuffled":
+            y = np.round(x * 255).astype(np.uint8).ravel()[fixed.permutation(x.size)].reshape(x.shape)
+            span = (0.0, 255.0)
+        elif how == "call-shuffled-floats":
+            y = 1 - x.ravel()[fixed.permutation(x.size)].reshape(x.shape)
         elif how == "shuffled-flat":
             y = x.reshape(n, -1)[:, fixed.permutation(h * w * c)]
         elif how == "pad":

@@ -1,0 +1,111 @@
+"""One constant order of all values of a call: calls of the same size, of known images, tell where each value went.
+
+A key per image, or a map that `linear` fits, says nothing of values that move between images.  But an order that is
+the same in every call of some size shows itself: a value that is v1, v2, ... in calls 1, 2, ... comes from the place
+that held v1, v2, ... in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ihaudit.release import Release
+
+Codes: TypeAlias = NDArray[np.uint8]
+
+#: calls that the order is found from (eight values of eight bits make a key of one word); one more is held out
+CALLS = 8
+#: share of the held-out call's values that must be back in their places
+BACK = 0.9
+
+
+def codes_of(values: NDArray[np.generic], span: tuple[float, float]) -> Codes | None:
+    """uint8 (M,): values as the 8 bits that images have; None where they have others. `span` is that of floats."""
+    if values.dtype.kind not in "biuf" or not values.size:
+        return None
+    flat = values.ravel().astype(np.float64)
+    if values.dtype.kind == "f":
+        flat = (flat - span[0]) / max(span[1] - span[0], 1e-12) * 255
+    whole = np.round(flat)
+    if not np.isfinite(flat).all() or whole.min() < 0 or whole.max() > 255 or np.abs(flat - whole).max() > 0.02:
+        return None
+    return whole.astype(np.uint8)
+
+
+def parts_of(release: Release) -> dict[str, Codes]:
+    """Every part of a release that has the values of images: by name, uint8 (M,)."""
+    arrays: Mapping[str, NDArray[np.generic]] = {"the encodings": release.encodings} | {
+        f"the array {name!r}": np.asarray(array) for name, array in release.extra.items()
+    }
+    spans = [release.image_range, (0.0, 1.0), (0.0, 255.0)]
+    found = {}
+    for name, array in arrays.items():
+        codes = next((c for span in spans if (c := codes_of(array, span)) is not None), None)
+        if codes is not None:
+            found[name] = codes
+    return found
+
+
+def rearranged(images: NDArray[np.float32], part: Codes) -> bool:
+    """Whether a part holds exactly the values (8 bits each) of the images (n, H, W, C) of its call, or negatives."""
+    here = _counts(_codes(images))
+    there = _counts(part)
+    return bool(np.array_equal(here, there) or np.array_equal(here, there[::-1]))
+
+
+def put_back(
+    images: Sequence[NDArray[np.float32]], parts: Sequence[Codes], target: Codes
+) -> NDArray[np.float32] | None:
+    """The images of a call from its part, by what the same order did to other calls; None where there is none.
+
+    Args:
+        images: of `CALLS` + 1 calls of as many images as the target's, float32 (n, H, W, C) in [0, 1].
+        parts: the same part of each of those calls, uint8 (n * H * W * C,).
+        target: that of the call in question.
+
+    Returns:
+        float32 (n, H, W, C), or None where the held-out call does not come back.
+    """
+    known = [_codes(x) for x in images]
+    sizes = {len(c) for c in [*known, *parts, target]}
+    if len(sizes) > 1:
+        return None
+    negative = not np.array_equal(_counts(known[0]), _counts(parts[0]))
+    turned = [255 - p if negative else p for p in [*parts, target]]
+    source = _places(_keys(known[:CALLS]), _keys(turned[:CALLS]))
+    held_out = np.empty_like(known[CALLS])
+    held_out[:] = 0
+    moved = source >= 0
+    held_out[source[moved]] = turned[CALLS][moved]
+    if (held_out == known[CALLS]).mean() < BACK:
+        return None
+    answer = np.zeros_like(target)
+    answer[source[moved]] = turned[-1][moved]
+    found: NDArray[np.float32] = answer.astype(np.float32).reshape(images[0].shape) / np.float32(255)
+    return found
+
+
+def _codes(images: NDArray[np.float32]) -> Codes:
+    return np.round(np.clip(images, 0, 1) * 255).astype(np.uint8).ravel()
+
+
+def _counts(codes: Codes) -> NDArray[np.int64]:
+    return np.bincount(codes, minlength=256).astype(np.int64)
+
+
+def _keys(calls: Sequence[Codes]) -> NDArray[np.uint64]:
+    """uint64 (M,): what stood in a place in each of eight calls."""
+    return np.ascontiguousarray(np.stack(calls, 1)).view(np.uint64)[:, 0]
+
+
+def _places(known: NDArray[np.uint64], seen: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """int64 (M,): the place that each value came from; equal keys in the order of their places, -1 where none."""
+    first, second = np.argsort(known, kind="stable"), np.argsort(seen, kind="stable")
+    out = np.full(len(seen), -1, np.int64)
+    same = known[first] == seen[second]
+    out[second[same]] = first[same]
+    return out
