@@ -53,6 +53,12 @@ class _Known:
 
 
 _AGAIN = "{id} on the changed scheme stays within its bound while the positive controls still come out broken"
+#: What augmentation before mixing bought the defender, where an attack got past it.
+_MOVED = (
+    "Moving every image anew before it is mixed ({how}) does not change that: the motions are found along with the "
+    "images. What it bought is longer computing, a somewhat lower score, and that nobody learns which way round an "
+    "image was."
+)
 #: By the id of a finding, or what stands before its first hyphen or colon.
 _KNOWN = (
     _Known(
@@ -174,6 +180,9 @@ def advice(finding: Finding) -> _Known:
     parts = finding.id.replace(":", "-").split("-")
     names = ["-".join(parts[:n]) for n in range(len(parts), 0, -1)]
     known = next((_BY_ID[n] for n in names if n in _BY_ID), None) or _OF_KIND.get(finding.kind, _OF_KIND["observation"])
+    moved = finding.details.get("augmentation")
+    if isinstance(moved, str) and moved:
+        known = replace(known, cause=f"{known.cause} {_MOVED.format(how=moved)}")
     own: Any = finding.details.get("remedy")
     if isinstance(own, str) and own.strip():
         return _Known(known.cause, words.sentence(own), known.shows)

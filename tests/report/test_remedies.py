@@ -43,6 +43,13 @@ def test_a_finding_states_its_own_remedy() -> None:
     assert remedies.advice(finding("neighbour-equality", "game")).remedy.startswith("Draw fresh randomness")
 
 
+def test_what_augmentation_bought_is_said_where_images_were_moved() -> None:
+    still, moved = finding("unmix"), finding("unmix", details={"augmentation": "mirrored, shifted by up to 4 pixels"})
+    assert "Moving every image" not in remedies.advice(still).cause
+    cause = remedies.advice(moved).cause
+    assert cause.startswith(remedies.advice(still).cause) and "(mirrored, shifted by up to 4 pixels)" in cause
+
+
 def test_every_broken_finding_stands_in_one_row_the_gravest_first() -> None:
     r = synthetic.results()
     rows = remedies.actions(r)
