@@ -13,10 +13,11 @@ from ihaudit.audit.options import AuditOptions
 from ihaudit.audit.pipeline import run_audit
 from ihaudit.audit.progress import Reporter
 from ihaudit.errors import IhauditError, UsageError
+from ihaudit.figures import estimate, number, scaled
 from ihaudit.report.sweep import page
 from ihaudit.results import Results, atomic_write
 from ihaudit.stats import Estimate
-from ihaudit.verdict.gates import EVENTS
+from ihaudit.verdict.gates import EVENTS, gate_unit
 
 SCHEMA = "ihaudit.sweep/1"
 MAX_POINTS = 64
@@ -93,7 +94,7 @@ def run_sweep(
         done.append((point, results))
     atomic_write(folder / "sweep.json", json.dumps(summary(done), indent=1, ensure_ascii=False) + "\n")
     atomic_write(folder / "sweep.md", markdown(done))
-    atomic_write(folder / "sweep.html", page(summary(done)))
+    atomic_write(folder / "sweep.html", page(summary(done), folder))
     return done
 
 
@@ -125,10 +126,12 @@ def decided(results: Results) -> str:
         return gate.reasons[0] if gate.reasons else gate.sentence
     # What was missed first, else what was closest to it, as the gate itself says.
     by = f" ({gate.by})" if gate.by else ""
-    bound = "" if gate.bound is None else f" against {gate.bound:g}"
+    quantities = {c.statistic: c.name for c in gate.checks} | {f"claim: {c.text}": c.quantity for c in results.claims}
+    unit = gate_unit(quantities.get(gate.statistic, ""))
+    bound = "" if gate.bound is None else f" against {scaled(gate.bound, unit)}"
     if next((c for c in gate.checks if c.met is False and c.name in EVENTS), None) is not None:
         return f"{gate.statistic}{by}"
-    return f"{gate.statistic}: {gate.measured}{bound}{by}" if gate.measured else gate.statistic
+    return f"{gate.statistic}: {estimate(gate.measured, unit)}{bound}{by}" if gate.measured else gate.statistic
 
 
 def trend(done: Sequence[tuple[Point, Results]]) -> str:
@@ -154,7 +157,8 @@ def trend(done: Sequence[tuple[Point, Results]]) -> str:
         return ""
     harder = [_below(last[1], first[1]) for first, last in ends]
     figures = "; ".join(
-        f"{first[1].value:.2f} at {name} = {first[0]:g}, {last[1].value:.2f} at {last[0]:g}" for first, last in ends
+        f"{number(first[1].value)} at {name} = {first[0]:g}, {number(last[1].value)} at {last[0]:g}"
+        for first, last in ends
     )
     if all(harder):
         return f"The strongest attack gets harder with the security parameter {name} ({figures})."
@@ -204,8 +208,8 @@ def markdown(done: Sequence[tuple[Point, Results]]) -> str:
     for point, results in done:
         best, game = strongest(results), _advantage(results)
         cells = [v for _, v in point.values] + [results.gate.status]
-        cells += [best[0], str(best[1])] if best else ["none", "n/a"]
-        cells += [game[0], str(game[1])] if game else ["none", "n/a"]
+        cells += [best[0], estimate(best[1])] if best else ["none", "n/a"]
+        cells += [game[0], estimate(game[1])] if game else ["none", "n/a"]
         cells.append(" ".join(decided(results).replace("|", "\\|").split()))
         lines.append("| " + " | ".join(cells) + " |")
     if sentence := trend(done):

@@ -37,10 +37,10 @@ def command(
 ) -> None:
     """Compare two audits; exit code 1 where the new one is worse.
 
-    Worse is: a gate that was met and is not, a bound or claim that is looser, a claim newly refuted, a finding that
-    came out broken and had not, a finding that only one side has measured (lost coverage is a regression), and a gated
-    metric that rose by more than --slack. The interval rule: a rise counts where the 95 % interval of the new value
-    lies wholly above the old value; one that does not is listed as "within its interval".
+    Worse is: a gate that is missed or inconclusive and was not, a bound or claim that is looser, a claim newly
+    refuted, a finding that came out broken and had not, a finding that only one side has measured (lost coverage is a
+    regression), and a gated metric that rose by more than --slack. The interval rule: a rise counts where the 95 %
+    interval of the new value lies wholly above the old value; one that does not is listed as "within its interval".
 
     Refuses (exit code 2) where a comparison would mean nothing: another scheme, seed, profile, adversary, other images
     or SSIM settings. Changed code and parameters of the same scheme are what is compared, and are named.

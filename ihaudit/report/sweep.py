@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -25,11 +26,12 @@ class Row:
     link: str
 
 
-def page(sweep: Mapping[str, Any]) -> str:
+def page(sweep: Mapping[str, Any], folder: Path | None = None) -> str:
     """The page.
 
     Args:
         sweep: sweep.json, of `ihaudit.audit.sweep.summary`.
+        folder: where it lies: a point is linked to the report that was written for it, else to its results.json.
     """
     points = sweep["points"]
     rows = [
@@ -39,7 +41,7 @@ def page(sweep: Mapping[str, Any]) -> str:
             decided=p["decided"],
             attack=_best(p, "attack", "ssim_q90"),
             game=_best(p, "game", "advantage"),
-            link=quote(p["results"].removesuffix("results.json") + "report.html"),
+            link=quote(_report(p["results"], folder)),
         )
         for p in points
     ]
@@ -53,6 +55,16 @@ def page(sweep: Mapping[str, Any]) -> str:
     ]
     template = environment().get_template("sweep.html.j2")
     return template.render(sweep=sweep, names=list(points[0]["point"]), rows=rows, charts=charts)
+
+
+def _report(results: str, folder: Path | None) -> str:
+    """The report beside these results: HTML where nothing is known of the folder."""
+    here = results.removesuffix("results.json")
+    if folder is None:
+        return f"{here}report.html"
+    return next(
+        (f"{here}{n}" for n in ("report.html", "report.pdf", "summary.md") if (folder / here / n).exists()), results
+    )
 
 
 def _estimate(value: Mapping[str, Any] | None) -> Estimate | None:

@@ -123,7 +123,7 @@ def test_each_point_is_an_audit_of_its_own(tmp_path: Path, monkeypatch: pytest.M
     assert found["points"][0]["ssim_q90"]["value"] == pytest.approx(0.8)
     assert "gets harder with the security parameter k" in (out / "sweep.md").read_text()
     page = (out / "sweep.html").read_text()
-    assert "k=2/report.html" in page.replace("%3D", "=") and page.count("<figure") == 1 and "<script" not in page
+    assert "k=2/results.json" in page.replace("%3D", "=") and page.count("<figure") == 1 and "<script" not in page
     again = CliRunner().invoke(app, ["sweep", "instahide", "--grid", "k=2,6", "--out", str(out), "-q"])
     assert again.exit_code == 2  # never over an earlier sweep unasked
     assert len(audits.asked) == 2
@@ -163,7 +163,10 @@ def test_the_row_says_which_check_decided() -> None:
     )
     assert sweep.decided(copies) == "released fields that repeat private images themselves (plain-copies)"
     reid = missed("reid", "re-identification above chance", Estimate(0.3, 0.2, 0.4, 10), "match")
-    assert sweep.decided(reid) == "re-identification above chance: 0.300 [0.200, 0.400] against 0 (match)"
+    assert (
+        sweep.decided(reid)
+        == "re-identification above chance: 30.0\u00a0points [20.0, 40.0\u00a0points] against 0\u00a0points (match)"
+    )
     open_ = result(0.1, 3)
     open_.gate.reasons = ["no game addressed the scheme | at all"]
     assert "no game addressed" in sweep.decided(open_)
@@ -171,3 +174,22 @@ def test_the_row_says_which_check_decided() -> None:
     assert "(plain-copies) |" in text and "the scheme \\| at all" in text
     page = sweep_page(sweep.summary(done(("2<b>", copies), ("4", open_))))
     assert "2&lt;b&gt;" in page and "plain-copies" in page and "SSIM, 90 % quantile, strongest attack" in page
+
+
+def test_figures_have_the_digits_of_the_reports() -> None:
+    gate = missed("ssim", "SSIM, strongest attack", Estimate(0.9961, 0.984, 0.997, 10), "phase")
+    gate.gate.bound = 0.5
+    assert sweep.decided(gate) == "SSIM, strongest attack: 0.996 [0.984, 0.997] against 0.500 (phase)"
+    negative = result(-0.0214)
+    assert "| \u22120.021 [\u22120.041, \u22120.001] |" in sweep.markdown(done(("2", negative)))
+    assert "0.996 at k = 2, 0.500 at 4" in sweep.trend(done(("2", result(0.9961)), ("4", result(0.5))))
+
+
+def test_a_point_is_linked_to_what_was_written(tmp_path: Path) -> None:
+    rows = sweep.summary(done(("2", result(0.9)), ("4", result(0.6)), ("6", result(0.5))))
+    for name, file in (("k=2", "report.html"), ("k=4", "report.pdf"), ("k=6", "results.json")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / file).touch()
+    page = sweep_page(rows, tmp_path)
+    for link in ("k%3D2/report.html", "k%3D4/report.pdf", "k%3D6/results.json"):
+        assert f'href="{link}"' in page
