@@ -15,8 +15,8 @@ from ihaudit.verdict.gates import EVENTS
 
 #: Rows of the table, pictures beside each other, and actions on page one; the sections after it have the rest.
 ROWS, ACTIONS = 4, 3
-#: Characters of a claim or a reason on page one; section 3 has all of them.
-LONGEST = 100
+#: Characters of a claim or a reason on page one, where few rows stand there and where many; section 3 has all of them.
+LONG, LONGEST = 100, 160
 _LATER = re.compile(r"^the profile \w+ leaves it out")
 _LACKS = re.compile(r"lacks ([\w ]+)")
 
@@ -60,6 +60,11 @@ class Front:
     sure: list[str]
     actions: list[remedies.Action]
     more_actions: int
+    results: Results
+
+    def figures(self, ids: list[str]) -> str:
+        """See `with_figures`."""
+        return with_figures(self.results, ids)
 
     @property
     def tight(self) -> bool:
@@ -84,19 +89,23 @@ def front(source: Source) -> Front:
         sure(results),
         found[:ACTIONS],
         max(0, len(found) - ACTIONS),
+        results,
     )
 
 
 def lines(results: Results) -> list[Line]:
     """The author's claims first, then the auditor's gates; none of either is said too."""
     rows = []
+    longest = LONGEST if len(results.claims) + len(results.gate.checks) < ROWS else LONG
     for c in results.claims:
         unit = words.gate_unit(c.quantity)
         part = f" for {words.scaled(c.quantile, '%')} of images" if c.quantile < 1 and c.quantity == "ssim" else ""
         measured = words.estimate(c.measured, unit) if c.measured else "not measured"
+        if c.measured and c.quantity == "ssim":
+            measured += " (the largest)" if c.quantile >= 1 else f" ({words.scaled(c.quantile, '%')} quantile)"
         bound = f"{words.QUANTITY.get(c.quantity, c.quantity)} ≤ {words.scaled(c.bound, unit)}{part}"
         word = words.CLAIM_WORD[c.status]
-        text, why = words.shortened(words.sentence(c.text), LONGEST), words.shortened(words.sentence(c.reason), LONGEST)
+        text, why = words.shortened(words.sentence(c.text), longest), words.shortened(words.sentence(c.reason), longest)
         rows.append(Line("author", text, bound, measured, word, c.by or "", why))
     if not rows:
         text = "Claims nothing that a measurement could refute; the gates below are the auditor’s."
@@ -109,7 +118,7 @@ def lines(results: Results) -> list[Line]:
         if g.name in EVENTS:
             bound, why = "must not happen", ""
             measured = "happened" if g.met is False else "did not happen"
-        text, why = words.shortened(words.sentence(g.statistic), LONGEST), words.shortened(why, LONGEST)
+        text, why = words.shortened(words.sentence(g.statistic), longest), words.shortened(why, longest)
         rows.append(Line("gate", text, bound, measured, words.CHECK_WORD[g.met], g.by or "", why))
     return rows
 
@@ -147,6 +156,16 @@ def tried(results: Results) -> str:
     return f"{text[:1].upper()}{text[1:]}, by an adversary who may have {who}."
 
 
+def with_figures(results: Results, ids: list[str]) -> str:
+    """Ids of findings; of games with the advantage that they found."""
+    said = []
+    for id_ in ids:
+        f = results.finding(id_)
+        e = f.metrics.get("advantage") if f is not None and f.kind == "game" else None
+        said.append(f"{id_}: advantage {words.scaled(e.value)}" if e is not None and e.value is not None else id_)
+    return words.few(said, 4)
+
+
 def _ids(found: list[Finding]) -> str:
     return words.few([f.id for f in found], 10)
 
@@ -167,7 +186,7 @@ def not_tried(results: Results) -> list[str]:
     if lacking:
         parts = [f"{what} ({_ids(fs)})" for what, fs in lacking.items()]
         said.append(f"Not open to this adversary, who lacks {words.listing(parts)}.")
-    for part, why in ((unasked, "Left out by whoever ran this audit"), (rest, "Not made for such a release")):
+    for part, why in ((unasked, "Left out by whoever ran this audit"), (rest, "Does not apply to such a release")):
         if part:
             count = words.plural(len(part), "attack or game", "attacks and games")
             said.append(f"{why}: {count} ({place(results, 'notrun')}).")
@@ -187,6 +206,14 @@ def sure(results: Results) -> list[str]:
         said.append(f"95 % interval of the deciding figure: {words.interval(e, unit)}{of}.")
     elif count:
         said.append(f"{words.plural(count, 'private image')}.")
+    for g in results.gate.checks:
+        high = g.measured.high if g.measured else None
+        if g.met and high is not None and high > g.bound:
+            unit = words.gate_unit(g.name)
+            said.append(
+                f"{words.sentence(g.statistic.split(',')[0]).rstrip('.')}: not ruled out up to "
+                f"{words.scaled(high, unit)}, where the interval ends; its bound is {words.scaled(g.bound, unit)}."
+            )
     said.append(controls(results))
     base, attack = best_baseline(results), strongest_attack(results)
     if base is not None and attack is not None and answered(attack):

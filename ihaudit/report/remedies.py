@@ -16,7 +16,7 @@ from ihaudit.report import words
 from ihaudit.results import Finding, Results
 from ihaudit.verdict.reliability import NO_CONTROLS
 
-Severity = Literal["critical", "high", "moderate", "low", "open"]
+Severity = Literal["critical", "high", "moderate", "low", "to do"]
 
 #: What each word means; printed as it stands.
 SEVERITY: dict[Severity, str] = {
@@ -24,7 +24,7 @@ SEVERITY: dict[Severity, str] = {
     "high": "encodings are matched to people or images, or a game is won with an advantage of at least 0.500",
     "moderate": "a game is won with a smaller advantage, or a declaration of the scheme is wrong",
     "low": "an observation that no bound rests on",
-    "open": "nothing broke, and something is left to do before anybody relies on that",
+    "to do": "nothing broke, and something is left to do before anybody relies on that",
 }
 #: A game's advantage (lower end of its interval) from which its severity is high.
 HIGH_ADVANTAGE = 0.5
@@ -100,8 +100,8 @@ _KNOWN = (
     ),
     _Known(
         "Statistics of an image that the key leaves alone say whose encoding it is.",
-        "Do not release where somebody may hold photographs of the same people or scenes; pseudonyms of encodings are "
-        "no pseudonyms.",
+        "Do not release where somebody may hold these photographs. Removing names from encodings does not make them "
+        "anonymous: whoever holds the photographs links them back.",
         "match finds the right candidate no more often than by chance (the interval reaches 0)",
         ("match",),
     ),
@@ -247,7 +247,7 @@ def _undecided(results: Results) -> list[Action]:
     rows: list[Action] = []
     for reason in results.gate.reasons or [results.gate.sentence]:
         remedy, shows = _way_out(results, reason)
-        rows.append(Action([], "open", words.sentence(reason), remedy, shows))
+        rows.append(Action([], "to do", words.sentence(reason), remedy, shows))
     return rows
 
 
@@ -311,7 +311,7 @@ def _unbroken(results: Results) -> list[Action]:
         rows.append(
             Action(
                 later,
-                "open",
+                "to do",
                 f"The profile {results.profile} left out {count}.",
                 "Run again with `--profile standard` (or `full`) before a release.",
                 "They ran, and broke nothing.",
@@ -322,7 +322,7 @@ def _unbroken(results: Results) -> list[Action]:
         rows.append(
             Action(
                 lacking,
-                "open",
+                "to do",
                 "This adversary lacks what some attacks and games need.",
                 "Ask whether a real adversary lacks what these need; if not, run again with `--knows`.",
                 "The list of knowledge is that of the people who could attack.",
@@ -332,7 +332,7 @@ def _unbroken(results: Results) -> list[Action]:
         rows.append(
             Action(
                 [],
-                "open",
+                "to do",
                 "The author claims nothing that a measurement could refute.",
                 "Ask for a claim: a quantity, a bound and an adversary (`claims` of the scheme).",
                 "The report’s first table has a row of the author’s.",
@@ -341,7 +341,7 @@ def _unbroken(results: Results) -> list[Action]:
     rows.append(
         Action(
             [],
-            "open",
+            "to do",
             "Better attacks may exist; no audit shows that they do not.",
             "Release as little as will do, and audit again with every new version of the attacks.",
             "A later audit finds no more than this one.",

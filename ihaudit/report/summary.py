@@ -183,10 +183,12 @@ def _meaning(results: Results, word: str, attack: Finding | None, game: Finding 
         ]
     by = results.finding(results.gate.by or "")
     if by is not None and by.kind == "attack" and "ssim" not in by.metrics and "reid" in by.metrics:
-        return [
-            "Whoever holds photographs among which the private ones are can tell which encoding is whose, although no "
-            "attack here rebuilt a picture. Later attacks can only be better."
-        ]
+        rebuilt = (
+            "Rebuilding the pictures was not tried: no attack of this audit answers such encodings with pictures."
+            if attack is None
+            else "No attack here rebuilt a picture."
+        )
+        return [f"Whoever holds photographs, the private ones among them, can tell which encoding is whose. {rebuilt}"]
     if attack is not None and attack.status == "broken":
         return [
             "Whoever holds these encodings should be assumed to hold pictures of the private images, at least as good "

@@ -67,6 +67,9 @@ def judge_claim(
     if not rows:
         left_out = [f for f in findings if f.kind == kind and f.status in ("not run", "inconclusive")]
         # What failed says more than what does not address such a release.
+        if left_out and all(" was asked for (--" in f.reason for f in left_out):
+            result.reason = f"whoever ran this audit left out every {kind} that could measure it"
+            return result
         first = min(left_out, key=lambda f: f.status != "inconclusive", default=None)
         why = f"; for instance {first.id}: {first.reason}" if first else ""
         result.reason = f"no {kind} that this adversary can run measured it{why}"

@@ -252,7 +252,7 @@ def ssim_check(attacks: Sequence[Finding], exceeds: Mapping[str, Exceedance], ga
     if not missed and value > gates.max_ssim:
         check.statistic += ", no more than guessing reaches on these images"
     elif not missed and above is not None and above.value is not None and above.value <= 0:
-        check.statistic += ", no better than a trivial guess"
+        check.statistic += " (which does no better than a trivial guess)"
     return check
 
 

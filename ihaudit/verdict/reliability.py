@@ -75,9 +75,10 @@ def control_finding(control: Control, traits: Traits, parts: Sequence[Finding], 
     if not held:
         finding.status = "inconclusive"
         if control.sibling:
+            tried = "was run on" if not ran else "broke"
             finding.reason = (
-                f"no {survived[0]} of this audit breaks {control.words} of {traits.size}, which is known to break; so "
-                f"it says nothing that none breaks the audited scheme, whose {FORMS[traits.form]} are of that kind"
+                f"no {survived[0]} of this audit {tried} {control.words} of {traits.size}, which is known to break; "
+                f"the scheme’s {FORMS[traits.form]} are of that kind, so that none breaks it shows nothing"
             )
         elif must_break:
             what = " and ".join(f"no {k} of this audit breaks" for k in survived)

@@ -77,7 +77,7 @@ def test_an_inconclusive_audit_says_the_way_out(reason: str, remedy: str) -> Non
     r.findings = [f for f in r.findings if f.status != "broken" or f.kind == "control"]
     r.gate = Gate(status="inconclusive", exit_code=3, statistic="s", bound=None, reasons=[reason])
     [a] = remedies.actions(r)
-    assert a.severity == "open" and remedy in a.remedy and a.shows
+    assert a.severity == "to do" and remedy in a.remedy and a.shows
     page = front.front(Source(r))
     assert page.sure[0] == "Not at all: nothing was decided."
 
@@ -88,7 +88,7 @@ def test_nothing_broken_is_no_clearance() -> None:
     r.claims = []
     r.gate = Gate(status="met", exit_code=0, statistic="s", bound=0.5)
     rows = remedies.actions(r)
-    assert {a.severity for a in rows} == {"open"}
+    assert {a.severity for a in rows} == {"to do"}
     text = " ".join(a.remedy for a in rows)
     assert "--profile standard" in text and "Ask for a claim" in text and "audit again" in text
     assert any("fusion-denoising" in s for s in front.not_tried(r))
