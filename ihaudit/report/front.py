@@ -16,7 +16,7 @@ from ihaudit.verdict.gates import EVENTS
 #: Rows of the table, pictures beside each other, and actions on page one; the sections after it have the rest.
 ROWS, ACTIONS = 4, 3
 #: Characters of a claim or a reason on page one, where few rows stand there and where many; section 3 has all of them.
-LONG, LONGEST = 100, 160
+LONG, LONGEST = 80, 160
 _LATER = re.compile(r"^the profile \w+ leaves it out")
 _LACKS = re.compile(r"lacks ([\w ]+)")
 
