@@ -101,10 +101,13 @@ def refuse_unlike(before: Results, after: Results) -> None:
         ("adversary's knowledge", sorted(before.adversary), sorted(after.adversary)),
     ):
         if a != b:
-            raise UsageError(
-                f"the two audits cannot be compared: {name} was {a!r} and is {b!r}; run both alike, or renew the "
-                "baseline with --write-baseline"
+            # --write-baseline does not put one scheme in the place of another, so it is no remedy there.
+            remedy = (
+                "name the baseline of this scheme, or a file that does not exist yet with --write-baseline"
+                if name == "scheme"
+                else "run both alike, or renew the baseline with --write-baseline"
             )
+            raise UsageError(f"the two audits cannot be compared: {name} was {a!r} and is {b!r}; {remedy}")
 
 
 def _digests(before: Results, after: Results) -> tuple[str, str]:

@@ -80,7 +80,7 @@ def test_where_lower_is_better_a_fall_is_worse(error_metric: str) -> None:
 def test_audits_that_differ_in_what_decides_cannot_be_compared(change: Change, name: str) -> None:
     after = synthetic.results()
     change(after)
-    with pytest.raises(UsageError, match=f"{name}.*run both alike"):
+    with pytest.raises(UsageError, match=f"{name}.*(run both alike|name the baseline)"):
         compare(synthetic.results(), after, 0.02)
 
 
@@ -168,4 +168,6 @@ def test_the_command_prints_numbers_and_writes_baselines(tmp_path: Path) -> None
     assert call("--write-baseline").exit_code == 0 and call().exit_code == 0
     read.scheme.name = "another"
     write_results(tmp_path / "new", read, arrays)
-    assert call("--write-baseline").exit_code == 2 and read_results(baseline).scheme.name == "t"
+    refused = call("--write-baseline")
+    assert refused.exit_code == 2 and read_results(baseline).scheme.name == "t"
+    assert "name the baseline of this scheme" in refused.stderr and "renew" not in refused.stderr
