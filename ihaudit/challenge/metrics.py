@@ -44,7 +44,7 @@ class Extent:
         if low >= 0 and high <= 255:
             return cls(0.0, 255.0)
         raise ImageError(
-            f"{name} must lie in [-1, 1] as in the challenge (or in [0, 1]); it lies in [{low:g}, {high:g}]"
+            f"{name} must lie in [-1, 1] as in the challenge (or in [0, 1] or [0, 255]); it lies in [{low:g}, {high:g}]"
         )
 
     @property

@@ -281,7 +281,15 @@ NoRelease = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with what was stopped in --out.", rich_help_panel=OUTPUT)]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Go on with what was stopped in --out; what is finished there is handed back where it is the same audit, "
+        "and refused (exit code 2) where it is another.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace earlier results in --out.", rich_help_panel=OUTPUT)
 ]

@@ -76,8 +76,8 @@ def command(
         tuple[float, float] | None,
         known(
             metavar="LOW HIGH",
-            help="Range of the images when they were mixed; default: -1 1, as in the challenge. The answer is written "
-            "in the same range.",
+            help="Range of the images when they were mixed; default: found from the release, -1 1 as in the challenge "
+            "where it fits. The answer is written on [0, 1] where images were mixed on that, else on [-1, 1].",
         ),
     ] = None,
     shape: Annotated[

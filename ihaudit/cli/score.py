@@ -12,9 +12,9 @@ from ihaudit.cli._common import say
 
 def command(
     decryption: Annotated[
-        Path, typer.Argument(help="decryption.npy: one recovered image per encoding, in [-1, 1] or [0, 1].")
+        Path, typer.Argument(help="decryption.npy: one recovered image per encoding, on [-1, 1], [0, 1] or [0, 255].")
     ],
-    private: Annotated[Path, typer.Option(help="private.npy: the private images, in [-1, 1] or [0, 1].")],
+    private: Annotated[Path, typer.Option(help="private.npy: the private images, on [-1, 1], [0, 1] or [0, 255].")],
     pairs: Annotated[Path, typer.Option(help="pairs.npy: int (E, 2), the private images in each row, -1 for none.")],
 ) -> None:
     """Print the challenge's metrics as JSON: max_ssim, mean_ssim, min_l2, mean_l2.

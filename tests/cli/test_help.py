@@ -60,3 +60,18 @@ def test_brackets_stay_and_lines_are_filled() -> None:
     for text in ("In [0, 1], or [tool.ihaudit], or [/x].", "Say [this].", "And [that], in one line."):
         assert text in said
     assert readable("a [b]\n c") == "a \\[b] c"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("run", "refused (exit code 2) where it is another"),
+        ("compare", "a gate that is missed or inconclusive and was not"),
+        ("challenge", "found from the release"),
+        ("score", "[0, 255]"),
+    ],
+)
+def test_help_says_what_the_command_does(name: str, said: str) -> None:
+    command: Any = COMMANDS[name]
+    helps = [command.help, *(p.help or "" for p in command.params)]
+    assert any(plain(said) in plain(h) for h in helps if h)
