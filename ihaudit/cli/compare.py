@@ -33,6 +33,9 @@ def command(
             "--summary", help="Write summary.md beside the new results, with the change against the baseline."
         ),
     ] = False,
+    all_: Annotated[
+        bool, typer.Option("--all", help="Print every metric, also those that moved by no more than --slack.")
+    ] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """Compare two audits; exit code 1 where the new one is worse.
@@ -75,11 +78,14 @@ def command(
     if json_:
         say(json.dumps(found.as_json(), indent=1))
     else:
-        for row in found.rows:
+        shown = [row for row in found.rows if all_ or row.note or abs(row.change) > slack]
+        for row in shown:
             say(
                 f"{row.finding:24s} {row.metric:16s} {row.before!s:>24s} -> {row.after!s:>24s}  {row.change:+.3f}  "
                 f"{row.note}".rstrip()
             )
+        if len(shown) < len(found.rows):
+            say(f"{len(found.rows) - len(shown)} metrics moved by {slack:g} or less (--all prints them)")
         for line in found.differences:
             say(f"changed: {line}")
         for line in found.worse:
