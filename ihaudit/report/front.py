@@ -152,6 +152,8 @@ def tried(results: Results) -> str:
         found = ran(results, kind)
         count = words.plural(len(found), kind) if found else f"no {kind}"
         parts.append(f"{count}{f' ({_ids(found)})' if found else ''}")
+    if not any(ran(results, kind) for kind in ("attack", "game")):
+        return "Nothing: no attack and no game ran."
     text = words.listing(parts)
     return f"{text[:1].upper()}{text[1:]}, by an adversary who may have {who}."
 

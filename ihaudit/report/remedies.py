@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from ihaudit.report import words
 from ihaudit.results import Finding, Results
-from ihaudit.verdict.reliability import NO_CONTROLS
+from ihaudit.verdict.reliability import NO_CONTROLS, NO_NULLS
 
 Severity = Literal["critical", "high", "moderate", "low", "to do"]
 
@@ -255,6 +255,9 @@ _DECIDES = "The audit, run again, ends in “gate met” or “gate missed”."
 
 
 def _way_out(results: Results, reason: str) -> tuple[str, str]:
+    left_out = " addressed the scheme" in reason and "was asked for (--" in reason
+    if left_out or NO_NULLS in reason or (reason.startswith("control:") and " was run on " in reason):
+        return "Run again without `--attack` and `--game`, so that what addresses such a release runs.", _DECIDES
     id_ = next((f.id for f in _failed_controls(results) if reason.startswith(f.id)), "")
     if id_:
         f = results.finding(id_)

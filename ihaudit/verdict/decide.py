@@ -91,9 +91,12 @@ def decide(
         checks.append(advantage_check(games, gates.max_advantage))
     if gates.strict:
         checks.append(strict_check(findings, checks))
-    reasons = [*null_broke, *doubts, *dict.fromkeys(_undecided(findings, judged, checks, doubts))]
-    if controls_required:
-        reasons += coverage_doubts(findings)
+    open_ = list(dict.fromkeys(_undecided(findings, judged, checks, doubts)))
+    uncovered = coverage_doubts(findings) if controls_required else []
+    if any(f.status in ("broken", "no break found") for f in [*attacks, *games]):
+        reasons = [*null_broke, *doubts, *open_, *uncovered]
+    else:  # that nothing ran is why no control broke, and comes first
+        reasons = [*null_broke, *uncovered, *open_, *doubts]
     gate = _gate(judged, checks, null_broke, reasons)
     gate.warning = sentence(gate, findings)
     return judged, gate

@@ -65,6 +65,9 @@ def test_every_broken_finding_stands_in_one_row_the_gravest_first() -> None:
     ("reason", "remedy"),
     [
         ("no positive control ran, so that nothing shows the attacks of this audit to work", "Run again without"),
+        ("no attack addressed the scheme: only unmix was asked for (--attack)", "Run again without `--attack`"),
+        ("no game addressed the scheme: no game was asked for (--game none)", "Run again without `--attack`"),
+        ("control:blur: no attack or game of this audit was run on a blur, which is known to break", "Run again"),
         ("claim undecided: c: the measured value lies beyond the bound, but guessing reaches as much", "less alike"),
         ("claim undecided: c: ..., but its interval is too wide: it reaches down to 0", "more images"),
         ("unmix was asked for and is not run: no mask", "without asking for unmix"),

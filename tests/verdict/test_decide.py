@@ -607,3 +607,13 @@ def test_private_images_repeated_in_a_field_miss_the_gate() -> None:
         copies = [c for c in gate.checks if c.name == "copies"]
         assert [c.met for c in copies] == ([] if met else [False])
         assert (gate.exit_code == 1) is (not met)
+
+
+def test_that_nothing_ran_is_said_before_that_no_control_broke() -> None:
+    sibling = Control("blurred", "blur", must_break=True, like=lambda t: t.resembles, words="a blur")
+    control = control_finding(sibling, Traits((8, 8, 3)), [], "")
+    why = "no attack was asked for (--attack none)"
+    left_out = Finding(id="unmix", kind="attack", title="unmix", status="not run", reason=why)
+    _, gate = decide([left_out, control], [], GateOptions())
+    assert gate.exit_code == 3 and gate.reasons[0].startswith("no attack addressed the scheme")
+    assert any(r.startswith("control:") for r in gate.reasons[1:])
