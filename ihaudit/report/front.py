@@ -238,6 +238,8 @@ def controls(results: Results) -> str:
     found = results.of_kind("control")
     tried_ = [c for c in found if c.status != "not run"]
     failed = [c for c in tried_ if c.status == "inconclusive"]
+    if not any(ran(results, kind) for kind in ("attack", "game")):
+        return "No control was tried either."
     if not tried_:
         return "No control ran, so nothing shows that this audit can tell a broken scheme from another."
     if failed:
