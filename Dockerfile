@@ -1,4 +1,4 @@
-# docker build -t ihaudit . && docker run --rm -v "$PWD/reports:/work/reports" ihaudit        (the demo)
+# docker build -t ihaudit . && docker run --rm -v "$PWD/reports:/audit/reports" ihaudit        (the demo)
 # docker run --rm -v "$PWD:/work" ihaudit run scheme.py
 FROM python:3.11-slim-bookworm
 
@@ -15,8 +15,8 @@ COPY templates templates
 RUN pip install --no-cache-dir -c constraints.txt . && rm -rf /src/*
 
 # A scheme's code is confined further by ihaudit itself; nothing here needs root.
-RUN useradd --create-home --uid 1000 auditor && mkdir /work && chown auditor /work
+RUN useradd --create-home --uid 1000 auditor && mkdir /audit && chown auditor /work
 USER 1000
-WORKDIR /work
+WORKDIR /audit
 ENTRYPOINT ["ihaudit"]
 CMD ["demo"]
