@@ -1,5 +1,5 @@
 # docker build -t ihaudit . && docker run --rm -v "$PWD/reports:/audit/reports" ihaudit        (the demo)
-# docker run --rm -v "$PWD:/work" ihaudit run scheme.py
+# docker run --rm -v "$PWD:/audit" ihaudit run scheme.py
 FROM python:3.11-slim-bookworm
 
 # pango and a font for PDF reports.
@@ -15,7 +15,7 @@ COPY templates templates
 RUN pip install --no-cache-dir -c constraints.txt . && rm -rf /src/*
 
 # A scheme's code is confined further by ihaudit itself; nothing here needs root.
-RUN useradd --create-home --uid 1000 auditor && mkdir /audit && chown auditor /work
+RUN useradd --create-home --uid 1000 auditor && mkdir /audit && chown auditor /audit
 USER 1000
 WORKDIR /audit
 ENTRYPOINT ["ihaudit"]
