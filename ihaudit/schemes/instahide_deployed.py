@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from ihaudit import Augmentation, Claim, Provenance, Release
+from ihaudit import Augmentation, Provenance, Release
 from ihaudit.schemes.instahide import Floats, InstaHide, Ints
 
 #: What that code normalises by: the private images' channels by CIFAR-10's, the public ones' by ImageNet's.
@@ -53,16 +53,7 @@ class InstaHideDeployed(InstaHide):
     scheme_name = "InstaHide (deployed)"
     kind = "augmentation, mixing, sign masks"
     published_break = "none in print for crops and mirrors; Luo and others, AAAI 2022, for rotations"
-    claims = (
-        Claim(
-            "ssim",
-            0.3,
-            knows=("encodings", "labels", "distribution", "code"),
-            text="no private image can be recovered visually (SSIM above 0.3) from the encodings and their labels",
-        ),
-    )
     secrets = "the sign masks, which images are mixed in which encoding, and how each copy was cropped and mirrored"
-    security_parameter = "k"
 
     def __post_init__(self) -> None:
         self.k = self.k or (4 if self.mode == "inside" else 6)

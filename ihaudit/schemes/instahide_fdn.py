@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit import Augmentation, Claim, Provenance, Release
+from ihaudit import Augmentation, Provenance, Release
 from ihaudit.schemes.instahide import Draws, Floats, InstaHide, Ints
 
 _PROPOSALS = 256  # turned at once
@@ -39,16 +39,7 @@ class InstaHideFdn(InstaHide):
     scheme_name = "InstaHide (eps-augmented)"
     kind = "augmentation, mixing, sign masks"
     published_break = "Luo and others, AAAI 2022: SSIM .64 by their own statistic"
-    claims = (
-        Claim(
-            "ssim",
-            0.3,
-            knows=("encodings", "labels", "distribution", "code"),
-            text="no private image can be recovered visually (SSIM above 0.3) from the encodings and their labels",
-        ),
-    )
     secrets = "the sign masks, which copies are mixed in which encoding, and how they were turned"
-    security_parameter = "k"
 
     def __post_init__(self) -> None:
         if self.k < 3 or self.private_per_encoding != 2:

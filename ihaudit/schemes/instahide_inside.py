@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ihaudit import Claim
 from ihaudit.schemes.instahide import InstaHide
 
 
@@ -25,16 +24,7 @@ class InstaHideInside(InstaHide):
     scheme_name = "InstaHide (inside)"
     kind = "mixing, sign masks"
     published_break = "Carlini and others, S&P 2021"
-    claims = (
-        Claim(
-            "ssim",
-            0.3,
-            knows=("encodings", "labels", "distribution", "code"),
-            text="no private image can be recovered visually (SSIM above 0.3) from the encodings and their labels",
-        ),
-    )
     secrets = "the sign masks, and which images are mixed in which encoding"
-    security_parameter = "k"
 
     def __post_init__(self) -> None:
         if self.private_per_encoding not in (0, self.k):
