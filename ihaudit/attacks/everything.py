@@ -168,6 +168,7 @@ def _asked(view: View, ctx: Context) -> tuple[Known, list[NDArray[np.float32]], 
         "images encoded afresh",
         view.similar,
         ctx.rng("families"),
+        view.similar_labels,
     )
     return known, images, calls
 
@@ -180,14 +181,14 @@ def _readings(channel: Channel, view: View, oracle: Known, ctx: Context) -> Iter
     if channel.pairs is None or view.pairs is None or len(view.pairs.images) < LEAST:
         return
     count = len(view.pairs.images)
-    labels = np.zeros(count, np.int64)
     known = Known(
         np.asarray(view.pairs.images, np.float32),
-        labels,
+        np.zeros(count, np.int64) if view.pairs.labels is None else view.pairs.labels,
         np.sort(ctx.rng("hold out").permutation(count)[: count // 4]),
         "known images of the release",
         view.similar,
         ctx.rng("families of pairs"),
+        view.similar_labels,
     )
 
     def rows(c: Channel) -> NDArray[Any]:

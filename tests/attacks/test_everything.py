@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ihaudit.attacks.numerics.released.bits import fit_bits
+from ihaudit.attacks.numerics.released.channels import Channel
 from ihaudit.attacks.numerics.released.fields import parts, splits
+from ihaudit.attacks.numerics.released.read import Known, read
 from ihaudit.attacks.numerics.released.shuffled import pictures_among
 from ihaudit.attacks.numerics.released.tables import fit_tables
 from ihaudit.release import Release
@@ -52,3 +54,28 @@ def test_arrays_are_dealt_out_by_what_grows_with_the_images() -> None:
     assert [s.axis for s in splits([np.zeros((5, n)) for n in sizes], sizes)] == [1]
     assert splits([np.zeros(4) for _ in sizes], sizes) == []
     assert set(parts(Release(np.zeros((2, 3)), extra={"any": np.zeros(3)}))) == {"encodings", "extra 1"}
+
+
+def known_of_classes(labels: np.ndarray, seed: int = 3) -> Known:
+    """Images that are a pattern of their class and little else, of which the last third is held out."""
+    rng = np.random.default_rng(seed)
+    waves = np.sin(
+        np.linspace(0, 7, 16)[:, None, None] * rng.uniform(0.5, 2, (6, 1, 1, 1))
+        + rng.uniform(0, 6, 6)[:, None, None, None]
+    )
+    pictures = 0.5 + 0.4 * waves * np.ones((1, 1, 16, 1))
+    images = np.clip(pictures[labels] + 0.15 * rng.standard_normal((len(labels), 16, 16, 1)), 0, 1).astype(np.float32)
+    held = np.arange(len(labels) * 2 // 3, len(labels))
+    return Known(images, labels, held, "images", images, np.random.default_rng(0), labels)
+
+
+def test_labels_say_no_more_than_the_class() -> None:
+    labels = np.random.default_rng(2).integers(6, size=96)
+    one_hot = np.eye(6, dtype=np.float32)[labels]
+    known = known_of_classes(labels)
+    channel = Channel("labels", "labels", [one_hot], one_hot[:10], True, pairs=one_hot)
+    assert read(channel, known, lambda c: c.stacked, values=True) is None
+    flat = known.images.reshape(96, -1)
+    channel = Channel("labels", "labels", [flat], flat[:10], True, pairs=flat)
+    found = read(channel, known, lambda c: c.stacked, values=True)
+    assert found is not None and found.expected > 0.95 and found.hidden

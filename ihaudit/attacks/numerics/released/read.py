@@ -45,7 +45,8 @@ class Known:
         words: what they are, after their number.
         similar: float32 (M, H, W, C) or None.
         rng: for the families' choices.
-        flat: float64 (len(held),), SSIM of the mean of their class.
+        similar_labels: int64 (M,) or None.
+        flat: float64 (len(held),), SSIM of the mean of their class, over the others of these and over similar images.
     """
 
     images: NDArray[np.float32]
@@ -54,20 +55,32 @@ class Known:
     words: str
     similar: NDArray[np.float32] | None
     rng: np.random.Generator
+    similar_labels: NDArray[np.int64] | None = None
     flat: NDArray[np.float64] = field(init=False)
 
     def __post_init__(self) -> None:
         fit = self.fit
-        mean = np.broadcast_to(self.images[fit].mean(0), self.images.shape).copy()
-        for c in np.unique(self.labels[self.held]):
-            some = fit[self.labels[fit] == c]
-            if len(some) > 1:
-                mean[self.labels == c] = self.images[some].mean(0)
-        object.__setattr__(self, "flat", ssim(mean[self.held], self.images[self.held]))
+        guesses = [_class_means(self.images[fit], self.labels[fit], self.labels[self.held])]
+        if self.similar is not None and self.similar_labels is not None:
+            guesses.append(_class_means(self.similar, self.similar_labels, self.labels[self.held]))
+        truth = self.images[self.held]
+        object.__setattr__(self, "flat", np.max([ssim(g, truth) for g in guesses], axis=0))
 
     @property
     def fit(self) -> NDArray[np.int64]:
         return np.setdiff1d(np.arange(len(self.images)), self.held)
+
+
+def _class_means(
+    images: NDArray[np.float32], labels: NDArray[np.int64], wanted: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """float32 (len(wanted), H, W, C): the mean image of each class; of all where a class has none or one."""
+    out = np.broadcast_to(images.mean(0), (len(wanted), *images.shape[1:])).copy()
+    for c in np.unique(wanted):
+        mine = labels == c
+        if mine.sum() > 1:
+            out[wanted == c] = images[mine].mean(0)
+    return out
 
 
 @dataclass(frozen=True, eq=False)
