@@ -26,8 +26,8 @@ FAR = 12.0
 CALLS, SECONDS = 6, 2.0
 
 
-def digest(path: Path) -> str:
-    """SHA-256 of the file.
+def digest(path: Path, named: str = "--release ") -> str:
+    """SHA-256 of the file; `named` stands before its path in errors.
 
     Raises:
         UsageError: it cannot be read.
@@ -36,30 +36,30 @@ def digest(path: Path) -> str:
         with open(path, "rb") as f:
             return hashlib.file_digest(f, "sha256").hexdigest()
     except OSError as e:
-        raise UsageError(f"--release {path} cannot be read ({e.strerror}); name the release.npz of an audit") from None
+        raise UsageError(f"{named}{path} cannot be read ({e.strerror}); name the release.npz of an audit") from None
 
 
-def read(path: Path, n_images: int) -> Release:
-    """The release in a file such as `ihaudit.audit.canonical` writes.
+def read(path: Path, n_images: int, named: str = "--release ") -> Release:
+    """The release in a file such as `ihaudit.audit.canonical` writes; `named` stands before its path in errors.
 
     Raises:
         UsageError: it is none; the sentence says what is wrong with it.
     """
-    digest(path)
+    digest(path, named)
     try:
         with np.load(path, allow_pickle=False) as z:
             arrays = {name: z[name] for name in z.files}
     except Exception as e:  # a damaged archive can raise nearly anything
-        raise UsageError(f"--release {path} is no release.npz ({str(e)[:200] or type(e).__name__})") from None
+        raise UsageError(f"{named}{path} is no release.npz ({str(e)[:200] or type(e).__name__})") from None
     span = arrays.pop("image_range", np.array([0.0, 1.0]))
     odd = [n for n in arrays if n not in ("encodings", "labels") and not n.startswith("extra/")]
     if odd:
-        raise UsageError(f"--release {path} holds {odd[0]!r}, expected encodings, labels, image_range, extra/NAME")
+        raise UsageError(f"{named}{path} holds {odd[0]!r}, expected encodings, labels, image_range, extra/NAME")
     try:
         bounds = np.asarray(span, np.float64).reshape(-1).tolist()
         return validate.release(arrays, bounds, n_images=n_images, n_public=0)
     except (SchemeError, ValueError, TypeError) as e:
-        raise UsageError(f"--release {path}: {e}") from None
+        raise UsageError(f"{named}{path}: {e}") from None
 
 
 def with_truth(published: Release, made: list[Release]) -> Release:

@@ -26,9 +26,8 @@ def load_npy(path: Path, *, mmap: bool = False) -> NDArray[Any]:
             raise ImageError(f"there is no file {path}")
         if not path.is_file():
             raise ImageError(f"{path} is not a file; name an array that numpy.save wrote")
-        with path.open("rb") as f:
-            if f.read(4) == b"PK\x03\x04":
-                raise ImageError(f"{path} is an archive of arrays (.npz); save the one array with numpy.save")
+        if is_archive(path):
+            raise ImageError(f"{path} is an archive of arrays (.npz); save the one array with numpy.save")
         # Mapped first: a header may promise any size, and a map of what is not there is refused.
         found = np.load(path, mmap_mode="r", allow_pickle=False)
         return found if mmap else np.array(found)
@@ -39,6 +38,14 @@ def load_npy(path: Path, *, mmap: bool = False) -> NDArray[Any]:
     except Exception as e:  # a damaged header can raise nearly anything
         said = str(e) or type(e).__name__
         raise ImageError(f"{path} is not a readable .npy array ({said}); save it with numpy.save") from None
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file begins as an archive of arrays (.npz) does; False where there is none."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as f:
+        return f.read(4) == b"PK\x03\x04"
 
 
 class Mapped(np.ndarray):

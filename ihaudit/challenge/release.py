@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihaudit.attacks.numerics.label_forms import Labels, Unread, read_forms
+from ihaudit.audit import published
 from ihaudit.challenge.layout import Layout, Shape, detect, pictures
-from ihaudit.challenge.npy import load_npy, mapped, sha256
+from ihaudit.challenge.npy import is_archive, load_npy, mapped, sha256
 from ihaudit.errors import ImageError, UsageError
 from ihaudit.release import Release
 
@@ -44,6 +45,7 @@ class ReadRelease:
         notes: what was assumed or is lost, one sentence each.
         doubtful: the form of the labels is a guess.
         unread: why the values do not fit the range that was assumed; empty where they do, or one was given.
+        stated: the release states the range of its images.
     """
 
     release: Release
@@ -53,6 +55,7 @@ class ReadRelease:
     notes: list[str]
     unread: str = ""
     doubtful: bool = False
+    stated: bool = False
 
 
 def read_release(
@@ -61,7 +64,8 @@ def read_release(
     """Read and check the files of a release.
 
     Args:
-        encryption: .npy of floats, one encoding per row, in a layout that `ihaudit.challenge.layout.detect` reads.
+        encryption: .npy of floats, one encoding per row, in a layout that `ihaudit.challenge.layout.detect` reads; or
+            the release.npz of an audit, which holds labels, the range and further arrays too.
         label: .npy with one row per encoding, see `read_labels`; None where there is none.
         shape: (H, W, C) where the layout is ambiguous.
         image_range: range of the images when they were mixed; [-1, 1] where the values fit it.
@@ -70,7 +74,8 @@ def read_release(
         ImageError, UsageError: one sentence on what does not fit.
     """
     path = encryption.expanduser().absolute()
-    raw = load_npy(path, mmap=True)
+    whole = published.read(path, 0, "") if is_archive(path) else None
+    raw = load_npy(path, mmap=True) if whole is None else whole.encodings
     if not np.issubdtype(raw.dtype, np.floating):
         raise ImageError(f"{encryption} holds {raw.dtype}; encodings must be float16, float32 or float64")
     if raw.ndim < 2 or len(raw) < 2:
@@ -85,12 +90,20 @@ def read_release(
         )
     low, high = _extent(raw, encryption)
     notes: list[str] = []
-    used, unread = _range(image_range, low, high, notes)
+    if whole is not None and image_range is None:
+        used, unread = whole.image_range, ""
+    else:
+        used, unread = _range(image_range, low, high, notes)
     labels, doubtful = None, False
-    if label is None:
+    given, name = (None, "") if label is None else (load_npy(label), str(label))
+    if whole is not None and whole.labels is not None:
+        if label is not None:
+            raise UsageError(f"{encryption} holds labels, so that {label} is not needed; leave it out")
+        given, name = whole.labels, f"labels of {encryption}"
+    if given is None:
         notes.append(NO_LABELS)
     else:
-        read = read_labels(load_npy(label), len(raw), name=str(label))
+        read = read_labels(given, len(raw), name=name)
         labels, doubtful = read.weights, read.doubtful
         if read.form:
             notes.append(f"The labels were read as {read.form}.")
@@ -98,8 +111,13 @@ def read_release(
             notes.append(HARD_LABELS)
     if layout.first and len(layout.row) == 1:
         notes.append("Flat rows were read as channels x height x width, because their values vary smoothly that way.")
-    release = Release(mapped(str(path), layout), labels, used)
-    return ReadRelease(release, layout, raw.dtype, sha256(path), notes, unread, doubtful)
+    if whole is None:
+        release = Release(mapped(str(path), layout), labels, used)
+    else:
+        x = np.ascontiguousarray(layout.view(raw), np.float32)
+        release = replace(whole, encodings=x, labels=labels, image_range=used, raw={})
+    stated = whole is not None and image_range is None
+    return ReadRelease(release, layout, raw.dtype, sha256(path), notes, unread, doubtful, stated)
 
 
 def in_range(read: ReadRelease, found: tuple[float, float] | None) -> ReadRelease:

@@ -58,7 +58,7 @@ def run_challenge(options: ChallengeOptions, reporter: Reporter) -> Outcome:
     reporter.done(f"{len(read.release.encodings):,} encodings of {shape}, {read.dtype}, as {read.layout.name}")
     ranged = None
     if options.image_range is None:
-        moved, ranged = in_found_range(Published.of(read, None, **known), stated=False)
+        moved, ranged = in_found_range(Published.of(read, None, **known), stated=read.stated)
         read = in_range(read, moved.release.image_range if ranged else None)
         known["channel_range"] = moved.channel_range
     for note in [*read.notes, *([ranged.sentence] if ranged else [])]:

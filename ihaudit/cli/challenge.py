@@ -19,7 +19,7 @@ def command(
         Path,
         typer.Argument(
             help="encryption.npy: floats, one encoding per row: N x H x W x C, N x C x H x W, N x H x W or flat. "
-            "It is mapped, not read whole.",
+            "It is mapped, not read whole. Or the release.npz of an audit.",
             show_default=False,
         ),
     ],
@@ -122,6 +122,8 @@ def command(
       ihaudit challenge encryption.npy --private-per-encoding 2 --attack phase
 
       ihaudit challenge encryption.npy label.npy --scheme scheme.py --set epochs=50 --n-public 5000 --attack prng
+
+      ihaudit challenge release.npz --similar photographs.npz
 
       ihaudit challenge encryption.npy label.npy --public-set public.npz --out answer && ihaudit score
       answer/decryption.npy --private truth/private.npy --pairs truth/pairs.npy

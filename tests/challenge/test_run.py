@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
+from ihaudit.audit.canonical import canonical
 from ihaudit.audit.store import FolderStore
 from ihaudit.audit.worker import AttackRun, AttackWorker
 from ihaudit.challenge import score
@@ -27,6 +28,7 @@ from ihaudit.contracts.attack import AttackOutput
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.errors import ImageError, UsageError
+from ihaudit.release import Release
 from ihaudit.results import Cost, read_arrays, read_results
 from ihaudit.scheme import Knowledge
 from tests.attacks.releases import Sample, instahide, photographs
@@ -188,6 +190,33 @@ def test_what_is_lost_without_labels_is_said(tmp_path: Path) -> None:
     assert "No value is negative" in notes
     np.save(tmp_path / "y.npy", np.array([1, 2, 1, 2]))
     assert "labels are hard" in " ".join(read_release(tmp_path / "x.npy", tmp_path / "y.npy").notes)
+
+
+def test_the_release_of_an_audit_is_read_with_its_labels_and_range(tmp_path: Path) -> None:
+    sample = instahide(n=8, epochs=4)
+    released = Release(sample.encodings, sample.labels, (-1.0, 1.0), {"nonces": np.arange(len(sample.labels))})
+    canonical(released, "float16", ("nonces",), alone=True).write(tmp_path)
+    read = read_release(tmp_path / "release.npz", None)
+    assert read.layout.shape == (16, 16, 3)
+    assert np.allclose(read.release.encodings, sample.encodings, atol=2e-3)
+    assert read.release.labels is not None
+    assert np.allclose(read.release.labels, sample.labels, atol=1e-3)
+    assert read.release.image_range == (-1, 1)
+    assert read.stated
+    assert list(read.release.extra) == ["nonces"]
+    assert not read_release(tmp_path / "release.npz", None, image_range=(-1.0, 1.0)).stated
+    np.save(tmp_path / "l.npy", sample.labels)
+    with pytest.raises(UsageError, match=r"holds labels, so that .*l\.npy is not needed"):
+        read_release(tmp_path / "release.npz", tmp_path / "l.npy")
+
+
+def test_an_archive_of_other_arrays_is_no_release(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", images=np.zeros((4, 16, 16)))
+    with pytest.raises(UsageError, match=r"x\.npz holds 'images', expected encodings"):
+        read_release(tmp_path / "x.npz", None)
+    (tmp_path / "y.npz").write_bytes((tmp_path / "x.npz").read_bytes()[:300])
+    with pytest.raises(UsageError, match=r"^\S*y\.npz is no release\.npz"):
+        read_release(tmp_path / "y.npz", None)
 
 
 # -- answers ------------------------------------------------------------------------------------------------------
