@@ -78,9 +78,12 @@ def reference(
         lambdas[todo[fine]] = draw[fine]
         todo = todo[~fine]
     x = np.zeros((len(members), *images.shape[1:]), np.float32)
+    drawn = np.zeros((len(members), k - private), np.int64)
     for part in np.array_split(np.arange(len(x)), max(1, len(x) // 2000)):
         for j in range(k):
-            kind = images[members[part, j]] if j < private else patches[rng.integers(0, len(patches), len(part))]
+            if j >= private:
+                drawn[part, j - private] = rng.integers(0, len(patches), len(part))
+            kind = images[members[part, j]] if j < private else patches[drawn[part, j - private]]
             x[part] += lambdas[part, j, None, None, None] * (kind * 2 - 1)
         signs = rng.integers(0, 2, (len(part), *x.shape[1:]), dtype=np.int8) * 2 - 1
         if mask:
@@ -88,7 +91,14 @@ def reference(
     soft = np.zeros((len(x), int(labels.max()) + 1), np.float32)
     for j in range(private):
         np.add.at(soft, (np.arange(len(x)), labels[members[:, j]]), lambdas[:, j])
-    return Sample(x, soft, members, lambdas, images)
+    return Sample(x, soft, members, lambdas, images, drawn)
+
+
+def released(sample: Sample, kind: str) -> np.ndarray | None:
+    """The labels as a release holds them: "soft" (weighted), "hard" (classes only) or "none"."""
+    if kind == "none":
+        return None
+    return (sample.labels > 0).astype(np.float32) if kind == "hard" else sample.labels
 
 
 def scores(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -162,11 +172,7 @@ def _row(
     sample: Sample,
     public: np.ndarray | None,
 ) -> None:
-    labels: np.ndarray | None = sample.labels
-    if a.labels == "hard":
-        labels = (sample.labels > 0).astype(np.float32)
-    elif a.labels == "none":
-        labels = None
+    labels = released(sample, a.labels)
     known = None
     knows = {Knowledge.ENCODINGS}
     if a.public_known:
