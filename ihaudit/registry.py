@@ -17,7 +17,18 @@ from typing import Any, Literal, TypeVar
 from ihaudit.errors import UsageError
 
 Kind = Literal[
-    "attack", "stage", "game", "learner", "scheme", "metric", "baseline", "control", "section", "format", "trainer"
+    "attack",
+    "stage",
+    "game",
+    "learner",
+    "scheme",
+    "metric",
+    "baseline",
+    "control",
+    "section",
+    "format",
+    "trainer",
+    "engine",
 ]
 #: kind -> the package whose modules register items of that kind
 PACKAGES: dict[Kind, str] = {
@@ -32,6 +43,7 @@ PACKAGES: dict[Kind, str] = {
     "section": "ihaudit.report.sections",
     "format": "ihaudit.report.formats",
     "trainer": "ihaudit.training",
+    "engine": "ihaudit.engines",
 }
 
 #: kinds whose objects state their `order`

@@ -123,6 +123,13 @@ def hold(folder: Path) -> None:
     _HELD[name] = held
 
 
+def let_go(folder: Path) -> None:
+    """End `hold`: of thousands of audits in one process each would keep a descriptor."""
+    descriptor = _HELD.pop(os.path.realpath(folder), None)
+    if descriptor is not None:
+        os.close(descriptor)
+
+
 def same_plan(old: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
     """Refuse to go on with an audit of something else.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -35,6 +35,30 @@ def chosen(kind: type[Options], given: Mapping[str, object], **more: object) -> 
 def shell_line() -> str:
     """The command line of this process, as a shell would read it."""
     return shlex.join(["ihaudit", *sys.argv[1:]])
+
+
+def repeated(context: typer.Context, more: Mapping[str, object], without: Collection[str]) -> str:
+    """The command line again, as a shell would read it, with what variables and files said spelt out.
+
+    Args:
+        context: of the command that runs.
+        more: parameters to set, by name; True for a flag.
+        without: parameters to leave out.
+    """
+    words = []
+    for p in context.command.params:
+        source = getattr(context.get_parameter_source(str(p.name)), "name", "DEFAULT")
+        value = more.get(str(p.name), None if source == "DEFAULT" else context.params.get(str(p.name)))
+        if value is None or value is False or p.name in without:
+            continue
+        values = value if isinstance(value, (list, tuple)) else [value]
+        if p.param_type_name == "argument":
+            words += [str(v) for v in values]
+        elif value is True:
+            words.append(max(p.opts, key=len))
+        else:
+            words += [x for v in values for x in (max(p.opts, key=len), str(v))]
+    return shlex.join(["ihaudit", str(context.info_name), *words])
 
 
 def bound(help_: str, envvar: str | None = None) -> Any:

@@ -21,6 +21,7 @@ KINDS: dict[str, dict[str, str]] = {
     "controls": {"id": "id", "how it must come out": "title"},
     "sections": {"id": "id", "what it is called": "title"},
     "formats": {"id": "id", "file": "title"},
+    "engines": {"id": "id", "where points of a sweep run": "title"},
     "generators": {"generator of masks": "generator", "drawn by": "title", "seeds tried": "seeds"},
 }
 
@@ -98,7 +99,7 @@ def _row(kind: str, id_: str, obj: Any) -> dict[str, Any]:
         return {"id": id_, "title": f"{obj.scheme} must {'' if obj.must_break else 'not '}come out broken{where}"}
     if kind == "formats":
         return {"id": id_, "title": obj.filename}
-    if kind == "sections":
+    if kind in ("sections", "engines"):
         return {"id": id_, "title": obj.title}
     return {
         "id": id_,

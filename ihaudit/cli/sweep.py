@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ihaudit.cli import _options as o
 from ihaudit.cli._common import say
 
+if TYPE_CHECKING:
+    from ihaudit.audit.sweep.collect import Collected
+
+WHERE = "Where points are audited"
+
 
 def command(
+    context: typer.Context,
     scheme: o.SchemeName,
     grid: Annotated[
         list[str] | None,
@@ -30,6 +36,38 @@ def command(
     max_ssim: o.MaxSsim = 0.5,
     quantile: o.Quantile = 0.9,
     exit_zero: o.ExitZero = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Points that are audited at the same time; default: one.", rich_help_panel=WHERE),
+    ] = None,
+    engine: Annotated[
+        str,
+        typer.Option(help="What runs the points: see `ihaudit list engines`.", rich_help_panel=WHERE),
+    ] = "local",
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Audit only every N-th point, from the I-th on: one machine's share. --collect makes the table.",
+            rich_help_panel=WHERE,
+        ),
+    ] = None,
+    print_jobs: Annotated[
+        bool,
+        typer.Option(
+            "--print-jobs",
+            help="Audit nothing: print a command line for each point, for GNU parallel, a job array or a CI matrix.",
+            rich_help_panel=WHERE,
+        ),
+    ] = False,
+    collect_: Annotated[
+        bool,
+        typer.Option(
+            "--collect",
+            help="Audit nothing: make the table of the points that lie in OUT; exit code 3 while any is missing.",
+            rich_help_panel=WHERE,
+        ),
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -48,22 +86,31 @@ def command(
     """Audit a scheme at every point of a grid, and say whether its security parameter makes the attack harder.
 
     Every point is an audit of its own, in OUT/NAME=VALUE,.../; OUT/sweep.html shows the curves and what
-    decided at each point; OUT/sweep.json and OUT/sweep.md hold the table.
+    decided at each point; OUT/sweep.json and OUT/sweep.md hold the table. A point that fails keeps the others
+    from nothing; --resume tries it again. Several sweeps, or shards of one, may work in one folder at a time: each
+    point is locked while it is audited.
 
-    Exit codes: 1 where any point misses its gate, else 3 where any is inconclusive, else 0.
+    Exit codes: that of the error where a point cannot be audited; 3 while points are missing; else 1 where any point
+    misses its gate, else 3 where any is inconclusive, else 0.
 
     Examples:
 
       ihaudit sweep instahide --grid k=2,4,6 --set epochs=10
 
-      ihaudit sweep scheme.py --grid noise=0.1,0.2,0.4 --attack phase --game none
+      ihaudit sweep scheme.py --grid noise=0.1,0.2,0.4 --attack phase --game none --jobs 2
+
+      ihaudit sweep instahide --grid k=2,4,6 --shard 1/3 --resume
+
+      ihaudit sweep instahide --grid k=2,4,6 --collect
     """
     given = locals()
     from ihaudit.sandbox.loader import locate
 
     located = locate(scheme)  # a typo is said before anything is loaded
     from ihaudit.audit.options import AuditOptions
-    from ihaudit.audit.sweep import exit_code, markdown, parse_grid, run_sweep
+    from ihaudit.audit.sweep.collect import collect
+    from ihaudit.audit.sweep.grid import parse_grid, parse_shard, share
+    from ihaudit.audit.sweep.run import run_sweep, started
     from ihaudit.cli._common import reporter
     from ihaudit.verdict.gates import GateOptions
 
@@ -71,10 +118,57 @@ def command(
     folder = out or Path("reports") / f"sweep-{located.path.stem}"
     given |= {"formats": formats or ["html"]}
     options = o.chosen(AuditOptions, given, gates=o.chosen(GateOptions, given), command=o.shell_line())
-    with reporter(quiet) as report:
-        done = run_sweep(options, points, folder, report)
-    say(markdown(done))
-    say(str(folder / "sweep.json"))
-    say(str(folder / "sweep.html"))
-    code = exit_code(done)
+    _check_together(context)
+    if print_jobs:
+        for i in range(len(points)):
+            more = {"out": folder, "shard": f"{i + 1}/{len(points)}", "resume": True, "exit_zero": True, "quiet": True}
+            say(o.repeated(context, more, without=("print_jobs", "jobs", "engine", "overwrite")))
+        raise typer.Exit(0)
+    if collect_:
+        found = collect(points, folder, options)
+    else:
+        points = share(points, parse_shard(shard)) if shard else points
+        if not points:
+            say(f"--shard {shard} holds no point of this grid")
+            raise typer.Exit(0)
+        with reporter(quiet) as report, started(engine, jobs, folder) as machine:
+            found = run_sweep(options, points, folder, report, machine)
+    if shard:
+        say(
+            f"{len(found.rows)} of the {len(points)} points of shard {shard} are done; --collect makes the table of all"
+        )
+    else:
+        _show(found, folder)
+    if not collect_ and (error := found.error()):
+        raise error
+    code = found.exit_code()
     raise typer.Exit(0 if exit_zero else code)
+
+
+def _check_together(context: typer.Context) -> None:
+    """Refuse options that contradict each other."""
+    from ihaudit.errors import UsageError
+
+    given = context.params
+    for one, others in (
+        ("collect_", ("print_jobs", "shard", "jobs", "overwrite")),
+        ("print_jobs", ("shard", "jobs", "overwrite")),
+    ):
+        for other in others:
+            if given[one] and given[other]:
+                first, second = (f"--{name.strip('_').replace('_', '-')}" for name in (one, other))
+                raise UsageError(f"{first} audits nothing, so that {second} says nothing to it; give one of them")
+
+
+def _show(found: Collected, folder: Path) -> None:
+    """Write and print the table, and what is missing."""
+    from ihaudit.audit.sweep.collect import write
+    from ihaudit.audit.sweep.table import markdown
+
+    write(found, folder)
+    if found.rows:
+        say(markdown(found.rows, found.missed()))
+        for name in ("sweep.json", "sweep.html"):
+            say(str(folder / name))
+    elif found.missing:
+        say(f"no point of this grid is done in {folder}")

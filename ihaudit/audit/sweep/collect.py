@@ -1,0 +1,115 @@
+"""What the folders of a sweep's points hold, whoever audited them, and sweep.json, .md and .html made of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ihaudit.audit.options import AuditOptions
+from ihaudit.audit.sweep.grid import Point
+from ihaudit.audit.sweep.point import Failure, read_failure
+from ihaudit.audit.sweep.table import Row, markdown, summary
+from ihaudit.errors import IhauditError, ResultsError, UsageError
+from ihaudit.report.sweep import page
+from ihaudit.results import Results, atomic_write, read_results
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A point without results, and why: it failed, or was not audited."""
+
+    point: Point
+    why: str
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class Collected:
+    """The points of a grid that are done, and those that are not, each in the order of the grid."""
+
+    rows: list[Row]
+    missing: list[Missing]
+
+    def exit_code(self) -> int:
+        """3 while points are missing; else 1 where any missed its gate, 3 where any is inconclusive, 0."""
+        codes = {r.exit_code for r in self.rows}
+        return 3 if self.missing else next((c for c in (1, 3) if c in codes), 0)
+
+    def missed(self) -> list[dict[str, Any]]:
+        """The missing points as sweep.json has them."""
+        return [{"point": dict(m.point.values), "why": m.why} for m in self.missing]
+
+    def error(self) -> IhauditError | None:
+        """The first failure, which names its point, and says how many others there are; None where none failed."""
+        failed = [(m.point, m.failure) for m in self.missing if m.failure]
+        if not failed:
+            return None
+        first = failed[0][1].exception(at=failed[0][0].name)
+        if len(failed) > 1:
+            more = f"{first} ({len(failed) - 1} more failed; each folder's failed.json says why)"
+            first = type(first)(more)
+            first.exit_code = failed[0][1].exit_code
+        return first
+
+
+def collect(points: Sequence[Point], folder: Path, options: AuditOptions) -> Collected:
+    """What `folder` holds of the points.
+
+    Raises:
+        UsageError: two points were audited in ways that do not compare: by another version, profile, seed, images.
+    """
+    rows: list[Row] = []
+    missing: list[Missing] = []
+    for point in points:
+        at = point.folder(folder)
+        try:
+            results = read_results(at)
+        except ResultsError as e:
+            failure = read_failure(at)
+            damaged = f"{e}" if (at / "results.json").exists() else "it was not audited, or is not finished"
+            missing.append(Missing(point, failure.sentence if failure else damaged, failure))
+            continue
+        _agree(point, results, options)
+        rows.append(Row.of(point, results, at.name))
+    other = next((row for row in rows if row.audited != rows[0].audited), None)
+    if other is not None:
+        one = rows[0]
+        what = next(k for (k, a), (_, b) in zip(one.audited, other.audited) if a != b)
+        a, b = dict(one.audited)[what], dict(other.audited)[what]
+        raise UsageError(
+            f"{one.point.name} and {other.point.name} do not compare: {what} was {a} and {b}; audit one of them "
+            "again, in a fresh folder"
+        )
+    return Collected(rows, missing)
+
+
+def _agree(point: Point, results: Results, options: AuditOptions) -> None:
+    """Refuse a point of another sweep.
+
+    Raises:
+        UsageError: its scheme's parameters, profile or seed are not those that are asked for.
+    """
+    asked = [*options.sets, *(f"{k}={v}" for k, v in point.values)]
+    for what, was, now in (
+        ("--set", sorted(results.options.get("sets", asked)), sorted(asked)),
+        ("--profile", results.profile, options.profile),
+        ("--seed", results.seed, options.seed),
+    ):
+        if was != now:
+            raise UsageError(
+                f"{point.name} was audited with {what} {was!r} and not {now!r}; repeat the original options, or name "
+                "another folder with --out"
+            )
+
+
+def write(found: Collected, folder: Path) -> None:
+    """Write sweep.json, sweep.md and sweep.html; nothing where no point is done."""
+    if not found.rows:
+        return
+    data = summary(found.rows, found.missed())
+    atomic_write(folder / "sweep.json", json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+    atomic_write(folder / "sweep.md", markdown(found.rows, found.missed()))
+    atomic_write(folder / "sweep.html", page(data, folder))
