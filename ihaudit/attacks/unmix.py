@@ -47,6 +47,7 @@ class Unmix(Recipe):
     title: ClassVar[str] = "Mask recovery and learned prior"
     reference: ClassVar[str] = "Carlini et al. 2021, sections 4 and 4.8.1, combined"
     profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")
+    copies: ClassVar[float] = 28.0
 
     def solve(self, state: State, ctx: Context) -> State:
         """See `Recipe.solve`; with known masks (`start`) no stage estimates them."""

@@ -22,6 +22,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "scheme_memory_mb": (1, 1 << 24),
     "attack_timeout_s": (0.001, 10_000_000),
     "train_steps": (1, 100_000_000),
+    "jobs": (1, 1024),
 }
 
 
@@ -108,4 +109,5 @@ class AuditOptions(RunOptions):
     known_pairs: int | None = None
     publish: bool = True
     release: str | None = None
+    jobs: int | None = None
     gates: GateOptions = field(default_factory=GateOptions)

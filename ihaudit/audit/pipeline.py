@@ -7,13 +7,14 @@ handed a `View`; the scheme runs in the sandbox.  Every stage is kept on disk un
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ihaudit import __version__
+from ihaudit import __version__, registry
 from ihaudit.audit import published
 from ihaudit.audit.behaviour import behaviour
 from ihaudit.audit.canonical import NAME, canonical, capacity
@@ -33,10 +34,13 @@ from ihaudit.audit.progress import Reporter, Stages, span
 from ihaudit.audit.record import image_card, release_card, write
 from ihaudit.audit.run_item import run_baselines, run_item
 from ihaudit.audit.setup import Setup, prepare
+from ihaudit.audit.side_by_side import Job, Lanes
 from ihaudit.audit.subject import Audited
 from ihaudit.audit.traits import measure
 from ihaudit.audit.worker import AttackWorker
-from ihaudit.contracts.context import derive_seed
+from ihaudit.contracts.context import Context, derive_seed
+from ihaudit.contracts.traits import Traits
+from ihaudit.environment import cores
 from ihaudit.metrics.ssim import SETTINGS
 from ihaudit.release import Release
 from ihaudit.results import Cost, Finding, Results, SchemeCard
@@ -46,6 +50,8 @@ from ihaudit.scheme import Knowledge
 from ihaudit.scoring.reconstructions import gallery_arrays
 from ihaudit.verdict.decide import decide
 
+#: Memory of a process of attacks before it has a release, MB.
+WORKER_MB = 600
 #: What baselines may know besides: they answer "what would someone guess who ignores the encodings".
 MATERIAL = frozenset({Knowledge.LABELS, Knowledge.DISTRIBUTION, Knowledge.PUBLIC_SET})
 
@@ -131,29 +137,69 @@ class _Audit:
         findings = [*measured.findings, *kept("checks", partial(self._checks, subject))]
         findings += kept("behaviour", self._behaviour)
         findings += run_baselines(subject, self.adversary | MATERIAL, root)
+        found, controls = self._played(subject, root)
+        findings += found
+        return self._conclude(subject, findings + controls, time.perf_counter() - wall)
+
+    def _played(self, subject: Audited, root: Context) -> tuple[list[Finding], list[Finding]]:
+        """Attacks and games in their order, then controls: a few at once (`--jobs`)."""
         spent = self.code.scheme.spent_s  # by the release and the checks, which are not of the budget
-        with AttackWorker(self.options.attack_timeout_s) as worker:
-            for item in self.items:
-                if item.reason:
-                    findings.append(item.not_run(item.reason))
-                    continue
-                self.stages.begin(f"{item.kind} {item.spec}")
-                trials = self.checkpoints.subfolder(f"trials-{item.spec}") if item.kind == "game" else None
-                left = sum(not i.reason for i in self.items[self.items.index(item) :])
-                share = self.setup.profile.share(self.code.scheme.spent_s - spent, left)
-                run = partial(run_item, item, subject, worker, replace(root, encoder_s=share), trials)
-                found = kept(f"{item.kind}-{item.spec}", run)
-                reporter.done(found[0].reason or found[0].sentence or found[0].status)
-                findings += found
-            self.stages.begin("controls: what has been broken must break, what holds nothing must not")
-            ctx = replace(root.child("controls"), options=self.options.training(kept=True))
-            about = self.data, self.records, self.setup.profile, self.items
-            controls = kept("controls", partial(run_controls, *about, worker, ctx, traits=traits))
+        running = [i for i in self.items if not i.reason]
+        count = min(self.options.jobs or cores(), 1 + sum(i.kind == "attack" for i in running))
+        with Lanes(count, self.options.attack_timeout_s) as lanes:
+
+            def jobs() -> Iterator[Job[list[Finding]]]:
+                for left, item in zip(range(len(running), 0, -1), running):
+                    run = partial(self._item, item, subject, root, spent, left, lanes)
+                    attack = item.kind == "attack"
+                    yield Job(run, here=not attack, memory_mb=self._memory_mb(item, subject) if attack else 0.0)
+                yield Job(partial(self._controls, subject.traits, root, lanes), here=True)
+
+            *parts, controls = lanes.run(list(jobs()))
+        by_item = dict(zip(map(id, running), parts, strict=True))
+        return [f for i in self.items for f in by_item.get(id(i)) or [i.not_run(i.reason)]], controls
+
+    @staticmethod
+    def _memory_mb(item: Item, subject: Audited) -> float:
+        """What an attack takes at its peak, about."""
+        release = subject.release.encodings.size * 4 / 2**20
+        return WORKER_MB + float(registry.get("attack", item.id).copies) * release
+
+    def _item(
+        self, item: Item, subject: Audited, root: Context, spent: float, left: int, lanes: Lanes, worker: AttackWorker
+    ) -> list[Finding]:
+        """One attack or game, or what is kept of it; `left` of them are to come, it included."""
+        reporter = self.stages.beside(f"{item.kind} {item.spec}")
+        trials = self.checkpoints.subfolder(f"trials-{item.spec}") if item.kind == "game" else None
+        share = self.setup.profile.share(self.code.scheme.spent_s - spent, left)
+        ctx = replace(root, encoder_s=share, progress=reporter.update)
+        found = self._kept(f"{item.kind}-{item.spec}", partial(run_item, item, subject, worker, ctx, trials), lanes)
+        reporter.done(found[0].reason or found[0].sentence or found[0].status)
+        return found
+
+    def _controls(self, traits: Traits | None, root: Context, lanes: Lanes, worker: AttackWorker) -> list[Finding]:
+        """What has been broken must break, what holds nothing must not."""
+        assert traits is not None
+        reporter = self.stages.beside("controls: what has been broken must break, what holds nothing must not")
+        ctx = replace(root.child("controls"), options=self.options.training(kept=True), progress=reporter.update)
+        about = self.data, self.records, self.setup.profile, self.items
+        controls = self._kept("controls", partial(run_controls, *about, worker, ctx, traits=traits), lanes)
         bad = [f.id for f in controls if f.status == "inconclusive"]
         ran = sum(f.status != "not run" for f in controls)
         held = f"{ran} of {len(controls)} as they must" if ran else "none ran: no attack or game here addresses them"
         reporter.done(f"failed: {', '.join(bad)}" if bad else held)
-        return self._conclude(subject, findings + controls, time.perf_counter() - wall)
+        return controls
+
+    def _kept(self, name: str, make: Callable[[], list[Finding]], lanes: Lanes) -> list[Finding]:
+        """Findings that are kept under a name, or made; what was cut short is not kept."""
+
+        def whole() -> list[Finding]:
+            made = make()
+            if lanes.stopped:
+                raise CancelledError
+            return made
+
+        return self.checkpoints.findings(name, whole)
 
     def plan(self) -> dict[str, Any]:
         """What a resumed audit must have in common with the one it goes on with."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from types import TracebackType
 from typing import Any, TextIO
@@ -25,17 +26,30 @@ class Reporter:
     def note(self, message: str) -> None:
         """A line that stays visible (warnings, where results are)."""
 
+    def beside(self, title: str, index: int, total: int) -> Reporter:
+        """A stage begins beside others; `update` and `done` of what is returned, from any thread, are its own."""
+        return self
+
 
 class Stages:
     """The stages of a run, counted."""
 
     def __init__(self, reporter: Reporter, total: int) -> None:
         self._reporter, self._total, self._step = reporter, total, 0
+        self._turn = threading.Lock()
 
     def begin(self, title: str) -> None:
         """The next stage begins."""
-        self._step += 1
-        self._reporter.stage(title, self._step, self._total)
+        self._reporter.stage(title, self._next(), self._total)
+
+    def beside(self, title: str) -> Reporter:
+        """The next stage begins, beside others; see `Reporter.beside`."""
+        return self._reporter.beside(title, self._next(), self._total)
+
+    def _next(self) -> int:
+        with self._turn:
+            self._step += 1
+            return self._step
 
 
 def span(seconds: float) -> str:
@@ -79,6 +93,21 @@ class Lines(Reporter):
 
     def note(self, message: str) -> None:
         self._print(message)
+
+    def beside(self, title: str, index: int, total: int) -> Reporter:
+        self._print(f"[{index}/{total}] {title}")
+        return _LinesBeside(self._stream, self._interval, f"[{index}/{total}] {title}")
+
+
+class _LinesBeside(Lines):
+    """The lines of one stage among others: each says whose it is."""
+
+    def __init__(self, stream: TextIO, interval_s: float, title: str) -> None:
+        super().__init__(stream, interval_s)
+        self._title = title
+
+    def _print(self, text: str) -> None:
+        super()._print(f"{self._title}: {text.strip()}")
 
 
 class Rich(Reporter):
@@ -141,3 +170,22 @@ class Rich(Reporter):
 
     def note(self, message: str) -> None:
         self._console.print(self._escape(message))
+
+    def beside(self, title: str, index: int, total: int) -> Reporter:
+        if self._task is not None:  # the stage before
+            self._progress.remove_task(self._task)
+            self._task = None
+        return _RichBeside(self, title, index, total)
+
+
+class _RichBeside(Rich):
+    """The bar of one stage among others."""
+
+    def __init__(self, all_: Rich, title: str, index: int, total: int) -> None:
+        self._console, self._progress, self._task = all_._console, all_._progress, None
+        self.stage(title, index, total)
+
+    def done(self, message: str) -> None:
+        super().done(message)
+        self._progress.remove_task(self._task)
+        self._task = None

@@ -13,6 +13,7 @@ import os
 import resource
 import signal
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ from ihaudit.contracts.configure import configure
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.errors import IhauditError, NotApplicable
+from ihaudit.metrics.threads import limit_threads
 from ihaudit.registry import load
 from ihaudit.results import Cost
 from ihaudit.scheme import Knowledge
@@ -58,13 +60,15 @@ def peak_memory_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _serve(conn: Connection, niceness: int) -> None:
+def _serve(conn: Connection, niceness: int, threads: int | None) -> None:
     """The worker's loop: "ready", then one (spec, view, ctx, replays) at a time until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the auditor's to handle; it then ends this process
     os.chdir(tempfile.gettempdir())
     if niceness:
         os.nice(niceness)
     load("attack")
+    if threads is not None:
+        limit_threads(threads)
     conn.send("ready")
     while True:
         try:
@@ -115,12 +119,13 @@ START_S = 300
 class AttackWorker:
     """A process that runs attacks one after the other; restarted when it dies.
 
-    Use as a context manager.  ``timeout_s`` bounds each attack's wall time.
+    Use as a context manager.  ``timeout_s`` bounds each attack's wall time; ``threads`` those that it computes with, by
+    default as many as libraries take.
     """
 
-    def __init__(self, timeout_s: float = 3600.0, niceness: int = 0) -> None:
+    def __init__(self, timeout_s: float = 3600.0, niceness: int = 0, threads: int | None = None) -> None:
         self.timeout_s = timeout_s
-        self._niceness = niceness
+        self._niceness, self._threads = niceness, threads
         self._ctx = multiprocessing.get_context("spawn")
         self._process: Any = None
         self._conn: Connection | None = None
@@ -136,7 +141,7 @@ class AttackWorker:
             return self._conn
         self.close()
         ours, theirs = self._ctx.Pipe()
-        self._process = self._ctx.Process(target=_serve, args=(theirs, self._niceness), daemon=True)
+        self._process = self._ctx.Process(target=_serve, args=(theirs, self._niceness, self._threads), daemon=True)
         with _without_main():
             self._process.start()
         theirs.close()
@@ -145,6 +150,13 @@ class AttackWorker:
             raise OSError("it does not start")
         ours.recv()
         return ours
+
+    def end(self) -> None:
+        """Let the worker die, from another thread than that which waits for its answer and then hears of it."""
+        process = self._process
+        if process is not None:
+            with contextlib.suppress(AttributeError, ValueError):  # it is being started, or closed, just now
+                process.terminate()
 
     def close(self) -> None:
         """End the worker, whatever it is doing."""
@@ -208,9 +220,19 @@ def _quiet(message: str, fraction: float | None = None) -> None:
     """A picklable progress callback that does nothing."""
 
 
+#: Workers are started one after the other: `_without_main` changes what they all look at.
+_STARTING = threading.Lock()
+
+
 @contextlib.contextmanager
 def _without_main() -> Iterator[None]:
     """Keep spawn from importing the parent's ``__main__`` in the worker: it may be a user's script without a guard."""
+    with _STARTING, _hidden_main():
+        yield
+
+
+@contextlib.contextmanager
+def _hidden_main() -> Iterator[None]:
     import sys
 
     main = sys.modules["__main__"]

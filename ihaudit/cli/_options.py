@@ -209,6 +209,17 @@ AttackTimeout = Annotated[
         rich_help_panel=WHAT,
     ),
 ]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=1024,
+        help="Attacks, games and controls that are run at once, as far as memory allows; default: one per core. "
+        "Results are the same.",
+        envvar="IHAUDIT_JOBS",
+        rich_help_panel=WHAT,
+    ),
+]
 Train = Annotated[
     bool,
     typer.Option(

@@ -48,6 +48,7 @@ def command(
     scheme_timeout_s: o.SchemeTimeout = 300.0,
     scheme_memory_mb: o.SchemeMemory = 8192,
     attack_timeout_s: o.AttackTimeout = 7200.0,
+    jobs: o.Jobs = None,
     train: o.Train = False,
     train_steps: o.TrainSteps = 800,
     max_ssim: o.MaxSsim = 0.5,

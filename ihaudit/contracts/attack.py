@@ -95,6 +95,7 @@ class Attack(Protocol):
         costly: it takes tens of seconds and more, so that on a positive control it is tried after the others; on every
             control at a reduced budget (``ctx.options["control"]``).
         trains: it trains networks of its own where ``--train`` is given.
+        copies: how often it holds the release's values (float32) at its peak, about: what may run beside it.
     """
 
     id: ClassVar[str]
@@ -105,6 +106,7 @@ class Attack(Protocol):
     control: ClassVar[bool] = True
     costly: ClassVar[bool] = False
     trains: ClassVar[bool] = False
+    copies: ClassVar[float] = 8.0
 
     def run(self, view: View, ctx: Context) -> AttackOutput:
         """Attack the release.

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -97,6 +98,7 @@ class SchemeProcess:
         self._guard: subprocess.Popen[bytes] | None = None
         self._n = 0
         self._timings = Timings()
+        self._turn = threading.Lock()
         self.applied: dict[str, bool] = {}
 
     # --- life ---
@@ -254,13 +256,14 @@ class SchemeProcess:
     def encode_many(self, calls: list[tuple[FloatArray, IntArray, int]]) -> list[Release]:
         """Independent calls (images, labels, seed), in order; a process that died before is started again.
 
-        An array object that several calls share is sent once per message.
+        An array object that several calls share is sent once per message.  Threads wait for each other.
         """
-        self.start()
-        done: list[Release] = []
-        while len(done) < len(calls):
-            done += self._exchange(calls[len(done) :])
-        return done
+        with self._turn:
+            self.start()
+            done: list[Release] = []
+            while len(done) < len(calls):
+                done += self._exchange(calls[len(done) :])
+            return done
 
     @property
     def spent_s(self) -> float:

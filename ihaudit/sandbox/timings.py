@@ -32,10 +32,11 @@ class Timings:
 
         After calls of one size, smaller ones are taken to cost as much and larger ones in proportion.
         """
-        if not self._seen:
+        seen = {n: list(v) for n, v in self._seen.copy().items()}  # calls of other threads may be added meanwhile
+        if not seen:
             return 0.0
-        sizes = np.array(list(self._seen), np.float64)
-        medians = np.array([np.median(v) for v in self._seen.values()])
+        sizes = np.array(list(seen), np.float64)
+        medians = np.array([np.median(v) for v in seen.values()])
         if len(sizes) == 1:
             return float(medians[0] * max(1.0, images / max(1.0, sizes[0])))
         (fixed, each), _ = nnls(np.stack([np.ones_like(sizes), sizes], axis=1), medians)

@@ -163,6 +163,20 @@ def test_a_killed_audit_is_resumed_and_equals_one_that_was_not(tmp_path: Path) -
 
 
 @pytest.mark.slow
+def test_items_side_by_side_say_what_they_say_one_after_the_other(tmp_path: Path) -> None:
+    items = ("--attack", "as-released", "--attack", "linear", "--attack", "everything", "--game", "neighbour")
+    small = ("--n-private", "16", "--format", "html")
+    for jobs in (1, 3):
+        done = ihaudit("run", "identity", *small, *items, "--jobs", jobs, "--out", f"out{jobs}", cwd=tmp_path)
+        assert done.returncode == 1, done.stderr
+    assert "attack linear: " in done.stderr  # whose line it is, where several run
+    a, b = (without_times(json.loads((tmp_path / x / "results.json").read_text())) for x in ("out1", "out3"))
+    assert a == b
+    refused = ihaudit("run", "identity", "--jobs", "0", cwd=tmp_path)
+    assert refused.returncode == 2
+
+
+@pytest.mark.slow
 def test_regate_rerender_compare_and_no_samples(tmp_path: Path) -> None:
     assert ihaudit("run", "mixup", *FAST, "--out", "out", cwd=tmp_path).returncode == 1
     before = {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()}
