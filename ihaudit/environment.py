@@ -76,6 +76,12 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def allowed_cores() -> int:
+    """Cores that this process should keep busy: fewer than `cores` where ``OMP_NUM_THREADS`` asks for fewer threads."""
+    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return min(cores(), int(asked)) if asked.isdigit() and int(asked) else cores()
+
+
 def describe(device: str, command: str, started: str) -> Environment:
     """The environment record of results.json; ``finished``, ``weights`` and ``ssim`` are the audit's to fill."""
     return Environment(

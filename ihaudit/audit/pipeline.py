@@ -40,7 +40,7 @@ from ihaudit.audit.traits import measure
 from ihaudit.audit.worker import AttackWorker
 from ihaudit.contracts.context import Context, derive_seed
 from ihaudit.contracts.traits import Traits
-from ihaudit.environment import cores
+from ihaudit.environment import allowed_cores
 from ihaudit.metrics.ssim import SETTINGS
 from ihaudit.release import Release
 from ihaudit.results import Cost, Finding, Results, SchemeCard
@@ -145,7 +145,7 @@ class _Audit:
         """Attacks and games in their order, then controls: a few at once (`--jobs`)."""
         spent = self.code.scheme.spent_s  # by the release and the checks, which are not of the budget
         running = [i for i in self.items if not i.reason]
-        count = min(self.options.jobs or cores(), 1 + sum(i.kind == "attack" for i in running))
+        count = min(self.options.jobs or allowed_cores(), 1 + sum(i.kind == "attack" for i in running))
         with Lanes(count, self.options.attack_timeout_s) as lanes:
 
             def jobs() -> Iterator[Job[list[Finding]]]:

@@ -214,8 +214,8 @@ Jobs = Annotated[
     typer.Option(
         min=1,
         max=1024,
-        help="Attacks, games and controls that are run at once, as far as memory allows; default: one per core. "
-        "Results are the same.",
+        help="Attacks, games and controls that are run at once, as far as memory allows; default: one per core, or as "
+        "many as OMP_NUM_THREADS says. Results are the same.",
         envvar="IHAUDIT_JOBS",
         rich_help_panel=WHAT,
     ),
