@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from ihaudit.audit.sweep.collect import Collected
 
 WHERE = "Where points are audited"
+#: What a single point's command line leaves away.
+ELSEWHERE = ("print_jobs", "jobs", "engine", "scheduler", "slurm", "overwrite")
 
 
 def command(
@@ -38,12 +41,33 @@ def command(
     exit_zero: o.ExitZero = False,
     jobs: Annotated[
         int | None,
-        typer.Option(min=1, help="Points that are audited at the same time; default: one.", rich_help_panel=WHERE),
+        typer.Option(
+            min=1,
+            help="Points that are audited at the same time; default: one; dask: one for each core; slurm: all.",
+            rich_help_panel=WHERE,
+        ),
     ] = None,
     engine: Annotated[
         str,
         typer.Option(help="What runs the points: see `ihaudit list engines`.", rich_help_panel=WHERE),
     ] = "local",
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Of the Dask scheduler for --engine dask, such as tcp://host:8786; default: workers started here.",
+            rich_help_panel=WHERE,
+        ),
+    ] = None,
+    slurm: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="An option of sbatch for --engine slurm, such as partition=cpu, time=60 (minutes) or cpus_per_task=2; "
+            "repeatable.",
+            rich_help_panel=WHERE,
+        ),
+    ] = None,
     shard: Annotated[
         str | None,
         typer.Option(
@@ -112,6 +136,7 @@ def command(
     from ihaudit.audit.sweep.grid import parse_grid, parse_shard, share
     from ihaudit.audit.sweep.run import run_sweep, started
     from ihaudit.cli._common import reporter
+    from ihaudit.contracts.engine import EngineOptions
     from ihaudit.verdict.gates import GateOptions
 
     points = parse_grid(grid or ())
@@ -123,7 +148,7 @@ def command(
     if print_jobs:
         for i in range(len(points)):
             more = {"out": folder, "shard": f"{i + 1}/{len(points)}", "resume": True, "exit_zero": True, "quiet": True}
-            say(o.repeated(context, more, without=("print_jobs", "jobs", "engine", "overwrite")))
+            say(o.repeated(context, more, without=ELSEWHERE))
         raise typer.Exit(0)
     if collect_:
         found = collect(points, folder, options)
@@ -132,7 +157,8 @@ def command(
         if not points:
             say(f"--shard {shard} holds no point of this grid")
             raise typer.Exit(0)
-        with reporter(quiet) as report, started(engine, jobs, folder) as machine:
+        asked = EngineOptions(jobs, folder, scheduler, _settings(slurm or ()))
+        with reporter(quiet) as report, started(engine, asked) as machine:
             found = run_sweep(options, points, folder, report, machine)
     if shard:
         say(
@@ -144,6 +170,17 @@ def command(
         raise error
     code = found.exit_code()
     raise typer.Exit(0 if exit_zero else code)
+
+
+def _settings(given: Sequence[str]) -> dict[str, str]:
+    """Of ``["partition=cpu"]``."""
+    from ihaudit.errors import UsageError
+
+    for item in given:
+        name, _, value = item.partition("=")
+        if not name or not value:
+            raise UsageError(f"--slurm {item!r} is not of the form NAME=VALUE, such as partition=cpu")
+    return dict(item.split("=", 1) for item in given)
 
 
 def _check_together(context: typer.Context) -> None:
@@ -164,12 +201,11 @@ def _check_together(context: typer.Context) -> None:
 def _show(found: Collected, folder: Path) -> None:
     """Write and print the table, and what is missing."""
     from ihaudit.audit.sweep.collect import write
-    from ihaudit.audit.sweep.table import markdown
 
-    write(found, folder)
-    if found.rows:
-        say(markdown(found.rows, found.missed()))
-        for name in ("sweep.json", "sweep.html"):
-            say(str(folder / name))
+    written = write(found, folder)
+    if written:
+        say((folder / "sweep.md").read_text(encoding="utf-8"))
     elif found.missing:
         say(f"no point of this grid is done in {folder}")
+    for path in written:
+        say(str(path))

@@ -24,13 +24,13 @@ class EngineOptions:
     """What an engine is made from.
 
     Attributes:
-        jobs: calls that run at the same time, at least 1.
+        jobs: calls that run at the same time, at least 1; None leaves it to the engine.
         folder: where it may keep files of its own; seen by every machine that takes part.
         scheduler: address of a cluster that runs already; None where the engine is to start one, or needs none.
         settings: of the engine itself, by name, as text.
     """
 
-    jobs: int
+    jobs: int | None
     folder: Path
     scheduler: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from typing import TypeVar
 from ihaudit.contracts.engine import EngineOptions, engine
 from ihaudit.engines.apart import Apart, end_all
 from ihaudit.environment import cores
+from ihaudit.errors import UsageError
 
 Item = TypeVar("Item")
 T = TypeVar("T")
@@ -20,9 +21,14 @@ class Local:
     """As many processes as `jobs`; the cores are shared out between them."""
 
     def __init__(self, options: EngineOptions) -> None:
-        self._threads = max(1, cores() // options.jobs)
+        if options.scheduler is not None:
+            raise UsageError("--scheduler is the address of a Dask scheduler; give --engine dask with it")
+        if options.settings:
+            raise UsageError(f"the engine local takes no settings such as {next(iter(options.settings))!r}")
+        jobs = options.jobs or cores()
+        self._threads = max(1, cores() // jobs)
         # A thread for each process does nothing but wait for it.
-        self._pool = ThreadPoolExecutor(options.jobs, thread_name_prefix="sweep")
+        self._pool = ThreadPoolExecutor(jobs, thread_name_prefix="sweep")
 
     def submit_each(self, function: Callable[[Item], T], items: Sequence[Item]) -> list[Future[T]]:
         """See `Engine.submit_each`."""

@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -323,6 +324,83 @@ def pairs(curves: Sequence[Curve], alone: float, who: str) -> str:
         ax.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=8)
 
     return _svg(draw, 6.6, 2.6)
+
+
+@dataclass(frozen=True)
+class Line:
+    """Estimates along one axis: places, values, and ends of intervals (None where there is none)."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    low: Sequence[float | None]
+    high: Sequence[float | None]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One part of a figure: lines that share an axis, a bound to draw, and whether the axis is logarithmic."""
+
+    ylabel: str
+    lines: Sequence[Line]
+    bound: float | None = None
+    log: bool = False
+
+
+def panels(parts: Sequence[Panel], xlabel: str, ticks: Sequence[tuple[float, str]]) -> str:
+    """Several measures over the same parameter, two beside each other, with one legend for all.
+
+    Args:
+        parts: at least one; lines of one name have one colour in all of them.
+        xlabel: of all.
+        ticks: place and text of each value of the parameter; places are logarithmic where they span much.
+    """
+    names = list(dict.fromkeys(line.name for p in parts for line in p.lines))
+    places = [x for x, _ in ticks]
+    wide = min(places) > 0 and max(places) / min(places) > 12
+    rows = (len(parts) + 1) // 2
+
+    def draw(figure: Figure) -> None:
+        for i, part in enumerate(parts):
+            ax = figure.add_subplot(rows, 2 if len(parts) > 1 else 1, i + 1)
+            for line in part.lines:
+                which = names.index(line.name)
+                colour = LINES[which % len(LINES)]
+                style: Any = {"color": colour, "linestyle": DASHES[which // len(LINES) % len(DASHES)]}
+                style |= {"marker": MARKERS[which % len(MARKERS)], "markersize": 4, "linewidth": 1.4}
+                ax.plot(line.x, line.y, label=_short(line.name, 44), **style)
+                for x, low, high in zip(line.x, line.low, line.high):
+                    if low is not None and high is not None:
+                        ax.plot([x, x], [low, high], color=colour, linewidth=1.1, alpha=0.8)
+            if part.bound is not None:
+                ax.axhline(part.bound, color=ALARM, linestyle="--", linewidth=1.1)
+                ax.annotate(
+                    f"bound {part.bound:.3g}",
+                    (0.0, part.bound),
+                    xycoords=("axes fraction", "data"),
+                    xytext=(3, 3),
+                    textcoords="offset points",
+                    color=ALARM,
+                    fontsize=7.5,
+                )
+            if part.log:
+                ax.set_yscale("log")
+                _plain_ticks(ax)
+            if wide:
+                ax.set_xscale("log")
+                ax.minorticks_off()
+            crowded = sum(len(t) for _, t in ticks) > 36
+            ax.set_xticks(places, [_short(t, 14) for _, t in ticks], rotation=35 if crowded else 0)
+            ax.set_xlabel(xlabel)
+            ax.set_ylabel(part.ylabel)
+            ax.grid()
+            ax.set_axisbelow(True)
+        if len(names) > 1:
+            shown = {_short(name, 44): None for name in names}
+            drawn = {str(h.get_label()): h for ax in figure.axes for h in ax.get_lines()}
+            figure.legend([drawn[n] for n in shown], list(shown), loc="outside lower center", ncols=2, fontsize=8)
+
+    return _svg(draw, 6.6, 0.4 + 2.3 * rows + (0.2 * ((len(names) + 1) // 2) if len(names) > 1 else 0.0))
 
 
 def _axes(ax: Axes, curves: Sequence[Curve]) -> None:

@@ -32,10 +32,9 @@ def linger(note: Path) -> None:
     time.sleep(60)
 
 
-def die_once(marks: tuple[Path, int]) -> int:
-    """Die at the first call that finds no mark; later ones answer."""
-    mark, x = marks
-    if not mark.exists():
-        mark.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
+def slow_square(noted: tuple[Path, int]) -> int:
+    """Write who asked for the call, take a second, and answer."""
+    folder, x = noted
+    (folder / f"{x}-{os.getpid()}").write_text(str(os.getppid()))
+    time.sleep(1)
     return x * x

@@ -1,4 +1,4 @@
-"""What the folders of a sweep's points hold, whoever audited them, and sweep.json, .md and .html made of it."""
+"""What the folders of a sweep's points hold, whoever audited them, and sweep.json, .md, .html and .pdf made of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from ihaudit.audit.options import AuditOptions
 from ihaudit.audit.sweep.grid import Point
 from ihaudit.audit.sweep.point import Failure, read_failure
 from ihaudit.audit.sweep.table import Row, markdown, summary
+from ihaudit.audit.sweep.worth import entries
 from ihaudit.errors import IhauditError, ResultsError, UsageError
+from ihaudit.report.formats import pdf
 from ihaudit.report.sweep import page
 from ihaudit.results import Results, atomic_write, read_results
 
@@ -105,11 +107,21 @@ def _agree(point: Point, results: Results, options: AuditOptions) -> None:
             )
 
 
-def write(found: Collected, folder: Path) -> None:
-    """Write sweep.json, sweep.md and sweep.html; nothing where no point is done."""
+def write(found: Collected, folder: Path) -> list[Path]:
+    """Write sweep.json, .md, .html, and .pdf where PDF can be made here; nothing where no point is done.
+
+    Returns:
+        What is to be looked at.
+    """
     if not found.rows:
-        return
-    data = summary(found.rows, found.missed())
+        return []
+    data = summary(found.rows, found.missed()) | {"parameters": entries(found.rows)}
     atomic_write(folder / "sweep.json", json.dumps(data, indent=1, ensure_ascii=False) + "\n")
-    atomic_write(folder / "sweep.md", markdown(found.rows, found.missed()))
-    atomic_write(folder / "sweep.html", page(data, folder))
+    atomic_write(folder / "sweep.md", markdown(found.rows, found.missed(), [p["sentence"] for p in data["parameters"]]))
+    html = page(data, folder)
+    atomic_write(folder / "sweep.html", html)
+    written = [folder / "sweep.json", folder / "sweep.html"]
+    if pdf.check() is None:
+        atomic_write(folder / "sweep.pdf", pdf.printed(html))
+        written.append(folder / "sweep.pdf")
+    return written

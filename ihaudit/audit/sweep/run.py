@@ -30,19 +30,21 @@ TRIES = 3
 
 
 @contextmanager
-def started(name: str, jobs: int | None, folder: Path) -> Iterator[Engine | None]:
+def started(name: str, options: EngineOptions) -> Iterator[Engine | None]:
     """The engine called `name`; None where points are audited one after the other in this process.
 
     Args:
         name: of an engine.
-        jobs: points at a time; None for one.
-        folder: of the sweep.
+        options: ``folder`` is the sweep's.
+
+    Raises:
+        UsageError: there is no such engine, it lacks a package, or cannot be reached.
     """
     kind = get("engine", name)
-    if name == "local" and (jobs or 1) == 1:
+    if name == "local" and (options.jobs or 1) == 1 and not options.scheduler and not options.settings:
         yield None
         return
-    with kind.start(EngineOptions(jobs or 1, folder)) as engine:
+    with kind.start(options) as engine:
         yield engine
 
 
@@ -119,6 +121,10 @@ def _outcomes(
             yield of[future], future.result()
         except Died as e:
             yield of[future], e
-        except IhauditError as e:
-            fail(asked[of[future]].folder, Failure(str(e), type(e).__name__, e.exit_code))
-            yield of[future], Outcome("failed", str(e))
+        except Exception as e:
+            if isinstance(e, IhauditError):
+                failure = Failure(str(e), type(e).__name__, e.exit_code)
+            else:
+                failure = Failure(f"the engine could not run it ({type(e).__name__}: {e})", exit_code=4)
+            fail(asked[of[future]].folder, failure)
+            yield of[future], Outcome("failed", failure.sentence)

@@ -180,8 +180,8 @@ def _entry(row: Row) -> dict[str, Any]:
 HEAD = ("gate", "strongest attack", "SSIM, 90 % quantile", "strongest game", "advantage", "decided by")
 
 
-def markdown(rows: Sequence[Row], missing: Sequence[Mapping[str, Any]] = ()) -> str:
-    """sweep.md: the table and the trend."""
+def markdown(rows: Sequence[Row], missing: Sequence[Mapping[str, Any]] = (), sentences: Sequence[str] = ()) -> str:
+    """sweep.md: the table, the trend, and `sentences` of what each parameter buys."""
     first = rows[0]
     names = [name for name, _ in first.point.values]
     head = [*names, *HEAD]
@@ -195,6 +195,7 @@ def markdown(rows: Sequence[Row], missing: Sequence[Mapping[str, Any]] = ()) -> 
         lines.append("| " + " | ".join(cells) + " |")
     if sentence := trend(rows):
         lines += ["", sentence]
+    lines += [line for said in sentences for line in ("", said)]
     if missing:
         lines += ["", f"{len(missing)} of {len(rows) + len(missing)} points are missing:", ""]
         lines += [f"- {', '.join(f'{k} = {v}' for k, v in m['point'].items())}: {m['why']}" for m in missing]

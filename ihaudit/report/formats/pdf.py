@@ -90,11 +90,20 @@ def render(source: Source) -> bytes:
     Raises:
         UsageError: the PDF libraries are missing.
     """
+    return printed(html.render(source))
+
+
+def printed(page: str) -> bytes:
+    """An HTML page of ours set on A4.
+
+    Raises:
+        UsageError: the PDF libraries are missing.
+    """
     if problem := check():
         raise UsageError(problem)
     from weasyprint import HTML
 
     for name in ("weasyprint", "fontTools"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    page = HTML(string=html.render(source), url_fetcher=fetcher(), media_type="print")
-    return page.write_pdf(finisher=_scopes, pdf_variant="pdf/ua-1", pdf_tags=True) or b""
+    made = HTML(string=page, url_fetcher=fetcher(), media_type="print")
+    return made.write_pdf(finisher=_scopes, pdf_variant="pdf/ua-1", pdf_tags=True) or b""
