@@ -28,6 +28,8 @@ SWEEPS = 1
 #: correlation of whitened images, in the best motion, from which they are one, and by how much it must lie above what
 #: images of different classes reach
 ALIKE, ABOVE = 0.45, 0.1
+#: images are too many where those that fewer would do without are worth less than this share of those that stay
+SPARE = 0.2
 #: nats that a small step must gain
 SURE = 1.5
 _ROWS, _MOMENTS = 512, 5000
@@ -36,10 +38,17 @@ _FORBIDDEN = -1e9
 
 @dataclass(frozen=True, eq=False)
 class MovedAssignment:
-    """An `Assignment`, and moved: int64 (E, s), the motion in each slot."""
+    """An `Assignment`, and moved: int64 (E, s), the motion in each slot.
+
+    Attributes:
+        kept: the images that were needed.
+        worth: of the images that fewer would do without, see `spare`, for each number that was tried.
+    """
 
     found: Assignment
     moved: Tensor
+    kept: IntArray
+    worth: tuple[float, ...] = ()
 
 
 class Moved:
@@ -105,15 +114,22 @@ class Moved:
         return share
 
 
-def assign_moved(observed: Moved, of_class: Sequence[IntArray], *, target: float | None = None) -> MovedAssignment:
+def assign_moved(
+    observed: Moved,
+    of_class: Sequence[IntArray],
+    *,
+    target: float | None = None,
+    fewer: Sequence[IntArray] = (),
+) -> MovedAssignment:
     """The best images and motions for every slot of every encoding.
 
     Args:
         of_class: images of each class.
         target: slots per image where all images are known to be used equally often.
+        fewer: smaller numbers of images of each class that there may be, falling; taken where that costs little.
     """
     if observed.slots.count == 2:
-        return _jointly(observed, of_class, target)
+        return _jointly(observed, of_class, target, fewer)
     return _in_turn(observed, of_class)
 
 
@@ -155,7 +171,53 @@ def handicaps(observed: Moved) -> Tensor:
     return share / (1 - share) * observed.noise[:, None] * observed.observed.shape[1]
 
 
-def _jointly(observed: Moved, of_class: Sequence[IntArray], target: float | None) -> MovedAssignment:
+def spare(
+    choice: Tensor, value: Tensor, of_class: Sequence[IntArray], numbers: IntArray, kept: Tensor
+) -> tuple[Tensor, float]:
+    """Which images to keep of each class where there are fewer, and what the others are worth.
+
+    An image is worth what the slots that it suits best would lose with their next best.  Where one was found twice
+    over, its halves are worth little until one of them has gone; images that fit nothing never are.
+
+    Args:
+        choice: int64 (n, m), images that suit each slot, -1 for none; value: float (n, m), by how many nats.
+        numbers: how many to keep of each class.
+        kept: bool (N,), those that are there.
+
+    Returns:
+        bool (N,), those that stay, and the mean worth of an image that goes (as it goes), as a share of that of one
+        that stays.
+    """
+    count, kept = len(kept), kept.clone()
+    stay = torch.zeros(count)
+    label = torch.full((count + 1,), -1)
+    for c, ids in enumerate(of_class):
+        label[torch.from_numpy(ids)] = c
+    gone: list[float] = []
+    for c, (ids, number) in enumerate(zip(of_class, numbers)):
+        own = torch.from_numpy(ids)
+        rows = label[choice[:, 0]] == c
+        some, nats = choice[rows], value[rows].clamp_min(0.0)
+        while True:
+            fits = torch.where((some >= 0) & kept[some.clamp_min(0)], nats, 0.0)
+            best, at = torch.cat([fits, torch.zeros(len(fits), 1)], 1).topk(2)
+            owner = torch.cat([some, torch.full((len(some), 1), -1)], 1).gather(1, at[:, :1])[:, 0]
+            owned = owner >= 0
+            worth = torch.zeros(count).index_add_(0, owner[owned], (best[:, 0] - best[:, 1])[owned])
+            left = own[kept[own]]
+            if len(left) <= max(int(number), 1):
+                break
+            least = left[worth[left].argmin()]
+            gone.append(float(worth[least]))
+            kept[least] = False
+        stay += worth
+    worth_staying = float(stay[kept].mean())
+    return kept, float(np.mean(gone)) / max(worth_staying, 1e-9) if gone else 1.0
+
+
+def _jointly(
+    observed: Moved, of_class: Sequence[IntArray], target: float | None, fewer: Sequence[IntArray]
+) -> MovedAssignment:
     slots, mixing = observed.slots, observed.mixing
     device, count = observed.observed.device, len(observed.observed)
     label = torch.from_numpy(slots.label).to(device)
@@ -177,6 +239,19 @@ def _jointly(observed: Moved, of_class: Sequence[IntArray], target: float | None
 
     run_jobs(one, [(slot, c) for slot in range(2) for c in range(len(of_class))], device)
     shared = torch.from_numpy(slots.shared).to(device)
+    kept = torch.ones(mixing.unknowns, dtype=torch.bool, device=device)
+    worth: list[float] = []
+    for numbers in fewer:
+        nats = alone * (TEMPER / observed.noise)[:, None, None]
+        left, share = spare(choice.flatten(0, 1), nats.flatten(0, 1), of_class, numbers, kept)
+        worth.append(share)
+        if share > SPARE:
+            break
+        kept = left
+    if not bool(kept.all()):
+        gone = (choice < 0) | ~kept[choice.clamp_min(0)]
+        choice, alone = choice.masked_fill(gone, -1), alone.masked_fill(gone, _FORBIDDEN)
+        target = None if target is None else target * len(kept) / int(kept.sum())
 
     def block(rows: Tensor) -> Pairs:
         known, moved = choice[rows].clamp_min(0), motion[rows]
@@ -201,7 +276,8 @@ def _jointly(observed: Moved, of_class: Sequence[IntArray], target: float | None
     found = choose_pairs(blocks, slots, mixing.unknowns, target)
     members = torch.from_numpy(found.members).to(device)
     at = (choice == members[:, :, None]).int().argmax(2, keepdim=True)
-    return MovedAssignment(found, motion.gather(2, at)[:, :, 0])
+    needed = torch.nonzero(kept)[:, 0].cpu().numpy()
+    return MovedAssignment(found, motion.gather(2, at)[:, :, 0], needed, tuple(worth))
 
 
 def _in_turn(observed: Moved, of_class: Sequence[IntArray]) -> MovedAssignment:
@@ -237,7 +313,7 @@ def _in_turn(observed: Moved, of_class: Sequence[IntArray]) -> MovedAssignment:
                 certainty[rows] = torch.minimum(certainty[rows], sure)
                 left[rows] = rest - holds(rows, slot)
     assignment = Assignment(members.cpu().numpy(), slots.mass.copy(), certainty.cpu().numpy())
-    return MovedAssignment(assignment, moved)
+    return MovedAssignment(assignment, moved, np.arange(mixing.unknowns))
 
 
 def small_steps(shape: Shape, *, turn: bool) -> Tensor:

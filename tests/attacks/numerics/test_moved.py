@@ -186,3 +186,27 @@ def test_encodings_that_hold_nothing_in_common_are_grouped_without_a_fault() -> 
     noise = torch.randn(made.values.shape, generator=torch.Generator().manual_seed(0))
     result = group_moved(noise, made.slots, SHAPE, Seen(100, 0.9, 0.5, REACH), fill=None)
     assert result.found.members.shape == (24, 2) and bool(torch.isfinite(result.polarity).all())
+
+
+@pytest.mark.parametrize("twice", [True, False])
+def test_images_found_twice_are_one_and_different_ones_never_are(twice: bool) -> None:
+    """Half as many images are taken where every image was found in two poses, and only there."""
+    made = Made()
+    n = len(made.images)
+    by_slot = np.where(made.members[:, :1] % 4 == made.slots.label[:, :1], made.members, made.members[:, ::-1])
+    images, members, count = made.images, torch.from_numpy(by_slot.copy()), n
+    if twice:  # the second half are their mirror images
+        images = torch.cat([images, images.view(-1, *SHAPE).flip(3).flatten(1)])
+        members = members + n * (torch.arange(len(members))[:, None] % 2)
+        count = 2 * n
+    images = torch.cat([images, torch.zeros(1, images.shape[1])])
+    mixing = replace(made.mixing, members=members, coefficients=torch.from_numpy(made.slots.mass), unknowns=count)
+    known = Moved(
+        torch.ones_like(made.values), made.values, torch.full((len(members),), 0.02), images, mixing, made.slots
+    )
+    of_class = [np.flatnonzero(np.arange(count) % 4 == c) for c in range(4)]
+    fewer = [np.full(4, count // 8), np.full(4, count // 16)] if twice else [np.full(4, 1)]
+    result = assign_moved(known, of_class, target=len(members) * 2 / count, fewer=fewer)
+    assert len(result.kept) == n
+    assert sorted((result.kept % n).tolist()) == list(range(n))
+    assert set(np.unique(result.found.members)) <= {-1, *result.kept.tolist()}

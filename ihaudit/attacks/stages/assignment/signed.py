@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ihaudit.attacks.numerics.em import cross_fit
+from ihaudit.attacks.numerics.labels import Slots, multiplicities
 from ihaudit.attacks.numerics.members import Assignment, Linear, assign
 from ihaudit.attacks.numerics.mixing import DENSE_COLUMNS, Reconstruction
 from ihaudit.attacks.numerics.motions import Motions
@@ -27,6 +29,8 @@ from ihaudit.errors import NotApplicable
 FOLDS = 4
 #: assignments before which images that were found in several poses are made one, where their number is a guess
 MERGED = 5
+#: smaller numbers of images that are tried
+SMALLER = 3
 #: share of images that were found before, from which their number is too large
 TWICE = 0.1
 
@@ -45,7 +49,8 @@ def assignment_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]
     mixing, moving = state.mixing(), state.find(Moving)
     if isinstance(mixing, MovedMixing) and moving is not None:
         known = Moved(signs, observed.values, noise, recovered.estimate.images, mixing, observed.slots)
-        if "best grouping" in grouped.sizes.source and sum(r.name == "assignment" for r in state.records) < MERGED:
+        early = sum(r.name == "assignment" for r in state.records) < MERGED
+        if "best grouping" in grouped.sizes.source and early:
             first = copies_of(known, grouped.of_class, spacing=moving.spacing, turn=moving.group.rotation > 0)
             # where the number of images is twice too large, most are found twice; single ones say nothing of it
             if (first != np.arange(len(first))).mean() > TWICE:
@@ -53,8 +58,14 @@ def assignment_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]
                 facts |= {"images_in_several_poses": int((first != np.arange(len(first))).sum())}
                 grouped, assigned = state.require(Grouped), state.require(Assigned)
                 known = _known(state)
-        result = assign_moved(known, grouped.of_class, target=grouped.encodings_each)
+        smaller = _fewer(observed.slots, grouped.sizes) if early else []
+        result = assign_moved(known, grouped.of_class, target=grouped.encodings_each, fewer=smaller)
         state, changed = _answer(state.having(replace(moving, moved=result.moved)), assigned, result.found)
+        if result.worth:
+            facts |= {"worth_of_further_images": [round(w, 3) for w in result.worth]}
+        if len(result.kept) < mixing.unknowns:
+            facts |= {"images_found_twice": mixing.unknowns - len(result.kept)}
+            state = _merged(state, _in_place(result.kept, grouped.of_class))
         return state, changed | facts
     rows = torch.from_numpy(state.decided()).to(noise.device)
     # undecided encodings have no say in the images, but are judged in the same folds as all
@@ -75,6 +86,25 @@ def _known(state: State) -> Moved:
     signs, noise = recovered.signs, recovered.estimate.noise
     assert signs is not None and isinstance(mixing, MovedMixing)
     return Moved(signs, observed.values, noise, recovered.estimate.images, mixing, observed.slots)
+
+
+def _fewer(slots: Slots, sizes: Sizes) -> list[NDArray[np.int64]]:
+    """Smaller numbers of images of each class that fit the label counts as well, falling."""
+    if not sizes.exact or "best grouping" not in sizes.source:
+        return []
+    totals = slots.totals()[: len(sizes.per_class)]
+    uses = [m for m in multiplicities(slots) if m > 1.1 * sizes.multiplicity]
+    return [np.round(totals / m).astype(np.int64) for m in sorted(uses)][:SMALLER]
+
+
+def _in_place(kept: NDArray[np.int64], of_class: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """For `_merged`: images that are not kept become one with the first of their class that is."""
+    first = np.arange(sum(map(len, of_class)))
+    for ids in of_class:
+        stays = np.isin(ids, kept)
+        if stays.any():
+            first[ids[~stays]] = ids[stays][0]
+    return first
 
 
 def _merged(state: State, first: NDArray[np.int64]) -> State:
