@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from ihaudit.attacks.numerics.features import MANY
 from ihaudit.attacks.numerics.image_range import Levels
 from ihaudit.attacks.numerics.labels import read_slots
 from ihaudit.attacks.numerics.masks import MaskKind, detect_mask, under_mask
@@ -76,6 +77,7 @@ def start(
     keep_signs: bool = False,
     signs: NDArray[np.floating[Any]] | None = None,
     mixed: bool = True,
+    compact: bool = False,
 ) -> State:
     """The first state from a view.
 
@@ -83,6 +85,7 @@ def start(
         keep_signs: values are the encodings themselves where they carry no sign mask, instead of their moduli.
         signs: float (E, H, W, C) in {-1, 1}, the masks where they are known.
         mixed: refuse releases in which nothing is mixed.
+        compact: hold large releases in half precision.
 
     Raises:
         NotApplicable: encodings are not images, or not mixtures of images.
@@ -101,7 +104,8 @@ def start(
         )
     if mask == "masked" and view.image_range[0] >= 0:
         mask = "absolute"  # no mixture is negative: magnitudes are the mixtures, whatever signs were put on them
-    values = to_rows(x, ctx.device, absolute=not (keep_signs and mask == "signed"))
+    kind = torch.float16 if compact and x.size > MANY else torch.float32
+    values = to_rows(x, ctx.device, absolute=not (keep_signs and mask == "signed"), kind=kind)
     known = None if signs is None else to_rows(signs, ctx.device).half()
     return State(Observed(view, values, (x.shape[3], *x.shape[1:3]), mask, slots, known))
 

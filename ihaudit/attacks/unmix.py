@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ihaudit.attacks.recipe import Recipe
+from ihaudit.attacks.recipe import Recipe, start
 from ihaudit.attacks.stages.state import Moving, State
 from ihaudit.contracts.attack import attack
 from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
 
 #: times that the assignment is re-estimated from the reconstructions at most, by profile
 ROUNDS = {"quick": 3, "standard": 5, "full": 8}
@@ -48,6 +49,10 @@ class Unmix(Recipe):
     reference: ClassVar[str] = "Carlini et al. 2021, sections 4 and 4.8.1, combined"
     profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")
     copies: ClassVar[float] = 28.0
+
+    def begin(self, view: View, ctx: Context) -> State:
+        """See `Recipe.begin`; in half precision where encodings are many."""
+        return start(view, ctx, compact=True)
 
     def solve(self, state: State, ctx: Context) -> State:
         """See `Recipe.solve`; with known masks (`start`) no stage estimates them."""

@@ -121,7 +121,7 @@ def simulate(
         # a first estimate from blind signs would cost a second pass of the network; the true one with noise does
         jitter = torch.from_numpy(rng.standard_normal(estimate.images.shape).astype(np.float32))
         start = Reconstruction(estimate.images + 0.03 * jitter, estimate.noise)
-        signs = unmasker(magnitude, mixing.forward(start.images, slice(0, e)))
+        signs = unmasker(magnitude, lambda rows: mixing.forward(start.images, rows))
         estimate = weighted(magnitude, mixing, estimate.noise, signs=signs)
     error, doubt = standard_errors(magnitude, signs, mixing, estimate)
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from ihaudit.attacks import recipe
+from ihaudit.attacks.numerics import features
 from ihaudit.attacks.numerics.pictures import to_pictures
 from ihaudit.attacks.recipe import start
 from ihaudit.attacks.stages.recovery import unmask
@@ -38,6 +40,20 @@ def test_known_masks_stay_as_they_are_and_need_no_network(monkeypatch: pytest.Mo
     torch.testing.assert_close(solved.signs, state.observed.signs)
     images = to_pictures(solved.estimate.images[:-1], state.observed.shape, (-1.0, 1.0))
     assert solved.confidence is not None and solved.confidence.shape == (len(images),)
+    assert correlation(images, sample.images) > 0.9
+
+
+def test_a_large_release_is_held_in_half_precision_and_solved_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    sample = instahide(n=8, epochs=12, k=4, size=32, mask=False)
+    view = View(encodings=sample.encodings, labels=sample.labels, image_range=(-1.0, 1.0))
+    monkeypatch.setattr(recipe, "MANY", 1000)
+    monkeypatch.setattr(features, "MANY", 1000)
+    state = start(view, CTX, signs=np.sign(sample.encodings), compact=True)
+    assert state.observed.values.dtype == torch.float16
+    assert Unmix().begin(view, CTX).observed.values.dtype == torch.float16
+    solved = Unmix().solve(state, CTX).require(Recovered)
+    assert solved.estimate.images.dtype == torch.float32
+    images = to_pictures(solved.estimate.images[:-1], state.observed.shape, (-1.0, 1.0))
     assert correlation(images, sample.images) > 0.9
 
 

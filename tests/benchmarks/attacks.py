@@ -48,6 +48,8 @@ def reference(
     public: np.ndarray | None = None,
     uneven: bool = False,
     mask: bool = True,
+    file: Path | None = None,
+    classes: int | None = None,
 ) -> Sample:
     """The reference benchmark: two fresh permutations per epoch, |N(0,1)| coefficients, a random sign per value.
 
@@ -56,12 +58,16 @@ def reference(
         public: uint8 (M, 32, 32, 3); all of imagenet_patches where None.
         uneven: private images are drawn independently, so that their numbers of encodings differ.
         mask: False leaves the very same mixtures without their sign masks.
+        file: where the encodings are written (.npy) and mapped from, for those that are too many for the memory.
+        classes: private images are of the first so many classes alone.
     """
     rng = np.random.default_rng(seed)
     images, labels = load_images(source)
     if not labels.any():
         labels = np.arange(len(images)) % 10
     patches = load_images("imagenet_patches")[0] if public is None else public.astype(np.float32) / 255
+    if classes is not None:
+        images, labels = images[labels < classes], labels[labels < classes]
     chosen = rng.choice(len(images), n, replace=False)
     images, labels = images[chosen], labels[chosen].astype(np.int64)
     private = k if inside else private
@@ -77,7 +83,9 @@ def reference(
         fine = (draw.max(1) <= max(0.65, 1.05 / k)) & (inside | (draw[:, :private].sum(1) >= 0.3))
         lambdas[todo[fine]] = draw[fine]
         todo = todo[~fine]
-    x = np.zeros((len(members), *images.shape[1:]), np.float32)
+    x: np.ndarray = np.zeros((len(members) if file is None else 0, *images.shape[1:]), np.float32)
+    if file is not None:
+        x = np.lib.format.open_memmap(file, "w+", np.float32, (len(members), *images.shape[1:]))
     drawn = np.zeros((len(members), k - private), np.int64)
     for part in np.array_split(np.arange(len(x)), max(1, len(x) // 2000)):
         for j in range(k):
@@ -88,6 +96,9 @@ def reference(
         signs = rng.integers(0, 2, (len(part), *x.shape[1:]), dtype=np.int8) * 2 - 1
         if mask:
             x[part] *= signs
+    if file is not None:
+        del x
+        x = np.load(file, mmap_mode="r")
     soft = np.zeros((len(x), int(labels.max()) + 1), np.float32)
     for j in range(private):
         np.add.at(soft, (np.arange(len(x)), labels[members[:, j]]), lambdas[:, j])

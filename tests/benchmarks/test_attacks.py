@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from ihaudit.metrics.ssim import ssim_challenge
 from tests.attacks.releases import Sample, photographs
-from tests.benchmarks.attacks import scores
+from tests.benchmarks.attacks import reference, scores
 from tests.benchmarks.floors import names, public_parts
 
 
@@ -29,3 +31,12 @@ def test_what_floors_are_told_is_what_encodings_hold() -> None:
     assert np.allclose(shares.toarray()[1], 1)  # and is all there is in the second encoding
     assert 0 < shares.toarray()[0, 0] < 1 and shares.toarray()[2, 0] == 0
     assert level[1] > level[0]
+
+
+def test_a_release_in_a_file_is_the_one_in_memory(tmp_path: Path) -> None:
+    public = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3)).astype(np.uint8)
+    inside = reference(1, 6, 2, public=public, classes=2)
+    mapped = reference(1, 6, 2, public=public, classes=2, file=tmp_path / "encodings.npy")
+    assert isinstance(mapped.encodings, np.memmap) and inside.labels.shape[1] <= 2
+    np.testing.assert_array_equal(mapped.encodings, inside.encodings)
+    np.testing.assert_array_equal(mapped.labels, inside.labels)

@@ -21,6 +21,10 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from ihaudit.nn.fitting import bf16_is_fast
+
+#: encodings x clusters from which products are taken in bfloat16, where the processor has it: five times as fast
+MANY = 100_000
 #: log odds that the network guesses a global sign right (0.93 of held-out mixtures at k = 6, 0.88 at k = 4)
 PRIOR = 2.2
 #: the expected sign before anything is known
@@ -54,6 +58,10 @@ class Statistic:
         return (self.features**2).sum(1, keepdim=True)
 
     @cached_property
+    def _short(self) -> Tensor:
+        return self.features.bfloat16()
+
+    @cached_property
     def _gram(self) -> Tensor | None:
         """Of the encodings, where that is smaller than the features."""
         return self.features @ self.features.T if len(self.features) <= self.features.shape[1] else None
@@ -77,8 +85,13 @@ class Statistic:
             dots = self._gram @ alpha
             norms = (alpha * dots).sum(-2, keepdim=True)
         else:
-            means = alpha.mT @ self.features
-            dots = self.features @ means.mT
+            if q.shape[-2] * q.shape[-1] >= MANY and bf16_is_fast(q.device.type):
+                means = alpha.mT.bfloat16() @ self._short
+                dots = (self._short @ means.mT).float()
+                means = means.float()
+            else:
+                means = alpha.mT @ self.features
+                dots = self.features @ means.mT
             norms = (means**2).sum(-1)[..., None, :]
         left_out = (dots - alpha * self._energy) / (1 - leverage)
         return weight * scale * left_out, weight * scale**2 * norms / 2
@@ -145,6 +158,13 @@ def extend(
     q[strong] = found.posterior
     sign = torch.full_like(q, GUESS)
     sign[strong] = found.polarity[:, None].expand(-1, k)
+    return _iterate(statistics, q, sign, [1.0] * iterations, balance)
+
+
+def refine(
+    statistics: Sequence[Statistic], q: Tensor, sign: Tensor, *, iterations: int, balance: float = 1.0
+) -> Clusters:
+    """EM at full temperature from responsibilities `q` and expected signs `sign`, both (n, K)."""
     return _iterate(statistics, q, sign, [1.0] * iterations, balance)
 
 

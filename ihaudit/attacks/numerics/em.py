@@ -40,7 +40,7 @@ class Coupling:
 
 def noise_start(magnitude: Tensor, mixing: Mixing) -> Tensor:
     """Variances float32 (E,) before anything is known: mean |m|^2 regressed on (sum lam^2, s^2), the second part."""
-    energy = torch.cat([(rows**2).mean(1) for rows in magnitude.split(1024)])
+    energy = torch.cat([(rows.float() ** 2).mean(1) for rows in magnitude.split(1024)])
     own = (mixing.coefficients**2 * (mixing.members >= 0)).sum(1)
     design = torch.stack([own, mixing.share**2], 1)
     gram = design.T @ design + 1e-6 * torch.eye(2, device=design.device)
@@ -146,7 +146,7 @@ def cross_fit(
     weights = 1 / estimate.noise
 
     def part(rows: slice) -> Tensor:
-        y = magnitude[rows]
+        y = magnitude[rows].float()
         if signs is None:
             unmasked = torch.tanh(y * mixing.forward(estimate.images, rows) * weights[rows, None]).mul_(y)
         else:

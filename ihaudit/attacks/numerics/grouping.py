@@ -14,6 +14,7 @@ from ihaudit.attacks.numerics.clusters import Clusters, Statistic, anneal, exten
 from ihaudit.attacks.numerics.labels import IntArray, Slots
 from ihaudit.attacks.numerics.parallel import run_jobs, single_threaded
 from ihaudit.attacks.numerics.sizes import Sizes, infer_sizes
+from ihaudit.attacks.numerics.split_merge import mended
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +49,8 @@ THOROUGH = Effort(strong=6000, most=6000, trial=6000, many=10**9)
 SPARING = Effort(strong=20, most=10**9, trial=1500, many=100_000)
 #: slots of a class that are annealed at least, where there are as many
 FEWEST = 300
+#: images of a class from which annealing leaves some two in one cluster
+CROWDED = 24
 
 
 def group(
@@ -83,7 +86,7 @@ def group(
     def of(rows: IntArray, columns: IntArray) -> list[Statistic]:
         index, column = torch.from_numpy(rows).to(device), torch.from_numpy(columns).to(device)
         return [
-            replace(s, features=s.features[index], weight=s.weight[index], scale=s.scale[index, column])
+            replace(s, features=s.features[index].float(), weight=s.weight[index], scale=s.scale[index, column])
             for s in statistics
         ]
 
@@ -125,7 +128,11 @@ def group(
         rows, columns, keep = strongest(c, min(effort.most, max(effort.strong * k, FEWEST)))
         found = None
         if k and len(rows):
-            found = annealed(c, of(rows[keep], columns[keep]), k, sizes.exact, 3, 80)
+            part = of(rows[keep], columns[keep])
+            found = annealed(c, part, k, sizes.exact, 3, 80)
+            if k >= CROWDED:
+                found = mended(part, found, generator=torch.Generator().manual_seed(seed * 1000 + c), balance=1.0)
+            del part
             if len(keep) < len(rows):
                 strong = torch.from_numpy(keep).to(device)
                 found = extend(of(rows, columns), strong, found, balance=1.0 if sizes.exact else 0.5)

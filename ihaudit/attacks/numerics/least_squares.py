@@ -71,15 +71,15 @@ def weighted(
         spread = torch.empty_like(noise)
 
         def right(rows: slice, noise: Tensor = noise) -> Tensor:
-            y = values[rows] if signs is None else signs[rows].float() * values[rows]
+            y = values[rows] if signs is None else signs[rows].float() * values[rows].float()
             return mixing.adjoint(y, rows, (1 / noise[rows]).to(y.dtype))
 
-        total = summed(right, len(mixing), _BATCH, values.device)
-        images = mixing.solve(1 / noise, total, ridge, start).to(values.dtype)
+        total = summed(right, len(mixing), mixing.rows_at_once, values.device)
+        images = mixing.solve(1 / noise, total, ridge, start).to(total.dtype)
         start = images
 
         def residual(rows: slice, images: Tensor = images, spread: Tensor = spread) -> Tensor:
-            y, predicted = values[rows], mixing.forward(images, rows)
+            y, predicted = values[rows].float() if signs is not None else values[rows], mixing.forward(images, rows)
             if signs is None:
                 spread[rows] = ((y - predicted) ** 2).mean(1).to(spread.dtype)
             else:

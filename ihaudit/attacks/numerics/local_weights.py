@@ -225,6 +225,11 @@ def _middle(span: tuple[float, float]) -> tuple[float, float]:
     return (span[0] + span[1]) / 2, (span[1] - span[0]) / 2
 
 
+def too_many(images: int, values: int) -> bool:
+    """Whether images, or values of all their mixtures, are more than this has the memory for."""
+    return images > _MOST_IMAGES or values > _MOST_VALUES
+
+
 def refined(
     result: Demixed,
     unmasked: FloatArray,

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from ihaudit.attacks.numerics.em import summed
 from ihaudit.attacks.numerics.labels import IntArray, Slots
-from ihaudit.attacks.numerics.mixing import Mixing
+from ihaudit.attacks.numerics.mixing import DENSE_COLUMNS, Mixing
 from ihaudit.attacks.numerics.parallel import run_jobs
 from ihaudit.attacks.numerics.transforms import Shape, dct
 
@@ -481,14 +481,24 @@ class Linear:
         return True
 
     def _mixtures(self, rows: Tensor) -> Tensor:
-        return self.signs[rows].float() * self.values[rows]
+        return self.signs[rows].float() * self.values[rows].float()
 
-    def given(self, fold: int, rows: Tensor) -> Products:
-        """Products of some rows with the images of their fold."""
+    def given(self, fold: int, rows: Tensor, of_class: Sequence[IntArray] | None = None) -> Products:
+        """Products of some rows with the images of their fold, those of their classes (`of_class`) at least."""
         base, mean, gram = self._bases[fold]
         share = 1 - self.mass[rows].sum(1)
         z = dct(self._mixtures(rows), self.shape) / self.whitening.deviation - share[:, None] * mean
-        return Products(z @ base.T, gram, TEMPER / self.noise[rows])
+        if of_class is None or len(base) < DENSE_COLUMNS:
+            return Products(z @ base.T, gram, TEMPER / self.noise[rows])
+        # with many images those that no label allows would cost most
+        label = torch.from_numpy(self.slots.label).to(rows.device)[rows]
+        dots = torch.zeros(len(rows), len(base), device=rows.device)
+        for c, ids in enumerate(of_class):
+            own = torch.nonzero((label == c).any(1))[:, 0]
+            if len(own) and len(ids):
+                index = torch.from_numpy(ids).to(rows.device)
+                dots[own[:, None], index[None]] = z[own] @ base[index].T
+        return Products(dots, gram, TEMPER / self.noise[rows])
 
     def pairs(self, of_class: Sequence[IntArray]) -> list[Pairs]:
         """Scores of all pairs of two short lists, by folds."""
@@ -496,7 +506,7 @@ class Linear:
         return run_jobs(lambda job: self._block(of_class, *job), jobs, self.values.device)
 
     def _block(self, of_class: Sequence[IntArray], fold: int, rows: Tensor) -> Pairs:
-        observed = self.given(fold, rows)
+        observed = self.given(fold, rows, of_class)
         mass, label = self.mass[rows], torch.from_numpy(self.slots.label).to(rows.device)[rows]
         size = max(1, min(SHORT_LIST, max((len(ids) for ids in of_class), default=1)))
         choice = torch.full((len(rows), 2, size), -1, dtype=torch.long, device=rows.device)

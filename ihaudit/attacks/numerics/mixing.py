@@ -112,6 +112,11 @@ class Mixing:
         images: Tensor = torch.linalg.solve(self.normal(weights, ridge), right.to(weights.dtype))
         return images
 
+    @property
+    def rows_at_once(self) -> int:
+        """Encodings in a block of a sum over images: few and large blocks where a sum is as large as they are."""
+        return 512 if self.unknowns < 4 * DENSE_COLUMNS else 2048
+
     def seen(self, images: Tensor, rows: slice, slot: int) -> Tensor:
         """(rows, P): `images` (N or N + 1, P) as the encodings hold them in a slot; anything where they hold none."""
         return images[self.members[rows, slot].clamp_min(0)]

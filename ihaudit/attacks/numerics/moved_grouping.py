@@ -66,8 +66,8 @@ def furthest(shape: Shape) -> int:
     return max(1, int(FURTHEST * min(shape[1:])))
 
 
-def seen(mixtures: Tensor, slots: Slots, shape: Shape) -> Seen:
-    """How images seem to move, from mixtures (E, P) as far as they are unmasked."""
+def seen(mixtures: Callable[[Tensor], Tensor], slots: Slots, shape: Shape, device: torch.device) -> Seen:
+    """How images seem to move, from ``mixtures(rows)`` (n, P) as far as they are unmasked; few rows are looked at."""
     alone = ~slots.shared
     usable = alone if bool(alone.sum() > 0.3 * len(alone)) else np.ones(len(alone), bool)
     totals = slots.totals()
@@ -79,10 +79,10 @@ def seen(mixtures: Tensor, slots: Slots, shape: Shape) -> Seen:
     every = np.unique(np.concatenate(chosen)) if chosen else np.zeros(0, np.int64)
     if len(every) < 8:
         return Seen(0, 0.0, 0.0, 0)
-    index = torch.from_numpy(every).to(mixtures.device)
-    mass = torch.from_numpy(slots.mass[every]).to(mixtures.device)
+    index = torch.from_numpy(every).to(device)
+    mass = torch.from_numpy(slots.mass[every]).to(device)
     # whitening needs more encodings than a class has: all of the few classes share it
-    spectra = Spectra.of(mixtures[index].float(), mass, shape, furthest(shape))
+    spectra = Spectra.of(mixtures(index).float(), mass, shape, furthest(shape))
     level, motion, chance = [], [], []
     for own in chosen:
         some = spectra.some(torch.from_numpy(np.searchsorted(every, own)))

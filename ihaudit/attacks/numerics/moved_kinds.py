@@ -63,7 +63,7 @@ def likeliest(observed: Moved, tried: Sequence[Kind]) -> tuple[Kind | None, dict
         The kind, and the mean gain of each over no motion in nats, by its words.
     """
     mixing = observed.mixing
-    device = observed.observed.device
+    device = observed.images.device
     weight = torch.where(mixing.members >= 0, observed.mass, 0.0)
     count = torch.zeros(mixing.unknowns, device=device)
     count.index_add_(0, mixing.members.clamp_min(0).flatten(), (weight**2 / observed.noise[:, None]).flatten())
@@ -76,7 +76,7 @@ def likeliest(observed: Moved, tried: Sequence[Kind]) -> tuple[Kind | None, dict
         value = torch.where(leverage[rows, slot] > OWN, -value, value)
         strong = value.topk(min(EACH, len(rows))).indices
         rows, slot = rows[strong], slot[strong]
-        left = observed.observed[rows].clone()
+        left = observed.some(rows)
         for other in range(mixing.members.shape[1]):
             amount = torch.where(slot == other, torch.zeros_like(weight[rows, other]), weight[rows, other])
             held = observed.seen(mixing.members[rows, other].clamp_min(0), mixing.moved[rows, other])

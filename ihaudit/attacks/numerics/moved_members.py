@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -60,7 +61,6 @@ class Moved:
         self.mass = torch.from_numpy(slots.mass).to(values.device)
         self.motions, self.shape = mixing.motions, mixing.motions.shape
         self.keep = low_frequencies(self.shape).to(values.device)
-        count = len(values)
         held = mixing.members >= 0
         whole = held.all(1)
         decided = torch.nonzero(whole if whole.any() else held.any(1))[:, 0]
@@ -77,11 +77,20 @@ class Moved:
             one = torch.ones(len(self.keep), device=values.device)
             self.whitening = Whitening(one, one)
         self.gain = self.whitening.gain / self.whitening.deviation
-        self.observed = torch.empty(count, len(self.keep), device=values.device)
-        for i in range(0, count, _ROWS):
-            rows = slice(i, i + _ROWS)
-            y = signs[rows].float() * values[rows] - mixing.share[rows, None] * images[-1]
-            self.observed[rows] = self.coefficients(y) / self.whitening.deviation
+        self._signs, self._values = signs, values
+
+    @cached_property
+    def observed(self) -> Tensor:
+        """Whitened encodings (E, D) less their mean public image."""
+        out = torch.empty(len(self._values), len(self.keep), device=self._values.device)
+        for rows in torch.arange(len(out), device=out.device).split(_ROWS):
+            out[rows] = self.some(rows)
+        return out
+
+    def some(self, rows: Tensor) -> Tensor:
+        """The part (n, D) of the encodings `rows`; cheaper than `observed` where they are few."""
+        y = self._signs[rows].float() * self._values[rows] - self.mixing.share[rows, None] * self.images[-1]
+        return self.coefficients(y) / self.whitening.deviation
 
     def coefficients(self, x: Tensor) -> Tensor:
         """The transform of rows (n, P) in which all is compared, (n, D), not whitened yet."""
@@ -168,7 +177,7 @@ def _best(
 def handicaps(observed: Moved) -> Tensor:
     """float32 (E, s): the energy of its own noise that the present choice of a slot explains."""
     share = observed.leverage()
-    return share / (1 - share) * observed.noise[:, None] * observed.observed.shape[1]
+    return share / (1 - share) * observed.noise[:, None] * len(observed.keep)
 
 
 def spare(

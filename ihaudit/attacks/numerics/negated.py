@@ -27,19 +27,21 @@ def turn_negated(values: Tensor, mixing: Mixing, estimate: Reconstruction) -> tu
     for _ in range(2):
         own = images[:-1]
         others = torch.stack([-own, 2 * own.mean(1, keepdim=True) - own])
+        changes = others - own
 
-        def gain(rows: slice, images: Tensor = images, others: Tensor = others) -> Tensor:
+        def gain(rows: slice, images: Tensor = images, changes: Tensor = changes) -> Tensor:
             predicted = mixing.forward(images, rows)
             level = estimate.noise[rows, None]
-            now = log_likelihood(values[rows], predicted, level).sum(1)
-            out = torch.zeros(len(others), mixing.unknowns, device=values.device)
+            y = values[rows].float()
+            now = log_likelihood(y, predicted, level).sum(1)
+            out = torch.zeros(len(changes), mixing.unknowns, device=values.device)
             for slot in range(mixing.members.shape[1]):
                 ids = mixing.members[rows, slot]
                 known = ids.clamp_min(0)
                 weight = mixing.coefficients[rows, slot, None] * (ids >= 0)[:, None]
-                for k, other in enumerate(others):
-                    moved = predicted + weight * mixing.seen(other - images[:-1], rows, slot)
-                    change = log_likelihood(values[rows], moved, level).sum(1) - now
+                for k, turned in enumerate(changes):
+                    moved = predicted + weight * mixing.seen(turned, rows, slot)
+                    change = log_likelihood(y, moved, level).sum(1) - now
                     out[k].index_add_(0, known, torch.sign(change) * weight[:, 0] ** 2)
             return out
 

@@ -10,10 +10,12 @@ from torch import Tensor
 Shape = tuple[int, int, int]
 
 
-def to_rows(x: NDArray[np.floating], device: str, *, absolute: bool = False) -> Tensor:
-    """float32 (E, C*H*W) on the device from (E, H, W, C), non-finite values as zero."""
+def to_rows(
+    x: NDArray[np.floating], device: str, *, absolute: bool = False, kind: torch.dtype = torch.float32
+) -> Tensor:
+    """(E, C*H*W) of a `kind` on the device from (E, H, W, C), non-finite values as zero."""
     e, h, w, c = x.shape
-    out = torch.empty(e, c * h * w, dtype=torch.float32, device=device)
+    out = torch.empty(e, c * h * w, dtype=kind, device=device)
     for i in range(0, e, 1024):
         block = np.nan_to_num(np.asarray(x[i : i + 1024], dtype=np.float32))
         if absolute:

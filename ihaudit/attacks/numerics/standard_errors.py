@@ -14,7 +14,6 @@ from ihaudit.attacks.numerics.em import summed
 from ihaudit.attacks.numerics.mixing import Mixing, Reconstruction
 from ihaudit.metrics.ssim import ssim
 
-_BATCH = 512
 _DRAWS = 4
 
 
@@ -41,10 +40,10 @@ def standard_errors(values: Tensor, signs: Tensor, mixing: Mixing, estimate: Rec
     squared = replace(mixing, coefficients=mixing.coefficients**2, share=mixing.share**2)
 
     def part(rows: slice) -> Tensor:
-        undecided = values[rows] ** 2 * (1 - signs[rows].float() ** 2).clamp_min(0)
+        undecided = values[rows].float() ** 2 * (1 - signs[rows].float() ** 2).clamp_min(0)
         return squared.adjoint(undecided, rows, weights[rows] ** 2)
 
-    doubt = summed(part, len(mixing), _BATCH, values.device)[:-1].clamp_min(0).sqrt() * covariance[:, None]
+    doubt = summed(part, len(mixing), mixing.rows_at_once, values.device)[:-1].clamp_min(0).sqrt() * covariance[:, None]
     return covariance.sqrt(), doubt
 
 

@@ -7,6 +7,8 @@ photographs can then be compared and solved for linearly, where squares lose the
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -56,19 +58,19 @@ class Unmasker:
         self.bf16 = bf16_is_fast(self.device.type)
         self.batch = 64 if self.device.type == "cpu" else 1024
 
-    def __call__(self, magnitude: Tensor, known: Tensor | None = None) -> Tensor:
+    def __call__(self, magnitude: Tensor, known: Callable[[slice], Tensor] | None = None) -> Tensor:
         """Expected signs E[sign m | |m|, known], float16 (n, P) in [-1, 1].
 
         Args:
             magnitude: (n, P) |m|, P = C*H*W.
-            known: (n, P) the prediction of m by reconstructions; None where nothing is known, and the global sign is
-                then a guess.
+            known: of some rows (n, P), the prediction of m by reconstructions; None where nothing is known, and the
+                global sign is then a guess.
         """
         out = torch.empty(magnitude.shape, dtype=torch.float16, device=magnitude.device)
         rows = [slice(i, i + self.batch) for i in range(0, len(magnitude), self.batch)]
 
         def one(part: slice) -> None:
-            out[part] = self._expect(magnitude[part], None if known is None else known[part])
+            out[part] = self._expect(magnitude[part], None if known is None else known(part))
 
         run_jobs(one, rows, magnitude.device)
         return out

@@ -41,7 +41,8 @@ class Observed:
 
     Attributes:
         view: what the adversary has.
-        values: float32 (E, P), P = C*H*W in that order: |encodings|, or the encodings where there is no mask.
+        values: float32 (E, P), P = C*H*W in that order: |encodings|, or the encodings where there is no mask; float16
+            where an attack asks for it and they are many.
         shape: (C, H, W).
         mask: kind of release.
         slots: what the labels say.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from ihaudit.attacks.numerics import features
@@ -27,3 +28,18 @@ def test_faint_coefficients_count_where_there_is_no_mask() -> None:
     assert (expected[:, 0] ** 2).mean() < 0.1
     torch.testing.assert_close((expected[:, 1:] ** 2).mean(0), torch.ones(63), rtol=1e-2, atol=0)
     assert weight.shape == (200,) and expected.shape == exact.shape
+
+
+def test_many_rows_are_whitened_block_by_block_in_half_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    g = torch.Generator().manual_seed(0)
+    shape, mass = (1, 8, 8), torch.rand(1100, 2, generator=g) / 2
+    values, columns = torch.rand(1100, 64, generator=g), torch.arange(0, 64, 2)
+    whole, weight = features.square_features(values, mass, shape)
+    some, same = features.square_features(values, mass, shape, columns=columns)
+    torch.testing.assert_close(some, whole[:, columns])
+    torch.testing.assert_close(same, weight)  # weights are of all coefficients
+    monkeypatch.setattr(features, "MANY", 1000)
+    short, again = features.square_features(values, mass, shape, columns=columns)
+    assert short.dtype == torch.float16
+    torch.testing.assert_close(short.float(), some, rtol=2e-3, atol=2e-3)
+    torch.testing.assert_close(again, weight)

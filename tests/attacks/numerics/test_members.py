@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ihaudit.attacks.numerics import members as members_module
 from ihaudit.attacks.numerics.labels import Slots, read_slots
 from ihaudit.attacks.numerics.members import (
     TEMPER,
@@ -60,6 +61,17 @@ def test_pairs_are_the_most_likely_of_all() -> None:
         assert tuple(found.members[i]) == best
         total = np.exp(np.array(list(scores.values())) - scores[best]).sum()
         assert found.certainty[i] == pytest.approx(1 / total, rel=1e-3)
+
+
+def test_images_that_no_label_allows_need_not_be_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    slots, images, values, signs, of_class, noise = tiny()
+    plain = Whitening(torch.ones(192), torch.ones(192))
+    observed = Linear(signs, values, noise, [images], slots, (3, 8, 8)).whitened(plain)
+    every = assign(observed, of_class, np.full((8, 2), -1))
+    monkeypatch.setattr(members_module, "DENSE_COLUMNS", 0)
+    some = assign(observed, of_class, np.full((8, 2), -1))
+    np.testing.assert_array_equal(some.members, every.members)
+    np.testing.assert_allclose(some.certainty, every.certainty, rtol=1e-4)
 
 
 def test_slots_one_by_one_agree_with_pairs_where_images_are_orthogonal() -> None:

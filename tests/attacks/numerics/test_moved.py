@@ -18,6 +18,7 @@ from ihaudit.attacks.numerics.moved_mixing import MovedMixing
 from tests.attacks.releases import photographs
 
 SHAPE = (3, 24, 24)
+CPU = torch.device("cpu")
 REACH = 2
 
 
@@ -119,13 +120,13 @@ def test_a_release_that_nothing_determines_is_solved_without_a_fault() -> None:
 
 def test_motion_is_seen_where_there_is_one_and_only_there() -> None:
     moving, still = Made(), Made(move=False)
-    how = seen(moving.values, moving.slots, SHAPE)
+    how = seen(moving.values.__getitem__, moving.slots, SHAPE, CPU)
     assert how.any and how.reach == REACH and 0.35 < how.mirrored < 0.65
     assert how.group().words() == "mirrored, shifted by up to 2 pixels"
-    none = seen(still.values, still.slots, SHAPE)
+    none = seen(still.values.__getitem__, still.slots, SHAPE, CPU)
     assert not none.any and none.reach == 0 and none.pairs > 30
     noise = torch.randn(moving.values.shape, generator=torch.Generator().manual_seed(0))
-    assert not seen(noise, moving.slots, SHAPE).any
+    assert not seen(noise.__getitem__, moving.slots, SHAPE, CPU).any
 
 
 def right(grouped: np.ndarray, made: Made) -> float:

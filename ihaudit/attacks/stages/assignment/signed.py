@@ -72,7 +72,7 @@ def assignment_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]
     silent = torch.full_like(noise, 1e9)
     silent[rows] = noise[rows]
     # sums over images are as large as the images: few and large blocks where there are many
-    batch = 256 if grouped.unknowns < DENSE_COLUMNS else 4096
+    batch = 256 if grouped.unknowns < DENSE_COLUMNS else 2048
     voiced = Reconstruction(recovered.estimate.images, silent)
     images = cross_fit(observed.values, mixing, voiced, folds=FOLDS, signs=signs, batch=batch)
     mixtures = Linear(signs, observed.values, noise, images, observed.slots, observed.shape).fit(mixing, rows)

@@ -25,11 +25,13 @@ def grouping_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     Where images seem to have been moved anew for every use, under all motions instead (`numerics.moved_clusters`).
     """
     observed, unmasked = state.observed, state.require(Unmasked)
-    plain = (unmasked.signs.float() * observed.values).half()
-    how = seen(plain, observed.slots, observed.shape)
+
+    def mixtures_of(rows: Tensor) -> Tensor:
+        return (unmasked.signs[rows].float() * observed.values[rows]).half()
+
+    how = seen(mixtures_of, observed.slots, observed.shape, observed.values.device)
     if how.any:
-        return _moved(state, ctx, plain, how)
-    del plain
+        return _moved(state, ctx, mixtures_of(torch.arange(len(observed.values))), how)
     squares, mixtures = state.require(Features), state.require(Mixtures)
     mass = torch.from_numpy(observed.slots.mass).to(squares.rows.device)
     found, polarity = group(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from ihaudit.attacks.numerics.em import noise_start
 from ihaudit.attacks.numerics.least_squares import weighted
 from ihaudit.attacks.numerics.mixing import Reconstruction
@@ -16,8 +14,6 @@ from ihaudit.attacks.stages.state import Recovered, State, Unmasked
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
 from ihaudit.errors import NotApplicable
-
-_BATCH = 512
 
 
 @stage("recovery", "unmask")
@@ -31,6 +27,7 @@ def recovery_unmask(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     if before is None:
         signs = unmasked.signs[rows] * unmasked.polarity[rows, None].half()
         estimate = weighted(values, mixing, noise_start(values, mixing), signs=signs)
+        del signs  # as large as the release
     else:
         estimate = Reconstruction(before.estimate.images, before.estimate.noise[rows])
     turned = 0
@@ -43,11 +40,7 @@ def recovery_unmask(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
             images[:-1][images[:-1] @ known < 0] *= -1
         estimate = Reconstruction(images, estimate.noise)
         unmasker = Unmasker(observed.shape, observed.image_range, ctx.device)
-        predicted = torch.empty_like(values, dtype=torch.float16)
-        for i in range(0, len(values), _BATCH):
-            part = slice(i, min(i + _BATCH, len(values)))
-            predicted[part] = mixing.forward(estimate.images, part).half()
-        signs = unmasker(values, predicted)
+        signs = unmasker(values, lambda part: mixing.forward(estimate.images, part).half())
     estimate = weighted(values, mixing, estimate.noise, signs=signs, start=estimate.images)
     if len(rows) < len(observed.values):
         full = unmasked.signs * unmasked.polarity[:, None].half()

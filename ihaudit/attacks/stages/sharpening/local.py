@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ihaudit.attacks.numerics.demix import Demixed
-from ihaudit.attacks.numerics.local_weights import Refined, refined
+from ihaudit.attacks.numerics.local_weights import Refined, refined, too_many
 from ihaudit.attacks.numerics.mixing import Reconstruction
 from ihaudit.attacks.numerics.moved_members import Moved, centred, settled
 from ihaudit.attacks.numerics.moved_mixing import MovedMixing
@@ -20,8 +20,6 @@ from ihaudit.attacks.stages.sharpening.recurring import sharpening_recurring
 from ihaudit.attacks.stages.state import Assigned, Moving, Recovered, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
-
-_BATCH = 512
 
 
 @stage("sharpening", "local")
@@ -46,11 +44,8 @@ def sharpening_local(state: State, ctx: Context) -> tuple[State, dict[str, Any]]
         return state, diagnostics
     if ctx.profile != "quick" and observed.signs is None:
         unmasker = Unmasker(observed.shape, observed.image_range, ctx.device)
-        predicted = torch.empty_like(values, dtype=torch.float16)
-        for i in range(0, len(predicted), _BATCH):
-            rows = slice(i, i + _BATCH)
-            predicted[rows] = to_rows(found.predicted(rows), ctx.device).half()
-        signs = unmasker(values, predicted)
+        first = found
+        signs = unmasker(values, lambda rows: to_rows(first.predicted(rows), ctx.device).half())
         again = _refined(state, Recovered(_estimate(state, recovered, found), signs), ctx)
         if again is not None:
             recovered, found = replace(recovered, signs=signs), again
@@ -88,6 +83,8 @@ def _refined(state: State, recovered: Recovered, ctx: Context) -> Refined | None
     """Images solved with weights from place to place, or None where that does not apply."""
     assert recovered.signs is not None  # `sharpening=recurring` has asked for them
     observed, assigned, estimate = state.observed, state.require(Assigned), recovered.estimate
+    if too_many(len(estimate.images) - 1, observed.values.numel()):
+        return None
     images = to_arrays(estimate.images[:-1], observed.shape)
     noise = np.sqrt(estimate.noise.cpu().numpy().astype(np.float64))
     first = Demixed(images, assigned.members, assigned.coefficients, noise, np.zeros(len(images), np.int64))

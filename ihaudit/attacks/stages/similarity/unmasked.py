@@ -35,9 +35,9 @@ def similarity_unmasked(state: State, ctx: Context) -> tuple[State, dict[str, An
     mass = torch.from_numpy(observed.slots.mass).to(observed.values.device)
     keep = low_frequencies(observed.shape).to(observed.values.device)
     mixtures = Mixtures(*linear_features(observed.values, mass, observed.shape, signs=signs, columns=keep))
-    squares, weight = square_features(observed.values, mass, observed.shape)
+    squares = Features(*square_features(observed.values, mass, observed.shape, columns=keep))
     return state.having(
         Unmasked(signs, polarity),
-        Features(squares[:, keep], weight),
+        squares,
         mixtures,
     ), {"dimensions": len(keep), "mean_sign_certainty": float(signs[:200].float().abs().mean())}

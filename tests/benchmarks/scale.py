@@ -1,0 +1,113 @@
+"""How `unmix` grows with the number of images: ``python -m tests.benchmarks.scale [--n 100 400 2000] [--seed 21]``.
+
+Prints one Markdown row per size: quality, CPU seconds by stage and peak memory.  Encodings lie in a file that is
+mapped, so that the memory is what the attack takes.  The release is that of `tests.benchmarks.attacks`; private images
+come from cifar10_eval, which has 5,000 of them, or from what --private names.  What decides is the number of images a
+class, so that a few classes (`--classes`) show at a fraction of the cost what a larger release would come to; more
+encodings hold two images of one class then, whose coefficients are unknown, which makes it harder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from ihaudit.attacks.recipe import answer
+from ihaudit.attacks.stages.state import Grouped, Restored, State
+from ihaudit.attacks.unmix import Unmix
+from ihaudit.audit.worker import peak_memory_mb, reset_peak_memory
+from ihaudit.contracts.context import Context, ProfileName
+from ihaudit.contracts.view import View
+from ihaudit.metrics.matching import correlation
+from ihaudit.metrics.ssim import ssim, ssim_challenge
+from ihaudit.nn.sources import load_split
+from tests.attacks.releases import Sample
+from tests.benchmarks.attacks import reference
+from tests.data import DATA
+
+#: in the order in which they are printed
+STAGES = ("similarity", "grouping", "assignment", "recovery", "sharpening", "restoration")
+HEAD = (
+    "| private | N | a class | T | encodings | seed | SSIM (challenge) mean | median | above 0.6 | SSIM (pinned) mean "
+    "| images | sizes from | CPU s | " + " | ".join(STAGES) + " | peak MB |\n" + "|---" * (14 + len(STAGES)) + "|"
+)
+
+
+class Timed(Unmix):
+    """`unmix`, with the CPU seconds of every stage."""
+
+    spent: ClassVar[defaultdict[str, float]] = defaultdict(float)
+
+    def stages(self, state: State, ctx: Context, *names: str) -> State:
+        """See `Recipe.stages`."""
+        for name in names:
+            began = time.process_time()
+            state = super().stages(state, ctx, name)
+            self.spent[name] += time.process_time() - began
+            print(
+                f"  {name}: {time.process_time() - began:.0f} CPU-s, {peak_memory_mb():.0f} MB "
+                f"{state.records[-1].diagnostics}"[:400],
+                flush=True,
+            )
+        return state
+
+
+def row(source: str, n: int, epochs: int, seed: int, sample: Sample, profile: ProfileName) -> str:
+    """One row of the table."""
+    view = View(encodings=sample.encodings, labels=sample.labels, image_range=(-1.0, 1.0))
+    ctx = Context(seed=seed, device="cpu", profile=profile)
+    attack = Timed()
+    attack.spent.clear()
+    reset_peak_memory()
+    began = time.process_time()
+    state = attack.begin(view, ctx)
+    if state.find(Restored) is None:
+        state = attack.stages(attack.solve(state, ctx), ctx, "restoration")
+    images = answer(state).images
+    cpu, memory = time.process_time() - began, peak_memory_mb()
+    truth = sample.images
+    rows, columns = linear_sum_assignment(-correlation(images, truth))
+    strict, pinned = np.zeros(len(truth)), np.zeros(len(truth))
+    strict[columns] = ssim_challenge(images[rows], truth[columns])
+    pinned[columns] = ssim(images[rows], truth[columns])
+    sizes = state.require(Grouped).sizes
+    classes = int((sizes.per_class > 0).sum())
+    cells = [
+        *(source, f"{n:,}", f"{n / classes:.0f}", epochs, f"{len(sample.encodings):,}", seed),
+        *(f"{strict.mean():.3f}", f"{np.median(strict):.3f}", f"{np.mean(strict > 0.6):.1%}", f"{pinned.mean():.3f}"),
+        *(f"{len(images):,}", sizes.source, f"{cpu:.0f}"),
+        *(f"{attack.spent[stage]:.0f}" for stage in STAGES),
+        f"{memory:.0f}",
+    ]
+    return "| " + " | ".join(map(str, cells)) + " |"
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--n", type=int, nargs="+", default=[100, 400, 2000])
+    parser.add_argument("--epochs", type=int, default=50)
+    parser.add_argument("--seed", type=int, nargs="+", default=[21])
+    parser.add_argument("--private", default="cifar10_eval")
+    parser.add_argument("--profile", default="quick", choices=["quick", "standard", "full"])
+    parser.add_argument("--classes", type=int, help="private images of the first so many classes alone")
+    a = parser.parse_args()
+    public = load_split(DATA).held_patches
+    print(HEAD, flush=True)
+    for n in a.n:
+        for seed in a.seed:
+            with tempfile.TemporaryDirectory() as folder:
+                file = Path(folder) / "encodings.npy"
+                sample = reference(seed, n, a.epochs, source=a.private, public=public, file=file, classes=a.classes)
+                print(row(a.private, n, a.epochs, seed, sample, a.profile), flush=True)
+
+
+if __name__ == "__main__":
+    main()
