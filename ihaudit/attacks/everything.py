@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihaudit.attacks.known import CALLS
-from ihaudit.attacks.numerics.released.channels import Channel, channels, combined, joint
+from ihaudit.attacks.numerics.released.channels import Channel, channels, joint
 from ihaudit.attacks.numerics.released.fields import MAX_ROWS
+from ihaudit.attacks.numerics.released.made import made_of
 from ihaudit.attacks.numerics.released.read import ENOUGH, Known, Reading, read
+from ihaudit.attacks.numerics.released.screen import Screen
 from ihaudit.attacks.numerics.released.shuffled import pictures_among
 from ihaudit.attacks.numerics.released.whole_call import CALLS as PLACES
 from ihaudit.attacks.numerics.released.whole_call import parts_of, put_back, rearranged
@@ -30,6 +32,10 @@ PER_CALL = {"quick": 60, "standard": 120, "full": 300}
 FEWER = 7
 #: known records from which anything is learned at least
 LEAST = 40
+#: SSIM from which no more is made of parts
+PLENTY = 0.6
+#: SSIM below which a part may say more together with another
+LITTLE = 0.5
 #: correlation from which an answer is one of the known images
 SAME = 0.98
 
@@ -63,7 +69,8 @@ class Everything:
                 raise NotApplicable("no part of the release can be dealt out to images")
             tried: dict[str, float | None] = {}
             best: Reading | None = None
-            for channel in _all(found, tried):
+            screen = Screen(oracle.images, oracle.labels, oracle.held, ctx.rng("screen"))
+            for channel in _all(found, tried, screen):
                 ctx.progress("read", None)
                 for reading in _readings(channel, view, oracle, ctx):
                     score = None if reading is None else round(reading.expected, 3)
@@ -73,7 +80,7 @@ class Everything:
                         best is None or (reading.faint, -reading.expected) < (best.faint, -best.expected)
                     ):
                         best = reading
-                if best is not None and best.expected > ENOUGH:
+                if best is not None and best.expected > (PLENTY if channel.made else ENOUGH):
                     break
             if best is None and (hidden := _hidden(view, calls, [len(x) for x in images])) is not None:
                 return hidden
@@ -136,13 +143,21 @@ def _moved(view: View, images: list[NDArray[np.float32]], calls: list[Release], 
     return None
 
 
-def _all(found: list[Channel], tried: dict[str, float | None]) -> Iterator[Channel]:
-    """Channels one by one, then together, then two by two of those of which nothing was read: see `tried`."""
+def _all(found: list[Channel], tried: dict[str, float | None], screen: Screen) -> Iterator[Channel]:
+    """Channels one by one, then together, then two by two of those of which little was read (see `tried`), and those
+    under maps that hide images: of what is made of others, what passes a first look."""
     yield from found
     together = joint(found)
     if together is not None:
         yield together
-    yield from combined(found, [c for c in found if tried.get(c.name) is None])
+    silent = [c for c in found if (tried.get(c.name) or 0.0) < LITTLE]
+    looked = 0
+    for made in made_of(found, silent, screen.images.shape[1:]):
+        looked += 1
+        if screen.passes(made):
+            yield made.channel()
+    if looked:
+        tried[f"{looked} things that parts make together or under maps that anyone can undo, at a first look"] = None
 
 
 def _asked(view: View, ctx: Context) -> tuple[Known, list[NDArray[np.float32]], list[Release]]:

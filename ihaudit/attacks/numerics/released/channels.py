@@ -1,10 +1,9 @@
-"""What can be read for an image's sake: parts of a release by image, and what two of them make together."""
+"""What can be read for an image's sake: parts of a release, by image."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,6 @@ import numpy as np
 from ihaudit.attacks.numerics.released.fields import Array, bytes_of, parts, splits
 from ihaudit.release import Release
 
-#: Parts that are combined with each other at most, and values of each.
-MAX_COMBINED, MAX_VALUES = 6, 400_000
 #: Bytes of a part at most that joins the others.
 MAX_BYTES = 200_000
 
@@ -93,82 +90,23 @@ def joint(given: Sequence[Channel]) -> Channel | None:
     return Channel("all parts together", "all", calls, target, all(c.rows for c in single), True)
 
 
-def combined(given: Sequence[Channel], silent: Sequence[Channel]) -> Iterator[Channel]:
-    """What the rows of one image, or two parts of equal size, make together: sums, differences, exclusive or.
-
-    Args:
-        given: all channels; rows of one image are taken from them.
-        silent: those that say nothing by themselves, which are taken two by two; encodings are taken with any.
-    """
-    for c in given:
-        if c.target.ndim > 2 and "rows an image" in c.name and c.target[0].size <= MAX_VALUES:
-            folded = as_numbers(c)
-            for words, f in _operations(folded.target.dtype):
-                yield _fold(folded, words, f)
-    single = [c for c in silent if "rows an image" not in c.name and 1 < c.target[0].size <= MAX_VALUES]
-    single = [as_numbers(c) for c in single[:MAX_COMBINED]]
-    other = [c for c in given if c not in silent and c.part != "encodings" and "rows an image" not in c.name]
-    main = [c for c in given if c.part == "encodings" and c.rows]
-    two = [*combinations(single, 2), *product(map(as_numbers, main), map(as_numbers, other[:MAX_COMBINED]))]
-    for a, b in two:
-        if a.part == b.part or a.target[0].size != b.target[0].size or len(a.target) != len(b.target):
-            continue
-        for words, f in _operations(np.promote_types(a.target.dtype, b.target.dtype), both=True):
-            calls = [f(_flat(x), _flat(y)) for x, y in zip(a.calls, b.calls, strict=True)]
-            pairs = f(_flat(a.pairs), _flat(b.pairs)) if a.pairs is not None and b.pairs is not None else None
-            target = f(_flat(a.target), _flat(b.target))
-            rows = a.rows and b.rows
-            yield Channel(f"{words} of {a.name} and {b.name}", a.part, calls, target, rows, True, pairs)
-
-
-def _fold(c: Channel, words: str, f: Any) -> Channel:
-    def folded(a: Array) -> Array:
-        out = _flat(a[:, 0])
-        for i in range(1, a.shape[1]):
-            out = f(out, _flat(a[:, i]))
-        return out
-
-    made = c.same(folded, f"{words} of {c.name}")
-    return Channel(made.name, made.part, made.calls, made.target, made.rows, True)
-
-
-def _operations(dtype: np.dtype[Any], *, both: bool = False) -> list[tuple[str, Any]]:
-    """Names and functions of two arrays."""
-    if dtype.kind in "bui":
-        found: list[tuple[str, Any]] = [
-            ("exclusive or", lambda a, b: a.astype(np.int64) ^ b.astype(np.int64)),
-            ("sum modulo 256", lambda a, b: ((a.astype(np.int64) + b.astype(np.int64)) & 255).astype(np.uint8)),
-        ]
-        if both:
-            minus = ("difference modulo 256", lambda a, b: ((a.astype(np.int64) - b) & 255).astype(np.uint8))
-            found.append(minus)
-        return found
-    found = [("sum", np.add), ("sum modulo 1", lambda a, b: np.mod(np.add(a, b), 1))]
-    if both:
-        found += [
-            ("difference", np.subtract),
-            ("difference modulo 1", lambda a, b: np.mod(np.subtract(a, b), 1)),
-            ("product", np.multiply),
-        ]
-    return found
-
-
-def _flat(a: Array) -> Array:
+def flat(a: Array) -> Array:
+    """(n, d) of (n, ...)."""
     return a.reshape(len(a), -1)
 
 
 def whole(a: Array) -> Array | None:
     """(n, d) of whole numbers of at most 8 bytes that values are, or None where they are none."""
-    flat = _flat(a)
-    if flat.dtype.kind in "bui":
-        return flat
-    some = flat[:: max(1, len(flat) // 20)]
+    values = flat(a)
+    if values.dtype.kind in "bui":
+        return values
+    some = values[:: max(1, len(values) // 20)]
     if not np.array_equal(some, np.rint(some)) or float(np.abs(some).max(initial=0)) >= 2**31:
         return None
-    if not np.array_equal(flat, np.rint(flat)):
+    if not np.array_equal(values, np.rint(values)):
         return None
-    low = float(flat.min(initial=0))
-    return flat.astype(np.int32 if low < 0 else np.uint32)
+    low = float(values.min(initial=0))
+    return values.astype(np.int32 if low < 0 else np.uint32)
 
 
 def forms(channel: Channel) -> list[Channel]:
@@ -184,7 +122,7 @@ def forms(channel: Channel) -> list[Channel]:
         low = min(int(m.min()) for m in numbers if m is not None)
         kind = np.uint8 if top < 256 and low >= 0 else np.uint16 if top < 65536 and low >= 0 else np.int64
         if top > low:
-            out.append(channel.same(lambda a: bytes_of(_flat(a).astype(kind)), channel.name))
+            out.append(channel.same(lambda a: bytes_of(flat(a).astype(kind)), channel.name))
     if channel.target.dtype.kind == "f":
         out.append(channel.same(bytes_of, channel.name))
     return out

@@ -6,17 +6,15 @@ multiple of it), or by its number of values (so many for each image, and perhaps
 
 from __future__ import annotations
 
-import bz2
 import contextlib
-import lzma
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ihaudit.attacks.numerics.released.unpacked import unpacked
 from ihaudit.release import Release
 
 Array = NDArray[Any]
@@ -25,18 +23,6 @@ Array = NDArray[Any]
 MAX_ROWS = 4
 #: Values beside those of images that an array may hold.
 MAX_REST = 4096
-#: Bytes that a compressed array may become.
-MAX_BYTES = 256 << 20
-#: First bytes of what the standard library decompresses.
-HEADS: tuple[tuple[bytes, str], ...] = (
-    (b"\x78\x01", "zlib"),
-    (b"\x78\x5e", "zlib"),
-    (b"\x78\x9c", "zlib"),
-    (b"\x78\xda", "zlib"),
-    (b"\x1f\x8b", "gzip"),
-    (b"BZh", "bz2"),
-    (b"\xfd7zXZ", "lzma"),
-)
 
 
 @dataclass(frozen=True)
@@ -118,22 +104,21 @@ def splits(arrays: Sequence[Array], counts: Sequence[int]) -> list[Split]:
 
 
 def parts(release: Release) -> dict[str, Array]:
-    """Encodings, labels and further arrays as released, those that are compressed unpacked besides.
+    """Encodings, labels and further arrays as released, and what of them is packed unpacked besides.
 
     Further arrays are named by their place, for names may change with the images.
     """
     out = {"encodings": release.raw.get("encodings", release.encodings)}
     if release.labels is not None:
         out["labels"] = release.raw.get("labels", release.labels)
-    for i, value in enumerate(release.extra.values()):
-        out[f"extra {i + 1}"] = value
-        for words, unpacked in _unpacked(value):
-            out[f"extra {i + 1}, {words}"] = unpacked
+    out |= {f"extra {i + 1}": value for i, value in enumerate(release.extra.values())}
     names = "".join(release.extra).encode("utf-8", "surrogatepass")
     if len(names) > 512:  # nobody needs so many words to name an array
         out["names of extra arrays"] = np.frombuffer(names, np.uint8)
         with contextlib.suppress(ValueError):
             out["names of extra arrays, in hexadecimal"] = np.frombuffer(bytes.fromhex(names.decode()), np.uint8)
+    for name, value in list(out.items()):
+        out |= {f"{name}, {words}": inner for words, inner in unpacked(value)}
     return out
 
 
@@ -143,35 +128,3 @@ def bytes_of(a: Array) -> NDArray[np.uint8]:
     if flat.dtype == bool:
         return flat.view(np.uint8)
     return flat.astype(flat.dtype.newbyteorder("<"), copy=False).view(np.uint8)
-
-
-def _unpacked(a: Array) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    """What an array becomes when it is decompressed, also where every byte was combined with one constant."""
-    data = np.ascontiguousarray(a).tobytes()
-    if len(data) < 32:
-        return
-    start = np.frombuffer(data[:8], np.uint8)
-    for key in range(256):
-        head = (start ^ np.uint8(key)).tobytes()
-        for mark, name in HEADS:
-            if head.startswith(mark):
-                plain = data if not key else (np.frombuffer(data, np.uint8) ^ np.uint8(key)).tobytes()
-                with contextlib.suppress(Exception):  # a few bytes look alike by chance
-                    out = _UNPACK[name](plain)
-                    if len(out) >= 64:
-                        yield (
-                            f"unpacked by {name}" + (f" after exclusive or with {key}" if key else ""),
-                            np.frombuffer(out, np.uint8),
-                        )
-
-
-def _inflate(data: bytes, bits: int) -> bytes:
-    return zlib.decompressobj(bits).decompress(data, MAX_BYTES)
-
-
-_UNPACK: dict[str, Callable[[bytes], bytes]] = {
-    "zlib": lambda data: _inflate(data, 15),
-    "gzip": lambda data: _inflate(data, 31),
-    "bz2": lambda data: bz2.BZ2Decompressor().decompress(data, MAX_BYTES),
-    "lzma": lambda data: lzma.LZMADecompressor(memlimit=MAX_BYTES).decompress(data, MAX_BYTES),
-}

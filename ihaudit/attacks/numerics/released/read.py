@@ -14,6 +14,7 @@ from ihaudit.attacks.numerics.released.bits import fit_bits
 from ihaudit.attacks.numerics.released.carries import ERRORS, carries
 from ihaudit.attacks.numerics.released.channels import Channel, forms
 from ihaudit.attacks.numerics.released.fields import Array
+from ihaudit.attacks.numerics.released.pairs import fit_pairs
 from ihaudit.attacks.numerics.released.tables import fit_tables, words_of
 from ihaudit.metrics.ssim import ssim
 
@@ -148,6 +149,10 @@ def read(channel: Channel, known: Known, rows: Callable[[Channel], Rows], *, val
         given = rows(form)
         for inverse in fit_bits(known.images[known.fit], given[known.fit]):
             if judged(inverse.words, inverse, given, form.target):
+                return best
+        if best is None and (not channel.made or channel.part == "all"):
+            two = fit_pairs(known.images[known.fit], given[known.fit])
+            if two is not None and judged(two.words, two, given, form.target):
                 return best
     for form, width in _words(channel, made):
         given = rows(form)
