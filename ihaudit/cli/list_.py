@@ -112,11 +112,13 @@ def _row(kind: str, id_: str, obj: Any) -> dict[str, Any]:
 
 def _generators() -> list[dict[str, Any]]:
     """Every way to draw a mask that the attack `prng` knows."""
-    from ihaudit.attacks.prng.generators.conventions import INTERLEAVED, PLAIN
+    from ihaudit.attacks.prng.generators.conventions import INTERLEAVED, LIKELY, PLAIN
     from ihaudit.attacks.prng.generators.kinds import KINDS as SCANNED
     from ihaudit.attacks.prng.generators.libraries import DRAWS
 
-    rows = [("MT19937, whatever its seed", c.text, "none: the state is solved for") for c in PLAIN + INTERLEAVED]
+    solved = "none: the state is solved for"
+    rows = [("MT19937, whatever its seed", c.text, solved) for c in PLAIN + INTERLEAVED[:LIKELY]]
+    rows += [("MT19937, whatever its seed", c.text, f"{solved}, from standard on") for c in INTERLEAVED[LIKELY:]]
     rows += [(k.generator, k.call, "0..999,999 in quick, all 2^32 in full") for k in SCANNED.values()]
     rows += [(d.generator, d.call, "small ones and favourites") for d in DRAWS]
     return [{"generator": g, "title": t, "seeds": s} for g, t, s in rows]

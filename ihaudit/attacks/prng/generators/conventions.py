@@ -106,8 +106,8 @@ INTERLEAVED: tuple[Convention, ...] = (
     _DOUBLES,
     _STRIDED,
 )
-#: So many of them are tried in every profile.
-LIKELY = 4
+#: So many of them are tried in every profile: each costs two CPU-seconds, also where the generator is a secure one.
+LIKELY = 2
 
 
 @dataclass(frozen=True)

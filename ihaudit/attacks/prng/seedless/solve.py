@@ -29,13 +29,13 @@ class Window:
 def windows(count: int, size: int, profile: str) -> list[Window]:
     """Windows of a release of `count` encodings of `size` mask elements to solve from, in order.
 
-    The first has the usual 40 encodings' worth of elements; smaller ones serve streams that are interrupted after fewer
-    (short epochs), larger ones images whose neighbours are less alike.
+    The first has the usual 40 encodings' worth of elements, and is the only one of the profile `quick`; smaller ones
+    serve streams that are interrupted after fewer (short epochs), larger ones images whose neighbours are less alike.
     """
     base = max(1, -(-_ELEMENTS // size))
-    sizes = [base, base * 5 // 2, base * 5 // 8]
+    sizes = [base]
     if profile != "quick":
-        sizes += [base * 4 // 5, base * 4, base // 2]
+        sizes += [base * 5 // 2, base * 5 // 8, base * 4 // 5, base * 4, base // 2]
     sizes = [min(max(1, n), count) for n in sizes]
     out = [Window(0, n) for n in dict.fromkeys(sizes) if n * size > 1.05 * DEGREE]
     if profile != "quick" and count > 8 * base:
@@ -89,7 +89,7 @@ def _solve(search: Search, todo: list[Window]) -> tuple[Trial, int] | None:
             for convention, layout in hypotheses(search.layouts, number == 0 and border, quick):
                 search.ctx.progress(f"mask bits as {convention.id}, {layout.id}, {window.count} encodings", None)
                 # three wrong equations are looked for where they are to be expected: in few encodings
-                correct = 3 if convention.per_step == 1 and window.count <= base and not (quick and number) else 2
+                correct = 3 if convention.per_step == 1 and window.count <= base else 2
                 trial = attempt(pairs, x.shape[1:], convention, layout, window.count, correct)
                 if trial.equations < LEAST:
                     continue
