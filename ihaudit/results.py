@@ -232,11 +232,11 @@ class Results(_Model):
 
     def to_json(self) -> str:
         """Strict JSON (NaN and infinities as null, numpy values as plain ones), stable key order."""
-        data = _plain(self.model_dump(by_alias=True, warnings=False))
+        data = plain(self.model_dump(by_alias=True, warnings=False))
         return json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-def _plain(x: Any) -> Any:
+def plain(x: Any) -> Any:
     """JSON-able and finite; what is neither becomes its text, so that an odd diagnostic cannot cost a whole audit."""
     if isinstance(x, np.generic):
         x = x.item()
@@ -247,13 +247,13 @@ def _plain(x: Any) -> Any:
     if isinstance(x, float):
         return x if np.isfinite(x) else None
     if isinstance(x, dict):
-        return {printable(str(k)): _plain(v) for k, v in x.items()}
+        return {printable(str(k)): plain(v) for k, v in x.items()}
     if isinstance(x, np.ndarray):
-        return _plain(x.tolist())
+        return plain(x.tolist())
     if isinstance(x, (set, frozenset)):
-        return sorted((_plain(v) for v in x), key=str)
+        return sorted((plain(v) for v in x), key=str)
     if isinstance(x, (list, tuple)):
-        return [_plain(v) for v in x]
+        return [plain(v) for v in x]
     return printable(str(x))
 
 
@@ -327,7 +327,7 @@ def read_results(path: Path) -> Results:
         )
     try:
         # Strict: a text is no number and true is none; every text is printable, as it was when it was written.
-        return Results.model_validate_json(json.dumps(_plain(data)), strict=True)
+        return Results.model_validate_json(json.dumps(plain(data)), strict=True)
     except RecursionError:
         raise ResultsError(f"{path} is damaged: its values are nested too deep") from None
     except ValidationError as e:

@@ -110,4 +110,5 @@ class AuditOptions(RunOptions):
     publish: bool = True
     release: str | None = None
     jobs: int | None = None
+    fresh: bool = False
     gates: GateOptions = field(default_factory=GateOptions)

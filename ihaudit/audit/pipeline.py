@@ -23,6 +23,7 @@ from ihaudit.audit.checks import release_checks
 from ihaudit.audit.code import Code, opened
 from ihaudit.audit.controlled import run_controls
 from ihaudit.audit.data import Data, load_data
+from ihaudit.audit.earlier import REUSED, Earlier, Keys, earlier_folders, keep, release_digest
 from ihaudit.audit.finished import finished_audit
 from ihaudit.audit.image_range import in_found_range
 from ihaudit.audit.images_check import check_images
@@ -115,6 +116,9 @@ class _Audit:
         count = options.known_pairs if options.known_pairs is not None else setup.profile.n_known
         self.records = data.records(count) if Knowledge.PAIRS in adversary else None
         self.stages = Stages(reporter, 3 + sum(not i.reason for i in items))
+        folders = [] if options.fresh else earlier_folders(setup.folder, named=options.out is not None)
+        self.earlier = Earlier(folders)
+        self.made: dict[str, tuple[str, list[Finding]]] = {}
 
     def run(self) -> Results:
         """Every stage in order, then the verdict and the report."""
@@ -145,6 +149,7 @@ class _Audit:
         """Attacks and games in their order, then controls: a few at once (`--jobs`)."""
         spent = self.code.scheme.spent_s  # by the release and the checks, which are not of the budget
         running = [i for i in self.items if not i.reason]
+        self.keys = Keys(self.plan(), release_digest(subject.release), subject.traits)
         count = min(self.options.jobs or allowed_cores(), 1 + sum(i.kind == "attack" for i in running))
         with Lanes(count, self.options.attack_timeout_s) as lanes:
 
@@ -173,8 +178,12 @@ class _Audit:
         trials = self.checkpoints.subfolder(f"trials-{item.spec}") if item.kind == "game" else None
         share = self.setup.profile.share(self.code.scheme.spent_s - spent, left)
         ctx = replace(root, encoder_s=share, progress=reporter.update)
-        found = self._kept(f"{item.kind}-{item.spec}", partial(run_item, item, subject, worker, ctx, trials), lanes)
-        reporter.done(found[0].reason or found[0].sentence or found[0].status)
+        make = partial(run_item, item, subject, worker, ctx, trials)
+        found = self._kept(f"{item.kind}-{item.spec}", self.keys.item(item), make, lanes)
+        for finding in found:
+            finding.requested = item.requested
+        said = found[0].reason or found[0].sentence or found[0].status
+        reporter.done(f"from an earlier audit: {said}" if REUSED in found[0].details else said)
         return found
 
     def _controls(self, traits: Traits | None, root: Context, lanes: Lanes, worker: AttackWorker) -> list[Finding]:
@@ -183,23 +192,27 @@ class _Audit:
         reporter = self.stages.beside("controls: what has been broken must break, what holds nothing must not")
         ctx = replace(root.child("controls"), options=self.options.training(kept=True), progress=reporter.update)
         about = self.data, self.records, self.setup.profile, self.items
-        controls = self._kept("controls", partial(run_controls, *about, worker, ctx, traits=traits), lanes)
+        key = self.keys.controls(i for i in self.items if not i.reason)
+        controls = self._kept("controls", key, partial(run_controls, *about, worker, ctx, traits=traits), lanes)
         bad = [f.id for f in controls if f.status == "inconclusive"]
         ran = sum(f.status != "not run" for f in controls)
         held = f"{ran} of {len(controls)} as they must" if ran else "none ran: no attack or game here addresses them"
         reporter.done(f"failed: {', '.join(bad)}" if bad else held)
         return controls
 
-    def _kept(self, name: str, make: Callable[[], list[Finding]], lanes: Lanes) -> list[Finding]:
-        """Findings that are kept under a name, or made; what was cut short is not kept."""
+    def _kept(self, name: str, key: str, make: Callable[[], list[Finding]], lanes: Lanes) -> list[Finding]:
+        """Findings of the stopped audit by name, of an earlier one by key, or made; what was cut short is not kept."""
 
         def whole() -> list[Finding]:
-            made = make()
+            made = self.earlier.findings(key) or make()
             if lanes.stopped:
                 raise CancelledError
             return made
 
-        return self.checkpoints.findings(name, whole)
+        found = self.checkpoints.findings(name, whole)
+        if not any(f.status == "inconclusive" for f in found):  # what failed may fare better next time
+            self.made[name] = key, found
+        return found
 
     def plan(self) -> dict[str, Any]:
         """What a resumed audit must have in common with the one it goes on with."""
@@ -315,11 +328,12 @@ class _Audit:
             findings=findings,
             claims=claims,
             gate=gate,
-            cost=Cost(wall_s=wall_s, cpu_s=sum(f.cost.cpu_s for f in findings)),
+            cost=Cost(wall_s=wall_s, cpu_s=sum(f.cost.cpu_s for f in findings if REUSED not in f.details)),
             price_per_hour=o.prices(),
             environment=env,
         )
         write(self.setup.folder, results, o, gallery_arrays(subject.release, subject.truth))
+        keep(self.setup.folder, self.made)
         self.checkpoints.clear()
         self.reporter.done(f"{gate.status}, after {span(wall_s)}")
         return results

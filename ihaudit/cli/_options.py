@@ -325,6 +325,15 @@ Resume = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+Fresh = Annotated[
+    bool,
+    typer.Option(
+        "--fresh",
+        help="Run everything, also what an earlier audit in the same folder (or in those of the default name) found "
+        "and nothing has changed for: scheme, parameters, images, seed, profile, this program and its libraries.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace earlier results in --out.", rich_help_panel=OUTPUT)
 ]

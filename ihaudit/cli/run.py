@@ -71,6 +71,7 @@ def command(
     release: o.Published = None,
     resume: o.Resume = False,
     overwrite: o.Overwrite = False,
+    fresh: o.Fresh = False,
     quiet: o.Quiet = False,
     watch: Annotated[
         bool,

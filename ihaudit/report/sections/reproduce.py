@@ -27,7 +27,14 @@ def build(source: Source) -> dict[str, Any]:
         "packages": sorted(results.environment.packages.items()),
         "hashes": _hashes(results),
         "options": _options(results),
+        "reused": reused(results),
     }
+
+
+def reused(results: Results) -> Pairs:
+    """What was not run but taken from an earlier audit, and from which."""
+    taken = [(f.id, f.details["reused"]) for f in results.findings if f.details.get("reused")]
+    return [(id_, details.cell(where)) for id_, where in taken]
 
 
 def cost(results: Results) -> Pairs:
