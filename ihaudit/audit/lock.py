@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ihaudit.errors import UsageError
+
 
 @contextmanager
 def locked(path: Path, *, wait: bool) -> Iterator[bool]:
@@ -17,14 +19,22 @@ def locked(path: Path, *, wait: bool) -> Iterator[bool]:
     network file systems lock nothing else; on those that know no locks at all nothing is held.
 
     Args:
-        path: a file, made with its folder where it is not there.
+        path: a file, made where it is not there.
         wait: until whoever holds it lets go.
 
     Yields:
         Whether it is held: False where another process has it.
+
+    Raises:
+        UsageError: the file cannot be made or opened.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)  # less what the umask says: groups share folders
+    except OSError as e:
+        raise UsageError(
+            f"{path} cannot be opened for writing ({e.strerror}), so that nobody can tell who works there; see to "
+            "its owner, or name another folder with --out"
+        ) from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

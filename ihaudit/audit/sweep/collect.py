@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +57,16 @@ class Collected:
         return first
 
 
-def collect(points: Sequence[Point], folder: Path, options: AuditOptions) -> Collected:
+def collect(
+    points: Sequence[Point], folder: Path, options: AuditOptions, failures: Mapping[Point, Failure] | None = None
+) -> Collected:
     """What `folder` holds of the points.
+
+    Args:
+        points: of the grid, or of a share of it.
+        folder: of the sweep.
+        options: that the points must have been audited with.
+        failures: known beside those that were written: a full disk keeps no reason.
 
     Raises:
         UsageError: two points were audited in ways that do not compare: by another version, profile, seed, images.
@@ -70,7 +78,7 @@ def collect(points: Sequence[Point], folder: Path, options: AuditOptions) -> Col
         try:
             results = read_results(at)
         except ResultsError as e:
-            failure = read_failure(at)
+            failure = read_failure(at) or (failures or {}).get(point)
             damaged = f"{e}" if (at / "results.json").exists() else "it was not audited, or is not finished"
             missing.append(Missing(point, failure.sentence if failure else damaged, failure))
             continue
@@ -92,19 +100,29 @@ def _agree(point: Point, results: Results, options: AuditOptions) -> None:
     """Refuse a point of another sweep.
 
     Raises:
-        UsageError: its scheme's parameters, profile or seed are not those that are asked for.
+        UsageError: its scheme's parameters, profile, seed, bounds, attacks or games are not those that are asked for.
     """
     asked = [*options.sets, *(f"{k}={v}" for k, v in point.values)]
+    gates = asdict(options.gates)
+    kept = {"sets": asked, "gates": gates, "attacks": options.attacks, "games": options.games} | results.options
+    bounds = kept["gates"] if isinstance(kept["gates"], Mapping) else {}
     for what, was, now in (
-        ("--set", sorted(results.options.get("sets", asked)), sorted(asked)),
+        ("--set", sorted(kept["sets"]), sorted(asked)),
         ("--profile", results.profile, options.profile),
         ("--seed", results.seed, options.seed),
+        ("--attack", _listed(kept["attacks"]), _listed(options.attacks)),
+        ("--game", _listed(kept["games"]), _listed(options.games)),
+        *((f"--{k.replace('_', '-')}", bounds.get(k), v) for k, v in gates.items()),
     ):
         if was != now:
             raise UsageError(
                 f"{point.name} was audited with {what} {was!r} and not {now!r}; repeat the original options, or name "
                 "another folder with --out"
             )
+
+
+def _listed(names: Sequence[str] | None) -> list[str]:
+    return ["every one"] if names is None else list(names)
 
 
 def write(found: Collected, folder: Path) -> list[Path]:

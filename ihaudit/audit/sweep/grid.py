@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from ihaudit.errors import UsageError
 
 #: Points that one grid may have: beyond it their list alone would fill a memory.
 MAX_POINTS = 1_000_000
+#: Bytes of a folder's name: 255 on every common file system.
+MAX_NAME = 255
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,8 @@ def parse_grid(specs: Sequence[str]) -> list[Point]:
     """All points of ``["k=2,4,6", "epochs=10,50"]``, the last name running fastest.
 
     Raises:
-        UsageError: a spec without values, a name or a value twice, or more than `MAX_POINTS` points.
+        UsageError: a spec without values, a name or a value twice, more than `MAX_POINTS` points, or more than a
+            folder's name holds.
     """
     axes: list[tuple[str, list[str]]] = []
     for spec in specs:
@@ -57,7 +61,17 @@ def parse_grid(specs: Sequence[str]) -> list[Point]:
         raise UsageError("nothing to sweep; name a parameter and its values, e.g. --grid k=2,4,6")
     if (count := math.prod(len(v) for _, v in axes)) > MAX_POINTS:
         raise UsageError(f"the grid has {count:,} points; sweep at most {MAX_POINTS:,} at a time")
+    longest = ",".join(f"{n}={max(v, key=_bytes)}" for n, v in axes)
+    if _bytes(longest) > MAX_NAME:
+        raise UsageError(
+            f"a point is a folder called {longest[:60]!r}..., which is longer than a name can be; use shorter values, "
+            "or sweep fewer parameters at a time"
+        )
     return [Point(tuple(zip([n for n, _ in axes], chosen))) for chosen in itertools.product(*(v for _, v in axes))]
+
+
+def _bytes(text: str) -> int:
+    return len(os.fsencode(text))
 
 
 def _same(value: str) -> object:

@@ -71,6 +71,7 @@ class Outcome:
 
     word: Literal["done", "failed", "elsewhere"]
     said: str = ""
+    failure: Failure | None = None
 
 
 def begun(folder: Path) -> bool:
@@ -95,6 +96,7 @@ def audit_point(job: Job, reporter: Reporter | None = None) -> Outcome:
     """
     folder = job.folder
     check_writable(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / LOCK, wait=job.wait) as mine:
         if not mine:
             return Outcome("elsewhere")
@@ -103,7 +105,7 @@ def audit_point(job: Job, reporter: Reporter | None = None) -> Outcome:
             came = _tried(job, reporter or Reporter())
             if isinstance(came, Failure):
                 fail(folder, came)
-                return Outcome("failed", came.sentence)
+                return Outcome("failed", came.sentence, came)
             return Outcome("done", came)
         finally:
             let_go(folder)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from ihaudit.audit.folder import check_writable
 from ihaudit.audit.options import AuditOptions
 from ihaudit.audit.progress import Reporter
 from ihaudit.audit.sweep.collect import Collected, collect
@@ -73,6 +74,7 @@ def run_sweep(
     fixed = {s.partition("=")[0] for s in options.sets}
     if both := fixed & {name for name, _ in points[0].values}:
         raise UsageError(f"{sorted(both)[0]!r} is in --set and in --grid; give it once")
+    check_writable(folder)
     folders = {p: p.folder(folder) for p in points}
     check_fresh(list(folders.values()), folder, options)
     if options.overwrite:
@@ -83,6 +85,7 @@ def run_sweep(
         for p, path in folders.items()
     }
     left, count = [*points], len(points)
+    failures: dict[Point, Failure] = {}
     for attempt in range(TRIES):
         asked = {p: replace(jobs[p], wait=attempt > 0) for p in left}
         left, done = [], count - len(asked)
@@ -93,8 +96,12 @@ def run_sweep(
                 reporter.note(f"{point.name}: {outcome}; {again}")
                 if attempt + 1 == TRIES:
                     sentence = f"{outcome} {TRIES} times, perhaps out of memory; run fewer --jobs, or fewer images"
-                    fail(folders[point], Failure(sentence, exit_code=3))
-            elif outcome.word == "elsewhere":
+                    failures[point] = Failure(sentence, exit_code=3)
+                    fail(folders[point], failures[point])
+                continue
+            if outcome.failure is not None:
+                failures[point] = outcome.failure
+            if outcome.word == "elsewhere":
                 left.append(point)
                 reporter.note(f"{point.name}: another run audits it now; it is waited for at the end")
             elif engine is not None:
@@ -102,7 +109,7 @@ def run_sweep(
                 reporter.note(f"{done} of {count}: {point.name}: {outcome.said}")
         if not left:
             break
-    return collect(points, folder, options)
+    return collect(points, folder, options, failures)
 
 
 def _outcomes(
@@ -127,4 +134,4 @@ def _outcomes(
             else:
                 failure = Failure(f"the engine could not run it ({type(e).__name__}: {e})", exit_code=4)
             fail(asked[of[future]].folder, failure)
-            yield of[future], Outcome("failed", failure.sentence)
+            yield of[future], Outcome("failed", failure.sentence, failure)

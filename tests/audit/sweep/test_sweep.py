@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from ihaudit.errors import SchemeError, UsageError
 from ihaudit.report.sweep import page as sweep_page
 from ihaudit.results import Environment, Finding, Gate, GateCheck, Results, SchemeCard, write_results
 from ihaudit.stats import Estimate
+from ihaudit.verdict.gates import GateOptions
 
 
 def result(q90: float | None, code: int = 0, width: float = 0.02) -> Results:
@@ -70,6 +71,7 @@ def test_grid_is_the_product(sizes: list[int]) -> None:
         (["k=1,1"], "a value twice"),
         (["k=1", "k=2"], "'k' twice"),
         (["k=a/b"], "cannot hold"),
+        (["k=" + "x" * 200, "other=" + "y" * 60], "longer than a name can be"),
         (["k=2,2.0"], "a value twice"),
         ([f"{n}={','.join(map(str, range(1001)))}" for n in "kT"], "1,002,001 points"),
     ],
@@ -282,6 +284,15 @@ def test_points_of_another_sweep_are_not_put_into_one_table(tmp_path: Path, monk
     run_sweep(AuditOptions(scheme="s"), points, tmp_path, Reporter())
     with pytest.raises(UsageError, match="k=2 was audited with --seed 0 and not 5"):
         collect(points, tmp_path, AuditOptions(scheme="s", seed=5))
+    for more, said in (
+        ({"attacks": ("unmix",)}, r"--attack \['every one'\] and not \['unmix'\]"),
+        ({"gates": GateOptions(max_ssim=0.3)}, "--max-ssim 0.5 and not 0.3"),
+    ):
+        made = result(0.5)
+        made.options = {"gates": asdict(GateOptions()), "attacks": None}
+        write_results(tmp_path / "k=2", made)
+        with pytest.raises(UsageError, match=f"k=2 was audited with {said}"):
+            collect(points, tmp_path, AuditOptions(scheme="s", **more))
     other = result(0.5)
     other.options = {"plan": {"version": "9"}}
     write_results(tmp_path / "k=4", other)
@@ -306,6 +317,7 @@ def test_a_point_that_another_run_audits_is_waited_for_at_the_end(
     audits, order = Audits(), []
     monkeypatch.setattr(sweep_point, "run_audit", audits)
     other = contextlib.ExitStack()
+    (tmp_path / "k=2").mkdir()
     assert other.enter_context(locked(tmp_path / "k=2" / LOCK, wait=False))
 
     class Notes(Reporter):
@@ -348,3 +360,22 @@ def test_every_point_is_in_one_shard() -> None:
     for n in (1, 3, 10, 12):
         shards = [share(points, parse_shard(f"{i}/{n}")) for i in range(1, n + 1)]
         assert sorted(p.name for s in shards for p in s) == sorted(p.name for p in points)
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_anything_runs(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for more in ((), ("--jobs", "2")):
+        got = sweep(*more, out=tmp_path / "file")
+        assert got.exit_code == 2 and "is a file; name another folder" in got.output
+
+
+def test_a_reason_that_could_not_be_written_is_said_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, data: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sweep_point, "run_audit", Audits(fail_at="k="))
+    monkeypatch.setattr(sweep_point, "atomic_write", full)
+    found = run_sweep(AuditOptions(scheme="s"), parse_grid(["k=2,4"]), tmp_path, Reporter())
+    assert found.exit_code() == 3 and "at k=2: k must be even (1 more failed" in str(found.error())
