@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihaudit.attacks.known import CALLS
-from ihaudit.attacks.numerics.released.channels import Channel, channels, joint
+from ihaudit.attacks.numerics.released.channels import Channel, channels, joint, unchained
 from ihaudit.attacks.numerics.released.fields import MAX_ROWS
 from ihaudit.attacks.numerics.released.made import made_of
 from ihaudit.attacks.numerics.released.read import ENOUGH, Known, Reading, read
@@ -144,13 +144,14 @@ def _moved(view: View, images: list[NDArray[np.float32]], calls: list[Release], 
 
 
 def _all(found: list[Channel], tried: dict[str, float | None], screen: Screen) -> Iterator[Channel]:
-    """Channels one by one, then together, then two by two of those of which little was read (see `tried`), and those
-    under maps that hide images: of what is made of others, what passes a first look."""
+    """Channels one by one, then together; of those of which little was read (see `tried`), bytes less their neighbours,
+    then two by two, and those under maps that hide images: of what is made of others, what passes a first look."""
     yield from found
     together = joint(found)
     if together is not None:
         yield together
     silent = [c for c in found if (tried.get(c.name) or 0.0) < LITTLE]
+    yield from unchained(silent, screen.images.shape[-1])
     looked = 0
     for made in made_of(found, silent, screen.images.shape[1:]):
         looked += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ihaudit.attacks.numerics.released.bits import fit_bits
-from ihaudit.attacks.numerics.released.channels import Channel
+from ihaudit.attacks.numerics.released.channels import Channel, unchained
 from ihaudit.attacks.numerics.released.fields import parts, splits
 from ihaudit.attacks.numerics.released.read import Known, read
 from ihaudit.attacks.numerics.released.shuffled import pictures_among
@@ -31,6 +31,46 @@ def test_values_under_a_table_and_an_order() -> None:
     found = fit_tables(IMAGES[:100], released[:100])
     assert found is not None and found.found > 0.9
     assert np.isclose(found(released[100:]), IMAGES[100:], atol=1e-6).mean() > 0.95  # the rest varies too little
+
+
+def test_values_under_sums_and_a_shared_table_are_read_where_no_known_image_has_them() -> None:
+    smooth = np.cumsum(RNG.normal(0, 6, (120, 192)), axis=1) + RNG.integers(0, 256, (120, 1))
+    plain = np.abs(smooth).astype(np.int64) % 256
+    images = (plain.reshape(120, 8, 8, 3) / 255).astype(np.float32)
+    order, pad, table = RNG.permutation(192), RNG.integers(0, 256, 192), RNG.permutation(256)
+    for released in ((plain[:, order] + pad) & 255, (pad - plain[:, order]) & 255, table[plain][:, order]):
+        found = fit_tables(images[:75], released[:75].astype(np.uint64))
+        assert found is not None and found.found > 0.99
+        assert np.isclose(found(released[75:].astype(np.uint64)), images[75:], atol=1e-6).mean() > 0.98
+
+
+def test_a_value_that_no_known_image_has_is_like_its_neighbours() -> None:
+    steps = np.linspace(0, 200, 256).reshape(16, 16, 1) + RNG.integers(0, 56, (100, 1, 1, 1))
+    plain = np.rint(steps).astype(np.int64).reshape(100, -1)
+    images = (plain.reshape(100, 16, 16, 1) / 255).astype(np.float32)
+    tables = RNG.random((256, 256)).argsort(axis=1)
+    released = tables[np.arange(256), plain].astype(np.uint64)
+    found = fit_tables(images[:75], released[:75])
+    assert found is not None
+    assert np.abs(found(released[75:]) - images[75:]).max() < 0.15
+
+
+def test_bytes_chained_with_the_one_before() -> None:
+    order, pad = RNG.permutation(192), RNG.integers(0, 256, 192, dtype=np.uint8)
+    stream = BYTES[:, order] ^ pad
+    planes = np.bitwise_xor.accumulate(stream, axis=1).reshape(120, 3, 8, 8)
+    cases = {
+        "exclusive or of neighbouring bytes of x": np.bitwise_xor.accumulate(stream, axis=1),
+        "difference modulo 256 of neighbouring bytes of x": np.add.accumulate(stream, axis=1, dtype=np.uint8) / 255,
+        "exclusive or of neighbouring bytes, channel by channel, of x": np.moveaxis(planes, 1, -1),
+    }
+    for name, released in cases.items():
+        channel = Channel("x", "encodings", [released], released[100:], True, pairs=released[:100])
+        undone = {c.name: c for c in unchained([channel], 3)}[name]
+        assert np.array_equal(undone.stacked[:, 1:], stream[:, 1:])
+        assert undone.made and undone.pairs is not None and len(undone.pairs) == 100
+    noise = Channel("x", "encodings", [RNG.random((9, 4))], RNG.random((9, 4)), True)
+    assert not list(unchained([noise], 3))
 
 
 def test_noise_holds_nothing() -> None:

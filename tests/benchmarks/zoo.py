@@ -44,6 +44,8 @@ SHAPES = {
     "rows_rolled": "28x28x1",
     "sorted_values": "28x28x1",
     "squashed_latent": "28x28x1",
+    "stream_bytes": "28x28x1",
+    "table_per_pixel": "28x28x1",
     "xor_stream": "64x64x3",
 }
 

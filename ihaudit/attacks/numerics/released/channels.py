@@ -90,6 +90,43 @@ def joint(given: Sequence[Channel]) -> Channel | None:
     return Channel("all parts together", "all", calls, target, all(c.rows for c in single), True)
 
 
+def unchained(given: Sequence[Channel], channels_of_pixels: int) -> Iterator[Channel]:
+    """Encodings of bytes, each without the one before it: what ciphers that chain bytes combine with them last.
+
+    A byte is combined with the released one before it by exclusive or, or added to it modulo 256, in reading order or
+    channel by channel.  Which way round it goes makes no difference to which two are neighbours.
+    """
+    for c in given:
+        if c.part != "encodings" or not c.rows or c.made or c.target.ndim < 2:
+            continue
+        scale = _byte_scale(c)
+        if not scale:
+            continue
+        planes = c.target.ndim == 4 and c.target.shape[-1] == channels_of_pixels > 1
+        for by_channel in (False, True) if planes else (False,):
+            for words, f in (("exclusive or", np.bitwise_xor), ("difference modulo 256", np.subtract)):
+
+                def undone(a: Array, f: Any = f, by_channel: bool = by_channel, scale: float = scale) -> Array:
+                    x = np.moveaxis(a, -1, 1) if by_channel else a
+                    x = np.rint(flat(x).astype(np.float64) * scale).astype(np.uint8)
+                    return np.concatenate([x[:, :1], f(x[:, 1:], x[:, :-1])], axis=1)
+
+                name = f"{words} of neighbouring bytes{', channel by channel,' if by_channel else ''} of {c.name}"
+                pairs = None if c.pairs is None else undone(c.pairs)
+                yield Channel(name, c.part, [undone(a) for a in c.calls], undone(c.target), True, True, pairs)
+
+
+def _byte_scale(c: Channel) -> float:
+    """What takes values to whole numbers from 0 to 255; 0 where nothing does."""
+    arrays = [np.asarray(a, np.float64) for a in (*c.calls, c.target)]
+    if any(not a.size or a.min() < 0 for a in arrays):
+        return 0.0
+    for scale in (1.0, 255.0):
+        if all(a.max() * scale < 255.5 and np.abs(a * scale - np.rint(a * scale)).max() < 1e-3 for a in arrays):
+            return scale if max(a.max() for a in arrays) * scale > 1 else 0.0
+    return 0.0
+
+
 def flat(a: Array) -> Array:
     """(n, d) of (n, ...)."""
     return a.reshape(len(a), -1)
