@@ -9,9 +9,10 @@ from typing import Any
 
 from ihaudit.audit.setup import Setup
 from ihaudit.images import ImageSet
-from ihaudit.sandbox import Declaration, Limits, Replays, SchemeProcess
+from ihaudit.sandbox import Declaration, Limits, Replays
 from ihaudit.sandbox.elsewhere import Elsewhere
 from ihaudit.sandbox.loader import SchemeSource, parse_sets
+from ihaudit.sandbox.traced import Traced
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +24,7 @@ class Code:
     """
 
     card: Declaration
-    scheme: SchemeProcess
+    scheme: Traced
     replays: Replays
     start: Callable[[dict[str, Any]], Elsewhere]
     text: str
@@ -56,9 +57,7 @@ def opened(
     if n_public is None:
         n_public = 0 if public is None else len(public)
     with (
-        SchemeProcess(
-            source, sets, public=None if public is None else public.images, limits=limits, hidden=hidden
-        ) as scheme,
+        Traced(source, sets, public=None if public is None else public.images, limits=limits, hidden=hidden) as scheme,
         Replays(
             source, sets, scheme.card, n_public=n_public, limits=limits, hidden=hidden, global_seeds=global_seeds
         ) as replays,

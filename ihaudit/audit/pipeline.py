@@ -46,6 +46,7 @@ from ihaudit.metrics.ssim import SETTINGS
 from ihaudit.release import Release
 from ihaudit.results import Cost, Finding, Results, SchemeCard
 from ihaudit.sandbox.loader import SchemeSource, locate
+from ihaudit.sandbox.traced import SHUFFLES
 from ihaudit.sandbox.trial import provenance_remark, try_out
 from ihaudit.scheme import Knowledge
 from ihaudit.scoring.reconstructions import gallery_arrays
@@ -262,7 +263,9 @@ class _Audit:
             checkpoints.save_arrays("release", *pack_release(release, pairs, self.encode_s))
             known = f", and {len(pairs.images):,} of known images" if pairs else ""
             self.reporter.done(f"{len(release.encodings):,} encodings{known}")
-            if remark := provenance_remark(release, len(private)):
+            if scheme.shuffles:
+                self.reporter.note(SHUFFLES)
+            elif remark := provenance_remark(release, len(private)):
                 self.reporter.note(remark)
         gates, replays = self.options.gates, self.code.replays
         return Audited.of(release, self.data, scheme, pairs=pairs, gates=gates, replayer=replays)

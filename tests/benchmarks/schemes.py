@@ -2,8 +2,8 @@
 
 Prints a row per scheme.  A cell is the strongest attack that this adversary can run: mean of pinned SSIM over the
 private images, its 90 % quantile, and the attack; the adversary with ``candidates`` has the share of images
-re-identified instead.  An adversary's cell never falls below that of one who knows less; "same" where that one has
-recovered the images.  The last columns are CPU seconds of all attacks, and the exit code of ``ihaudit run`` with the
+re-identified instead.  An adversary's cell never falls below that of one who knows less; "same" where more
+knowledge cannot help.  The last columns are CPU seconds of all attacks, and the exit code of ``ihaudit run`` with the
 default adversary where --exit asks for it.  With --rows each row is added to a file once it is there, and schemes that
 have one are left out, so that a run that was stopped goes on.
 
@@ -120,7 +120,8 @@ def best(found: Sequence[Finding], metric: str) -> tuple[float, Finding] | None:
 def row(name: str, data: Data, profile: str, seed: int, wanted: Sequence[Adversary]) -> str:
     """One line of the table but for the exit code.
 
-    An adversary who knows more is not asked once the images are recovered exactly, and one with `candidates` always is.
+    An adversary who knows more is not asked once the images are recovered exactly, nor one with pairs where every image
+    has a key of its own, for the oracle makes as good ones; one with `candidates` always is.
     """
     known: list[Finding] = []
     cells, cpu = [], 0.0
@@ -131,7 +132,8 @@ def row(name: str, data: Data, profile: str, seed: int, wanted: Sequence[Adversa
         for adversary in wanted:
             reid = Knowledge.CANDIDATES in adversary.knows
             top = best(known, "ssim")
-            if not reid and top is not None and top[0] > EXACT:
+            alike = adversary.pairs > 0 and scheme.card.key == "image"
+            if not reid and (alike or (top is not None and top[0] > EXACT)):
                 cells.append("same")
                 continue
             found = findings(adversary, data, scheme, worker, profile, seed)

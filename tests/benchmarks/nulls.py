@@ -1,0 +1,104 @@
+"""Encoders that hold nothing, attack by attack, over many seeds: ``python -m tests.benchmarks.nulls [NAME ...]``.
+
+Each seed draws other private images, known images and randomness.  Prints, for every null and attack, in how many seeds
+it answered anything, in how many it broke the null (an alarm that is false by construction), and the mean of what was
+re-identified above chance.  Images are small, so that 20 seeds take minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from skimage.transform import resize
+
+from ihaudit.audit.data import load_data
+from ihaudit.audit.known import encode_with_known
+from ihaudit.audit.options import AuditOptions
+from ihaudit.audit.plan import plan_items
+from ihaudit.audit.profiles import get_profile
+from ihaudit.audit.run_item import run_item
+from ihaudit.audit.subject import Audited
+from ihaudit.audit.worker import AttackWorker
+from ihaudit.contracts.context import Context, derive_seed
+from ihaudit.results import Finding
+from ihaudit.sandbox import Limits, SchemeProcess
+from ihaudit.sandbox.loader import locate
+from ihaudit.scheme import DEFAULT_ADVERSARY
+from tests.data import load_images
+
+NULLS = ("label-only", "cipher", "one-time-pad form=vector", "one-time-pad form=tokens", "constant", "noise")
+ATTACKS = ("match", "linear", "everything", "decoder")
+
+
+def small(source: str, edge: int, channels: int, count: int, folder: Path) -> Path:
+    """Images of `source` at another size, with their labels, as a file in `folder`."""
+    images, labels = load_images(source)
+    some = np.random.default_rng(0).permutation(len(images))[:count]
+    pictures = images[some].mean(axis=3, keepdims=True) if channels == 1 else images[some]
+    out = np.stack([resize(p, (edge, edge, channels), anti_aliasing=True) for p in pictures])
+    path = folder / f"{source}.npz"
+    np.savez(path, allow_pickle=False, images=np.round(out * 255).astype(np.uint8), labels=labels[some])
+    return path
+
+
+def findings(
+    name: str, private: Path, n: int, seed: int, attacks: tuple[str, ...], worker: AttackWorker
+) -> list[Finding]:
+    """What the attacks of a quick audit make of one null."""
+    profile = get_profile("quick")
+    data = load_data(AuditOptions(scheme="identity", private=str(private), n_private=n, seed=seed), profile)
+    reference, *sets = name.split()
+    items = plan_items({"attack": attacks, "game": ("none",)}, profile, [DEFAULT_ADVERSARY], ", ".join)
+    given = dict(s.split("=", 1) for s in sets)
+    with SchemeProcess(locate(reference), given, public=data.public.images, limits=Limits()) as scheme:
+        known = data.records(profile.n_known)
+        release, pairs = encode_with_known(scheme, data.private, known, derive_seed(seed, "release"))
+        subject = Audited.of(release, data, scheme, pairs=pairs)
+        ctx = Context(seed=seed, profile="quick", encoder_s=60.0)
+        return [f for i in items if not i.reason for f in run_item(i, subject, worker, ctx)]
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", default=list(NULLS), help="a scheme with its parameters, in quotes")
+    parser.add_argument("--source", default="mednist", help="images, whose classes look alike here")
+    parser.add_argument("--edge", type=int, default=16)
+    parser.add_argument("--channels", type=int, default=1)
+    parser.add_argument("--n", type=int, default=40, help="private images")
+    parser.add_argument("--seeds", type=int, nargs=2, default=(101, 120), help="the first and the last")
+    parser.add_argument("--attacks", nargs="+", default=list(ATTACKS))
+    a = parser.parse_args()
+    seeds = range(a.seeds[0], a.seeds[1] + 1)
+    print("| null | attack | seeds | answered | broke | re-identified above chance | CPU s |\n" + "|---" * 7 + "|")
+    with tempfile.TemporaryDirectory(prefix="nulls-") as folder, AttackWorker() as worker:
+        path = small(a.source, a.edge, a.channels, 1200, Path(folder))
+        for name in a.names:
+            found = defaultdict(list)
+            for seed in seeds:
+                for f in findings(name, path, a.n, seed, tuple(a.attacks), worker):
+                    found[f.id].append(f)
+            for id_, rows in found.items():
+                ran = [f for f in rows if f.status != "not run"]
+                answered = sum(bool(f.details.get("matched")) for f in ran)
+                broke = sum(f.status == "broken" for f in ran)
+                above = [e.value for f in ran if (e := f.metrics.get("reid_above_chance")) and e.value is not None]
+                mean = f"{np.mean(above):.3f}" if above else "-"
+                cells = [
+                    name,
+                    id_,
+                    f"{len(ran)} of {len(rows)}",
+                    answered,
+                    broke,
+                    mean,
+                    f"{sum(f.cost.cpu_s for f in rows):.0f}",
+                ]
+                print(f"| {' | '.join(map(str, cells))} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
