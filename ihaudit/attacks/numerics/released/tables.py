@@ -111,8 +111,7 @@ def fit_tables(images: NDArray[np.float32], rows: NDArray[np.uint64]) -> TableIn
         told = (keys[at] == rows).all(0)
         more = _looked_up(*_columns(pixels), *_columns(np.where(told, values[at], -1)))
     elif byte is not None:  # the lowest bit of a sum is that of its parts, exclusive or
-        released, plain = byte
-        more = _looked_up(*_columns(plain & 1), *_columns(released & 1))
+        more = _looked_up(*_columns(byte[1] & 1), *_columns(byte[0] & 1))
         right = _sums(rows[:, np.maximum(more, 0)], pixels[:, : len(more)]).max(0) >= 0
         more = np.where(right, more, -1)
     else:
@@ -122,7 +121,7 @@ def fit_tables(images: NDArray[np.float32], rows: NDArray[np.uint64]) -> TableIn
     share = float((found >= 0).mean()) / max(vary, 1e-9)
     if share < ENOUGH:
         return None
-    released = rows[:, np.where(found >= 0, found, 0)]
+    released: NDArray[np.uint64] = rows[:, np.maximum(found, 0)]
     empty = np.zeros(0, np.uint64), np.zeros(0, np.float32)
     sums = _sums(released, pixels)
     return TableInverse(
@@ -177,7 +176,9 @@ def _sums(released: NDArray[np.uint64], pixels: NDArray[np.float32]) -> NDArray[
     """See `TableInverse.sums`; values that no known image has are read by them as well."""
     out = np.full((2, released.shape[1]), -1, np.int64)
     byte = _bytes(released, pixels)
-    for row, sign in zip(out, (-1, 1), strict=True) if byte is not None else ():
+    if byte is None:
+        return out
+    for row, sign in zip(out, (-1, 1), strict=True):
         constant = (byte[0] + sign * byte[1]) & 255
         row[:] = np.where((constant == constant[0]).all(0), constant[0], -1)
     return out
