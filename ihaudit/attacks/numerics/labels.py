@@ -28,6 +28,7 @@ class Slots:
         shared: bool (E,), the row has fewer classes than images, so its coefficients are not determined.
         classes: number of classes.
         informative: the masses are coefficients (False for hard labels, or none at all: they are guesses then).
+        estimated: they were guesses, and have been estimated from images since (`free_coefficients`).
     """
 
     label: IntArray
@@ -35,6 +36,12 @@ class Slots:
     shared: NDArray[np.bool_]
     classes: int
     informative: bool
+    estimated: bool = False
+
+    @property
+    def weighted(self) -> bool:
+        """Whether the masses are coefficients, by the labels or by estimate."""
+        return self.informative or self.estimated
 
     @property
     def count(self) -> int:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ihaudit.attacks.numerics.em import cross_fit
+from ihaudit.attacks.numerics.free_coefficients import FreeLinear, Prior, assign_free, rescaled
 from ihaudit.attacks.numerics.labels import Slots, multiplicities
 from ihaudit.attacks.numerics.members import Assignment, Linear, assign
 from ihaudit.attacks.numerics.mixing import DENSE_COLUMNS, Reconstruction
@@ -75,10 +76,31 @@ def assignment_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]
     batch = 256 if grouped.unknowns < DENSE_COLUMNS else 2048
     voiced = Reconstruction(recovered.estimate.images, silent)
     images = cross_fit(observed.values, mixing, voiced, folds=FOLDS, signs=signs, batch=batch)
+    if not observed.slots.informative and observed.slots.count == 2:
+        return _free(
+            state, FreeLinear(signs, observed.values, noise, images, observed.slots, observed.shape), rows, facts
+        )
     mixtures = Linear(signs, observed.values, noise, images, observed.slots, observed.shape).fit(mixing, rows)
     found = assign(mixtures, grouped.of_class, assigned.members, target=grouped.encodings_each, sweeps=3)
     state, changed = _answer(state, assigned, found)
     return state, changed | facts
+
+
+def _free(state: State, mixtures: FreeLinear, rows: Tensor, facts: dict[str, Any]) -> tuple[State, dict[str, Any]]:
+    """Members and coefficients where labels tell no coefficients; these are what the labels say from then on."""
+    observed, grouped, assigned = state.observed, state.require(Grouped), state.require(Assigned)
+    recovered = state.require(Recovered)
+    if observed.slots.estimated:
+        mixtures.prior = Prior.of(assigned.coefficients)
+    mixtures.fit(state.mixing(), rows)
+    found = assign_free(mixtures, grouped.of_class, grouped.unknowns, grouped.encodings_each)
+    residual = recovered.estimate.noise.double().cpu().numpy() if observed.slots.estimated else None
+    mass, solved = rescaled(found, recovered.estimate.images, residual)
+    slots = replace(observed.slots, mass=mass, estimated=True)
+    estimate = replace(recovered.estimate, images=solved)
+    told = replace(state, observed=replace(observed, slots=slots)).having(replace(recovered, estimate=estimate))
+    told, changed = _answer(told, assigned, replace(found, coefficients=mass))
+    return told, changed | facts | {"mean_coefficient": float(mass.mean())}
 
 
 def _known(state: State) -> Moved:

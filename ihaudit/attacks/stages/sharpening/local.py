@@ -37,7 +37,7 @@ def sharpening_local(state: State, ctx: Context) -> tuple[State, dict[str, Any]]
     values = observed.values
     if moving is not None:
         return state, diagnostics  # its unknowns lie in one place in all encodings
-    if not observed.slots.informative or len(state.decided()) < len(values):
+    if not observed.slots.weighted or len(state.decided()) < len(values):
         return state, diagnostics
     found = _refined(state, recovered, ctx)
     if found is None:

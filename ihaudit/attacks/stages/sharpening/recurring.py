@@ -28,7 +28,7 @@ MOST_COMPARED, FEWEST_FOR_RECURRENCE = 20_000, 60
 def _labels_tell(slots: Slots) -> bool:
     """Whether the labels say how much of each encoding is public, and that differs."""
     share = slots.share
-    return slots.informative and float(share.min()) > 0.01 and float(share.std()) > 0.02
+    return slots.weighted and float(share.min()) > 0.01 and float(share.std()) > 0.02
 
 
 @stage("sharpening", "recurring")
