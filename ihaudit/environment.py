@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import platform
 import sys
@@ -80,6 +82,12 @@ def allowed_cores() -> int:
     """Cores that this process should keep busy: fewer than `cores` where ``OMP_NUM_THREADS`` asks for fewer threads."""
     asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     return min(cores(), int(asked)) if asked.isdigit() and int(asked) else cores()
+
+
+def return_memory() -> None:
+    """Give memory that was freed back to the system, where the C library keeps it (glibc): others run beside this."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def describe(device: str, command: str, started: str) -> Environment:

@@ -41,7 +41,7 @@ from ihaudit.audit.traits import measure
 from ihaudit.audit.worker import AttackWorker
 from ihaudit.contracts.context import Context, derive_seed
 from ihaudit.contracts.traits import Traits
-from ihaudit.environment import allowed_cores
+from ihaudit.environment import allowed_cores, return_memory
 from ihaudit.metrics.ssim import SETTINGS
 from ihaudit.release import Release
 from ihaudit.results import Cost, Finding, Results, SchemeCard
@@ -120,11 +120,12 @@ class _Audit:
         folders = [] if options.fresh else earlier_folders(setup.folder, named=options.out is not None)
         self.earlier = Earlier(folders)
         self.made: dict[str, tuple[str, list[Finding]]] = {}
+        self.outside = 0.0  # seconds in the encoder by the release and the checks, which are not of the budget
 
     def run(self) -> Results:
         """Every stage in order, then the verdict and the report."""
         wall = time.perf_counter()
-        kept, reporter = self.checkpoints.findings, self.reporter
+        reporter = self.reporter
         seen = check_images(self.data)
         subject, labelled = in_read_labels(self._encode())
         subject, ranged = in_found_range(subject)
@@ -139,31 +140,45 @@ class _Audit:
             if said is not None:
                 measured.findings.append(said)
                 reporter.note(said.sentence)
-        findings = [*measured.findings, *kept("checks", partial(self._checks, subject))]
-        findings += kept("behaviour", self._behaviour)
-        findings += run_baselines(subject, self.adversary | MATERIAL, root)
-        found, controls = self._played(subject, root)
-        findings += found
-        return self._conclude(subject, findings + controls, time.perf_counter() - wall)
+        findings = measured.findings + self._played(subject, root)
+        return self._conclude(subject, findings, time.perf_counter() - wall)
 
-    def _played(self, subject: Audited, root: Context) -> tuple[list[Finding], list[Finding]]:
-        """Attacks and games in their order, then controls: a few at once (`--jobs`)."""
-        spent = self.code.scheme.spent_s  # by the release and the checks, which are not of the budget
+    def _played(self, subject: Audited, root: Context) -> list[Finding]:
+        """Checks, baselines, attacks, games and controls, in this order: a few at once (`--jobs`)."""
+        kept, knows = self.checkpoints.findings, self.adversary | MATERIAL
+        before = (
+            partial(kept, "checks", partial(self._checks, subject)),
+            partial(kept, "behaviour", self._behaviour),
+            partial(run_baselines, subject, knows, root),
+        )
+        self.outside = self.code.scheme.spent_s
         running = [i for i in self.items if not i.reason]
         self.keys = Keys(self.plan(), release_digest(subject.release), subject.traits)
         count = min(self.options.jobs or allowed_cores(), 1 + sum(i.kind == "attack" for i in running))
+        return_memory()  # of the release as it was sent and checked
         with Lanes(count, self.options.attack_timeout_s) as lanes:
 
             def jobs() -> Iterator[Job[list[Finding]]]:
+                for make in before:  # attacks wait for none of it
+                    yield Job(partial(self._unbudgeted, make), here=True)
                 for left, item in zip(range(len(running), 0, -1), running):
-                    run = partial(self._item, item, subject, root, spent, left, lanes)
+                    run = partial(self._item, item, subject, root, left, lanes)
                     attack = item.kind == "attack"
                     yield Job(run, here=not attack, memory_mb=self._memory_mb(item, subject) if attack else 0.0)
                 yield Job(partial(self._controls, subject.traits, root, lanes), here=True)
 
             *parts, controls = lanes.run(list(jobs()))
+        first, parts = parts[: len(before)], parts[len(before) :]
         by_item = dict(zip(map(id, running), parts, strict=True))
-        return [f for i in self.items for f in by_item.get(id(i)) or [i.not_run(i.reason)]], controls
+        tried = [by_item.get(id(i)) or [i.not_run(i.reason)] for i in self.items]
+        return [f for part in (*first, *tried, controls) for f in part]
+
+    def _unbudgeted(self, make: Callable[[], list[Finding]], worker: AttackWorker) -> list[Finding]:
+        """What spends seconds in the encoder that no attack or game lacks for it."""
+        before = self.code.scheme.spent_s
+        made = make()
+        self.outside += self.code.scheme.spent_s - before
+        return made
 
     @staticmethod
     def _memory_mb(item: Item, subject: Audited) -> float:
@@ -172,12 +187,12 @@ class _Audit:
         return WORKER_MB + float(registry.get("attack", item.id).copies) * release
 
     def _item(
-        self, item: Item, subject: Audited, root: Context, spent: float, left: int, lanes: Lanes, worker: AttackWorker
+        self, item: Item, subject: Audited, root: Context, left: int, lanes: Lanes, worker: AttackWorker
     ) -> list[Finding]:
         """One attack or game, or what is kept of it; `left` of them are to come, it included."""
         reporter = self.stages.beside(f"{item.kind} {item.spec}")
         trials = self.checkpoints.subfolder(f"trials-{item.spec}") if item.kind == "game" else None
-        share = self.setup.profile.share(self.code.scheme.spent_s - spent, left)
+        share = self.setup.profile.share(self.code.scheme.spent_s - self.outside, left)
         ctx = replace(root, encoder_s=share, progress=reporter.update)
         make = partial(run_item, item, subject, worker, ctx, trials)
         found = self._kept(f"{item.kind}-{item.spec}", self.keys.item(item), make, lanes)

@@ -27,6 +27,7 @@ from ihaudit.contracts.attack import AttackOutput
 from ihaudit.contracts.configure import configure
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
+from ihaudit.environment import return_memory
 from ihaudit.errors import IhauditError, NotApplicable
 from ihaudit.metrics.threads import limit_threads
 from ihaudit.registry import load
@@ -110,6 +111,8 @@ def _serve(conn: Connection, niceness: int, threads: int | None) -> None:
         if ctx.device == "cuda":
             cost.gpu_s = cost.wall_s
         conn.send((reply[0], (reply[1], cost)))
+        message = view = ctx = output = reply = None  # type: ignore[assignment]  # it may wait long for the next one
+        return_memory()
 
 
 #: Seconds that the worker may take to start: it imports every attack.

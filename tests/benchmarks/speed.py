@@ -93,8 +93,8 @@ def memory_mb(pids: Sequence[int]) -> float:
     return total / 1024
 
 
-def audited(build: Build, arguments: Sequence[str], seed: int, private: str) -> Run:
-    """One audit in a folder of its own."""
+def audited(build: Build, arguments: Sequence[str], seed: int, private: str, kept: Path | None) -> Run:
+    """One audit in a folder of its own; its results.json is copied to `kept`."""
     with tempfile.TemporaryDirectory(prefix="ihaudit-speed-") as folder:
         out = Path(folder) / "out"
         command = [str(build.python), "-m", "ihaudit", "run", *arguments, "--private", private]
@@ -110,7 +110,11 @@ def audited(build: Build, arguments: Sequence[str], seed: int, private: str) -> 
         if child.returncode:
             raise SystemExit(f"{build.name}: {' '.join(command)} ended with exit code {child.returncode}")
         cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        return Run(wall, cpu, peak, load, json.loads((out / "results.json").read_text()))
+        text = (out / "results.json").read_text()
+        if kept is not None:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_text(text)
+        return Run(wall, cpu, peak, load, json.loads(text))
 
 
 def apart(a: Run, b: Run) -> tuple[float, str]:
@@ -150,6 +154,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--private", default="embedded")
+    parser.add_argument("--keep", type=Path, help="folder for the results.json of every audit")
     parser.add_argument("--more", nargs=argparse.REMAINDER, default=[], help="further arguments of `ihaudit run`")
     given = parser.parse_args()
     python = given.old_python or given.old / ".venv" / "bin" / "python"
@@ -163,7 +168,8 @@ def main() -> None:
         runs: dict[str, list[Run]] = {b.name: [] for b in builds}
         for number in range(given.runs):
             for build in builds if number % 2 == 0 else builds[::-1]:
-                run = audited(build, [*CASES[case], *given.more], given.seed, given.private)
+                kept = given.keep and given.keep / f"{case}, {build.name}, {number + 1}.json"
+                run = audited(build, [*CASES[case], *given.more], given.seed, given.private, kept)
                 runs[build.name].append(run)
                 said = f"{run.wall_s:.0f} s, {run.cpu_s:.0f} CPU-s, {run.peak_mb:.0f} MB, load {run.load:.1f}"
                 print(f"{case}, {build.name}: {said}", file=sys.stderr, flush=True)
