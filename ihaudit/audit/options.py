@@ -48,6 +48,7 @@ class RunOptions:
     resume: bool = False
     overwrite: bool = False
     price_per_hour: tuple[str, ...] = ()
+    scheduler: str | None = None
     command: str = ""
 
     def __post_init__(self) -> None:

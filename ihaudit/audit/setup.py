@@ -15,6 +15,7 @@ from ihaudit.audit.profiles import Profile, get_profile
 from ihaudit.audit.progress import Reporter
 from ihaudit.audit.store import NETWORKS, FolderStore
 from ihaudit.contracts.context import Context
+from ihaudit.engines.parts import cluster
 from ihaudit.errors import UsageError
 from ihaudit.report.formats import pdf
 from ihaudit.results import Environment
@@ -44,15 +45,19 @@ class Setup:
         return environment.resolve_device(self.options.device)
 
     def confirm(self) -> None:
-        """Check what loads large libraries to be checked: the device, and the formats of reports.
+        """Check what loads large libraries to be checked: the device, a cluster, and the formats of reports.
 
         Raises:
-            UsageError: a device that is not there, an unknown format, or one whose libraries are missing.
+            UsageError: a device that is not there, a scheduler that does not answer, an unknown format, or one whose
+                libraries are missing.
         """
         for format_ in self.options.formats:
             registry.get("format", format_)
         if "pdf" in self.options.formats and (problem := pdf.check()):
             raise UsageError(f"{problem}; or leave the PDF out with --format html")
+        if self.options.scheduler is not None:
+            with cluster(self.options.scheduler):
+                pass
         assert self.device
 
     def context(self, reporter: Reporter) -> Context:
@@ -64,6 +69,7 @@ class Setup:
             progress=reporter.update,
             options=self.options.training(),
             store=FolderStore(self.folder / NETWORKS),
+            scheduler=self.options.scheduler,
         )
 
     def hidden(self) -> list[Path]:

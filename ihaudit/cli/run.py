@@ -49,6 +49,15 @@ def command(
     scheme_memory_mb: o.SchemeMemory = 8192,
     attack_timeout_s: o.AttackTimeout = 7200.0,
     jobs: o.Jobs = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Of a Dask scheduler (ihaudit[dask]) whose workers group the classes of a large release for unmix, "
+            "with the same results; default: here.",
+            rich_help_panel=o.WHAT,
+        ),
+    ] = None,
     train: o.Train = False,
     train_steps: o.TrainSteps = 800,
     max_ssim: o.MaxSsim = 0.5,

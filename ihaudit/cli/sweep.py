@@ -142,7 +142,7 @@ def command(
     points = parse_grid(grid or ())
     folder = out or Path("reports") / f"sweep-{located.path.stem}"
     given |= {"formats": formats or ["html"]}
-    audit = {k: v for k, v in given.items() if k != "jobs"}  # here it counts points; each takes the cores it is given
+    audit = {k: v for k, v in given.items() if k not in ("jobs", "scheduler")}  # here they are of points
     options = o.chosen(AuditOptions, audit, gates=o.chosen(GateOptions, given), command=o.shell_line())
     _check_together(context)
     if print_jobs:

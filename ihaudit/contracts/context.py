@@ -35,6 +35,7 @@ class Context:
         store: keeps what an attack made from run to run, or None.
         encoder_s: wall seconds that this attack or game may spend in the encoder, of the profile; what does not fit
             (`Encoder.seconds`) is left out, and the answer says so.
+        scheduler: address of a Dask scheduler whose workers may take independent parts of an attack, or None.
     """
 
     seed: int
@@ -45,6 +46,7 @@ class Context:
     options: dict[str, Any] = field(default_factory=dict)
     store: Store | None = None
     encoder_s: float = math.inf
+    scheduler: str | None = None
 
     def rng(self, *names: object) -> np.random.Generator:
         """A generator for one purpose: the same names give the same stream, other names an independent one."""

@@ -53,6 +53,60 @@ FEWEST = 300
 CROWDED = 24
 
 
+@dataclass(frozen=True, eq=False)
+class ClassBlock:
+    """What the clusters of one class are found from, by itself: another process, or machine, can do it.
+
+    Attributes:
+        every: statistics of all slots of the class; strong: int64, those of them that are annealed.
+        images: how many there are, at least 1.
+        seed: of this class.
+        restarts: annealings, of which the best counts.
+        exact: images are equally frequent.
+    """
+
+    every: list[Statistic]
+    strong: IntArray
+    images: int
+    seed: int
+    restarts: int
+    exact: bool
+
+    @property
+    def all_strong(self) -> bool:
+        """There are no others."""
+        return len(self.strong) == len(self.every[0].weight)
+
+
+def clustered(block: ClassBlock) -> Clusters:
+    """The clusters of a class: the same wherever it is done."""
+    strong = torch.from_numpy(block.strong).to(block.every[0].weight.device)
+    part = block.every if block.all_strong else [s.some(strong) for s in block.every]
+    found = anneal(
+        part,
+        block.images,
+        generator=torch.Generator().manual_seed(block.seed),
+        restarts=block.restarts,
+        iterations=80,
+        # the strongest slots of equally frequent images are roughly equally many too
+        balance=1.0 if block.exact else 0.5,
+    )
+    if block.images >= CROWDED:
+        found = mended(part, found, generator=torch.Generator().manual_seed(block.seed), balance=1.0)
+    del part
+    return found if block.all_strong else extend(block.every, strong, found, balance=1.0 if block.exact else 0.5)
+
+
+def clustered_alone(block: ClassBlock) -> Clusters:
+    """`clustered`, with a process to itself: tensor operations on one thread, as beside other classes."""
+    with single_threaded():
+        return clustered(block)
+
+
+#: Maps `clustered_alone` over the blocks of all classes, somewhere else.
+Elsewhere = Callable[[Callable[[ClassBlock], Clusters], Sequence[ClassBlock]], list[Clusters]]
+
+
 def group(
     statistics: Sequence[Statistic],
     slots: Slots,
@@ -61,6 +115,7 @@ def group(
     effort: Effort,
     n_private: int | None = None,
     progress: Callable[[str, float | None], None] | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> tuple[Grouping, Tensor]:
     """Clusters of every class, and the expected global sign of every encoding.
 
@@ -68,6 +123,7 @@ def group(
         statistics: of all E encodings; `scale` (E, s) for every slot.
         slots: what the labels say.
         n_private: a publicly stated number of private images.
+        elsewhere: where the classes are grouped; None for threads of this process, which hold few classes at a time.
 
     Returns:
         The grouping (members -1 where two images share a label), and float32 (E,).
@@ -96,22 +152,13 @@ def group(
         keep = np.argsort(-slots.mass[rows, columns], kind="stable")[:most]
         return rows, columns, np.sort(keep)
 
-    def annealed(c: int, part: list[Statistic], k: int, whole: bool, restarts: int, steps: int) -> Clusters:
-        return anneal(
-            part,
-            k,
-            generator=torch.Generator().manual_seed(seed * 1000 + c),
-            restarts=restarts if len(part[0].weight) * k < effort.many else 1,
-            iterations=steps,
-            # the strongest slots of equally frequent images are roughly equally many too
-            balance=1.0 if whole else 0.5,
-        )
-
     def trial(c: int, k: int, exact: bool) -> float:
         rows, columns, keep = strongest(c, effort.trial)
         if c not in tried:
             tried[c] = of(rows[keep], columns[keep])
-        return annealed(c, tried[c], k, exact and len(keep) == len(rows), 1, 50).score
+        generator = torch.Generator().manual_seed(seed * 1000 + c)
+        balance = 1.0 if exact and len(keep) == len(rows) else 0.5
+        return anneal(tried[c], k, generator=generator, restarts=1, iterations=50, balance=balance).score
 
     with single_threaded():  # EM on small matrices: barriers would dominate
         sizes = infer_sizes(slots, trial, n_private=n_private)
@@ -122,26 +169,29 @@ def group(
     scores = []
     done = 0
 
-    def one(c: int) -> tuple[Clusters, IntArray, IntArray] | None:
-        nonlocal done
+    def block(c: int) -> tuple[ClassBlock, IntArray, IntArray] | None:
         k = int(sizes.per_class[c])
         rows, columns, keep = strongest(c, min(effort.most, max(effort.strong * k, FEWEST)))
-        found = None
-        if k and len(rows):
-            part = of(rows[keep], columns[keep])
-            found = annealed(c, part, k, sizes.exact, 3, 80)
-            if k >= CROWDED:
-                found = mended(part, found, generator=torch.Generator().manual_seed(seed * 1000 + c), balance=1.0)
-            del part
-            if len(keep) < len(rows):
-                strong = torch.from_numpy(keep).to(device)
-                found = extend(of(rows, columns), strong, found, balance=1.0 if sizes.exact else 0.5)
+        if not k or not len(rows):
+            return None
+        restarts = 3 if len(keep) * k < effort.many else 1
+        return ClassBlock(of(rows, columns), keep, k, seed * 1000 + c, restarts, sizes.exact), rows, columns
+
+    def one(c: int) -> tuple[Clusters, IntArray, IntArray] | None:
+        nonlocal done
+        made = block(c)
+        found = None if made is None else (clustered(made[0]), *made[1:])
         done += 1
         if progress is not None:
             progress("grouping", done / slots.classes)
-        return None if found is None else (found, rows, columns)
+        return found
 
-    for c, found in enumerate(run_jobs(one, list(range(slots.classes)), device)):
+    def sent(to: Elsewhere) -> list[tuple[Clusters, IntArray, IntArray] | None]:
+        blocks = [block(c) for c in range(slots.classes)]
+        answers = iter(to(clustered_alone, [made[0] for made in blocks if made is not None]))
+        return [None if made is None else (next(answers), *made[1:]) for made in blocks]
+
+    for c, found in enumerate(sent(elsewhere) if elsewhere else run_jobs(one, list(range(slots.classes)), device)):
         if found is None:
             continue
         clusters, rows, columns = found

@@ -13,6 +13,7 @@ from ihaudit.attacks.numerics.moved_grouping import Seen, group_moved, seen
 from ihaudit.attacks.stages.state import Features, Mixtures, Moving, State, Unmasked
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
+from ihaudit.engines.parts import elsewhere
 
 #: weights of the two log-likelihoods (chosen on a development seed of the reference benchmark, T = 10 to 50)
 SQUARES, MIXTURES = 0.5, 0.7
@@ -44,6 +45,7 @@ def grouping_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
         effort=SPARING,
         n_private=observed.n_private,
         progress=ctx.progress,
+        elsewhere=elsewhere(ctx),
     )
     if observed.signs is not None or unmasked.polarity is not None:
         polarity = torch.ones_like(polarity)
