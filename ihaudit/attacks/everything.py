@@ -32,8 +32,8 @@ PER_CALL = {"quick": 60, "standard": 120, "full": 300}
 FEWER = 7
 #: known records from which anything is learned at least
 LEAST = 40
-#: SSIM from which no more is made of parts
-PLENTY = 0.6
+#: SSIM from which no more is made of parts, and how many of what is made of numbers is read, the strongest first
+PLENTY, READ = 0.6, 4
 #: SSIM below which a part may say more together with another
 LITTLE = 0.5
 #: correlation from which an answer is one of the known images
@@ -152,11 +152,16 @@ def _all(found: list[Channel], tried: dict[str, float | None], screen: Screen) -
         yield together
     silent = [c for c in found if (tried.get(c.name) or 0.0) < LITTLE]
     yield from unchained(silent, screen.images.shape[-1])
-    looked = 0
+    looked, numbers = 0, []
     for made in made_of(found, silent, screen.images.shape[1:]):
         looked += 1
-        if screen.passes(made):
+        strength = screen.strength(made)
+        if np.isinf(strength):
             yield made.channel()
+        elif strength:
+            numbers.append((strength, looked, made))
+    for _, _, made in sorted(numbers, reverse=True)[:READ]:
+        yield made.channel()
     if looked:
         tried[f"{looked} things that parts make together or under maps that anyone can undo, at a first look"] = None
 

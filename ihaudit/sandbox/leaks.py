@@ -13,12 +13,16 @@ from ihaudit.release import Release
 #: has 0.97, and up to 0.99 where the second is much plainer than the first.
 THRESHOLD = 0.995
 _BLOCK = 2048
+#: Pieces: their side, how many images have one looked for, in how many places; steps between pieces of which the one
+#: that varies most is taken, and by how much it must; in how many (and which share) of the images one must show, and
+#: |correlation| from which it does: a mixture with something plain has 0.999.
+_PIECE, _PIECES, _PLACES, _STEP, _VARIES, _FEWEST, _SHARE, _SAME = 6, 24, 100_000, 3, 0.03, 4, 0.5, 0.9995
 _MAX_VALUES = 200_000_000
 
 
 def leaks(release: Release, truth_images: NDArray[Any]) -> list[dict[str, Any]]:
     """Where released fields repeat private images: exactly, scaled, flattened, in 8 bits, transposed, in grey or
-    halved in size.
+    halved in size; or pieces of them, whatever stands beside these and in whatever order.
 
     A row of a field counts as a copy of image i when the two correlate above 0.995 in absolute value after the
     private images' mean image and the constant are projected out of both; so neither a class mean nor a mixture counts.
@@ -46,6 +50,8 @@ def leaks(release: Release, truth_images: NDArray[Any]) -> list[dict[str, Any]]:
             hit = _compare(rows, truth, folded)
             if hit is not None and (best is None or (hit["images"], hit["worst"]) > (best["images"], best["worst"])):
                 best = {"field": name, "form": form, **hit}
+        if best is None and name != "labels":
+            best = _pieces(name, value, np.asarray(truth_images, np.float32))
         if best is not None:
             found.append(best)
     return found
@@ -74,6 +80,52 @@ def _rows(value: NDArray[Any], width: int) -> NDArray[Any] | None:
     if per_row % width and value.ndim > 1 and len(value) > 1 and value.ndim != 2:
         return None
     return value.reshape(-1, width)
+
+
+def _pieces(name: str, value: NDArray[Any], images: NDArray[np.float32]) -> dict[str, Any] | None:
+    """Whether rows of pictures hold pieces of images, as they are or turned, mirrored or negated, beside others."""
+    n, h, w, c = images.shape
+    rows = value[..., None] if value.ndim == 3 and c == 1 else value
+    if rows.ndim == 4 and rows.shape[1] == c and rows.shape[3] != c:
+        rows = rows.transpose(0, 2, 3, 1)
+    if rows.ndim != 4 or rows.shape[3] != c or min(*rows.shape[1:3], h, w) < _PIECE or rows.dtype == bool:
+        return None
+    places = (rows.shape[1] - _PIECE + 1) * (rows.shape[2] - _PIECE + 1)
+    rows = rows[:: max(1, -(-len(rows) * places // _PLACES))]
+    grid = np.stack(np.meshgrid(*[np.linspace(-1, 1, _PIECE)] * 2, indexing="ij")).reshape(2, -1)
+    plane = np.linalg.qr(np.vstack([np.ones((1, _PIECE**2)), grid]).T)[0]
+    q = np.kron(plane, np.eye(c)).astype(np.float32)  # what any smooth place has: its colour, and how that changes
+    wanted = []
+    for image in images[:: max(1, -(-n // _PIECES))]:
+        own = _windows(image[None])[0, ::_STEP, ::_STEP].reshape(-1, _PIECE, _PIECE, c)
+        flat = own.reshape(len(own), -1)
+        rest = (flat - (flat @ q) @ q.T).std(1)
+        best = int(np.argmax(rest))
+        if rest[best] > _VARIES:
+            wanted.append(own[best])
+    if len(wanted) < _FEWEST:
+        return None
+    turned = [np.rot90(v, k) for piece in wanted for v in (piece, piece[:, ::-1]) for k in range(4)]
+    target, _ = _unit(np.stack(turned).reshape(len(turned), -1), q)
+    hit, worst, count = np.zeros(len(wanted), bool), 0.0, 0
+    for row in rows:
+        spots = _windows(np.asarray(row, np.float32)[None]).reshape(-1, _PIECE**2 * c)
+        unit, solid = _unit(spots, q)
+        corr = np.abs(unit @ target.T).max(0, where=solid[:, None], initial=0.0).reshape(len(wanted), 8).max(1)
+        above = corr > _SAME
+        hit |= above
+        count += bool(above.any())
+        worst = max(worst, float(corr.max()))
+    if hit.sum() < max(_FEWEST, _SHARE * len(wanted) * min(1.0, len(rows) / len(value))):
+        return None
+    form = f"pieces of the images (of {len(wanted)} that were looked for)"
+    return {"field": name, "form": form, "images": int(hit.sum()), "rows": count, "worst": min(1.0, worst)}
+
+
+def _windows(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n, h', w', piece, piece, c): every place of (n, h, w, c)."""
+    seen = np.lib.stride_tricks.sliding_window_view(images, (_PIECE, _PIECE), (1, 2))
+    return np.ascontiguousarray(seen.transpose(0, 1, 2, 4, 5, 3))
 
 
 def _compare(rows: NDArray[Any], truth: NDArray[np.float32], folded: bool) -> dict[str, Any] | None:

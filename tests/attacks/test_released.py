@@ -56,7 +56,7 @@ def _passing(rows: NDArray[np.generic], images: NDArray[np.float32]) -> list[str
     calls = [rows[:60], rows[60:120], rows[120:]]
     channel = Channel("encodings", "encodings", calls, rows[:8], True)
     screen = Screen(images, np.zeros(N, np.int64), np.arange(120, N), np.random.default_rng(0))
-    return [m.name for m in made_of([channel], [channel], SHAPE) if screen.passes(m)]
+    return [m.name for m in made_of([channel], [channel], SHAPE) if screen.strength(m)]
 
 
 A = RNG.random(SMOOTH.shape)
@@ -98,6 +98,12 @@ def _restarted(rows: NDArray[np.generic]) -> NDArray[np.generic]:
     out = rows.copy()
     out[[60, 120]] = BYTES[[60, 120]]
     return out
+
+
+def test_digits_of_numbers_of_any_size() -> None:
+    digits = BYTES[:, :384] / 2.0**40 + BYTES[:, 384:] / 2.0**30 + RNG.integers(0, 2, (N, 384)) * 0.5
+    images = IMAGES
+    assert any(n.startswith("digits") for n in _passing(digits, images))
 
 
 def test_noise_makes_nothing() -> None:

@@ -49,6 +49,21 @@ def test_copies_are_found_in_every_form(form: str, field: str) -> None:
     assert 0.995 < found[0]["worst"] <= 1
 
 
+def test_pieces_beside_noise_in_shuffled_rows_are_found() -> None:
+    halves = np.concatenate([IMAGES[:, :16], IMAGES[:, :15:-1]])
+    rows = np.concatenate([halves, NOISE[: 2 * N, :16]], 2)[np.random.default_rng(2).permutation(2 * N)]
+    found = leaks(Release(1 - 2 * rows), IMAGES)
+    assert [f["form"][:6] for f in found] == ["pieces"]
+    assert found[0]["images"] > 10
+
+
+def test_pieces_of_other_images_are_none() -> None:
+    others = load("embedded", role="public").images[:60]
+    assert leaks(Release(np.concatenate([others[:, :16], NOISE[:60, :16]], 2)), IMAGES) == []
+    mixed = IMAGES + 0.5 * others[: len(IMAGES)]
+    assert leaks(Release(mixed), IMAGES) == []
+
+
 def test_copies_in_the_labels_and_of_a_few_images_are_found() -> None:
     labels = np.random.default_rng(1).random((N, 3072), dtype=np.float32)
     labels[7] = IMAGES[3].ravel()

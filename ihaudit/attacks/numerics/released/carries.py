@@ -52,6 +52,11 @@ def carries(
     return float(r.mean() * np.sqrt(len(r) * (len(held) - 1)))
 
 
+def most(held: int) -> float:
+    """What `carries` is at most, with all components, where so many images are held out."""
+    return float(np.sqrt(COMPONENTS * max(held - 1, 0)))
+
+
 def without_classes(
     rows: NDArray[np.float32], labels: NDArray[np.int64], fit: NDArray[np.int64]
 ) -> NDArray[np.float32]:

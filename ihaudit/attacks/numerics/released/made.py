@@ -90,6 +90,8 @@ def made_of(given: Sequence[Channel], silent: Sequence[Channel], shape: tuple[in
         if a.part != b.part and a.target[0].size == b.target[0].size and len(a.target) == len(b.target):
             yield from _both(a, b)
     for c in single:
+        if c.target.ndim > 1 and c.target.dtype.kind == "f":
+            yield Made(f"digits of {c.name}", (c,), partial(_digits, point=_point(c.target)))
         if c.target.ndim > 1 and c.target[0].size >= LEAST and c.target.dtype != bool:
             yield from _parts(c, shape)
             yield from _along_axes(c) if c.target.dtype.kind in "iu" else _alone(c)
@@ -305,6 +307,17 @@ def _alone(c: Channel) -> Iterator[Made]:
             found.append((f"what is left of values beyond multiples of {step:g}", partial(_fraction, step=step)))
     for words, f in found:
         yield Made(f"{words} of {c.name}", (c,), f, partial(_some, f=f, places=places))
+
+
+def _point(a: Array) -> int:
+    """By which power of two numbers fill 62 bits at most."""
+    return 61 - int(np.frexp(float(np.abs(a).max(initial=0)))[1])
+
+
+def _digits(a: Array, point: int) -> NDArray[np.int64]:
+    """Numbers as whole ones, so that their digits stand in the same bits whatever their size."""
+    x = np.ldexp(flat(a).astype(np.float64), point)
+    return np.rint(np.clip(x, -(2.0**62), 2.0**62)).astype(np.int64)
 
 
 def _fraction(a: Array, step: float) -> Array:

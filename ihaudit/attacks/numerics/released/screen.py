@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihaudit.attacks.numerics.released.bits import LEVELS
-from ihaudit.attacks.numerics.released.carries import ERRORS, carries
+from ihaudit.attacks.numerics.released.carries import ERRORS, carries, most
+from ihaudit.attacks.numerics.released.channels import Channel
 from ihaudit.attacks.numerics.released.fields import bytes_of
 from ihaudit.attacks.numerics.released.made import Made
 
@@ -20,8 +21,9 @@ from ihaudit.attacks.numerics.released.made import Made
 ROWS, SAMPLE, THERE = 64, 16, 4
 #: Rows from which a column of bits is told from others, and how often its rarer value must occur among them.
 LEAST, RARER = 32, 8
-#: Values of a row at most that are looked at as numbers.
-MAX_VALUES = 60_000
+#: Values of a row at most that are looked at as numbers; how many times more they must carry than by themselves, or
+#: which share of what these lack may be lacking.
+MAX_VALUES, MORE, LESS = 60_000, 1.25, 0.7
 
 
 def prints(rows: NDArray[np.uint8]) -> NDArray[np.uint64]:
@@ -60,6 +62,7 @@ class Screen:
         self.images, self.labels, self.held = images, labels, held
         self.some = np.setdiff1d(np.arange(len(images)), held)[:ROWS]
         self.wanted: list[NDArray[np.uint64]] = []
+        self.carried: dict[str, float] = {}
         if len(self.some) < LEAST:
             return
         for level in LEVELS:
@@ -71,21 +74,36 @@ class Screen:
             if len(told) >= THERE:
                 self.wanted.append(prints(flat[:, rng.permutation(told)[:SAMPLE]])[level.bits - 1])
 
-    def passes(self, made: Made) -> bool:
-        """Whether the rows that are made are worth reading."""
+    def strength(self, made: Made) -> float:
+        """How much the rows that are made are worth reading: 0 for not at all, infinite where bits stand in them.
+
+        Numbers are worth it where they carry more of the images than what they are made of: what those carry by
+        themselves is read off them.
+        """
         first = np.concatenate(made.calls(count=2))[: len(self.some)]
         if len(first) < len(self.some) or first[0].size < 2:
-            return False
+            return 0.0
         if first.dtype.kind in "bui":
             there = prints(_narrow(first.reshape(len(first), -1)))
             if any(np.isin(wanted, there).sum() >= THERE for wanted in self.wanted):
-                return True
-        rows = np.concatenate(made.calls(few=True))
+                return np.inf
+        carried = self._carried(np.concatenate(made.calls(few=True)))
+        if carried < ERRORS:
+            return 0.0
+        own, full = max(self._by_itself(c) for c in made.sources), most(len(self.held))
+        return carried if carried > MORE * own or full - carried < LESS * (full - own) else 0.0
+
+    def _by_itself(self, channel: Channel) -> float:
+        if channel.name not in self.carried:
+            self.carried[channel.name] = self._carried(channel.stacked)
+        return self.carried[channel.name]
+
+    def _carried(self, rows: NDArray[Any]) -> float:
         x = np.nan_to_num(rows.reshape(len(rows), -1).astype(np.float64), posinf=0.0, neginf=0.0)
         if len(x) != len(self.images) or x.shape[1] > MAX_VALUES:
-            return False
+            return 0.0
         scaled = (x / max(float(np.abs(x).max(initial=0)), 1e-300)).astype(np.float32)
-        return carries(self.images, scaled, self.labels, self.held) >= ERRORS
+        return carries(self.images, scaled, self.labels, self.held)
 
 
 def _narrow(a: NDArray[Any]) -> NDArray[np.uint8]:
