@@ -282,6 +282,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
         os.fsync(fd)
         os.chmod(name, 0o644)
         os.replace(name, path)
+    except OSError as e:  # a full disk names no file, and the temporary one says nothing to anybody
+        if e.filename not in (None, name) or e.errno is None:
+            raise
+        raise OSError(e.errno, e.strerror, str(path)) from e
     finally:
         os.close(fd)
         temporary.unlink(missing_ok=True)

@@ -317,7 +317,8 @@ def _point(a: Array) -> int:
 def _digits(a: Array, point: int) -> NDArray[np.int64]:
     """Numbers as whole ones, so that their digits stand in the same bits whatever their size."""
     x = np.ldexp(flat(a).astype(np.float64), point)
-    return np.rint(np.clip(x, -(2.0**62), 2.0**62)).astype(np.int64)
+    out: NDArray[np.int64] = np.rint(np.clip(x, -(2.0**62), 2.0**62)).astype(np.int64)
+    return out
 
 
 def _fraction(a: Array, step: float) -> Array:
