@@ -72,6 +72,8 @@ def likeliest(observed: Moved, tried: Sequence[Kind]) -> tuple[Kind | None, dict
     still: list[Tensor] = []
     for image in count.topk(min(IMAGES, mixing.unknowns)).indices.tolist():
         rows, slot = torch.nonzero(mixing.members == image, as_tuple=True)
+        if not len(rows):
+            continue
         value = weight[rows, slot] ** 2 / observed.noise[rows]
         value = torch.where(leverage[rows, slot] > OWN, -value, value)
         strong = value.topk(min(EACH, len(rows))).indices
@@ -95,6 +97,8 @@ def likeliest(observed: Moved, tried: Sequence[Kind]) -> tuple[Kind | None, dict
             score = score - own[:, None] * near.clamp_min(0)
             best = (precision[:, None] * score).max(1).values - np.log(len(kind.motions))
             gains.setdefault(_name(kind), []).append(best - plain)
+    if not still:
+        return None, {}
     means = {name: float(torch.cat(g).mean()) for name, g in gains.items()}
     best = max(tried, key=lambda kind: means[_name(kind)], default=None)
     if best is None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ihaudit.attacks.numerics.clusters import Statistic
-from ihaudit.attacks.numerics.grouping import SPARING, group
+from ihaudit.attacks.numerics.companions import explained, fewest, smaller
+from ihaudit.attacks.numerics.grouping import SPARING, Grouping, group
+from ihaudit.attacks.numerics.labels import Slots
 from ihaudit.attacks.numerics.moved_grouping import Seen, group_moved, seen
 from ihaudit.attacks.stages.state import Features, Mixtures, Moving, State, Unmasked
 from ihaudit.contracts.attack import stage
@@ -35,18 +39,23 @@ def grouping_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
         return _moved(state, ctx, mixtures_of(torch.arange(len(observed.values))), how)
     squares, mixtures = state.require(Features), state.require(Mixtures)
     mass = torch.from_numpy(observed.slots.mass).to(squares.rows.device)
-    found, polarity = group(
-        [
-            Statistic(squares.rows, squares.weight, mass**2, temper=SQUARES),
-            Statistic(mixtures.rows, mixtures.weight, mass, signed=unmasked.polarity is None, temper=MIXTURES),
-        ],
-        observed.slots,
-        seed=ctx.seed % 2**31,
-        effort=SPARING,
-        n_private=observed.n_private,
-        progress=ctx.progress,
-        elsewhere=elsewhere(ctx),
-    )
+    statistics = [
+        Statistic(squares.rows, squares.weight, mass**2, temper=SQUARES),
+        Statistic(mixtures.rows, mixtures.weight, mass, signed=unmasked.polarity is None, temper=MIXTURES),
+    ]
+
+    def grouped(n_private: int | None) -> tuple[Grouping, Tensor]:
+        return group(
+            statistics,
+            observed.slots,
+            seed=ctx.seed % 2**31,
+            effort=SPARING,
+            n_private=n_private,
+            progress=ctx.progress,
+            elsewhere=elsewhere(ctx),
+        )
+
+    found, polarity = _without_companions(*grouped(observed.n_private), mixtures, observed.slots, grouped)
     if observed.signs is not None or unmasked.polarity is not None:
         polarity = torch.ones_like(polarity)
     return state.grouped(found).having(Unmasked(unmasked.signs, polarity)), found.sizes.facts | {
@@ -54,6 +63,29 @@ def grouping_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
         "signs_turned": float((polarity < 0).float().mean()),
         "augmentation": "none seen",
     }
+
+
+def _without_companions(
+    found: Grouping,
+    polarity: Tensor,
+    mixtures: Mixtures,
+    slots: Slots,
+    grouped: Callable[[int], tuple[Grouping, Tensor]],
+) -> tuple[Grouping, Tensor]:
+    """The grouping, or one into fewer images where these are enough (`numerics.companions`)."""
+    others = smaller(slots, found.sizes)
+    if not others:
+        return found, polarity
+    count = found.sizes.per_class.sum()
+    tried = {int(count): (found, polarity)} | {n: grouped(n) for n in others}
+
+    def worth(n: int) -> float:
+        trial, sign = tried[n]
+        rows = mixtures.rows * torch.where(sign < 0, -1.0, 1.0)[:, None]
+        return explained(rows, mixtures.weight, trial.members, slots.mass, int(trial.sizes.per_class.sum()))
+
+    best, sign = tried[fewest(int(count), others, worth)]
+    return replace(best, sizes=replace(best.sizes, source=found.sizes.source)), sign
 
 
 def _moved(state: State, ctx: Context, mixtures: Tensor, how: Seen) -> tuple[State, dict[str, Any]]:

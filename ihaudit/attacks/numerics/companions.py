@@ -1,0 +1,73 @@
+"""Whether the images of a grouping are more than there are, by what all images of an encoding explain together.
+
+Grouping looks at the images of one class at a time.  Where there are few images, an encoding's other image is one of
+few as well, so that encodings of one image fall into parts by their companions, and each part passes for an image: of
+3 images 9 were found.  Solved for together, images explain their companions away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ihaudit.attacks.numerics.labels import Slots, multiplicities
+from ihaudit.attacks.numerics.sizes import WORTH, Sizes
+
+#: images up to which companions can pass for images: beyond, any two images meet too seldom
+FEW = 24
+#: smaller numbers of images that are tried where the label counts show none
+SHARES = (0.8, 0.65, 0.5, 1 / 3)
+
+
+def explained(rows: Tensor, weight: Tensor, members: NDArray[np.int64], mass: NDArray[np.float32], count: int) -> float:
+    """What images explain of mixtures that they were not solved from, in nats; negative where they explain nothing.
+
+    Args:
+        rows: float32 (E, D) whitened mixtures with their signs right; weight: float32 (E,) inverse noise variances.
+        members: int64 (E, s), -1 for none; mass: float32 (E, s) coefficients.
+        count: number of images.
+    """
+    known = torch.from_numpy(members).to(rows.device)
+    c = torch.zeros(len(rows), count, device=rows.device)
+    c.scatter_add_(1, known.clamp_min(0), torch.where(known >= 0, torch.from_numpy(mass).to(rows.device), 0.0))
+    weighted = c * weight[:, None]
+    gram = weighted.T @ c
+    gram += 1e-3 * gram.diagonal().mean().clamp_min(1e-8) * torch.eye(count, device=rows.device)
+    inverse = torch.linalg.inv(gram)
+    left = rows - c @ (inverse @ (weighted.T @ rows))
+    leverage = ((c @ inverse) * weighted).sum(1).clamp_max(0.9)
+    lost = (left**2).sum(1) / (1 - leverage) ** 2
+    return float((weight * ((rows**2).sum(1) - lost)).sum() / 2)
+
+
+def smaller(slots: Slots, sizes: Sizes) -> list[int]:
+    """Smaller numbers of images to try, falling; none where images are many or their number was stated."""
+    count = int(sizes.per_class.sum())
+    if not 1 < count <= FEW or "best grouping" not in sizes.source:
+        return []
+    totals = int(slots.totals().sum())
+    if sizes.exact:
+        found = {round(totals / m) for m in multiplicities(slots)}
+    else:
+        found = {round(count * share) for share in SHARES}
+    return sorted({n for n in found if 1 <= n < count}, reverse=True)
+
+
+def fewest(count: int, others: list[int], worth: Callable[[int], float]) -> int:
+    """The smallest number of images from which on further ones bring too little (`sizes.WORTH`).
+
+    Args:
+        count: the number found; others: smaller ones, falling.
+        worth: `explained` with so many images.
+    """
+    values = {n: worth(n) for n in (count, *others)}
+    best = min(values)
+    for n in sorted(values):
+        more = WORTH * max(values[best], 0.0) / best * (n - best)
+        if values[n] - max(values[best], 0.0) > more:
+            best = n
+    return best

@@ -1,0 +1,75 @@
+"""Few images: companions that pass for images, planted both ways."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from ihaudit.attacks.numerics.companions import explained, fewest, smaller
+from ihaudit.attacks.numerics.labels import read_slots
+from ihaudit.attacks.numerics.sizes import Sizes
+from ihaudit.attacks.unmix import Unmix
+from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
+from tests.attacks.releases import instahide
+
+
+def planted(count: int, seed: int = 0) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
+    """Mixtures (120, 200) of two of `count` images, their members and coefficients."""
+    rng = np.random.default_rng(seed)
+    images = rng.standard_normal((count, 200))
+    members = np.stack([np.concatenate([rng.permutation(count) for _ in range(120 // count)]) for _ in range(2)], 1)
+    mass = rng.uniform(0.1, 0.4, members.shape).astype(np.float32)
+    x = (mass[:, :, None] * images[members]).sum(1) + 0.3 * rng.standard_normal((120, 200))
+    return torch.from_numpy(x.astype(np.float32)), members, mass
+
+
+def parts_by_companion(members: np.ndarray, count: int) -> np.ndarray:
+    """Every image cut into as many as it has companions."""
+    parts: np.ndarray = members * count + members[:, ::-1]
+    return parts
+
+
+def test_parts_by_companion_explain_no_more_than_their_image() -> None:
+    rows, members, mass = planted(3)
+    weight = torch.full((120,), 1 / 0.3**2)
+    found = {3: (members, 3), 9: (parts_by_companion(members, 3), 9)}
+    values = {n: explained(rows, weight, m, mass, k) for n, (m, k) in found.items()}
+    assert values[3] > 0
+    assert fewest(9, [3], values.__getitem__) == 3
+
+
+def test_images_that_are_there_stay() -> None:
+    rows, members, mass = planted(6)
+    weight = torch.full((120,), 1 / 0.3**2)
+    found = {6: (members, 6), 3: (members // 2, 3)}
+    assert fewest(6, [3], lambda n: explained(rows, weight, found[n][0], mass, found[n][1])) == 6
+
+
+def test_what_explains_nothing_is_not_chosen_for_being_few() -> None:
+    assert fewest(4, [2], {2: -5.0, 4: 10.0}.__getitem__) == 4
+    assert fewest(4, [2], {2: -5.0, 4: -9.0}.__getitem__) == 2
+
+
+def test_smaller_numbers_fit_the_labels_and_are_tried_for_few_images_only() -> None:
+    sample = instahide(n=4, epochs=10, size=16)
+    slots = read_slots(sample.labels, len(sample.labels))
+
+    def sizes(count: int, source: str = "divisor of the label counts with the best grouping") -> Sizes:
+        return Sizes(np.array([count]), 1.0, True, source)
+
+    assert 4 in smaller(slots, sizes(8))
+    assert smaller(slots, sizes(30)) == []
+    assert smaller(slots, sizes(8, "stated number of private images")) == []
+    assert smaller(slots, sizes(1)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, 3])
+def test_releases_of_very_few_images_are_attacked(count: int) -> None:
+    """One image in both places of every encoding, and three, which were taken for nine."""
+    sample = instahide(n=count, epochs=30, k=4, size=32)
+    view = View(encodings=sample.encodings, labels=sample.labels, image_range=(-1.0, 1.0))
+    out = Unmix().run(view, Context(seed=3))
+    assert len(out.images) <= max(count, 2)
