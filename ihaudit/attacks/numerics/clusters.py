@@ -36,7 +36,7 @@ class Statistic:
     """A whitened statistic of some encodings.
 
     Attributes:
-        features: float32 (n, D).
+        features: float32 (n, D), or float16 where they are many.
         weight: float32 (n,) inverse noise variances.
         scale: float32 (n,) of the image's part in the features.
         signed: whether that part has an unknown sign.
@@ -55,7 +55,7 @@ class Statistic:
 
     @cached_property
     def _energy(self) -> Tensor:
-        return (self.features**2).sum(1, keepdim=True)
+        return (self.features.float() ** 2).sum(1, keepdim=True)
 
     @cached_property
     def _short(self) -> Tensor:
@@ -64,7 +64,10 @@ class Statistic:
     @cached_property
     def _gram(self) -> Tensor | None:
         """Of the encodings, where that is smaller than the features."""
-        return self.features @ self.features.T if len(self.features) <= self.features.shape[1] else None
+        if len(self.features) > self.features.shape[1]:
+            return None
+        features = self.features.float()
+        return features @ features.T
 
     def compare(self, q: Tensor, sign: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Encodings against cluster means that they are left out of.
@@ -90,8 +93,8 @@ class Statistic:
                 dots = (self._short @ means.mT).float()
                 means = means.float()
             else:
-                means = alpha.mT @ self.features
-                dots = self.features @ means.mT
+                means = alpha.mT @ self.features.float()
+                dots = self.features.float() @ means.mT
             norms = (means**2).sum(-1)[..., None, :]
         left_out = (dots - alpha * self._energy) / (1 - leverage)
         return weight * scale * left_out, weight * scale**2 * norms / 2

@@ -146,13 +146,16 @@ def cross_fit(
     weights = 1 / estimate.noise
 
     def part(rows: slice) -> Tensor:
-        y = magnitude[rows].float()
-        if signs is None:
-            unmasked = torch.tanh(y * mixing.forward(estimate.images, rows) * weights[rows, None]).mul_(y)
-        else:
-            unmasked = signs[rows] * y
-        offset = torch.arange(rows.start, rows.stop, device=y.device) % folds
-        return torch.stack([mixing.adjoint(unmasked, rows, weights[rows] * (offset == f)) for f in range(folds)])
+        out = []
+        for f in range(folds):
+            some = slice(rows.start + (f - rows.start) % folds, rows.stop, folds)
+            y = magnitude[some].float()
+            if signs is None:
+                unmasked = torch.tanh(y * mixing.forward(estimate.images, some) * weights[some, None]).mul_(y)
+            else:
+                unmasked = signs[some] * y
+            out.append(mixing.adjoint(unmasked, some, weights[some]))
+        return torch.stack(out)
 
     rights = summed(part, len(mixing), batch, magnitude.device)
     total = rights.sum(0)

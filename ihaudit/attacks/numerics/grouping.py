@@ -142,7 +142,7 @@ def group(
     def of(rows: IntArray, columns: IntArray) -> list[Statistic]:
         index, column = torch.from_numpy(rows).to(device), torch.from_numpy(columns).to(device)
         return [
-            replace(s, features=s.features[index].float(), weight=s.weight[index], scale=s.scale[index, column])
+            replace(s, features=s.features[index], weight=s.weight[index], scale=s.scale[index, column])
             for s in statistics
         ]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -20,8 +22,20 @@ def to_rows(
         block = np.nan_to_num(np.asarray(x[i : i + 1024], dtype=np.float32))
         if absolute:
             block = np.abs(block)
+        _drop(x)
         out[i : i + 1024] = torch.from_numpy(np.ascontiguousarray(block.transpose(0, 3, 1, 2)).reshape(len(block), -1))
     return out
+
+
+def _drop(x: NDArray[np.floating]) -> None:
+    """Hands back the pages of a file that `x` is mapped from: they are read once, yet count as memory in use."""
+    owner: object = x
+    unchanged = False  # of any other mapping what was written would be lost
+    while isinstance(owner, np.ndarray):
+        unchanged |= isinstance(owner, np.memmap) and owner.mode == "r"
+        owner = owner.base
+    if unchanged and isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        owner.madvise(mmap.MADV_DONTNEED)
 
 
 def to_arrays(rows: Tensor, shape: Shape) -> NDArray[np.float32]:

@@ -130,7 +130,7 @@ def _nearest(
     for s in statistics:
         votes = s.weight * s.scale * (polarity if s.signed else 1.0)
         precision = torch.stack([(s.weight[m] * s.scale[m] ** 2).sum() for m in members]).clamp_min(1e-6)
-        means = torch.stack([votes[m] @ s.features[m] for m in members]) / precision[:, None]
+        means = torch.stack([votes[m] @ s.features[m].float() for m in members]) / precision[:, None]
         dots, energy = means @ means.T, (means**2).sum(1)
         common = s.temper * precision[:, None] * precision[None] / (precision[:, None] + precision[None]) / 2
         for n, turn in enumerate((1.0, -1.0)):
