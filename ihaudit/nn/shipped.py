@@ -28,6 +28,12 @@ def load_unmix(path: Path | None = None, device: str = "cpu") -> UnmaskNet:
     return load("unmix", lambda n: UnmaskNet(UnmaskConfig(**n)), path=path, device=device, what="mask recovery")
 
 
+def load_unmix_deployed(path: Path | None = None, device: str = "cpu") -> UnmaskNet:
+    """The same, trained further on images that were normalised by mean and deviation, or cropped."""
+    what = "mask recovery where images are normalised or moved"
+    return load("unmix_deployed", lambda n: UnmaskNet(UnmaskConfig(**n)), path=path, device=device, what=what)
+
+
 def load_restorer(path: Path | None = None, device: str = "cpu") -> Restorer:
     """The learned image prior."""
     return load("restorer", lambda n: Restorer(RestorerConfig(**n)), path=path, device=device, what="restoration")

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from ihaudit.contracts.trainer import Job, trainer
 from ihaudit.nn.fitting import TrainConfig, train
@@ -50,6 +52,26 @@ class PredictedConfig:
     missing: float = 0.05
 
 
+@dataclass(frozen=True, eq=False)
+class Looks:
+    """How images look that are mixed: `gain` * image on [-1, 1] + `offset`, each float32 (n, 2, channels), of the
+    private and of the public images of each of n mixtures."""
+
+    gain: Tensor
+    offset: Tensor
+
+    @classmethod
+    def plain(cls, size: int) -> Looks:
+        """As they are, on [-1, 1]."""
+        return cls(torch.ones(size, 2, 3), torch.zeros(size, 2, 3))
+
+    def __call__(self, images: Tensor, private: NDArray[np.bool_]) -> Tensor:
+        """Images (n, k, C, H, W), of which `private` (n, k) are private, as they look."""
+        kind = torch.from_numpy(~private).long()
+        row = torch.arange(len(images))[:, None]
+        return images * self.gain[row, kind][..., None, None] + self.offset[row, kind][..., None, None]
+
+
 class Predicted(Mixtures):
     """A sampler of mixtures and predictions; every batch is a function of the generator alone."""
 
@@ -59,6 +81,14 @@ class Predicted(Mixtures):
         self.predicted = config
         self.mean = float(self.pool.mean() / 127.5 - 1)
 
+    def looks(self, rng: np.random.Generator, size: int) -> Looks:
+        """How the images of each of `size` mixtures look; here as they are."""
+        return Looks.plain(size)
+
+    def shown(self, rng: np.random.Generator, private: NDArray[np.bool_], looks: Looks) -> Tensor:
+        """Random images float32 (*private.shape, C, H, W) of either pool, as they look in their mixtures."""
+        return looks(self.images(rng, private), private)
+
     def draw(self, rng: np.random.Generator, size: int) -> MixtureBatch:
         """One batch of `size` mixtures."""
         c = self.predicted
@@ -67,7 +97,8 @@ class Predicted(Mixtures):
         slots = len(c.private)
         held = 1 + rng.choice(slots, size, p=c.private)
         private = (np.arange(high)[None] < held[:, None]) | (rng.random((size, 1)) < c.mixtures.private_share)
-        x = self.images(rng, private)
+        looks = self.looks(rng, size)
+        x = self.shown(rng, private, looks)
         mixture = torch.einsum("bk,bkchw->bchw", torch.from_numpy(weights), x)
         # reconstructions of the private images, with errors of photographs' spectrum
         error = self.images(rng, np.zeros((size, slots * c.fields), bool)).view(size, slots, c.fields, *x.shape[2:])
@@ -78,14 +109,15 @@ class Predicted(Mixtures):
         rms = np.exp(rng.uniform(least, most, size))[:, None, None, None, None].astype(np.float32)
         shown = x[:, :slots].clone()
         wrong = torch.from_numpy(rng.random((size, slots)) < c.misplaced)
-        strange = self.images(rng, np.ones((size, slots), bool))
+        strange = self.shown(rng, np.ones((size, slots), bool), looks)
         shown[wrong] = strange[wrong]
-        shown = shown + torch.from_numpy(rms) * error
+        shown = shown + torch.from_numpy(rms) * looks.gain[:, 0, None, :, None, None] * error
         used = (np.arange(slots)[None] < held[:, None]) & (rng.random((size, slots)) >= c.missing)
         guess = weights[:, :slots] * used * (1 + 0.02 * rng.standard_normal((size, slots)))
         part = torch.einsum("bk,bkchw->bchw", torch.from_numpy(guess.astype(np.float32)), shown)
         rest = 1 - (weights * (np.arange(high)[None] < held[:, None])).sum(1)
-        part += torch.from_numpy(rest.astype(np.float32))[:, None, None, None] * self.mean
+        public = self.mean * looks.gain[:, 1] + looks.offset[:, 1]
+        part += torch.from_numpy(rest.astype(np.float32))[:, None, None, None] * public[:, :, None, None]
         blind = rng.random(size) < c.mixtures.nothing_known
         part[torch.from_numpy(blind)] = 0
         return MixtureBatch(mixture, part, torch.from_numpy(blind))

@@ -18,7 +18,7 @@ from ihaudit.nn import recolour as pixels
 from ihaudit.nn import shipped, sources, weights
 from ihaudit.nn.similarity import PairConfig, PairNet
 from ihaudit.nn.tasks import similarity as pairs
-from ihaudit.training import confidence, membership, recolour, restorer, scales, similarity, unmask
+from ihaudit.training import confidence, membership, recolour, restorer, scales, similarity, unmask, unmix_deployed
 from tests.nn.samples import write_data
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -33,6 +33,7 @@ HELD_OUT = {
     "similarity": {"cifar", "photographs", "range"},
     "unmask": {"cifar", "photographs"},
     "unmix": {"cifar", "photographs"},
+    "unmix_deployed": {"cifar", "photographs", "deployed", "deployed_before"},
 }
 
 
@@ -43,6 +44,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     small: list[tuple[Any, dict[str, Any]]] = [
         (sources, {"CIFAR_HELD_OUT": 30, "PATCHES_HELD_OUT": 30}),
         (unmask, {"MEASURED": 8}),
+        (unmix_deployed, {"MEASURED": 8}),
         (pairs, {"VALIDATED": 48}),
         (similarity, {"MEASURED": 1, "DEFAULTS": replace(similarity.DEFAULTS, validation=48)}),
         (membership, {"MEASURED": 1, "DEFAULTS": replace(membership.DEFAULTS, validation=48)}),

@@ -15,13 +15,14 @@ from torch import Tensor
 from ihaudit.attacks.numerics.parallel import run_jobs
 from ihaudit.errors import NotApplicable
 from ihaudit.nn.fitting import bf16_is_fast
-from ihaudit.nn.shipped import load_unmix
+from ihaudit.nn.shipped import load_unmix, load_unmix_deployed
 from ihaudit.nn.unet import MIN_SIDE
 
 Shape = tuple[int, int, int]
 
-#: how far the middle of the range of mixed images may lie from zero, in units of its larger end: the network saw 0
-OFF_CENTRE = 0.4
+#: how far the middle of the range of mixed images may lie from zero, in units of its larger end, for the network that
+#: was trained on [-1, 1]; and for the one that was trained on images normalised by means and deviations too
+CENTRED, OFF_CENTRE = 0.01, 0.4
 
 
 class Unmasker:
@@ -52,7 +53,9 @@ class Unmasker:
             )
         self.shape = shape
         self.device = torch.device(device)
-        self.net = load_unmix(device=str(device))
+        # images normalised by mean and deviation are as often bright as dark in every channel
+        load = load_unmix_deployed if abs(low + high) / 2 > CENTRED * max(-low, high) else load_unmix
+        self.net = load(device=str(device))
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         # where the processor lacks bf16, emulating it is slower than float32
         self.bf16 = bf16_is_fast(self.device.type)

@@ -8,6 +8,7 @@ import torch
 
 from ihaudit.attacks.numerics.unmasking import Unmasker
 from ihaudit.errors import NotApplicable
+from ihaudit.nn.shipped import load_unmix, load_unmix_deployed
 from tests.attacks.releases import instahide
 
 
@@ -37,3 +38,9 @@ def test_unmasker_beats_chance_and_knowledge_helps() -> None:
 
     blind, known = right(unmask(x.abs())), right(unmask(x.abs(), lambda rows: 0.7 * x[rows]))
     assert 0.8 < blind < known
+
+
+def test_normalised_images_have_a_network_of_their_own() -> None:
+    for image_range, load in (((-1.0, 1.0), load_unmix), ((-2.43, 2.75), load_unmix_deployed)):
+        net = Unmasker((3, 32, 32), image_range, "cpu").net
+        torch.testing.assert_close(net.head.weight, load().head.weight)
