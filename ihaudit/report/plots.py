@@ -326,6 +326,10 @@ def pairs(curves: Sequence[Curve], alone: float, who: str) -> str:
     return _svg(draw, 6.6, 2.6)
 
 
+#: Values that an axis of `panels` names at most.
+MOST_TICKS = 8
+
+
 @dataclass(frozen=True)
 class Line:
     """Estimates along one axis: places, values, and ends of intervals (None where there is none)."""
@@ -357,6 +361,8 @@ def panels(parts: Sequence[Panel], xlabel: str, ticks: Sequence[tuple[float, str
     """
     names = list(dict.fromkeys(line.name for p in parts for line in p.lines))
     places = [x for x, _ in ticks]
+    step = -(-len(ticks) // MOST_TICKS)  # of many values some are named
+    ticks = ticks[::step]
     wide = min(places) > 0 and max(places) / min(places) > 12
     rows = (len(parts) + 1) // 2
 
@@ -390,7 +396,7 @@ def panels(parts: Sequence[Panel], xlabel: str, ticks: Sequence[tuple[float, str
                 ax.set_xscale("log")
                 ax.minorticks_off()
             crowded = sum(len(t) for _, t in ticks) > 36
-            ax.set_xticks(places, [_short(t, 14) for _, t in ticks], rotation=35 if crowded else 0)
+            ax.set_xticks([x for x, _ in ticks], [_short(t, 14) for _, t in ticks], rotation=35 if crowded else 0)
             ax.set_xlabel(xlabel)
             ax.set_ylabel(part.ylabel)
             ax.grid()

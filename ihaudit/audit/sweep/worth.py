@@ -85,7 +85,7 @@ def _worth(name: str, values: tuple[str, ...], rows: Sequence[Row]) -> Worth:
     lines = [line for line in lines if len(line) > 1]
     effects = tuple(e for m in NAMED if (e := _effect(name, lines, *m)) is not None)
     verdict = _verdict(name, {e.word for e in effects}, numbers=_numbers(values))
-    parts = [e.text for e in effects] + _bound(name, rows) + _cost(name, lines)
+    parts = [e.text for e in effects] + _bound(name, rows) + _cost(name, lines) + _unmeasured(name, values, rows)
     return Worth(name, values, effects, f"{verdict}: {'; '.join(parts)}." if parts else f"{verdict}.")
 
 
@@ -169,10 +169,11 @@ def _bound(name: str, rows: Sequence[Row]) -> list[str]:
         return []
     beyond = [r for r in judged if (r.best["ssim_q90"][1].value or 0.0) > (r.bound or 0.0)]
     bound = scaled(judged[0].bound)
+    every = "every point" if len(judged) == len(rows) else "every point that has a figure"
     if len(beyond) == len(judged):
-        return [f"SSIM lies above the bound of {bound} at every point"]
+        return [f"SSIM lies above the bound of {bound} at {every}"]
     if not beyond:
-        return [f"SSIM lies within the bound of {bound} at every point"]
+        return [f"SSIM lies within the bound of {bound} at {every}"]
     met = ordered(dict.fromkeys(dict(r.point.values)[name] for r in judged if r not in beyond))
     still = {dict(r.point.values)[name] for r in beyond}
     always = [v for v in met if v not in still]
@@ -180,9 +181,20 @@ def _bound(name: str, rows: Sequence[Row]) -> list[str]:
     return [f"SSIM lies within the bound of {bound} {where}"]
 
 
+def _unmeasured(name: str, values: Sequence[str], rows: Sequence[Row]) -> list[str]:
+    """Values at which no attack and no game came to a figure: nothing above speaks of them."""
+    measured = {dict(r.point.values)[name] for r in rows if r.best}
+    silent = [v for v in values if v not in measured and any(dict(r.point.values)[name] == v for r in rows)]
+    if not silent:
+        return []
+    named = ", ".join(silent) if len(silent) <= 4 else f"{silent[0]}, {silent[1]}, ..., {silent[-1]} ({len(silent)})"
+    return [f"nothing that ran came to a figure at {name} = {named}, of which nothing is said here"]
+
+
 def _cost(name: str, lines: Sequence[Sequence[Row]]) -> list[str]:
     """What the attack costs at both ends, in CPU-hours (and GPU-hours), and in money where a price was stated."""
-    ends = [(line[0], line[-1]) for line in lines if line[0].cpu_s and line[-1].cpu_s]
+    spent = [[r for r in line if r.cpu_s] for line in lines]
+    ends = [(line[0], line[-1]) for line in spent if len(line) > 1]
     if not ends:
         return []
     ratio = median((b.cpu_s or 0.0) / (a.cpu_s or 1.0) for a, b in ends)

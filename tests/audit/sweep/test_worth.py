@@ -88,6 +88,7 @@ def test_each_parameter_has_one_figure(grid: list[Row], tmp_path: Path) -> None:
     assert labels == [["SSIM, 90 % quantile", "advantage of a game", "strongest attack, CPU-hours"]] * 2
     assert {ax.get_xlabel() for f in figures for ax in f.axes} == {"k", "T"}
     assert [len(f.legends[0].texts) for f in figures] == [LINES, 3]
+    assert [len(f.axes[0].get_xticks()) for f in figures] == [3, 6]  # of twelve values every second is named
     chart = curve(data, data["parameters"][0])
     assert chart is not None and f"{LINES} of 12 settings" in chart.caption
     assert base64.b64decode(chart.uri.partition(",")[2]).startswith(b"<?xml")
@@ -97,4 +98,12 @@ def test_what_nobody_measured_has_no_figure() -> None:
     bare = [replace(r, best={}, cpu_s=None) for r in (row("k=2", 0.9), row("k=4", 0.9))]
     data = summary(bare) | {"parameters": entries(bare)}
     assert curve(data, data["parameters"][0]) is None
-    assert data["parameters"][0]["sentence"] == "Nothing that was measured says whether k buys anything."
+    sentence = data["parameters"][0]["sentence"]
+    assert sentence.startswith("Nothing that was measured says whether k buys anything: nothing that ran came")
+
+
+def test_where_nothing_answered_nothing_is_said() -> None:
+    silent = [replace(row(f"k={k}", 0.9), best={}, cpu_s=None) for k in (1, 2, 3, 5, 6)]
+    text = said(*silent, row("k=7", 0.5, cpu_s=3600.0), row("k=9", 0.2, cpu_s=7200.0))
+    assert "0.500 at k = 7 and 0.200 at k = 9" in text and "at k = 1, 2, ..., 6 (5), of which nothing is said" in text
+    assert "1.000 CPU-hours at k = 7 and 2.000 CPU-hours at 9" in text
