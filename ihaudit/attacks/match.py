@@ -207,6 +207,10 @@ def _released(view: View, own: _Own, rng: np.random.Generator, ctx: Context) -> 
     return _Rows(encodings, nothing, beside, view.pairs.images[:KNOWN], index)
 
 
+#: numbers of an encoding up to which they are also compared as they are: a call's mean and deviation would blur them
+FEW_NUMBERS, AS_IT_IS = 64, "the numbers as they are"
+
+
 def _standardised(rows: _Rows, layout: Layout, only: Mapping[str, object] | None = None) -> dict[str, NDArray[Any]]:
     """Statistics of a call, each number standardised over its rows: what all have in common is the key's."""
     found = statistics(rows.encodings, layout, batch=True, beside=rows.beside, only=only)
@@ -214,6 +218,9 @@ def _standardised(rows: _Rows, layout: Layout, only: Mapping[str, object] | None
     for name, f in found.items():
         deviation = f.std(0) + 1e-6 * np.abs(f).max(initial=0.0) + 1e-9
         out[name] = ((f - f.mean(0)) / deviation).astype(np.float32)
+    flat = np.asarray(rows.encodings, np.float32).reshape(len(rows.encodings), -1)
+    if flat.shape[1] <= FEW_NUMBERS and (only is None or AS_IT_IS in only):
+        out[AS_IT_IS] = flat
     return out
 
 

@@ -176,3 +176,14 @@ def test_few_calls_are_enough(decoys: bool) -> None:
     output = Match().run(view, Context(1, encoder_s=0.0))
     assert output.diagnostics["encodings_of_each_candidate"] <= 6
     assert measured(score_matches(output, candidates, truth, release).metrics["reid"]).value >= 0.9
+
+
+def brightness(images: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> Release:
+    """One number of an image: which it is in a call does not blur it."""
+    return Release(images.mean((1, 2, 3))[:, None], provenance=own(len(images)))
+
+
+def test_one_number_of_an_image_is_compared_as_it_is() -> None:
+    scored, output = matched(Custom(brightness))
+    assert scored.metrics["reid"].value is not None and scored.metrics["reid"].value > 0.6
+    assert output.diagnostics["expected_reid"] > 0.5

@@ -21,7 +21,7 @@ TOLERANCE = 6e-4
 FOUND = 0.9
 #: samples of a shared block map that are looked at
 SAMPLES = 4000
-#: released positions that are tried first
+#: released positions, and samples of them, that are tried first
 PROBE = 64
 
 
@@ -50,13 +50,16 @@ def match_positions(plain: NDArray[np.float32], released: NDArray[np.float32], t
 
     Where several sources agree with all samples, each is used once where that is possible (an encoder loses nothing).
     """
-    codes = np.concatenate([plain.T, top - plain.T]).astype(np.float64)  # (2P, n)
     p, q, n = plain.shape[1], released.shape[1], len(plain)
     limit = n * (TOLERANCE * top) ** 2 + 1e-9 * n * top**2
-    some = released[:, np.linspace(0, q - 1, min(q, PROBE)).astype(np.int64)].T.astype(np.float64)
+    # What is too far apart over a few samples is so over all.
+    few = slice(0, PROBE)
+    codes = np.concatenate([plain[few].T, top - plain[few].T]).astype(np.float64)
+    some = released[few, np.linspace(0, q - 1, min(q, PROBE)).astype(np.int64)].T.astype(np.float64)
     distance = (some**2).sum(1)[:, None] + (codes**2).sum(1) - 2 * some @ codes.T
     if np.mean((distance < limit).any(1)) < FOUND - 0.2:
         return Positions(np.full(q, -1, np.int64), np.zeros(q, bool), 0.0)
+    codes = np.concatenate([plain.T, top - plain.T]).astype(np.float64)  # (2P, n)
     candidates = _within(codes, released.T.astype(np.float64), limit)
     source, negated = np.full(q, -1, np.int64), np.zeros(q, bool)
     used = np.zeros(p, bool)

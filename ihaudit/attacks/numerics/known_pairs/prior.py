@@ -25,8 +25,9 @@ from ihaudit.attacks.numerics.known_pairs.base import Encodings, Images, Inverse
 STRENGTHS = np.logspace(-6, 1, 8)
 #: coordinates of encodings at most
 DIRECTIONS = 2000
-#: similar images that the covariance is taken from at most, each with its mirror image
-SIMILAR = 3000
+#: similar images that the covariance is taken from at most, each with its mirror image; and values of a picture above
+#: which they are fewer, in proportion
+SIMILAR, LARGE = 3000, 6144
 #: what is added to the covariance, as a share of its mean variance, on the diagonal
 SHRINKAGE = 2e-4
 
@@ -76,7 +77,7 @@ def fit_prior(images: Images, encodings: Encodings, similar: Images) -> list[Inv
     if n < 16 or len(similar) < 16:
         return []
     x, flat = images.reshape(n, -1), encodings.reshape(n, -1).astype(np.float32)
-    sample = np.concatenate([similar[:SIMILAR], images])
+    sample = np.concatenate([similar[: SIMILAR * LARGE // max(LARGE, x.shape[1])], images])
     rows = np.concatenate([sample, sample[:, :, ::-1]]).reshape(2 * len(sample), -1)
     mean = rows.mean(0)
     rows = rows - mean
