@@ -93,12 +93,18 @@ def _whitened(
     def values(rows: slice) -> Tensor:
         return held[rows.start] if rows.start in held else part(rows)
 
-    common = torch.stack([basis[rows].T @ values(rows) for rows in blocks]).sum(0)
-    power = torch.stack([((values(rows) - basis[rows] @ common) ** 2).sum(0) for rows in blocks]).sum(0) / len(design)
+    width = held[0].shape[1]
+    common = torch.zeros(basis.shape[1], width, device=design.device)
+    for rows in blocks:
+        common += basis[rows].T @ values(rows)
+    power = torch.zeros(width, device=design.device)
+    for rows in blocks:
+        power += ((values(rows) - basis[rows] @ common) ** 2).sum(0)
+    power /= len(design)
     if least:
         power += least * power.median()
     scale = power.sqrt().clamp_min(1e-12)
-    width = len(scale) if columns is None else len(columns)
+    width = width if columns is None else len(columns)
     kind = torch.float16 if len(design) * width > MANY else torch.float32
     out = torch.empty(len(design), width, dtype=kind, device=design.device)
     weight = torch.empty(len(design), device=design.device)
