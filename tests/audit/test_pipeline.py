@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from ihaudit.results import read_arrays, read_results
@@ -174,6 +175,26 @@ def test_items_side_by_side_say_what_they_say_one_after_the_other(tmp_path: Path
     assert a == b
     refused = ihaudit("run", "identity", "--jobs", "0", cwd=tmp_path)
     assert refused.returncode == 2
+
+
+@pytest.mark.slow
+def test_an_interruption_ends_all_that_runs_side_by_side(tmp_path: Path) -> None:
+    items = ("--attack", "as-released", "--attack", "everything", "--game", "none", "--jobs", "2")
+    arguments = ["run", "identity", "--n-private", "16", "--format", "html", "--quiet", *items, "--out", "out"]
+    command = [sys.executable, "-m", "ihaudit", *arguments]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    kept = tmp_path / "out" / ".work"
+    waited = time.monotonic()
+    while not list(kept.glob("attack-*")) and process.poll() is None and time.monotonic() - waited < 600:
+        time.sleep(0.02)
+    below = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGINT
+    assert "continue with --resume" in said and "Traceback" not in said
+    assert below and not psutil.wait_procs(below, timeout=10)[1]
+    assert not (kept / "controls.npz").exists()
+    assert (kept / "plan.json").exists()  # what is left is resumed as after a kill
 
 
 @pytest.mark.slow
