@@ -57,7 +57,11 @@ def command(
         typer.Option(min=0.0, help="unmask: weight of an adversarial loss, as in Carlini et al. 2021; 0 for none."),
     ] = None,
     network: Annotated[
-        str | None, typer.Option(help="similarity: 'encoder' (shipped) or 'wrn' (the paper's, for a GPU).")
+        str | None,
+        typer.Option(
+            help="similarity: 'encoder' (shipped) or 'wrn' (the paper's, for a GPU); comparator, filter, fusion: "
+            "'small' (shipped) or 'paper', about the size of the paper's, for a GPU."
+        ),
     ] = None,
     encoder: Annotated[
         Path | None, typer.Option(help="membership: similarity weights to build on; default: the shipped ones.")

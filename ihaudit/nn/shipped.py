@@ -7,7 +7,9 @@ from typing import Any
 
 from torch import nn
 
+from ihaudit.nn.comparator import Comparator, ComparatorConfig
 from ihaudit.nn.confidence import Confidence
+from ihaudit.nn.fusion import Fusion, FusionConfig
 from ihaudit.nn.membership import MemberConfig, MemberHead
 from ihaudit.nn.recolour import PixelNet
 from ihaudit.nn.restorer import Restorer, RestorerConfig
@@ -78,3 +80,22 @@ def load_membership(path: Path | None = None, device: str = "cpu") -> tuple[Memb
 
     head = load("membership", build, path=path, device=device, what="the membership network")
     return head, str(card(path or FOLDER / "membership.safetensors").get("encoder", ""))
+
+
+def load_comparator(path: Path | None = None, device: str = "cpu") -> Comparator:
+    """The comparative network of Luo et al. 2022."""
+    return load("comparator", _comparator, path=path, device=device, what="comparing encodings of moved images")
+
+
+def load_filter(path: Path | None = None, device: str = "cpu") -> Comparator:
+    """Their filter: which encodings of an image hold it moved alike."""
+    return load("filter", _comparator, path=path, device=device, what="filtering encodings of moved images")
+
+
+def load_fusion(path: Path | None = None, device: str = "cpu") -> Fusion:
+    """Their fusion-denoising network."""
+    return load("fusion", lambda n: Fusion(FusionConfig(**n)), path=path, device=device, what="fusing encodings")
+
+
+def _comparator(described: dict[str, Any]) -> Comparator:
+    return Comparator(ComparatorConfig(**{k: v for k, v in described.items() if k != "kind"}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -53,3 +54,8 @@ def write(
     }
     save(net, network, job.out, card)
     return card
+
+
+def today() -> str:
+    """The day of a training, for its card."""
+    return datetime.date.today().isoformat()

@@ -74,6 +74,15 @@ TABLE = {
         Row("everything", elsewhere="no oracle"),
         Row("carlini", shape=(32, 32, 3)),
         Row("cluster-mean"),
+        Row(
+            "fdn",
+            shape=(32, 32, 3),
+            masks=MASKED,
+            positive=False,
+            breaks=({"epochs": 24, "size": 32, "n": 8}, 0.6),
+            stated=True,
+            begins=("similarity", "grouping", "filtering", "coefficients", "reweighting", "fusion"),
+        ),
         Row("components", elsewhere="sign mask|fewer dimensions|mixtures of few|not images|too few"),
         Row(
             "least-squares",

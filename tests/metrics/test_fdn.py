@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ihaudit.metrics.fdn import ssim_fdn
+from ihaudit.metrics.fdn import ssim_fdn, ssim_fdn_tensors
 from tests.data import load_images
 from tests.pictures import pictures
 
@@ -44,3 +44,10 @@ def test_it_reproduces_what_degraded_images_score() -> None:
     assert ssim_fdn(np.roll(x, 1, 0), x).mean() == pytest.approx(0.121, abs=0.01)
     flat = np.broadcast_to(x.mean((1, 2), keepdims=True), x.shape)
     assert ssim_fdn(flat, x).mean() == pytest.approx(0.137, abs=0.005)
+
+
+def test_the_differentiable_one_is_the_same() -> None:
+    x = pictures(4).astype(np.float64)
+    y = x + np.random.default_rng(0).normal(0, 0.1, x.shape)  # not clipped, as in training
+    a, b = (torch.from_numpy(v.transpose(0, 3, 1, 2).copy()) for v in (x, y))
+    np.testing.assert_allclose(ssim_fdn_tensors(a, b).numpy(), ssim_fdn(x, y), atol=1e-9)

@@ -17,15 +17,31 @@ from ihaudit.errors import UsageError
 from ihaudit.nn import recolour as pixels
 from ihaudit.nn import shipped, sources, weights
 from ihaudit.nn.similarity import PairConfig, PairNet
+from ihaudit.nn.tasks import comparator as moved_pairs
 from ihaudit.nn.tasks import similarity as pairs
-from ihaudit.training import confidence, membership, recolour, restorer, scales, similarity, unmask, unmix_deployed
+from ihaudit.training import (
+    comparator,
+    confidence,
+    fusion,
+    membership,
+    recolour,
+    restorer,
+    scales,
+    similarity,
+    unmask,
+    unmix_deployed,
+)
+from ihaudit.training import filter as moved_filter
 from tests.nn.samples import write_data
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 #: what the card of each network measures
 HELD_OUT = {
+    "comparator": {"eps=0.1", "eps=0.2", "eps=0.5", "shifted"},
     "confidence": {"mean_said", "mean_reached", "off", "correlation"},
+    "filter": {"range", "eps=0.5"},
+    "fusion": {"M=10, eps=0.1", "M=30, eps=0.1", "M=50, eps=0.1", "M=30, eps=0.3", "M=30, eps=0.5"},
     "membership": {"cifar", "photographs", "range"},
     "recolour": {"gradient"},
     "restorer": {"T=10", "T=20", "T=50"},
@@ -48,6 +64,10 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (pairs, {"VALIDATED": 48}),
         (similarity, {"MEASURED": 1, "DEFAULTS": replace(similarity.DEFAULTS, validation=48)}),
         (membership, {"MEASURED": 1, "DEFAULTS": replace(membership.DEFAULTS, validation=48)}),
+        (moved_pairs, {"VALIDATED": 48}),
+        (comparator, {"MEASURED": 1, "DEFAULTS": replace(comparator.DEFAULTS, validation=48)}),
+        (moved_filter, {"MEASURED": 1, "DEFAULTS": replace(moved_filter.DEFAULTS, validation=48)}),
+        (fusion, {"MEASURED": 2, "DEFAULTS": replace(fusion.DEFAULTS, validation=120)}),
         (scales, {"CENTRE": 64, "HELD_OUT": 16}),
         (restorer, {"RELEASES": restorer.SimulationConfig(count=1, images=8, epochs=(4, 5)), "HELD_OUT": 1}),
         (confidence, {"SETTINGS": ((8, 4, 8),)}),
@@ -98,6 +118,7 @@ def test_networks_and_options_that_do_not_exist_are_refused(data: Path) -> None:
     for arguments, message in (
         (("mask",), "there is no network called 'mask'; did you mean 'unmask'?"),
         (("similarity", "--gan", "0.1"), "this network has no option --gan; it takes network"),
+        (("fusion", "--network", "large"), "there is no fusion network 'large'; there are: small, paper"),
         (("similarity", "--network", "resnet"), "there is no similarity network 'resnet'; there are: encoder, wrn"),
     ):
         error = run(*arguments, "--data", str(data)).exception

@@ -17,6 +17,7 @@ from torch import Tensor
 from ihaudit.attacks.numerics.labels import Slots
 from ihaudit.attacks.numerics.parallel import run_jobs
 from ihaudit.errors import NotApplicable
+from ihaudit.nn.comparator import Comparator
 from ihaudit.nn.fitting import bf16_is_fast
 from ihaudit.nn.similarity import Embedding, Facts, PairNet
 from ihaudit.nn.similarity_wrn import PairWrn
@@ -24,6 +25,7 @@ from ihaudit.nn.unet import MIN_SIDE
 
 IntArray = NDArray[np.int64]
 Floats = NDArray[np.float32]
+PairNetwork = PairNet | PairWrn | Comparator
 #: encodings embedded at once, and nodes per side of a block of pairs
 EMBED, BLOCK = 128, 256
 #: nodes of one class that are compared; of more, those with the largest coefficients
@@ -32,7 +34,7 @@ MAX_NODES = 8000
 PROBE, SHARES = 400, (0.01, 0.03, 0.1, 0.3)
 
 
-def require_shape(shape: tuple[int, int, int], net: PairNet | PairWrn) -> None:
+def require_shape(shape: tuple[int, int, int], net: PairNetwork | type[Comparator]) -> None:
     """`NotApplicable` where the network was not trained for encodings of this shape."""
     if shape != net.shape:
         (a, b, k), (c, h, w) = net.shape, shape
@@ -59,7 +61,7 @@ def facts_of(slots: Slots, rows: IntArray, columns: IntArray, device: torch.devi
 
 
 def embed(
-    net: PairNet | PairWrn, values: Tensor, *, mirrored: bool = False, progress: Callable[[float], None] | None = None
+    net: PairNetwork, values: Tensor, *, mirrored: bool = False, progress: Callable[[float], None] | None = None
 ) -> Embedding:
     """float16 embedding of |values| (n, P), in blocks on all cores."""
 
@@ -88,7 +90,7 @@ class PairOdds:
     """Log odds of nodes of one class."""
 
     def __init__(
-        self, net: PairNet | PairWrn, z: Embedding, mirrored: Embedding | None, rows: IntArray, facts: Facts
+        self, net: PairNetwork, z: Embedding, mirrored: Embedding | None, rows: IntArray, facts: Facts
     ) -> None:
         self.net, self.z, self.mirrored, self.facts = net, z, mirrored, facts
         self.index = torch.from_numpy(rows).to(facts.mass.device)
@@ -141,7 +143,7 @@ def strongest_nodes(slots: Slots, rows: IntArray, columns: IntArray) -> tuple[In
 
 
 def augmentation(
-    net: PairNet | PairWrn, values: Tensor, slots: Slots, z: Embedding, nodes: dict[int, tuple[IntArray, IntArray]]
+    net: PairNetwork, values: Tensor, slots: Slots, z: Embedding, nodes: dict[int, tuple[IntArray, IntArray]]
 ) -> tuple[bool, bool, dict[str, float]]:
     """(mirrored, shifted) of the likeliest hypothesis, and the log-likelihoods (relative to no true pair)."""
     if isinstance(net, PairWrn) or not nodes:

@@ -208,6 +208,31 @@ class Recovered(Part):
 
 
 @dataclass(frozen=True, eq=False)
+class Alike(Part):
+    """Encodings from which each image is made; an encoding serves one image at most.
+
+    Attributes:
+        rows: int64 (n,), the encodings, those of one image after those of another.
+        of: int64 (n,), the image of each, and columns: int64 (n,), the slot that it has there.
+        weight: float32 (n,), how little each is corrupted beside the least corrupted of its image, in (0, 1].
+    """
+
+    source: ClassVar[str] = "a variant of the stage filtering"
+    rows: NDArray[np.int64]
+    of: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    weight: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Fused(Part):
+    """Features float32 (R, c, H, W) that a fusion-denoising network made of the encodings of each image."""
+
+    source: ClassVar[str] = "a variant of the stage fusion"
+    features: Tensor
+
+
+@dataclass(frozen=True, eq=False)
 class PublicFound(Part):
     """Public images in each encoding: index int64 (E, K) into the public set, -1 for none, and weights float32."""
 

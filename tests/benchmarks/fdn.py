@@ -1,0 +1,203 @@
+"""Table 1 of Luo et al. (AAAI 2022), one Markdown row per cell and attack; reports/measurements/fdn.md comes of it.
+
+``python -m tests.benchmarks.fdn --m 10 30 50 --eps 0.1 0.3 0.5 --seed 1 2 3 [--attack fdn carlini unmix] [--given]``
+
+Cells with --m have eps = 0.1, cells with --eps have |M| = 50, as in the paper.  Private images: --private, drawn by the
+seed; public ones: photographs of imagenet_patches that no network was trained on; releases: `instahide-fdn`, in which
+every image dominates |M| encodings.  The number of images is stated, as it is to the paper's clustering; --given hands
+over the true clusters as well.  `ssim_fdn` is the statistic of the paper's code, against the image as it is in the
+least varied of its |M| encodings, as in that code; the next column has it against the image itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from ihaudit import Release
+from ihaudit.attacks.carlini import Carlini
+from ihaudit.attacks.fdn import Fdn
+from ihaudit.attacks.numerics.sizes import Sizes
+from ihaudit.attacks.recipe import answer
+from ihaudit.attacks.stages.state import Assigned, Grouped
+from ihaudit.contracts.attack import AttackOutput
+from ihaudit.contracts.configure import configure
+from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
+from ihaudit.metrics.fdn import ssim_fdn
+from ihaudit.metrics.matching import correlation
+from ihaudit.metrics.ssim import ssim
+from ihaudit.nn.sources import load_split
+from ihaudit.schemes.instahide import Draws
+from ihaudit.schemes.instahide_fdn import InstaHideFdn, nearest_turned
+from tests.data import DATA, load_images
+
+#: SSIM that the paper prints: data set -> attack -> by |M| (10 to 50), then by eps (0.1 to 0.5)
+PUBLISHED = {
+    "cifar10_eval": {
+        "CA": ((0.3831, 0.4165, 0.4168, 0.4203, 0.4335), (0.4167, 0.3503, 0.3259, 0.3133, 0.2877)),
+        "CA-CN": ((0.4677, 0.4941, 0.5106, 0.5206, 0.5277), (0.5073, 0.4515, 0.4219, 0.4087, 0.3674)),
+        "FDN": ((0.5490, 0.5844, 0.6133, 0.6289, 0.6404), (0.6384, 0.6029, 0.5795, 0.5449, 0.5320)),
+    },
+    "cifar100_eval": {
+        "CA": ((0.3433, 0.3776, 0.3824, 0.3951, 0.4051), (0.3917, 0.3304, 0.3150, 0.2986, 0.2781)),
+        "CA-CN": ((0.4085, 0.4580, 0.4657, 0.4827, 0.4961), (0.5062, 0.4416, 0.4041, 0.3939, 0.3552)),
+        "FDN": ((0.5565, 0.5936, 0.6229, 0.6327, 0.6458), (0.6618, 0.6208, 0.6009, 0.5507, 0.5487)),
+    },
+    "celeba_eval": {
+        "CA": ((0.3775, 0.3872, 0.3897, 0.3980, 0.4039), (0.3981, 0.3290, 0.3111, 0.2997, 0.2793)),
+        "CA-CN": ((0.4593, 0.4843, 0.4954, 0.5018, 0.5066), (0.5132, 0.4275, 0.4069, 0.3848, 0.3404)),
+        "FDN": ((0.6302, 0.6613, 0.6777, 0.6895, 0.7166), (0.7166, 0.7032, 0.6832, 0.6671, 0.6264)),
+    },
+}
+LEVELS = ((10, 20, 30, 40, 50), (0.1, 0.2, 0.3, 0.4, 0.5))
+HEAD = (
+    "| private | N | \\|M\\| | eps | seed | attack | clusters | ssim_fdn | against the image | SSIM (pinned) | decoys "
+    "| images | confidence: said / off | CPU s |\n" + "|---" * 14 + "|"
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A release and what only its maker knows: images and targets float32 (N, H, W, C), labels int64 (N,)."""
+
+    release: Release
+    images: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    targets: NDArray[np.float32]
+
+
+class Recording(InstaHideFdn):
+    """The scheme, and by how much it turned every copy."""
+
+    def encode(
+        self,
+        images: NDArray[np.float32],
+        labels: NDArray[np.int64],
+        public: NDArray[np.float32],
+        rng: np.random.Generator,
+    ) -> Release:
+        """See `Scheme`."""
+        self.turned: list[NDArray[np.float64]] = []
+        return super().encode(images, labels, public, rng)
+
+    def _angles(self, image: NDArray[np.float32], draws: Draws) -> NDArray[np.float64]:
+        found = super()._angles(image, draws)
+        self.turned.append(found)
+        return found
+
+
+def made(private: str, n: int, m: int, eps: float, seed: int) -> Cell:
+    """The release of a cell."""
+    rng = np.random.default_rng(seed)
+    images, labels = load_images(private)
+    if not labels.any():
+        labels = np.arange(len(images)) % 10
+    chosen = rng.choice(len(images), n, replace=False)
+    images, labels = images[chosen], labels[chosen].astype(np.int64)
+    scheme = Recording(epochs=m, eps=eps)
+    public = (load_split(DATA).held_patches / np.float32(255)).astype(np.float32)
+    release = scheme.encode(images, labels, public, rng)
+    assert release.provenance is not None and release.provenance.coefficients is not None
+    scaled = np.abs(release.encodings) / release.provenance.coefficients[:, :1, None, None]
+    least = scaled.reshape(n, m, -1).var(2).argmin(1)
+    degrees = np.array([scheme.turned[i][j] for i, j in enumerate(least)])
+    return Cell(release, images, labels, nearest_turned(images, degrees))
+
+
+def attacked(spec: str, cell: Cell, seed: int, *, given: bool) -> AttackOutput:
+    """The attack's answer, the number of images being stated or even the clusters given."""
+    n = len(cell.images)
+    view = View(
+        encodings=cell.release.encodings,
+        labels=cell.release.labels,
+        image_range=(-1.0, 1.0),
+        hints={"n_private": n},
+    )
+    attack, ctx = configure(spec), Context(seed=seed, profile="full")
+    if not given:
+        found: AttackOutput = attack.run(view, ctx)
+        return found
+    assert isinstance(attack, Fdn | Carlini) and cell.release.provenance is not None
+    state = attack.begin(view, ctx)
+    classes = state.observed.slots.classes
+    of_class = [np.nonzero(cell.labels == c)[0] for c in range(classes)]
+    sizes = Sizes(np.array([len(ids) for ids in of_class]), 2 * len(view.encodings) / n, True, "the truth")
+    # the image in the first slot has the largest coefficient, as the label has it
+    members = np.asarray(cell.release.provenance.sources, np.int64)
+    state = state.having(Grouped(of_class, sizes), Assigned(members, state.observed.slots.mass))
+    if isinstance(attack, Fdn):
+        state = attack.restorable(state, ctx)
+    else:
+        state = attack.stages(state, ctx, "coefficients", "recovery")
+    return answer(attack.stages(state, ctx, "restoration"))
+
+
+def row(spec: str, cell: Cell, private: str, m: int, eps: float, seed: int, *, given: bool) -> str:
+    """What an attack reaches."""
+    cpu = time.process_time()
+    out = attacked(spec, cell, seed, given=given)
+    cpu = time.process_time() - cpu
+    n = len(cell.images)
+    if given:
+        order = np.arange(n)
+    else:
+        order = np.full(n, -1)
+        rows, columns = linear_sum_assignment(-correlation(out.images, cell.images))
+        order[columns] = rows
+    there = order >= 0
+    found = out.images[order[there]]
+    scores = {name: np.zeros(n) for name in ("target", "image", "pinned")}
+    scores["target"][there] = ssim_fdn(found, cell.targets[there])
+    scores["image"][there] = ssim_fdn(found, cell.images[there])
+    scores["pinned"][there] = ssim(found, cell.images[there])
+    decoys = ssim_fdn(found, np.roll(cell.targets[there], 1, 0))
+    said = ""
+    if out.confidence is not None:
+        confidence = out.confidence[order[there]]
+        said = f"{confidence.mean():.3f} / {np.abs(confidence - scores['pinned'][there]).mean():.3f}"
+    cells = [f"{scores[k].mean():.3f}" for k in ("target", "image", "pinned")]
+    return " | ".join(
+        [f"| {private} | {n} | {m} | {eps} | {seed} | {spec}", "given" if given else "found", *cells]
+        + [f"{decoys.mean():.3f} | {len(out.images)} | {said} | {cpu:.0f} |"]
+    )
+
+
+def published(private: str) -> None:
+    """The paper's own rows."""
+    print(f"| {private}: published | " + " | ".join([*(f"M={m}" for m in LEVELS[0]), *(f"eps={e}" for e in LEVELS[1])]))
+    print("|---" * 11 + "|")
+    for name, (by_m, by_eps) in PUBLISHED[private].items():
+        print(f"| {name} | " + " | ".join(f"{v:.3f}" for v in (*by_m, *by_eps)) + " |")
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--private", default="cifar10_eval", choices=sorted(PUBLISHED))
+    parser.add_argument("--n", type=int, default=40)
+    parser.add_argument("--m", type=int, nargs="*", default=[])
+    parser.add_argument("--eps", type=float, nargs="*", default=[])
+    parser.add_argument("--seed", type=int, nargs="+", default=[1])
+    parser.add_argument("--attack", nargs="+", default=["carlini", "carlini:similarity=comparator", "fdn", "unmix"])
+    parser.add_argument("--given", action="store_true", help="hand over the true clusters (fdn and carlini)")
+    a = parser.parse_args()
+    torch.set_num_threads(1)
+    published(a.private)
+    print(f"\n{HEAD}")
+    cells = [(m, 0.1) for m in a.m] + [(50, e) for e in a.eps]
+    for (m, eps), seed in product(cells, a.seed):
+        cell = made(a.private, a.n, m, eps, seed)
+        for spec in a.attack:
+            print(row(spec, cell, a.private, m, eps, seed, given=a.given), flush=True)
+
+
+if __name__ == "__main__":
+    main()
