@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
+
+from ihaudit.attacks.numerics.parallel import hand_back
 from ihaudit.attacks.recipe import Recipe, start
 from ihaudit.attacks.stages.state import Moving, State
 from ihaudit.contracts.attack import attack
@@ -53,6 +56,14 @@ class Unmix(Recipe):
     def begin(self, view: View, ctx: Context) -> State:
         """See `Recipe.begin`; in half precision where encodings are many."""
         return start(view, ctx, compact=True)
+
+    def stages(self, state: State, ctx: Context, *names: str) -> State:
+        """See `Recipe.stages`."""
+        for name in names:
+            state = super().stages(state, ctx, name)
+            if state.observed.values.dtype == torch.float16:
+                hand_back()
+        return state
 
     def solve(self, state: State, ctx: Context) -> State:
         """See `Recipe.solve`; with known masks (`start`) no stage estimates them."""

@@ -115,7 +115,7 @@ class Mixing:
     @property
     def rows_at_once(self) -> int:
         """Encodings in a block of a sum over images: few and large blocks where a sum is as large as they are."""
-        return 512 if self.unknowns < 4 * DENSE_COLUMNS else 2048
+        return 512 if self.unknowns < 4 * DENSE_COLUMNS else 1024
 
     def seen(self, images: Tensor, rows: slice, slot: int) -> Tensor:
         """(rows, P): `images` (N or N + 1, P) as the encodings hold them in a slot; anything where they hold none."""
