@@ -16,6 +16,7 @@ from ihaudit.attacks.numerics.released.made import made_of
 from ihaudit.attacks.numerics.released.read import ENOUGH, Known, Reading, read
 from ihaudit.attacks.numerics.released.screen import Screen
 from ihaudit.attacks.numerics.released.shuffled import pictures_among
+from ihaudit.attacks.numerics.released.tables import lowest_bits
 from ihaudit.attacks.numerics.released.whole_call import CALLS as PLACES
 from ihaudit.attacks.numerics.released.whole_call import parts_of, put_back, rearranged
 from ihaudit.contracts.attack import AttackOutput, attack
@@ -36,6 +37,8 @@ LEAST = 40
 PLENTY, READ = 0.6, 4
 #: SSIM below which a part may say more together with another
 LITTLE = 0.5
+#: share of the lowest bits of pixels that must stand in bytes less their neighbours for these to be read
+ENOUGH_BITS = 0.1
 #: correlation from which an answer is one of the known images
 SAME = 0.98
 
@@ -70,7 +73,7 @@ class Everything:
             tried: dict[str, float | None] = {}
             best: Reading | None = None
             screen = Screen(oracle.images, oracle.labels, oracle.held, ctx.rng("screen"))
-            for channel in _all(found, tried, screen):
+            for channel in _all(found, tried, screen, view):
                 ctx.progress("read", None)
                 for reading in _readings(channel, view, oracle, ctx):
                     score = None if reading is None else round(reading.expected, 3)
@@ -143,7 +146,7 @@ def _moved(view: View, images: list[NDArray[np.float32]], calls: list[Release], 
     return None
 
 
-def _all(found: list[Channel], tried: dict[str, float | None], screen: Screen) -> Iterator[Channel]:
+def _all(found: list[Channel], tried: dict[str, float | None], screen: Screen, view: View) -> Iterator[Channel]:
     """Channels one by one, then together; of those of which little was read (see `tried`), bytes less their neighbours,
     then two by two, and those under maps that hide images: of what is made of others, what passes a first look."""
     yield from found
@@ -151,7 +154,12 @@ def _all(found: list[Channel], tried: dict[str, float | None], screen: Screen) -
     if together is not None:
         yield together
     silent = [c for c in found if (tried.get(c.name) or 0.0) < LITTLE]
-    yield from unchained(silent, screen.images.shape[-1])
+    for channel in unchained(silent, screen.images.shape[-1]):
+        known = [(screen.images, channel.stacked)]
+        if channel.pairs is not None and view.pairs is not None:
+            known.append((np.asarray(view.pairs.images, np.float32), channel.pairs))
+        if any(lowest_bits(images, rows) > ENOUGH_BITS for images, rows in known):
+            yield channel
     looked, numbers = 0, []
     for made in made_of(found, silent, screen.images.shape[1:]):
         looked += 1

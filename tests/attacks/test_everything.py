@@ -9,7 +9,7 @@ from ihaudit.attacks.numerics.released.channels import Channel, unchained
 from ihaudit.attacks.numerics.released.fields import parts, splits
 from ihaudit.attacks.numerics.released.read import Known, read
 from ihaudit.attacks.numerics.released.shuffled import pictures_among
-from ihaudit.attacks.numerics.released.tables import fit_tables
+from ihaudit.attacks.numerics.released.tables import fit_tables, lowest_bits
 from ihaudit.release import Release
 
 RNG = np.random.default_rng(1)
@@ -69,6 +69,7 @@ def test_bytes_chained_with_the_one_before() -> None:
         undone = {c.name: c for c in unchained([channel], 3)}[name]
         assert np.array_equal(undone.stacked[:, 1:], stream[:, 1:])
         assert undone.made and undone.pairs is not None and len(undone.pairs) == 100
+        assert lowest_bits(IMAGES, undone.stacked) > 0.95 and lowest_bits(IMAGES, BYTES[::-1]) < 0.05
     noise = Channel("x", "encodings", [RNG.random((9, 4))], RNG.random((9, 4)), True)
     assert not list(unchained([noise], 3))
 

@@ -129,6 +129,19 @@ def fit_tables(images: NDArray[np.float32], rows: NDArray[np.uint64]) -> TableIn
     )
 
 
+def lowest_bits(images: NDArray[np.float32], rows: NDArray[np.uint8]) -> float:
+    """The share of the pixels whose lowest bit is that of a byte of the rows, as it is or negated.
+
+    It costs little, and tells whether bytes are the pixels' under sums modulo 256 or exclusive or with constants.
+    """
+    pixels = images.reshape(len(images), -1)
+    byte = _bytes(rows.astype(np.uint64), pixels)
+    if byte is None:
+        return 0.0
+    found = _looked_up(*_columns(byte[1] & 1), *_columns(byte[0] & 1))
+    return float((found >= 0).sum()) / max(1, pixels.shape[1])
+
+
 def _looked_up(
     wanted: NDArray[np.uint64], index: NDArray[np.int64], names: NDArray[np.uint64], place: NDArray[np.int64]
 ) -> NDArray[np.int64]:
