@@ -19,9 +19,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ihaudit.attacks.numerics.labels import IntArray
+from ihaudit.attacks.numerics.clusters import PRIOR
+from ihaudit.attacks.numerics.labels import IntArray, Slots
 from ihaudit.attacks.numerics.members import SHORT_LIST, TEMPER, Assignment, Linear, Pairs, Products, choose_pairs
-from ihaudit.attacks.numerics.transforms import dct
+from ihaudit.attacks.numerics.transforms import Shape, dct
 
 #: coefficients before any are known, and how far they are from that: two of six by |N(0, 1)|, at least 0.3 together
 USUAL, SPREAD = 0.21, 0.11
@@ -79,15 +80,46 @@ class FreeLinear(Linear):
     """`Linear` for encodings of two images whose coefficients are not known."""
 
     prior: Prior = Prior()
+    #: whether whole encodings may have the wrong sign, as without labels
+    turns: bool = False
+
+    def __init__(
+        self, signs: Tensor, values: Tensor, noise: Tensor, images: Sequence[Tensor], slots: Slots, shape: Shape
+    ) -> None:
+        """See `Linear`."""
+        super().__init__(signs, values, noise, images, slots, shape)
+        self.turned = torch.zeros(len(values), dtype=torch.bool, device=values.device)
 
     def given(self, fold: int, rows: Tensor, of_class: Sequence[IntArray] | None = None) -> Products:
         """Products of some rows with all images of their fold, as differences from the mean public image."""
         base, mean, _ = self._bases[fold]
         apart = base - mean
-        z = dct(self._mixtures(rows), self.shape) / self.whitening.deviation - mean
+        mixtures = torch.where(self.turned[rows, None], -1.0, 1.0) * self._mixtures(rows)
+        z = dct(mixtures, self.shape) / self.whitening.deviation - mean
         return Products(z @ apart.T, apart @ apart.T, TEMPER / self.noise[rows])
 
     def _block(self, of_class: Sequence[IntArray], fold: int, rows: Tensor) -> Pairs:
+        found = self._either(of_class, fold, rows)
+        if not self.turns:
+            return found
+        # how well each sign fits, what both leave unexplained included
+        mean = self._bases[fold][1]
+        tilt = (dct(self._mixtures(rows), self.shape) / self.whitening.deviation) @ mean
+        self.turned[rows] = True
+        other = self._either(of_class, fold, rows)
+        gain = other.score.flatten(1).amax(1) - found.score.flatten(1).amax(1)
+        better = gain - 2 * TEMPER / self.noise[rows] * tilt > PRIOR
+        self.turned[rows] = better
+        return Pairs(
+            rows,
+            torch.where(better[:, None], other.first, found.first),
+            torch.where(better[:, None], other.second, found.second),
+            torch.where(better[:, None, None], other.score, found.score),
+            None,
+        )
+
+    def _either(self, of_class: Sequence[IntArray], fold: int, rows: Tensor) -> Pairs:
+        """Scores with the signs as they are taken to be."""
         observed = self.given(fold, rows)
         label = torch.from_numpy(self.slots.label).to(rows.device)[rows]
         size = max(1, min(SHORT_LIST, max((len(ids) for ids in of_class), default=1)))

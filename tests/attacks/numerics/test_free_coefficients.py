@@ -82,6 +82,23 @@ def test_members_and_coefficients_of_planted_mixtures(kind: str) -> None:
     assert np.abs(mass - truth)[right].mean() < 0.7 * np.abs(truth - truth.mean())[right].mean()
 
 
+def test_encodings_of_the_wrong_sign_are_turned_and_no_others() -> None:
+    sample = instahide(n=12, epochs=20, k=4, mask=False)
+    slots = read_slots(None, len(sample.members))
+    pictures = torch.from_numpy(sample.images.transpose(0, 3, 1, 2).reshape(12, -1) * 2 - 1)
+    images = torch.cat([pictures, pictures.mean(0, keepdim=True)])
+    mixtures = torch.from_numpy(sample.encodings.transpose(0, 3, 1, 2).reshape(len(sample.members), -1).copy())
+    wrong = torch.arange(len(mixtures)) % 10 == 0
+    signs = torch.sign(mixtures) * torch.where(wrong, -1.0, 1.0)[:, None]
+    observed = FreeLinear(signs, mixtures.abs(), torch.full((len(mixtures),), 0.01), [images], slots, SHAPE)
+    mixing = Mixing.of(sample.members, sample.lambdas[:, :2], 1 - sample.lambdas[:, :2].sum(1), 12)
+    observed.fit(mixing, torch.nonzero(~wrong)[:, 0])
+    observed.turns = True
+    assign_free(observed, [np.arange(12)], 12, None)
+    assert float(observed.turned[wrong].float().mean()) > 0.8
+    assert float(observed.turned[~wrong].float().mean()) < 0.1
+
+
 def _class(members: np.ndarray, label: np.ndarray, image: int) -> int:
     """The class that all encodings of an image have in common."""
     rows = label[(members == image).any(1)]

@@ -92,6 +92,7 @@ def _free(state: State, mixtures: FreeLinear, rows: Tensor, facts: dict[str, Any
     recovered = state.require(Recovered)
     if observed.slots.estimated:
         mixtures.prior = Prior.of(assigned.coefficients)
+    mixtures.turns = observed.slots.classes == 1 and observed.signs is None
     mixtures.fit(state.mixing(), rows)
     found = assign_free(mixtures, grouped.of_class, grouped.unknowns, grouped.encodings_each)
     residual = recovered.estimate.noise.double().cpu().numpy() if observed.slots.estimated else None
@@ -100,7 +101,10 @@ def _free(state: State, mixtures: FreeLinear, rows: Tensor, facts: dict[str, Any
     estimate = replace(recovered.estimate, images=solved)
     told = replace(state, observed=replace(observed, slots=slots)).having(replace(recovered, estimate=estimate))
     told, changed = _answer(told, assigned, replace(found, coefficients=mass))
-    return told, changed | facts | {"mean_coefficient": float(mass.mean())}
+    return told, changed | facts | {
+        "mean_coefficient": float(mass.mean()),
+        "signs_turned": float(mixtures.turned.float().mean()),
+    }
 
 
 def _known(state: State) -> Moved:
