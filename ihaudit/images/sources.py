@@ -27,6 +27,8 @@ REMEDIES = {
     ),
     **dict.fromkeys((*SUFFIXES, *DICOM), "name the folder that it lies in, with at least one more image"),
 }
+#: How far floats may lie beyond [0, 1] because of rounding.
+ROUNDING = 1e-4
 #: Largest class number of images that are not private (the classes of private ones are numbered anew).
 MAX_CLASSES = 100_000
 
@@ -108,7 +110,8 @@ def _checked(source: Source, name: str, role: Role) -> ImageSet:
         raise ImageError(f"{name} holds {len(images):,} images; give at most {MAX_IMAGES:,}")
     h, w, c = images.shape[1:]
     if c not in (1, 3):
-        raise ImageError(f"{name} holds images with {c} channels; only grey (1) and colour (3) are supported")
+        remedy = "; leave the fourth out: images[..., :3]" if c == 4 else ""
+        raise ImageError(f"{name} holds images with {c} channels; only grey (1) and colour (3) are supported{remedy}")
     if min(h, w) < 8:
         raise ImageError(f"{name} holds images of {h} x {w} pixels; SSIM needs at least 8 x 8")
     pseudo = labels is None
@@ -133,8 +136,13 @@ def _whole(labels: IntArray, n: int, name: str, most: int) -> IntArray:
     labels = np.asarray(labels)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
+    if labels.ndim == 2 and len(labels) == n and _one_hot(labels):
+        labels = labels.argmax(1)
     if labels.shape != (n,):
-        raise ImageError(f"{name}: labels have shape {labels.shape}, expected ({n},), one class per image")
+        several = "; of several for each, give the one that tells the images apart best" if labels.ndim == 2 else ""
+        raise ImageError(f"{name}: labels have shape {labels.shape}, expected ({n},), one class per image{several}")
+    if labels.dtype.kind in "US":
+        labels = np.unique(labels, return_inverse=True)[1]  # names of classes
     if labels.dtype.kind not in "iubf":
         raise ImageError(f"{name}: labels must be whole numbers, not {labels.dtype}")
     odd = labels[~np.isfinite(labels) | (labels != np.round(labels))] if labels.dtype.kind == "f" else labels[:0]
@@ -144,6 +152,11 @@ def _whole(labels: IntArray, n: int, name: str, most: int) -> IntArray:
     if low < 0 or high > most:
         raise ImageError(f"{name}: labels lie in {low}..{high}; they must be 0 or more, and at most {most:,}")
     return labels.astype(np.int64)
+
+
+def _one_hot(labels: IntArray) -> bool:
+    """Whether rows hold a single 1 each, and zeros."""
+    return labels.dtype.kind in "iubf" and bool(np.isin(labels, (0, 1)).all() and (labels.sum(1) == 1).all())
 
 
 # -- arrays ---------------------------------------------------------------------------------------------------------
@@ -165,11 +178,15 @@ def _npz(path: Path, key: str, bits: int | None) -> Source:
             f"{path.name} has no array {wanted!r} (it has: {there}); name one with {path.name}:NAME, or save with "
             "numpy.savez(images=...)"
         )
-    beside = next((key.replace(a, b) for a, b in _LABELS.items() if key.replace(a, b) in names and a in key), "labels")
+    beside = next((key.replace(a, b) for a, b in _LABELS.items() if key.replace(a, b) in names and a in key), "")
+    if not beside and key in _LABELS:
+        beside = next((n for n in ("labels", *_LABELS.values()) if n in names), "")
+    beside = beside or "labels"
     found = read_npz(path, (key, beside)).found
     labels = found.get(beside) if beside != key else None
     used = [key] + ([beside] if labels is not None else [])
-    notes = [] if key == "images" else [f"of {path.name} the arrays {' and '.join(used)} were read"]
+    plain = key == "images" and beside == "labels"
+    notes = [] if plain else [f"of {path.name} the arrays {' and '.join(used)} were read"]
     source = _array(found[key], labels, path.name, bits)
     return replace(source, notes=(*notes, *source.notes))
 
@@ -211,6 +228,11 @@ def _channels_last(images: FloatArray, name: str) -> FloatArray:
         )
     if images.shape[3] not in (1, 3) and images.shape[1] in (1, 3):
         return np.moveaxis(images, 1, 3)
+    if images.shape[2] in (1, 3) and images.shape[3] not in (1, 3, 4):
+        raise ImageError(
+            f"{name}: images have shape {images.shape}, with the images last; put them first: "
+            "images.transpose(3, 0, 1, 2)"
+        )
     return images
 
 
@@ -227,9 +249,9 @@ def _unit_range(images: FloatArray, name: str) -> FloatArray:
     if not np.isfinite(images).all():
         raise ImageError(f"{name}: images hold NaN or infinite values")
     low, high = float(images.min()), float(images.max())
-    if low < 0 or high > 1:
+    if low < -ROUNDING or high > 1 + ROUNDING:
         raise ImageError(f"{name}: float images lie in [{low:g}, {high:g}]; scale them to [0, 1], or save uint8")
-    return images.astype(np.float32)
+    return np.clip(images.astype(np.float32), 0, 1)
 
 
 # -- CIFAR ----------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from skimage.transform import resize
 
+from ihaudit.audit.checks import release_checks
 from ihaudit.audit.data import load_data
 from ihaudit.audit.known import encode_with_known
 from ihaudit.audit.options import AuditOptions
@@ -59,7 +60,8 @@ def findings(
         release, pairs = encode_with_known(scheme, data.private, known, derive_seed(seed, "release"))
         subject = Audited.of(release, data, scheme, pairs=pairs)
         ctx = Context(seed=seed, profile="quick", encoder_s=60.0, options={"control": True})
-        return [f for i in items if not i.reason for f in run_item(i, subject, worker, ctx)]
+        made = [f for i in items if not i.reason for f in run_item(i, subject, worker, ctx)]
+        return [*made, *release_checks(subject.release, subject.truth)]
 
 
 def main() -> None:

@@ -92,6 +92,41 @@ def test_bad_npz_is_one_sentence(tmp_path: Path, arrays: dict[str, np.ndarray], 
         load(npz(tmp_path, **arrays), role="private")
 
 
+@pytest.mark.parametrize(
+    ("labels", "key"),
+    [
+        (np.eye(3)[[0, 1, 2, 0]], "labels"),
+        (np.eye(3, dtype=bool)[[0, 1, 2, 0]], "label"),
+        (np.array(["cat", "dog", "emu", "cat"]), "y"),
+        (np.array([[5], [6], [7], [5]]), "targets"),
+    ],
+)
+def test_classes_in_other_forms_and_under_other_names(tmp_path: Path, labels: np.ndarray, key: str) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
+    np.savez(tmp_path / "x.npz", images=images, **{key: labels})
+    found = load(str(tmp_path / "x.npz"), role="private")
+    assert found.labels.tolist() == [0, 1, 2, 0]
+    assert not found.pseudo
+    assert bool(found.notes) == (key != "labels")
+
+
+def test_what_rounding_leaves_beyond_the_range_is_cut_off(tmp_path: Path) -> None:
+    images = np.linspace(-1e-6, 1 + 1e-6, 4 * 64 * 3).reshape(4, 8, 8, 3)
+    np.savez(tmp_path / "x.npz", images=images)
+    found = load(str(tmp_path / "x.npz"), role="private").images
+    assert (found.min(), found.max()) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [((8, 8, 3, 40), r"images\.transpose\(3, 0, 1, 2\)"), ((4, 8, 8, 4), r"images\[\.\.\., :3\]")],
+)
+def test_other_layouts_are_refused_with_the_remedy(tmp_path: Path, shape: tuple[int, ...], message: str) -> None:
+    np.savez(tmp_path / "x.npz", images=np.zeros(shape, np.uint8))
+    with pytest.raises(ImageError, match=message):
+        load(str(tmp_path / "x.npz"), role="private")
+
+
 def test_damaged_missing_and_foreign_files(tmp_path: Path) -> None:
     path = Path(npz(tmp_path, images=BYTES))
     path.write_bytes(path.read_bytes()[:300])
