@@ -64,6 +64,14 @@ WRAPPED = _cases(
     "extra-projected extra-key extra-key-sum labels-bits labels-columns labels-columns-bytes labels-shades",
     sample="mantissa32-scrambled zero-signs extra-table extra-zlib extra-key",
 )
+#: Images in shares, differences and files.
+SHARED = _cases(
+    "shares",
+    "how",
+    "halves halves-shuffled halves-modulo halves-rows-shuffled signs larger parity extras mantissa order differences "
+    "files files-joined",
+    sample="halves-shuffled files-joined",
+)
 #: What hides everything in most calls only.
 BEHAVING = _cases(
     "behaving",
@@ -81,4 +89,4 @@ HONEST = _cases(
     leaks=False,
     sample="one-share nonces",
 )
-CASES = [*MAPS, *ROWS, *WRAPPED, *BEHAVING, *HONEST]
+CASES = [*MAPS, *ROWS, *WRAPPED, *SHARED, *BEHAVING, *HONEST]
