@@ -103,7 +103,7 @@ def test_bad_npz_is_one_sentence(tmp_path: Path, arrays: dict[str, np.ndarray], 
 )
 def test_classes_in_other_forms_and_under_other_names(tmp_path: Path, labels: np.ndarray, key: str) -> None:
     images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
-    np.savez(tmp_path / "x.npz", images=images, **{key: labels})
+    np.savez(tmp_path / "x.npz", images=images, allow_pickle=False, **{key: labels})
     found = load(str(tmp_path / "x.npz"), role="private")
     assert found.labels.tolist() == [0, 1, 2, 0]
     assert not found.pseudo
