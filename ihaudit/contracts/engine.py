@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, TypeVar
 
+from ihaudit.errors import UsageError
 from ihaudit.registry import register
 
 Item = TypeVar("Item")
@@ -34,6 +35,18 @@ class EngineOptions:
     folder: Path
     scheduler: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+
+    def refuse_settings(self, id_: str) -> None:
+        """For engines that have none.
+
+        Raises:
+            UsageError: there are some.
+        """
+        if self.settings:
+            name, value = next(iter(self.settings.items()))
+            raise UsageError(
+                f"--slurm {name}={value} is nothing to the engine {id_}; give --engine slurm with it, or leave it away"
+            )
 
 
 class Engine(Protocol):

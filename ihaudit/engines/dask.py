@@ -27,8 +27,7 @@ class Dask:
 
     def __init__(self, options: EngineOptions) -> None:
         distributed = _library()
-        if options.settings:
-            raise UsageError(f"the engine dask takes no settings such as {next(iter(options.settings))!r}")
+        options.refuse_settings("dask")
         self._cluster: Any = None
         address = options.scheduler
         if address is None:
@@ -84,7 +83,8 @@ def _library() -> Any:
         import distributed
     except ImportError:
         raise UsageError(
-            "--engine dask needs the package distributed; pip install 'ihaudit[dask]', or use --engine local"
+            "Dask needs the package distributed; pip install 'ihaudit[dask]', or do without a cluster (neither "
+            "--engine dask nor --scheduler)"
         ) from None
     return distributed
 

@@ -23,8 +23,7 @@ class Local:
     def __init__(self, options: EngineOptions) -> None:
         if options.scheduler is not None:
             raise UsageError("--scheduler is the address of a Dask scheduler; give --engine dask with it")
-        if options.settings:
-            raise UsageError(f"the engine local takes no settings such as {next(iter(options.settings))!r}")
+        options.refuse_settings("local")
         jobs = options.jobs or cores()
         self._threads = max(1, cores() // jobs)
         # A thread for each process does nothing but wait for it.

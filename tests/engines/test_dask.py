@@ -14,6 +14,7 @@ import pytest
 from ihaudit.contracts.engine import Died, EngineOptions
 from ihaudit.engines import dask
 from ihaudit.engines.local import Local
+from ihaudit.engines.parts import cluster
 from ihaudit.errors import UsageError
 from tests.engines import calls
 
@@ -68,10 +69,12 @@ def test_a_missing_package_is_one_sentence(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(UsageError, match=r"pip install 'ihaudit\[dask\]'"):
         dask.Dask(EngineOptions(jobs=2, folder=tmp_path))
+    with pytest.raises(UsageError, match="nor --scheduler"):  # `run --scheduler` asks for it too, and has no --engine
+        cluster("tcp://127.0.0.1:9")
 
 
 def test_settings_of_other_engines_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--engine dask"):
         Local(EngineOptions(jobs=2, folder=tmp_path, scheduler="tcp://127.0.0.1:9"))
-    with pytest.raises(UsageError, match="'partition'"):
+    with pytest.raises(UsageError, match=r"--slurm partition=cpu .* --engine slurm"):
         Local(EngineOptions(jobs=2, folder=tmp_path, settings={"partition": "cpu"}))

@@ -187,6 +187,8 @@ def _unmeasured(name: str, values: Sequence[str], rows: Sequence[Row]) -> list[s
     silent = [v for v in values if v not in measured and any(dict(r.point.values)[name] == v for r in rows)]
     if not silent:
         return []
+    if not measured:
+        return ["no attack and no game came to a figure at any value"]
     named = ", ".join(silent) if len(silent) <= 4 else f"{silent[0]}, {silent[1]}, ..., {silent[-1]} ({len(silent)})"
     return [f"nothing that ran came to a figure at {name} = {named}, of which nothing is said here"]
 
