@@ -17,8 +17,7 @@ from ihaudit.attacks.numerics.released.read import ENOUGH, Known, Reading, read
 from ihaudit.attacks.numerics.released.screen import Screen
 from ihaudit.attacks.numerics.released.shuffled import pictures_among
 from ihaudit.attacks.numerics.released.tables import lowest_bits
-from ihaudit.attacks.numerics.released.whole_call import CALLS as PLACES
-from ihaudit.attacks.numerics.released.whole_call import parts_of, put_back, rearranged
+from ihaudit.attacks.together import mixed, moved
 from ihaudit.contracts.attack import AttackOutput, attack
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
@@ -66,8 +65,8 @@ class Everything:
             oracle, images, calls = _asked(view, ctx)
             beside = view.pairs.release if view.pairs is not None else None
             found = channels(calls, [len(x) for x in images], target, beside)
-            if not found and (moved := _moved(view, images, calls, ctx)) is not None:
-                return moved
+            if not found and (whole := _together(view, oracle, images, calls, 0.0, ctx)) is not None:
+                return whole
             if not found:
                 raise NotApplicable("no part of the release can be dealt out to images")
             tried: dict[str, float | None] = {}
@@ -87,9 +86,18 @@ class Everything:
                     break
             if best is None and (hidden := _hidden(view, calls, [len(x) for x in images])) is not None:
                 return hidden
-            if best is None and (moved := _moved(view, images, calls, ctx)) is not None:
-                return moved
+            reached = 0.0 if best is None or best.faint else best.expected
+            if reached < ENOUGH and (whole := _together(view, oracle, images, calls, reached, ctx)) is not None:
+                return whole
         return _answer(best, view, tried)
+
+
+def _together(
+    view: View, oracle: Known, images: list[NDArray[np.float32]], calls: list[Release], reached: float, ctx: Context
+) -> AttackOutput | None:
+    """What is done to all images of a call together undone: their order where nothing was read, or their mixing."""
+    order = moved(view, images, calls, ctx) if not reached else None
+    return order if order is not None else mixed(view, oracle, images, calls, reached, ctx)
 
 
 def _hidden(view: View, calls: list[Release], counts: list[int]) -> AttackOutput | None:
@@ -109,41 +117,6 @@ def _hidden(view: View, calls: list[Release], counts: list[int]) -> AttackOutput
         diagnostics={"images": len(answer), "rows_per_image": each},
         sentence=f"{len(answer)} pictures show in the release: {words}.",
     )
-
-
-def _moved(view: View, images: list[NDArray[np.float32]], calls: list[Release], ctx: Context) -> AttackOutput | None:
-    """Images whose values changed places with those of others, in one order for all calls; None where none did."""
-    if not calls or view.encoder is None or view.similar is None:
-        return None
-    names = [name for name, part in parts_of(calls[0]).items() if rearranged(images[0], part)]
-    beside = [] if view.pairs is None else [view.pairs.encodings]
-    each = len(calls[0].encodings) / len(images[0])
-    count = (len(view.encodings) + sum(map(len, beside))) / each
-    if not names or count % 1 or (PLACES + 1) * view.encoder.seconds(int(count)) > ctx.encoder_s:
-        return None
-    whole = Release(np.concatenate([view.encodings, *beside]), None, view.image_range, view.extra)
-    rng = ctx.rng("places")
-    labels = np.zeros(len(view.similar), np.int64) if view.similar_labels is None else view.similar_labels
-    picks = [rng.integers(len(view.similar), size=int(count)) for _ in range(PLACES + 1)]
-    asked = [(view.similar[p], labels[p], int(rng.integers(2**31))) for p in picks]
-    there = [parts_of(release) for release in view.encoder.encode_many(asked)]
-    target = parts_of(whole)
-    for name in names:
-        if name not in target or any(name not in parts for parts in there):
-            continue
-        answer = put_back([np.asarray(x, np.float32) for x, _, _ in asked], [p[name] for p in there], target[name])
-        if answer is not None:
-            ours = answer[: int(len(view.encodings) / each)]
-            return AttackOutput(
-                images=ours,
-                confidence=np.full(len(ours), 0.95, np.float32),
-                diagnostics={"part": name, "calls": PLACES + 1},
-                sentence=(
-                    f"All values of a call stand in {name}, in one order that is the same in every call of "
-                    f"{int(count)} images: {PLACES} calls tell it."
-                ),
-            )
-    return None
 
 
 def _all(found: list[Channel], tried: dict[str, float | None], screen: Screen, view: View) -> Iterator[Channel]:

@@ -49,8 +49,8 @@ ROWS = _cases(
     "how",
     "bits-first bits-flat packed shares shares-stated shares-apart shares-apart-stated shares-modulo shares-bytes "
     "shares-three noise-rows halves-rows shares-shuffled noise-rows-shuffled noise-rows-stated call-shuffled "
-    "call-shuffled-floats",
-    sample="shares-bytes bits-first call-shuffled",
+    "call-shuffled-floats rows-cosines rows-orthogonal rows-sums rows-differences rows-differences-last",
+    sample="shares-bytes bits-first call-shuffled rows-orthogonal",
 )
 #: Images in what stands around the pixels.
 WRAPPED = _cases(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.fft import dctn
+from scipy.fft import dct, dctn
 
 from ihaudit import Provenance, Release, Scheme
 
@@ -106,6 +106,18 @@ class Mapped(Scheme):
             y = x.transpose(0, 3, 1, 2)
         elif how == "volumes":
             y = x.reshape(n, 4, h // 4, w, c).transpose(0, 3, 1, 4, 2)
+        # images mixed with those of other rows, by the same numbers in every call of one size
+        elif how == "rows-cosines":
+            y = dct(x, axis=0, norm="ortho")
+        elif how == "rows-orthogonal":
+            y = np.tensordot(np.linalg.qr(np.random.default_rng(n).standard_normal((n, n)))[0], x, 1)
+        elif how == "rows-sums":
+            y = np.cumsum(x, axis=0)
+        elif how == "rows-differences":
+            y = np.diff(x, axis=0, prepend=0)
+        elif how == "rows-differences-last":
+            y = (1 + x - np.roll(x, 1, axis=0)) / 2
+            y[0] = x[0]
         # rows: several to an image
         elif how in ("shares", "shares-stated", "shares-apart", "shares-apart-stated", "shares-shuffled"):
             a = rng.standard_normal(x.shape)

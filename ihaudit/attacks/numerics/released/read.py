@@ -113,6 +113,11 @@ class Reading:
         return self.expected < FAINT and self.words.startswith("bits ")
 
 
+def shown(gain: NDArray[np.float64]) -> bool:
+    """Whether SSIM beyond the mean image of the class, of several held-out images, is no chance."""
+    return bool(gain.mean() > max(GAIN, SHOWN_ERRORS * float(gain.std(ddof=1)) / len(gain) ** 0.5))
+
+
 def read(channel: Channel, known: Known, rows: Callable[[Channel], Rows], *, values: bool) -> Reading | None:
     """The best reading of a channel that says more of held-out images than the mean of their class, or None.
 
@@ -130,9 +135,7 @@ def read(channel: Channel, known: Known, rows: Callable[[Channel], Rows], *, val
         truth = known.images[known.held]
         reached = ssim(np.clip(inverse(given[known.held]), 0, 1).astype(np.float32), truth)
         gain = reached - known.flat
-        if gain.mean() > max(GAIN, SHOWN_ERRORS * float(gain.std(ddof=1)) / len(gain) ** 0.5) and (
-            best is None or float(reached.mean()) > best.expected
-        ):
+        if shown(gain) and (best is None or float(reached.mean()) > best.expected):
             answer = np.clip(inverse(target), 0, 1).astype(np.float32)
             mean, flat = float(reached.mean()), float(known.flat.mean())
             # Numbers say the same by their values: bits say more only where these do not.

@@ -1,0 +1,180 @@
+"""What a scheme does to all images of a call together: values that change places, rows that are mixed by fixed numbers.
+
+Calls of as many images as the release was made of tell how, wherever it is the same in every call of that size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ihaudit.attacks.numerics.released.fields import parts
+from ihaudit.attacks.numerics.released.mixed_rows import RowsInverse, calls_needed, unmixed
+from ihaudit.attacks.numerics.released.read import Known, shown
+from ihaudit.attacks.numerics.released.whole_call import CALLS as PLACES
+from ihaudit.attacks.numerics.released.whole_call import parts_of, put_back, rearranged
+from ihaudit.contracts.attack import AttackOutput
+from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
+from ihaudit.metrics.ssim import ssim
+from ihaudit.release import Release
+
+#: Rows of a call at most at a first look, and share of the SSIM of held-out images that known ones must come back with.
+LOOKED, BACK = 1200, 0.8
+
+
+def moved(view: View, images: list[NDArray[np.float32]], calls: list[Release], ctx: Context) -> AttackOutput | None:
+    """Images whose values changed places with those of others, in one order for all calls; None where none did."""
+    if not calls:
+        return None
+    names = [name for name, part in parts_of(calls[0]).items() if rearranged(images[0], part)]
+    whole = _whole(view)
+    count = _count(images, calls, whole)
+    again = _again(view, count, PLACES + 1, "places", ctx) if names else None
+    if again is None:
+        return None
+    there, target = [parts_of(release) for release in again.calls], parts_of(whole)
+    for name in names:
+        if name not in target or any(name not in p for p in there):
+            continue
+        answer = put_back(again.images, [p[name] for p in there], target[name])
+        if answer is not None:
+            told = f"All values of a call stand in {name}, in one order that is the same in every call of"
+            sentence = f"{told} {count} images: {PLACES} calls tell it."
+            return _answered(answer, view, 0.95, sentence, {"part": name, "calls": PLACES + 1})
+    return None
+
+
+def mixed(
+    view: View, oracle: Known, images: list[NDArray[np.float32]], calls: list[Release], reached: float, ctx: Context
+) -> AttackOutput | None:
+    """Images that one linear map mixes with others of their call, the same in all calls; None where none does.
+
+    Calls that were made anyway say whether there is such a map, calls as large as the release's tell it, of which one
+    is held out, and known images of the release itself must come back.
+
+    Args:
+        view: the release.
+        oracle: all known images of `calls`, one below the other.
+        images, calls: of the oracle, the last smaller than the others.
+        reached: SSIM that must be passed, on held-out images.
+        ctx: for choices.
+    """
+    first = [i for i, x in enumerate(images) if len(x) == len(images[0])]
+    labels = np.split(oracle.labels, np.cumsum([len(x) for x in images])[:-1])
+    looked = _Calls([images[i] for i in first], [labels[i] for i in first], [calls[i] for i in first])
+    whole = _whole(view)
+    there, target = [parts(r) for r in looked.calls], parts(whole)
+    for name in target:
+        if any(name not in p or not p[name].ndim or len(p[name]) > LOOKED for p in there):
+            continue
+        if _told(looked, [p[name] for p in there], oracle) is None:
+            continue
+        needed = calls_needed(target[name], images[0].shape[1:])
+        count = _count(images, calls, whole)
+        again = _again(view, count, needed + 1, "rows", ctx) if needed else None
+        if again is None:
+            continue
+        told = _told(again, [parts(r).get(name, np.zeros(0)) for r in again.calls], oracle)
+        if told is None or told[1] <= reached:
+            continue
+        inverse, expected, flat = told
+        answer = inverse(target[name])
+        if answer is None or len(answer) != count:
+            continue
+        beside = answer[_own(view, count) :]
+        known = np.zeros((0,)) if view.pairs is None else np.asarray(view.pairs.images, np.float32)
+        if len(beside) == len(known) > 0 and ssim(beside, known).mean() < BACK * expected:
+            continue
+        sentence = (
+            f"One linear map, the same in every call of {count} images, mixes the images of a call in {name}: {needed} "
+            f"calls tell it (SSIM {expected:.2f} in one held out, the mean image of their class {flat:.2f})."
+        )
+        facts = {"part": name, "calls": needed + 1, "expected": expected, "mean_image": flat}
+        return _answered(answer, view, float(np.clip(expected, 0, 1)), sentence, facts)
+    return None
+
+
+@dataclass(frozen=True, eq=False)
+class _Calls:
+    """Calls of one size: images float32 (n, H, W, C) and labels int64 (n,) of each, and what was released."""
+
+    images: list[NDArray[np.float32]]
+    labels: list[NDArray[np.int64]]
+    calls: list[Release]
+
+
+def _told(calls: _Calls, rows: Sequence[NDArray[Any]], oracle: Known) -> tuple[RowsInverse, float, float] | None:
+    """The inverse of a map of rows, with the SSIM of the last call and that of the mean image of a class, or None."""
+    if len(rows) < 3 or any(not r.ndim for r in rows) or (found := unmixed(calls.images, rows)) is None:
+        return None
+    answer, n = found(rows[-1]), len(calls.images[-1])
+    if answer is None:
+        return None
+    every = np.concatenate(calls.images)
+    held = np.arange(len(every) - n, len(every))
+    known = Known(
+        every, np.concatenate(calls.labels), held, "", oracle.similar, oracle.rng, oracle.similar_labels
+    )  # for what the mean image of a class reaches
+    reached = ssim(answer, calls.images[-1])
+    if n < 2 or not shown(reached - known.flat):
+        return None
+    return found, float(reached.mean()), float(known.flat.mean())
+
+
+def _whole(view: View) -> Release:
+    """All rows of the call that the release is of, those of known images behind the others, as they were encoded."""
+    if view.pairs is None:
+        return Release(view.encodings, None, view.image_range, view.extra)
+    beside = view.pairs.release.extra if view.pairs.release is not None else {}
+    extra = {
+        k: np.concatenate([v, beside[k]])
+        if k in beside and v.ndim and len(v) == len(view.encodings) and len(beside[k]) == len(view.pairs.encodings)
+        else v
+        for k, v in view.extra.items()
+    }
+    return Release(np.concatenate([view.encodings, view.pairs.encodings]), None, view.image_range, extra)
+
+
+def _count(images: list[NDArray[np.float32]], calls: list[Release], whole: Release) -> int:
+    """Of how many images a release is, by how many rows calls of two sizes have; 0 where that does not say."""
+    rows = [len(r.encodings) for r in calls]
+    each = (rows[0] - rows[-1]) / max(1, len(images[0]) - len(images[-1]))
+    count = (len(whole.encodings) - (rows[0] - each * len(images[0]))) / each if each > 0 else 0.5
+    return 0 if count % 1 else int(count)
+
+
+def _again(view: View, count: int, number: int, purpose: str, ctx: Context) -> _Calls | None:
+    """Calls of `count` similar images each; None where there are none, or they would take too long."""
+    if (
+        view.encoder is None
+        or view.similar is None
+        or count < 1
+        or number * view.encoder.seconds(count) > ctx.encoder_s
+    ):
+        return None
+    rng = ctx.rng(purpose)
+    labels = np.zeros(len(view.similar), np.int64) if view.similar_labels is None else view.similar_labels
+    picks = [rng.integers(len(view.similar), size=count) for _ in range(number)]
+    asked = [(view.similar[p], labels[p], int(rng.integers(2**31))) for p in picks]
+    calls = view.encoder.encode_many(asked)
+    return _Calls([np.asarray(x, np.float32) for x, _, _ in asked], [y for _, y, _ in asked], calls)
+
+
+def _own(view: View, count: int) -> int:
+    """How many of the images of the call are not known ones."""
+    known = 0 if view.pairs is None else len(view.pairs.encodings)
+    return round(count * len(view.encodings) / (len(view.encodings) + known))
+
+
+def _answered(
+    answer: NDArray[np.float32], view: View, confidence: float, sentence: str, facts: dict[str, Any]
+) -> AttackOutput:
+    """The images of the release, without the known ones behind them."""
+    ours = answer[: _own(view, len(answer))]
+    sure = np.full(len(ours), confidence, np.float32)
+    return AttackOutput(images=ours, confidence=sure, diagnostics=facts, sentence=sentence)
