@@ -6,7 +6,9 @@ import contextlib
 import ctypes
 import os
 import platform
+import signal
 import sys
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
 from ihaudit import __version__
@@ -82,6 +84,25 @@ def allowed_cores() -> int:
     """Cores that this process should keep busy: fewer than `cores` where ``OMP_NUM_THREADS`` asks for fewer threads."""
     asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     return min(cores(), int(asked)) if asked.isdigit() and int(asked) else cores()
+
+
+@contextlib.contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back in this thread: a process that is started meanwhile does not die of it while it still imports.
+
+    Such a process calls `ignore_interrupts` when it can.
+    """
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+
+
+def ignore_interrupts() -> None:
+    """Leave Ctrl-C, also one that was held back, to whoever started this process, and then ends it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def return_memory() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 
 import pytest
 
-from ihaudit.environment import allowed_cores, cores
+from ihaudit.environment import allowed_cores, cores, interrupts_held
 
 READ = "import ihaudit, os; print(os.environ['OMP_WAIT_POLICY'], os.environ['OPENBLAS_THREAD_TIMEOUT'])"
 
@@ -24,3 +25,22 @@ def test_threads_wait_asleep_unless_the_user_says_otherwise(given: dict[str, str
 def test_cores_that_may_be_kept_busy(monkeypatch: pytest.MonkeyPatch, said: str, allowed: int | None) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", said)
     assert allowed_cores() == (allowed or cores())
+
+
+def test_a_process_that_still_imports_does_not_die_of_an_interruption() -> None:
+    code = "print(1, flush=True); input(); from ihaudit.environment import ignore_interrupts as i; i(); print(2)"
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    with interrupts_held():
+        child = subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+    assert child.stdout is not None
+    assert child.stdout.readline() == "1\n"
+    child.send_signal(signal.SIGINT)
+    assert child.communicate("go on\n", timeout=60) == ("2\n", "")
+    assert child.returncode == 0

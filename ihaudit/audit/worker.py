@@ -11,13 +11,13 @@ import contextlib
 import multiprocessing
 import os
 import resource
-import signal
 import tempfile
 import threading
 import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -27,7 +27,7 @@ from ihaudit.contracts.attack import AttackOutput
 from ihaudit.contracts.configure import configure
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
-from ihaudit.environment import return_memory
+from ihaudit.environment import ignore_interrupts, interrupts_held, return_memory
 from ihaudit.errors import IhauditError, NotApplicable
 from ihaudit.metrics.threads import limit_threads
 from ihaudit.registry import load
@@ -63,7 +63,7 @@ def peak_memory_mb() -> float:
 
 def _serve(conn: Connection, niceness: int, threads: int | None) -> None:
     """The worker's loop: "ready", then one (spec, view, ctx, replays) at a time until the pipe closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the auditor's to handle; it then ends this process
+    ignore_interrupts()  # Ctrl-C is the auditor's to handle; it then ends this process
     os.chdir(tempfile.gettempdir())
     if niceness:
         os.nice(niceness)
@@ -145,7 +145,8 @@ class AttackWorker:
         self.close()
         ours, theirs = self._ctx.Pipe()
         self._process = self._ctx.Process(target=_serve, args=(theirs, self._niceness, self._threads), daemon=True)
-        with _without_main():
+        resource_tracker.ensure_running()  # it would let interrupts through again as it starts
+        with _without_main(), interrupts_held():
             self._process.start()
         theirs.close()
         self._conn = ours

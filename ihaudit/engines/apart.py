@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Generic, TypeVar
 
 from ihaudit.contracts.engine import Died
+from ihaudit.environment import ignore_interrupts, interrupts_held
 from ihaudit.errors import UsageError
 
 Item = TypeVar("Item")
@@ -59,13 +60,14 @@ class Apart(Generic[Item, T]):
         if not Path(self.folder).is_dir():
             raise UsageError(f"this machine has no folder {self.folder}; start in one that all machines share")
         env = {name: str(self.threads) for name in _THREADS} if self.threads else {}
-        child = subprocess.Popen(
-            [sys.executable, "-c", _START, json.dumps([p or os.getcwd() for p in sys.path])],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=self.folder,
-            env={**env, **os.environ},
-        )
+        with interrupts_held():
+            child = subprocess.Popen(
+                [sys.executable, "-c", _START, json.dumps([p or os.getcwd() for p in sys.path])],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                cwd=self.folder,
+                env={**env, **os.environ},
+            )
         assert child.stdin is not None and child.stdout is not None
         _RUNNING.add(child)
         try:
@@ -114,7 +116,7 @@ def main() -> None:
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever asked, who then ends this process
+    ignore_interrupts()  # Ctrl-C is for whoever asked, who then ends this process
     signal.signal(signal.SIGTERM, _interrupt)
     function, item = pickle.load(asked)
     threading.Thread(target=_end_with, args=(asked,), daemon=True).start()
