@@ -43,9 +43,9 @@ def handled(command: Callable[..., Any]) -> Callable[..., Any]:
             raise
         except KeyboardInterrupt as e:
             resumes = "resume" in inspect.signature(command).parameters
-            fail(
-                "interrupted; continue with --resume: the same command line, and --resume" if resumes else "interrupted"
-            )
+            instead = " in place of --overwrite" if kwargs.get("overwrite") else ""
+            how = f"; continue with --resume: the same command line, and --resume{instead}" if resumes else ""
+            fail(f"interrupted{how}")
             raise typer.Exit(128 + (e.args[0] if e.args else signal.SIGINT)) from None
         except MemoryError:
             fail("this machine has too little memory for it; audit fewer or smaller images (--n-private, --size)")

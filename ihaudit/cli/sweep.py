@@ -206,6 +206,6 @@ def _show(found: Collected, folder: Path) -> None:
     if written:
         say((folder / "sweep.md").read_text(encoding="utf-8"))
     elif found.missing:
-        say(f"no point of this grid is done in {folder}")
+        say(f"no point of this grid is done in {folder}; audit some without --collect, or name their folder with --out")
     for path in written:
         say(str(path))

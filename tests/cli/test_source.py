@@ -111,6 +111,7 @@ def test_an_interrupt_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capfd: 
 
     monkeypatch.setattr(run, "execute", interrupted)
     assert "continue with --resume" in said(monkeypatch, capfd, "run", "noise", code=130)
+    assert "--resume in place of --overwrite" in said(monkeypatch, capfd, "run", "noise", "--overwrite", code=130)
     monkeypatch.setattr("ihaudit.results.read_results", interrupted)
     assert "--resume" not in said(monkeypatch, capfd, "compare", "a", "b", code=130)
     assert compare.command.__doc__

@@ -116,13 +116,19 @@ def _agree(point: Point, results: Results, options: AuditOptions) -> None:
     ):
         if was != now:
             raise UsageError(
-                f"{point.name} was audited with {what} {was!r} and not {now!r}; repeat the original options, or name "
-                "another folder with --out"
+                f"{point.name} was audited {_said(what, was)}, not {_said(what, now)}; repeat the original options, or "
+                "name another folder with --out"
             )
 
 
 def _listed(names: Sequence[str] | None) -> list[str]:
-    return ["every one"] if names is None else list(names)
+    return [] if names is None else list(names)
+
+
+def _said(option: str, value: object) -> str:
+    """``with --seed 3``, ``without --attack``."""
+    values = value if isinstance(value, list) else [] if value is None else [value]
+    return f"with {option} {' and '.join(map(str, values))}" if values else f"without {option}"
 
 
 def write(found: Collected, folder: Path) -> list[Path]:

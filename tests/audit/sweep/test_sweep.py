@@ -282,16 +282,17 @@ def test_points_of_another_sweep_are_not_put_into_one_table(tmp_path: Path, monk
     monkeypatch.setattr(sweep_point, "run_audit", Audits())
     points = parse_grid(["k=2,4"])
     run_sweep(AuditOptions(scheme="s"), points, tmp_path, Reporter())
-    with pytest.raises(UsageError, match="k=2 was audited with --seed 0 and not 5"):
+    with pytest.raises(UsageError, match="k=2 was audited with --seed 0, not with --seed 5"):
         collect(points, tmp_path, AuditOptions(scheme="s", seed=5))
     for more, said in (
-        ({"attacks": ("unmix",)}, r"--attack \['every one'\] and not \['unmix'\]"),
-        ({"gates": GateOptions(max_ssim=0.3)}, "--max-ssim 0.5 and not 0.3"),
+        ({"attacks": ("unmix",)}, "without --attack, not with --attack unmix;"),
+        ({"attacks": ("unmix", "phase")}, "without --attack, not with --attack unmix and phase"),
+        ({"gates": GateOptions(max_ssim=0.3)}, "with --max-ssim 0.5, not with --max-ssim 0.3"),
     ):
         made = result(0.5)
         made.options = {"gates": asdict(GateOptions()), "attacks": None}
         write_results(tmp_path / "k=2", made)
-        with pytest.raises(UsageError, match=f"k=2 was audited with {said}"):
+        with pytest.raises(UsageError, match=f"k=2 was audited {said}"):
             collect(points, tmp_path, AuditOptions(scheme="s", **more))
     other = result(0.5)
     other.options = {"plan": {"version": "9"}}
