@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from ihaudit.attacks.known import CALLS
 from ihaudit.attacks.numerics.released.channels import Channel, channels, joint, unchained
 from ihaudit.attacks.numerics.released.fields import MAX_ROWS
+from ihaudit.attacks.numerics.released.keyed_shifts import as_codes, fit_shifts
 from ihaudit.attacks.numerics.released.made import made_of
-from ihaudit.attacks.numerics.released.read import ENOUGH, Known, Reading, read
+from ihaudit.attacks.numerics.released.read import ENOUGH, Known, Reading, read, shown
 from ihaudit.attacks.numerics.released.screen import Screen
 from ihaudit.attacks.numerics.released.shuffled import pictures_among
 from ihaudit.attacks.numerics.released.tables import lowest_bits
@@ -23,6 +24,7 @@ from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
 from ihaudit.metrics.alignment import AMBIGUITIES
+from ihaudit.metrics.ssim import ssim
 from ihaudit.metrics.threads import one_thread
 from ihaudit.release import Release
 
@@ -87,6 +89,8 @@ class Everything:
             if best is None and (hidden := _hidden(view, calls, [len(x) for x in images])) is not None:
                 return hidden
             reached = 0.0 if best is None or best.faint else best.expected
+            if reached < ENOUGH and (turned := _turned(found, oracle)) is not None and turned.expected > reached:
+                return _answer(turned, view, tried)
             if reached < ENOUGH and (whole := _together(view, oracle, images, calls, reached, ctx)) is not None:
                 return whole
         return _answer(best, view, tried)
@@ -98,6 +102,33 @@ def _together(
     """What is done to all images of a call together undone: their order where nothing was read, or their mixing."""
     order = moved(view, images, calls, ctx) if not reached else None
     return order if order is not None else mixed(view, oracle, images, calls, reached, ctx)
+
+
+def _turned(found: list[Channel], oracle: Known) -> Reading | None:
+    """Rows that are shifted by what their label or first value says; None where none are."""
+    said = next((c for c in found if c.part == "labels" and c.rows), None)
+    keys = None if said is None else [_classes(a) for a in (said.stacked, said.target)]
+    for channel in found:
+        rows, target = as_codes(channel.stacked), as_codes(channel.target)
+        if not channel.rows or channel.part == "labels" or rows is None or target is None:
+            continue
+        fit, held = oracle.fit, oracle.held
+        inverse = fit_shifts(oracle.images[fit], rows[fit], None if keys is None else keys[0][fit])
+        if inverse is None:
+            continue
+        reached = ssim(inverse(rows[held], None if keys is None else keys[0][held]), oracle.images[held])
+        if shown(reached - oracle.flat):
+            answer = inverse(target, None if keys is None else keys[1])
+            words = f"{len(oracle.images)} {oracle.words}"
+            return Reading(channel, inverse.words, float(reached.mean()), float(oracle.flat.mean()), answer, words)
+    return None
+
+
+def _classes(labels: NDArray[Any]) -> NDArray[np.int64]:
+    """int64 (n,), the largest entry of each row of labels, or the numbers that they are."""
+    flat = labels.reshape(len(labels), -1)
+    out: NDArray[np.int64] = (flat.argmax(1) if flat.shape[1] > 1 else np.rint(flat[:, 0])).astype(np.int64)
+    return out
 
 
 def _hidden(view: View, calls: list[Release], counts: list[int]) -> AttackOutput | None:

@@ -49,7 +49,8 @@ ROWS = _cases(
     "how",
     "bits-first bits-flat packed shares shares-stated shares-apart shares-apart-stated shares-modulo shares-bytes "
     "shares-three noise-rows halves-rows shares-shuffled noise-rows-shuffled noise-rows-stated call-shuffled "
-    "call-shuffled-floats rows-cosines rows-orthogonal rows-sums rows-differences rows-differences-last",
+    "call-shuffled-floats rows-cosines rows-orthogonal rows-sums rows-differences rows-differences-last "
+    "turned-by-label turned-by-value shifted-by-label shifted-by-value",
     sample="shares-bytes bits-first call-shuffled rows-orthogonal",
 )
 #: Images in what stands around the pixels.

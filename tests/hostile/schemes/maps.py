@@ -118,6 +118,17 @@ class Mapped(Scheme):
         elif how == "rows-differences-last":
             y = (1 + x - np.roll(x, 1, axis=0)) / 2
             y[0] = x[0]
+        # turned round, or shifted in value, by what the label or the first value says
+        elif how == "turned-by-label":
+            y = np.stack([np.roll(v, 3 * k + 1, axis=1) for v, k in zip(x, labels, strict=True)])
+        elif how == "turned-by-value":
+            y = np.stack([np.roll(v.ravel(), 7 * round(255 * v.flat[0])).reshape(v.shape) for v in x])
+        elif how == "shifted-by-label":
+            y = (np.rint(x * 255) + 37.0 * labels[:, None, None, None]) % 256
+            span = (0.0, 255.0)
+        elif how == "shifted-by-value":
+            y = (np.rint(x * 255) + 5 * np.rint(x[:, :1, :1, :1] * 255)) % 256
+            span = (0.0, 255.0)
         # rows: several to an image
         elif how in ("shares", "shares-stated", "shares-apart", "shares-apart-stated", "shares-shuffled"):
             a = rng.standard_normal(x.shape)
