@@ -18,7 +18,7 @@ FIRST = CODES[:, 0, 0, 0]
 ODD = np.array([3, 11, 5, 8, 0])  # no rule makes these of labels
 
 
-def turned(amounts: NDArray[Any], axis: int | None) -> NDArray[Any]:
+def turned(amounts: NDArray[Any], axis: int | tuple[int, int] | None) -> NDArray[Any]:
     return np.stack([np.roll(x, s, axis) for x, s in zip(CODES, amounts, strict=True)])
 
 
@@ -27,6 +27,13 @@ RELEASED: dict[str, tuple[str, NDArray[Any]]] = {
     "axis 1 by a table of labels": ("label", turned(ODD[LABELS], 0)),
     "all values by label": ("label", turned(31 * LABELS, None)),
     "axis 2 by first value": ("first value", turned(FIRST, 1)),
+    "both axes by label": ("label", turned(np.stack([LABELS, LABELS], 1), (0, 1))),
+    "right angles by label": ("label", np.stack([np.rot90(x, k) for x, k in zip(CODES, LABELS, strict=True)])),
+    "right angles by first value": (
+        "first value",
+        np.stack([np.rot90(x, k) for x, k in zip(CODES, FIRST, strict=True)]),
+    ),
+    "mirrored by label": ("label", np.stack([x[:, ::-1] if k % 2 else x for x, k in zip(CODES, LABELS, strict=True)])),
     "value by label": ("label", (CODES + 50 * LABELS[:, None, None, None]) % 256),
     "value by first value": ("first value", (CODES + 2 * FIRST[:, None, None, None]) % 256),
     "axis 2 by chance": ("smoothness", turned(np.random.default_rng(7).integers(12, size=150), 1)),

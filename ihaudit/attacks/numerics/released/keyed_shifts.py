@@ -1,4 +1,4 @@
-"""Rows that are turned round, or shifted in value, by an amount that their label or their first value says.
+"""Rows that are turned, mirrored, or shifted in value, by an amount that their label or their first value says.
 
 The amount of every known row is found by trying all; what says it is found by a table or a rule modulo the period.  Of
 several amounts that are possible the one is taken that leaves neighbouring pixels most alike.
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ihaudit.attacks.numerics.released.whole_call import codes_of
 
-Codes = NDArray[np.uint8]
+Codes = NDArray[Any]
 Keys = NDArray[np.int64]
 
 #: Share of the values of a row that must come back, and of rows that must.
@@ -24,6 +24,17 @@ SAME, ROWS = 0.97, 0.95
 RULED, PER_VALUE = 0.98, 2
 #: Rows at least; values of a row at most; amounts that are all tried where no rule is found.
 LEAST, MAX_VALUES, MAX_TRIED = 24, 16_384, 256
+#: What is done to rows by an amount, in words; squares only are turned by right angles and along both axes.
+KINDS = {
+    "value": "shifted in value",
+    "right angles": "turned by right angles",
+    "axis 1": "turned round along axis 1",
+    "axis 2": "turned round along axis 2",
+    "both axes": "turned round along both axes",
+    "mirrored 1": "mirrored along axis 1",
+    "mirrored 2": "mirrored along axis 2",
+    "all values": "turned round along all values",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +43,7 @@ class ShiftInverse:
 
     Attributes:
         shape: (H, W, C) of images.
-        kind: along which axis rows are turned ("all values", "axis 1", "axis 2"), or "value".
+        kind: one of `KINDS`.
         by: what says the amount: "label", "first value", or "" for nothing known.
         amounts: int64, the amount by label or first value; -1 where none is known.
     """
@@ -45,19 +56,22 @@ class ShiftInverse:
     @property
     def words(self) -> str:
         """For reports."""
-        what = "shifted in value" if self.kind == "value" else f"turned round along {self.kind}"
-        return f"{what} by an amount that {f'the {self.by} of a row says' if self.by else 'smoothness of images tells'}"
+        says = f"the {self.by} of a row says" if self.by else "smoothness of images tells"
+        return f"{KINDS[self.kind]} by an amount that {says}"
 
     def __call__(self, rows: Codes, labels: Keys | None) -> NDArray[np.float32]:
         """float32 (n, H, W, C) in [0, 1] from the codes of rows (n, d) and their labels int64 (n,)."""
         out = np.zeros((len(rows), *self.shape), np.float32)
         period = _period(self.kind, self.shape)
+        places = np.arange(rows.shape[1])[None]
+        known = self.by == "first value" and self.kind != "value"
+        first = [int(_shifted(places, s, self.kind, self.shape).argmin()) for s in range(period if known else 0)]
         for i, row in enumerate(rows):
             tried = np.arange(period)
             if self.by == "label" and labels is not None and 0 <= labels[i] < len(self.amounts):
                 tried = self.amounts[labels[i] : labels[i] + 1]
             elif self.by == "first value":
-                firsts = row[:1] - tried.astype(np.uint8) if self.kind == "value" else row[_first(self, tried)]
+                firsts = row[:1] - tried.astype(np.uint8) if self.kind == "value" else row[first]
                 tried = tried[self.amounts[firsts] == tried]
             tried = tried[tried >= 0]
             if not len(tried) or len(tried) > MAX_TRIED:
@@ -87,7 +101,9 @@ def fit_shifts(images: NDArray[np.float32], rows: Codes, labels: Keys | None) ->
     plain = np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8).reshape(n, -1)
     if n < LEAST or rows.shape != plain.shape or not 4 <= rows.shape[1] <= MAX_VALUES:
         return None
-    for kind in ("value", "axis 1", "axis 2", "all values"):
+    for kind in KINDS:
+        if kind in ("right angles", "both axes") and shape[0] != shape[1]:
+            continue
         amounts = np.array([_amount(x, y, kind, shape) for x, y in zip(plain[:LEAST], rows[:LEAST], strict=True)])
         if (amounts >= 0).mean() < ROWS or len(np.unique(amounts)) < 2:
             continue
@@ -106,23 +122,27 @@ def fit_shifts(images: NDArray[np.float32], rows: Codes, labels: Keys | None) ->
 
 
 def _period(kind: str, shape: tuple[int, ...]) -> int:
-    return {"value": 256, "axis 1": shape[0], "axis 2": shape[1]}.get(kind, int(np.prod(shape)))
+    h, w, _ = shape
+    periods = {"value": 256, "right angles": 4, "axis 1": h, "axis 2": w, "both axes": h}
+    return 2 if kind.startswith("mirrored") else periods.get(kind, int(np.prod(shape)))
 
 
 def _shifted(rows: Codes, amount: int, kind: str, shape: tuple[int, ...]) -> Codes:
-    """Rows (n, d) turned round or shifted by an amount."""
+    """Rows (n, d) turned, mirrored or shifted by an amount."""
     if kind == "value":
         return rows + np.uint8(amount % 256)
     if kind == "all values":
         return np.roll(rows, amount, axis=1)
-    turned: Codes = np.roll(rows.reshape(len(rows), *shape), amount, axis=int(kind[-1])).reshape(len(rows), -1)
-    return turned
-
-
-def _first(inverse: ShiftInverse, amounts: Keys) -> Keys:
-    """Where the first value of an image stands in a row that is turned round by these amounts."""
-    _, w, c = inverse.shape
-    return amounts * {"axis 1": w * c, "axis 2": c}.get(inverse.kind, 1)
+    x = rows.reshape(len(rows), *shape)
+    if kind == "right angles":
+        x = np.rot90(x, amount, axes=(1, 2))
+    elif kind == "both axes":
+        x = np.roll(x, (amount, amount), axis=(1, 2))
+    elif kind.startswith("mirrored"):
+        x = np.flip(x, axis=int(kind[-1])) if amount % 2 else x
+    else:
+        x = np.roll(x, amount, axis=int(kind[-1]))
+    return x.reshape(len(rows), -1)
 
 
 def _amount(plain: Codes, row: Codes, kind: str, shape: tuple[int, ...]) -> int:
