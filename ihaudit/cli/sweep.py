@@ -165,7 +165,7 @@ def command(
             f"{len(found.rows)} of the {len(points)} points of shard {shard} are done; --collect makes the table of all"
         )
     else:
-        _show(found, folder)
+        _show(found, folder, collecting=collect_)
     if not collect_ and (error := found.error()):
         raise error
     code = found.exit_code()
@@ -198,14 +198,15 @@ def _check_together(context: typer.Context) -> None:
                 raise UsageError(f"{first} audits nothing, so that {second} says nothing to it; give one of them")
 
 
-def _show(found: Collected, folder: Path) -> None:
-    """Write and print the table, and what is missing."""
+def _show(found: Collected, folder: Path, *, collecting: bool) -> None:
+    """Write and print the table, and what is missing; where that is everything --collect says why, or what to do."""
     from ihaudit.audit.sweep.collect import write
 
     written = write(found, folder)
     if written:
         say((folder / "sweep.md").read_text(encoding="utf-8"))
     elif found.missing:
-        say(f"no point of this grid is done in {folder}; audit some without --collect, or name their folder with --out")
+        why = found.error() or "audit some without --collect, or name their folder with --out"
+        say(f"no point of this grid is done in {folder}{f'; {why}' if collecting else ''}")
     for path in written:
         say(str(path))

@@ -237,7 +237,8 @@ def test_shards_share_the_points_and_collect_makes_the_table(tmp_path: Path, mon
     assert late.exit_code == 1 and json.loads((tmp_path / "sweep.json").read_text())["missing"] == []
     assert len(audits.asked) == 3
     assert sweep("--shard", "9/9", out=tmp_path).exit_code == 0  # an array of more jobs than there are points
-    assert sweep("--collect", out=tmp_path / "nowhere").exit_code == 3
+    nowhere = sweep("--collect", out=tmp_path / "nowhere")
+    assert nowhere.exit_code == 3 and "name their folder with --out" in nowhere.output.replace("\n", " ")
 
 
 def test_a_line_is_printed_for_each_point_and_does_what_it_says(
