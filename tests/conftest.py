@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 # One thread for each worker of pytest-xdist and for the processes that tests start; OpenMP reads this when torch loads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -11,6 +12,9 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+
+# A shell that starts the suite in the background lets it, and all that it starts, ignore Ctrl-C, which some tests send.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="module")
