@@ -1,16 +1,19 @@
 """What an earlier, complete audit found is reused where nothing that it depends on has changed, unless --fresh.
 
 Every attack, every game and the controls have a key: a digest of all that decides what they find.  A file
-beside results.json keeps the keys, and a digest of what was found, so that findings which somebody edited are made
-again.  An attack depends on
-the release too, so that a scheme which draws from the system's entropy has its attacks run again; controls do not
-depend on the scheme's code, only on what was measured of it.
+beside results.json keeps the keys, each with a seal over it and what was found, made with a secret of this user on this
+machine: findings that somebody edited, or brought along with a scheme, are made again.  Attacks and games depend on the
+release too, which shows what a scheme's file does not: modules that it imports, files that it reads.  So a scheme that
+draws from the system's entropy has them run again; controls do not depend on it, only on what was measured of it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
+import os
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
@@ -51,8 +54,7 @@ class Keys:
 
     def item(self, item: Item) -> str:
         """Of an attack or a game."""
-        about = [item.kind, item.spec, sorted(item.knows), self._release if item.kind == "attack" else ""]
-        return _digest([self._common, about])
+        return _digest([self._common, item.kind, item.spec, sorted(item.knows), self._release])
 
     def controls(self, running: Iterable[Item]) -> str:
         """Of all controls, which the `running` attacks and games are tried on."""
@@ -78,10 +80,10 @@ class Earlier:
                     by_id[id_].arrays[array] = value
             for row in items if isinstance(items, list) else []:
                 try:
-                    key, digest, findings = row["key"], row["sha256"], [by_id[i] for i in row["findings"]]
+                    key, seal, findings = row["key"], row["seal"], [by_id[i] for i in row["findings"]]
                 except (LookupError, TypeError):
                     continue
-                if isinstance(key, str) and digest == digest_of(findings):
+                if isinstance(key, str) and isinstance(seal, str) and hmac.compare_digest(seal, seal_of(key, findings)):
                     self._found.setdefault(key, (folder, results.environment.finished, findings))
 
     def findings(self, key: str) -> list[Finding] | None:
@@ -110,15 +112,38 @@ def keep(folder: Path, found: Mapping[str, tuple[str, Sequence[Finding]]]) -> No
         found: name of an item -> its key and its findings, as they were written.
     """
     rows = [
-        {"item": name, "key": key, "findings": [f.id for f in findings], "sha256": digest_of(findings)}
+        {"item": name, "key": key, "findings": [f.id for f in findings], "seal": seal_of(key, findings)}
         for name, (key, findings) in sorted(found.items())
     ]
     atomic_write(folder / ITEMS, json.dumps(rows, indent=1) + "\n")
 
 
-def digest_of(findings: Sequence[Finding]) -> str:
-    """Of what findings say, without where they were taken from, and of their arrays."""
-    told = hashlib.sha256()
+def secret_file() -> Path:
+    """Where this user's secret lies; no scheme may read it."""
+    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return Path(state) / "ihaudit" / "earlier.key"
+
+
+@cache
+def user_secret() -> bytes:
+    """32 bytes, drawn at the first use; where they cannot be kept, of this process alone, so that nothing is reused."""
+    path = secret_file()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as f:
+                f.write(secrets.token_bytes(32))
+        except FileExistsError:
+            pass
+        found = path.read_bytes()
+    except OSError:
+        found = b""
+    return found if len(found) == 32 else secrets.token_bytes(32)
+
+
+def seal_of(key: str, findings: Sequence[Finding]) -> str:
+    """Over a key and what findings say, without where they were taken from, and over their arrays."""
+    told = hmac.new(user_secret(), key.encode(), hashlib.sha256)
     for finding in findings:
         told_of = plain(finding.model_dump(warnings=False))
         told_of["details"].pop(REUSED, None)

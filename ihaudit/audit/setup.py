@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ihaudit import environment, registry
 from ihaudit.audit import config
+from ihaudit.audit.earlier import secret_file, user_secret
 from ihaudit.audit.folder import output_folder
 from ihaudit.audit.options import RunOptions
 from ihaudit.audit.profiles import Profile, get_profile
@@ -86,9 +87,10 @@ class Setup:
 
 
 def hidden() -> list[Path]:
-    """What no scheme may read, whatever is run: earlier reports, and the file that may hold the seed."""
+    """What no scheme may read, whatever is run: earlier reports, what seals them, and a file with a seed."""
+    user_secret()  # drawn before any scheme runs, so that there is a folder to hide
     found = config.find(Path.cwd())
-    return [p for p in (Path("reports"), found and found[0]) if p and p.exists()]
+    return [p for p in (Path("reports"), secret_file().parent, found and found[0]) if p and p.exists()]
 
 
 def prepare(options: RunOptions, name: str) -> Setup:

@@ -330,7 +330,7 @@ Fresh = Annotated[
     typer.Option(
         "--fresh",
         help="Run everything, also what an earlier audit in the same folder (or in those of the default name) found "
-        "and nothing has changed for: scheme, parameters, images, seed, profile, this program and its libraries.",
+        "and nothing has changed for: scheme, parameters, images, seed, profile, release, program and libraries.",
         rich_help_panel=OUTPUT,
     ),
 ]

@@ -10,8 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ihaudit.audit.earlier import ITEMS, REUSED, Earlier, Keys, earlier_folders, keep, release_digest
+from ihaudit.audit.earlier import (
+    ITEMS,
+    REUSED,
+    Earlier,
+    Keys,
+    earlier_folders,
+    keep,
+    release_digest,
+    secret_file,
+    user_secret,
+)
 from ihaudit.audit.plan import Item
+from ihaudit.audit.setup import hidden
 from ihaudit.contracts.traits import Traits
 from ihaudit.release import Release
 from ihaudit.results import Finding, read_arrays, read_results, write_results
@@ -72,6 +83,21 @@ def test_what_somebody_edited_or_took_away_is_made_again(tmp_path: Path, fault: 
     assert Earlier([tmp_path]).findings("the key") is None
 
 
+def test_findings_that_came_with_a_scheme_from_elsewhere_are_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever commits a folder of forged findings has not the secret that seals them on the machine of the gate."""
+    for place in ("theirs", "ours"):
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / place))
+        user_secret.cache_clear()
+        if place == "theirs":
+            kept(tmp_path / "out")
+            assert secret_file().stat().st_mode & 0o777 == 0o600
+        assert (Earlier([tmp_path / "out"]).findings("the key") is None) == (place == "ours")
+    assert secret_file().parent in hidden()
+    user_secret.cache_clear()
+
+
 def test_keys_change_with_what_an_item_depends_on_and_with_nothing_else() -> None:
     def keys(release: str = "r", traits: Traits = TRAITS, **changed: Any) -> tuple[str, str, str]:
         k = Keys(PLAN | {name.replace("_", " "): v for name, v in changed.items()}, release, traits)
@@ -85,8 +111,8 @@ def test_keys_change_with_what_an_item_depends_on_and_with_nothing_else() -> Non
     assert code.controls([ATTACK, GAME]) == one[2]  # of an edited scheme that measures the same
     assert code.controls([ATTACK]) != one[2]
     assert keys(traits=replace(TRAITS, mixing=True))[2] != one[2]
-    other = keys(release="another")
-    assert other[0] != one[0] and other[1:] == one[1:]
+    other = keys(release="another")  # of a scheme whose file is the same, but not a module that it imports
+    assert other[0] != one[0] and other[1] != one[1] and other[2] == one[2]
     more = Keys(PLAN, "r", TRAITS)
     assert more.item(replace(ATTACK, knows=frozenset())) != one[0]
     assert more.item(replace(ATTACK, spec="phase:recovery=em")) != one[0]
