@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import io
 import json
 import os
 import shutil
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 from ihaudit.contracts.view import Pairs
 from ihaudit.errors import UsageError
 from ihaudit.release import Provenance, Release
-from ihaudit.results import Finding, atomic_write
+from ihaudit.results import Finding, atomic_path, atomic_write
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -53,10 +52,10 @@ class Checkpoints:
 
     def save_arrays(self, name: str, arrays: Arrays, meta: dict[str, Any] | None = None) -> None:
         """Keep arrays (no pickles) and a JSON-able dict under one name."""
-        buffer = io.BytesIO()
         text = np.frombuffer(json.dumps(meta or {}).encode(), np.uint8)
-        np.savez(buffer, allow_pickle=False, __meta__=text, **arrays)
-        atomic_write(self._path(name, ".npz"), buffer.getvalue())
+        # written as it is made: a release may take half the memory
+        with atomic_path(self._path(name, ".npz")) as temporary, open(temporary, "wb") as file:
+            np.savez(file, allow_pickle=False, __meta__=text, **arrays)
 
     def load_arrays(self, name: str) -> tuple[Arrays, dict[str, Any]] | None:
         """What `save_arrays` kept, or None; a damaged file counts as none."""

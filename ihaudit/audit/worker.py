@@ -15,12 +15,14 @@ import tempfile
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any
 
+from ihaudit.audit.handover import receive, send
 from ihaudit.audit.remote import METHODS, RemoteEncoder, RemoteReplayer, RemoteStore, answer
 from ihaudit.audit.watched import watched
 from ihaudit.contracts.attack import AttackOutput
@@ -70,10 +72,12 @@ def _serve(conn: Connection, niceness: int, threads: int | None) -> None:
     load("attack")
     if threads is not None:
         limit_threads(threads)
+    # large arrays are mapped from a file, and attacks change none
+    warnings.filterwarnings("ignore", "The given NumPy array is not writ", UserWarning)
     conn.send("ready")
     while True:
         try:
-            message = conn.recv()
+            message = receive(conn)
         except (EOFError, OSError):
             return
         spec, view, ctx, replays = message
@@ -189,7 +193,7 @@ class AttackWorker:
         owners |= {"entries": view.replayer, "replay": view.replayer, "read": ctx.store, "write": ctx.store}
         start = time.monotonic()
         bare = replace(view, encoder=None, replayer=None)
-        conn.send((spec, bare, replace(ctx, progress=_quiet, store=None), view.replayer is not None))
+        send(conn, (spec, bare, replace(ctx, progress=_quiet, store=None), view.replayer is not None))
         while True:
             left = self.timeout_s - (time.monotonic() - start)
             spent = Cost(wall_s=time.monotonic() - start)

@@ -98,6 +98,13 @@ def test_answers_come_back_with_cost_and_progress(worker: AttackWorker) -> None:
     assert seen == [("working", 0.5)]
 
 
+def test_a_large_release_takes_none_of_the_workers_memory(worker: AttackWorker) -> None:
+    small = worker.run("test-trick", VIEW, Context(seed=5)).cost.peak_mb
+    large = worker.run("test-trick", View(encodings=np.zeros((30_000, 32, 32, 2), np.float32)), Context(seed=5))
+    assert large.output is not None and small is not None and large.cost.peak_mb is not None
+    assert large.cost.peak_mb < small + 100  # of 234 MB
+
+
 def test_the_truth_is_not_in_the_worker(worker: AttackWorker, tmp_path: Path) -> None:
     run = worker.run("test-trick:do=look", VIEW, Context(seed=0))
     assert run.output is not None

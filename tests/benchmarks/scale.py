@@ -41,16 +41,19 @@ HEAD = (
 
 
 class Timed(Unmix):
-    """`unmix`, with the CPU seconds of every stage."""
+    """`unmix`, with the CPU seconds of every stage, and the peak of memory while it ran."""
 
     spent: ClassVar[defaultdict[str, float]] = defaultdict(float)
+    peak: ClassVar[defaultdict[str, float]] = defaultdict(float)
 
     def stages(self, state: State, ctx: Context, *names: str) -> State:
         """See `Recipe.stages`."""
         for name in names:
+            reset_peak_memory()
             began = time.process_time()
             state = super().stages(state, ctx, name)
             self.spent[name] += time.process_time() - began
+            self.peak[name] = max(self.peak[name], peak_memory_mb())
             print(
                 f"  {name}: {time.process_time() - began:.0f} CPU-s, {peak_memory_mb():.0f} MB "
                 f"{state.records[-1].diagnostics}"[:400],
@@ -65,13 +68,15 @@ def row(source: str, n: int, epochs: int, seed: int, sample: Sample, profile: Pr
     ctx = Context(seed=seed, device="cpu", profile=profile)
     attack = Timed()
     attack.spent.clear()
+    attack.peak.clear()
     reset_peak_memory()
     began = time.process_time()
     state = attack.begin(view, ctx)
+    begun = peak_memory_mb()
     if state.find(Restored) is None:
         state = attack.stages(attack.solve(state, ctx), ctx, "restoration")
     images = answer(state).images
-    cpu, memory = time.process_time() - began, peak_memory_mb()
+    cpu, memory = time.process_time() - began, max(begun, peak_memory_mb(), *attack.peak.values())
     truth = sample.images
     rows, columns = linear_sum_assignment(-correlation(images, truth))
     strict, pinned = np.zeros(len(truth)), np.zeros(len(truth))

@@ -55,7 +55,8 @@ class Statistic:
 
     @cached_property
     def _energy(self) -> Tensor:
-        return (self.features.float() ** 2).sum(1, keepdim=True)
+        # in blocks: all in float32 are twice as large as they are held
+        return torch.cat([(rows.float() ** 2).sum(1, keepdim=True) for rows in self.features.split(4096)])
 
     @cached_property
     def _short(self) -> Tensor:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from ihaudit.attacks.numerics.em import noise_start
 from ihaudit.attacks.numerics.least_squares import weighted
 from ihaudit.attacks.numerics.mixing import Reconstruction
@@ -25,7 +27,8 @@ def recovery_unmask(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
         raise NotApplicable("recovery=unmask needs the global signs of encodings: choose grouping=signed")
     rows, values, mixing = state.decided_part()
     if before is None:
-        signs = unmasked.signs[rows] * unmasked.polarity[rows, None].half()
+        signs = unmasked.signs[rows]  # a copy
+        signs *= unmasked.polarity[rows, None].half()
         estimate = weighted(values, mixing, noise_start(values, mixing), signs=signs)
         del signs  # as large as the release
     else:
@@ -43,7 +46,8 @@ def recovery_unmask(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
         signs = unmasker(values, lambda part: mixing.forward(estimate.images, part).half())
     estimate = weighted(values, mixing, estimate.noise, signs=signs, start=estimate.images)
     if len(rows) < len(observed.values):
-        full = unmasked.signs * unmasked.polarity[:, None].half()
+        full = unmasked.signs.clone()
+        full *= unmasked.polarity[:, None].half()
         full[rows] = signs
         signs = full
     diagnostics = {
@@ -52,4 +56,6 @@ def recovery_unmask(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
         "residual_rms": estimate.residual_rms,
         "mean_sign_certainty": float(signs[:: max(1, len(signs) // 200)].float().abs().mean()),
     }
+    if observed.signs is None:  # what the network saw blind is not needed again, and as large as the release
+        state = state.having(Unmasked(signs, torch.ones_like(unmasked.polarity)))
     return state.recovered(rows, estimate, signs), diagnostics
