@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +61,11 @@ class Data:
         order = np.random.default_rng(derive_seed(self.seed, "candidates")).permutation(len(everything))
         image = np.where(order < len(self.private), order, -1)
         return Candidates(everything.images[order], everything.labels[order], image.astype(np.int64))
+
+    def in_classes(self, count: int) -> Data:
+        """The same images with their classes joined into at most `count`."""
+        similar = None if self.similar is None else self.similar.in_classes(count)
+        return replace(self, private=self.private.in_classes(count), similar=similar)
 
     def population(self) -> ImageSet:
         """What games draw from: similar images, with the private ones where there are few."""

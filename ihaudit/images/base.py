@@ -59,6 +59,10 @@ class ImageSet:
             pseudo=self.pseudo or other.pseudo,
         )
 
+    def in_classes(self, count: int) -> ImageSet:
+        """These images with their classes dealt into at most `count` larger ones: class c joins class c mod `count`."""
+        return replace(self, labels=self.labels % count)
+
     def empty(self, shape: tuple[int, ...]) -> ImageSet:
         """No images, of the given (H, W, C)."""
         return replace(

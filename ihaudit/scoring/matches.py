@@ -6,7 +6,9 @@ nothing; a candidate that was not encoded takes the row that it is given away fr
 
 Chance is what the same answer reaches when the rows of private images of one class change places among them.  It is
 exact for attacks that know no more of a row than the class of its image, which schemes release in the open; and for
-attacks that tell private images from the others by their looks, without a row.
+attacks that tell private images from the others by their looks, without a row.  Where classes are so fine that they
+name their images and no labels are released, the class is the very thing that nobody should learn: the rows of all
+images change places.
 """
 
 from __future__ import annotations
@@ -21,6 +23,9 @@ from ihaudit.contracts.attack import AttackOutput
 from ihaudit.metrics.intervals import rate_estimate
 from ihaudit.release import FloatArray, IntArray, Release, Truth
 from ihaudit.stats import Estimate
+
+#: Mean over images of one in so many of its class, above which a class says which image it is.
+NAMING = 0.9
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +72,10 @@ def score_matches(output: AttackOutput, candidates: Candidates, truth: Truth, re
         raise ValueError(f"a match is none of the {len(candidates.image)} candidates")
     scores = np.zeros(rows) if output.match_scores is None else np.asarray(output.match_scores, np.float64)
     row = surest_rows(np.where(matches >= 0, candidates.image[matches], -1), scores, n)
+    same = truth.labels[:, None] == truth.labels[None]
+    secret = release.labels is None and n > 0 and float((1 / same.sum(0)).mean()) > NAMING
+    if secret:
+        same = np.ones_like(same)
     best: tuple[NDArray[np.bool_], float] | None = None
     for sources in _sources(truth, rows):
         held = np.zeros((n, n), bool)  # private image i's row holds private image j
@@ -74,7 +83,6 @@ def score_matches(output: AttackOutput, candidates: Candidates, truth: Truth, re
         for column in sources[row[given]].T:
             held[given[column >= 0], column[column >= 0]] = True
         hits = held[np.arange(n), np.arange(n)]
-        same = truth.labels[:, None] == truth.labels[None]
         chance = float(((held & same).sum(0) / same.sum(0)).mean()) if n else 0.0
         if best is None or hits.mean() - chance > best[0].mean() - best[1]:
             best = hits, chance
@@ -92,7 +100,7 @@ def score_matches(output: AttackOutput, candidates: Candidates, truth: Truth, re
         "candidates": len(candidates.image),
         "private": n,
         "matched": int((row >= 0).sum()),
-        "chance": "rows of images of one class change places",
+        "chance": "rows of all images change places" if secret else "rows of images of one class change places",
     }
     return ScoredMatches(metrics, {"reid": hits, "row": row}, details)
 

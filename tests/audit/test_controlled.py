@@ -9,12 +9,19 @@ import numpy as np
 import pytest
 
 from ihaudit import registry
-from ihaudit.audit.controlled import BakedIn
+from ihaudit.audit.controlled import BakedIn, run_controls
+from ihaudit.audit.data import Data
+from ihaudit.audit.plan import plan_items
+from ihaudit.audit.profiles import get_profile
+from ihaudit.audit.worker import AttackWorker
+from ihaudit.contracts.context import Context
 from ihaudit.contracts.control import Control
 from ihaudit.contracts.traits import Traits, divisor
+from ihaudit.images import ImageSet
 from ihaudit.release import Release
 from ihaudit.sandbox.loader import locate
-from ihaudit.scheme import KeyScope
+from ihaudit.scheme import DEFAULT_ADVERSARY, KeyScope
+from tests.pictures import pictures
 
 IMAGE, RELEASE, FIXED = KeyScope.IMAGE, KeyScope.RELEASE, KeyScope.FIXED
 SHAPES = [(28, 28, 1), (32, 32, 3), (64, 64, 3), (30, 21, 2)]
@@ -86,6 +93,27 @@ def test_under_a_fixed_key_the_relative_has_its_key_baked_in() -> None:
     with BakedIn(locate("pixel-permutation")) as scheme:
         a, b = scheme.encode(images, labels, seed=1), scheme.encode(images, labels, seed=2)
     np.testing.assert_array_equal(a.encodings, b.encodings)
+
+
+def test_a_relative_breaks_though_every_image_has_a_class_of_its_own() -> None:
+    """Where labels name their images, `match` cannot be told from guessing: controls have classes of several."""
+    classes = np.arange(120) % 60
+    many = ImageSet(pictures(120, size=16, channels=1), classes, "test")
+    data = Data(many.subset(np.arange(40)), many.empty((16, 16, 1)), many.subset(np.arange(40, 120)), seed=3)
+    items = plan_items({"attack": ("match",), "game": ("none",)}, get_profile("quick"), [DEFAULT_ADVERSARY], ", ".join)
+    with AttackWorker() as worker:
+        found = run_controls(
+            data,
+            None,
+            get_profile("quick"),
+            items,
+            worker,
+            Context(seed=3, profile="quick", encoder_s=60.0),
+            traits=Traits((16, 16, 1), key=IMAGE),
+        )
+    outcome = {f.id: f.status for f in found}
+    assert outcome["control:scrambled-blocks"] == "broken"
+    assert {outcome[f"control:{n}"] for n in ("cipher", "constant", "label-only")} <= {"no break found", "not run"}
 
 
 def test_the_largest_block_that_divides_an_image() -> None:

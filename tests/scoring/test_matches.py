@@ -103,3 +103,11 @@ def test_rows_without_provenance_are_taken_by_place() -> None:
 def test_answers_of_another_kind_are_refused(matches: np.ndarray) -> None:
     with pytest.raises(ValueError, match="match"):
         score_matches(answer(matches), CANDIDATES, truth(OWN), release(N))
+
+
+@pytest.mark.parametrize(("released", "chance"), [(False, 1 / N), (True, 1.0)])
+def test_classes_of_one_image_each_are_chance_only_where_labels_are_released(released: bool, chance: float) -> None:
+    labels = np.eye(N, dtype=np.float32) if released else None
+    out = Release(np.zeros((N, 5), np.float32), labels)
+    found = score_matches(answer(PLACE), CANDIDATES, Truth(IMAGES, np.arange(N), OWN), out)
+    assert found.metrics["reid_chance"].value == pytest.approx(chance)
