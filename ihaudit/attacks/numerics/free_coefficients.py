@@ -21,29 +21,42 @@ from torch import Tensor
 
 from ihaudit.attacks.numerics.clusters import PRIOR
 from ihaudit.attacks.numerics.labels import IntArray, Slots
-from ihaudit.attacks.numerics.members import SHORT_LIST, TEMPER, Assignment, Linear, Pairs, Products, choose_pairs
+from ihaudit.attacks.numerics.members import (
+    FORBIDDEN,
+    SHORT_LIST,
+    TEMPER,
+    Assignment,
+    Linear,
+    Pairs,
+    Products,
+    choose_pairs,
+)
 from ihaudit.attacks.numerics.transforms import Shape, dct
 
-#: coefficients before any are known, and how far they are from that: two of six by |N(0, 1)|, at least 0.3 together
-USUAL, SPREAD = 0.21, 0.11
-#: bounds of the mean coefficient: two of ten, two of three
-MEANS = (0.12, 0.34)
+#: coefficients before any are known, by private images of an encoding: two of six by |N(0, 1)|, at least 0.3 together;
+#: one alone between 0.1 and 0.5
+USUAL = {1: 0.3, 2: 0.21}
+#: and how far they are from that
+SPREAD = 0.11
+#: bounds of the mean coefficient of encodings of one private image (of ten, of two) and of two (of ten, of three)
+MEANS = {1: (0.1, 0.5), 2: (0.12, 0.34)}
 #: bounds of a coefficient, and of two of one encoding
 LEAST, MOST = 0.02, 0.95
 #: the variance of a public part goes with this power of its weight (true coefficients, three seeds each of k = 4, 6, 8:
 #: a factor of 1.00, 1.00 and 0.96 is found on average)
 POWER = 1.9
-#: correlation of residuals' logarithms with coefficients from which the former say what public images have
-TELLING = 0.5
+#: correlation of residuals' logarithms with coefficients from which the former say what public images have, by private
+#: images of an encoding: sums of two are spread more widely
+TELLING = {1: 0.3, 2: 0.5}
 #: common factors of all coefficients that are tried
-FACTORS = np.geomspace(0.5, 2.0, 141)
+FACTORS = np.geomspace(0.5, 2.5, 161)
 
 
 @dataclass(frozen=True)
 class Prior:
     """Mean and standard deviation of a coefficient."""
 
-    mean: float = USUAL
+    mean: float
     deviation: float = SPREAD
 
     @classmethod
@@ -76,10 +89,16 @@ def best(
     return x, y, x * da + y * db - (x**2 * aa + y**2 * bb) / 2 - x * y * ab
 
 
-class FreeLinear(Linear):
-    """`Linear` for encodings of two images whose coefficients are not known."""
+def best_alone(observed: Products, prior: Prior) -> Tensor:
+    """The best coefficient (n, N) of every image, were it the only one."""
+    tight, p = 1 / prior.deviation**2, observed.precision[:, None]
+    amount = (p * observed.dots + tight * prior.mean) / (p * observed.gram.diagonal() + tight)
+    return amount.clamp(LEAST, MOST)
 
-    prior: Prior = Prior()
+
+class FreeLinear(Linear):
+    """`Linear` for encodings of one or two images whose coefficients are not known."""
+
     #: whether whole encodings may have the wrong sign, as without labels
     turns: bool = False
 
@@ -88,6 +107,7 @@ class FreeLinear(Linear):
     ) -> None:
         """See `Linear`."""
         super().__init__(signs, values, noise, images, slots, shape)
+        self.prior = Prior(USUAL[slots.count])
         self.turned = torch.zeros(len(values), dtype=torch.bool, device=values.device)
 
     def given(self, fold: int, rows: Tensor, of_class: Sequence[IntArray] | None = None) -> Products:
@@ -123,13 +143,12 @@ class FreeLinear(Linear):
         observed = self.given(fold, rows)
         label = torch.from_numpy(self.slots.label).to(rows.device)[rows]
         size = max(1, min(SHORT_LIST, max((len(ids) for ids in of_class), default=1)))
-        choice = torch.full((len(rows), 2, size), -1, dtype=torch.long, device=rows.device)
+        choice = torch.full((len(rows), self.slots.count, size), -1, dtype=torch.long, device=rows.device)
         tight, p = 1 / self.prior.deviation**2, observed.precision[:, None]
-        amount = (p * observed.dots + tight * self.prior.mean) / (p * observed.gram.diagonal() + tight)
-        amount = amount.clamp(LEAST, MOST)
+        amount = best_alone(observed, self.prior)
         alone = p * (amount * observed.dots - amount**2 * observed.gram.diagonal() / 2)
         alone = alone - tight / 2 * (amount - self.prior.mean) ** 2
-        for slot in range(2):
+        for slot in range(self.slots.count):
             for c, ids in enumerate(of_class):
                 own = torch.nonzero(label[:, slot] == c)[:, 0]
                 if not len(own) or not len(ids):
@@ -138,20 +157,26 @@ class FreeLinear(Linear):
                 top = alone[own][:, index].topk(min(size, len(ids)), dim=1).indices
                 choice[own, slot, : top.shape[1]] = index[top]
         known = choice.clamp_min(0)
+        if self.slots.count == 1:
+            score = alone.gather(1, known[:, 0]).masked_fill(choice[:, 0] < 0, FORBIDDEN)
+            return Pairs(rows, choice[:, 0], torch.full_like(choice[:, 0, :1], -1), score[:, :, None], None)
         a = known[:, 0, :, None].expand(-1, -1, size).flatten(1)
         b = known[:, 1, None].expand(-1, size, -1).flatten(1)
         score = best(observed, a, b, self.prior)[2].view(len(rows), size, size)
-        score = score.masked_fill((choice[:, 0, :, None] < 0) | (choice[:, 1, None] < 0), -1e9)
+        score = score.masked_fill((choice[:, 0, :, None] < 0) | (choice[:, 1, None] < 0), FORBIDDEN)
         return Pairs(rows, choice[:, 0], choice[:, 1], score, None)
 
     def coefficients(self, members: IntArray) -> NDArray[np.float32]:
-        """float32 (E, 2) of members int64 (E, 2), all known."""
+        """float32 (E, s) of members int64 (E, s), all known."""
         ids = torch.from_numpy(members).to(self.noise.device)
-        out = torch.zeros(len(ids), 2, device=ids.device)
+        out = torch.zeros(ids.shape, device=ids.device)
         for fold in range(len(self.images)):
             for rows in torch.arange(fold, len(ids), len(self.images), device=ids.device).split(2048):
-                x, y, _ = best(self.given(fold, rows), ids[rows, :1], ids[rows, 1:], self.prior)
-                out[rows] = torch.cat([x, y], 1)
+                given = self.given(fold, rows)
+                if self.slots.count == 1:
+                    out[rows] = best_alone(given, self.prior).gather(1, ids[rows])
+                else:
+                    out[rows] = torch.cat(best(given, ids[rows, :1], ids[rows, 1:], self.prior)[:2], 1)
         return out.cpu().numpy()
 
 
@@ -167,32 +192,34 @@ def assign_free(observed: FreeLinear, of_class: Sequence[IntArray], count: int, 
 def rescaled(
     found: Assignment, images: Tensor, residual: NDArray[np.float64] | None
 ) -> tuple[NDArray[np.float32], Tensor]:
-    """Coefficients float32 (E, 2) and images (N + 1, P) that predict the same, every image as strong on average.
+    """Coefficients float32 (E, s) and images (N + 1, P) that predict the same, every image as strong on average.
 
     Args:
         residual: (E,) variances of what images and coefficients leave; None where none of them are trusted yet.
     """
     members, mass = found.members, found.coefficients.astype(np.float64)
-    known = members >= 0
+    slots, known = members.shape[1], members >= 0
     ids = members[known]
     total = np.bincount(ids, mass[known], minlength=len(images) - 1)
     each = np.bincount(ids, minlength=len(images) - 1)
     mean = mass[known].mean()
     own = np.where(each > 0, total / np.maximum(each, 1), mean) / mean  # relative strength of each image
     even = np.where(known, mass / own[members.clip(0)], mass)
-    factor = None if residual is None else common_factor(even.sum(1)[known.all(1)], residual[known.all(1)])
-    even = even * (USUAL / mean if factor is None else np.clip(factor, *(b / mean for b in MEANS)))
+    factor = (
+        None if residual is None else common_factor(even.sum(1)[known.all(1)], residual[known.all(1)], TELLING[slots])
+    )
+    even = even * (USUAL[slots] / mean if factor is None else np.clip(factor, *(b / mean for b in MEANS[slots])))
     over = np.maximum(even.sum(1) / MOST, 1)
     change = torch.from_numpy((own * mean / even[known].mean()).astype(np.float32)).to(images.device)[:, None]
     rest = images[-1:]
     return (even / over[:, None]).astype(np.float32), torch.cat([rest + (images[:-1] - rest) * change, rest])
 
 
-def common_factor(weight: NDArray[np.float64], residual: NDArray[np.float64]) -> float | None:
+def common_factor(weight: NDArray[np.float64], residual: NDArray[np.float64], telling: float) -> float | None:
     """By what coefficients are to be multiplied so that residuals (E,) go with what their sums (E,) leave; None where
-    they hardly do."""
+    the correlation of both is weaker than `telling`."""
     loud = np.log(residual)
-    if np.corrcoef(weight, loud)[0, 1] > -TELLING:
+    if np.corrcoef(weight, loud)[0, 1] > -telling:
         return None
     off = []
     for factor in FACTORS:

@@ -127,13 +127,16 @@ def local_least_squares(
     y = frame.columns(u)
     mix, scale = csr_matrix(c, dtype=np.float32), level.astype(np.float32)[:, None]
     start = frame.columns(images)
-    centre = start[:-1].mean(0)
+    # one image is no sample to take a mean and a spread from: every band's power is its prior
+    alone = len(start) == 2
+    centre = np.zeros_like(start[0]) if alone else start[:-1].mean(0)
     y -= (
         np.asarray(mix[:, :-1].sum(1), np.float32).reshape(-1, 1) * centre
     )  # images as differences from their mean, for the prior
     start[:-1] -= centre
     prior = np.zeros_like(start)
-    prior[:-1] = 1 / np.maximum((start[:-1] ** 2).mean(0), 1e-6)
+    spread = _by_band(start[:-1] ** 2, frame) if alone else (start[:-1] ** 2).mean(0)
+    prior[:-1] = 1 / np.maximum(spread, 1e-6)
     if not paired:
         # drawn to the average image, dark ones turn grey where wrong images make the residual of many encodings; their
         # mean colours are then bounded by the range alone

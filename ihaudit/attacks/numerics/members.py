@@ -46,7 +46,8 @@ MAX_CLASS = 128
 MOMENTS = 20_000
 _BATCH = 2048
 _PAIR_VALUES = 1_000_000  # encodings x pairs compared at once
-_FORBIDDEN = -1e9
+#: score of a choice that no label allows
+FORBIDDEN = -1e9
 
 
 @dataclass(frozen=True, eq=False)
@@ -539,7 +540,7 @@ class Linear:
                 least=LEAST,
             )
         score = score * observed.precision[:, None, None]
-        score = score.masked_fill((choice[:, 0, :, None] < 0) | (choice[:, 1, None] < 0), _FORBIDDEN)
+        score = score.masked_fill((choice[:, 0, :, None] < 0) | (choice[:, 1, None] < 0), FORBIDDEN)
         return Pairs(rows, choice[:, 0], choice[:, 1], score, part)
 
 
@@ -596,7 +597,7 @@ def choose_pairs(blocks: Sequence[Pairs], slots: Slots, count: int, target: floa
         counts = torch.zeros_like(offset)
         for b in blocks:
             posterior = b.posterior(offset)
-            for ids, p in ((b.first, posterior.sum(2)), (b.second, posterior.sum(1))):
+            for ids, p in ((b.first, posterior.sum(2)), (b.second, posterior.sum(1)))[: slots.count]:
                 p = p if len(ids) == len(p) else p.sum(0, keepdim=True)
                 counts.index_add_(0, ids.clamp_min(0).flatten(), p.flatten())
         offset += 0.7 * torch.log((target or 1.0) / counts.clamp_min(1e-3))
@@ -606,9 +607,10 @@ def choose_pairs(blocks: Sequence[Pairs], slots: Slots, count: int, target: floa
     certainty = np.zeros(len(members), dtype=np.float32)
     for b in blocks:
         value, at = b.posterior(offset).flatten(1).max(1)
-        possible = b.score.flatten(1).max(1).values > _FORBIDDEN / 10
+        possible = b.score.flatten(1).max(1).values > FORBIDDEN / 10
         rows = b.rows.cpu().numpy()
-        for slot, (ids, which) in enumerate(((b.first, at // b.score.shape[2]), (b.second, at % b.score.shape[2]))):
+        picked = ((b.first, at // b.score.shape[2]), (b.second, at % b.score.shape[2]))
+        for slot, (ids, which) in enumerate(picked[: slots.count]):
             chosen = ids.expand(len(rows), -1).gather(1, which[:, None])[:, 0]
             members[rows, slot] = torch.where(possible, chosen, -1).cpu().numpy()
         certainty[rows] = torch.where(possible, value, 0).cpu().numpy()

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from ihaudit.attacks.numerics.companions import explained, fewest, smaller
+from ihaudit.attacks.numerics.companions import explained, fewest, only_image, smaller
 from ihaudit.attacks.numerics.labels import read_slots
 from ihaudit.attacks.numerics.sizes import Sizes
 from ihaudit.attacks.unmix import Unmix
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
+from ihaudit.metrics.matching import correlation
 from tests.attacks.releases import instahide
 
 
@@ -63,6 +64,30 @@ def test_smaller_numbers_fit_the_labels_and_are_tried_for_few_images_only() -> N
     assert smaller(slots, sizes(30)) == []
     assert smaller(slots, sizes(8, "stated number of private images")) == []
     assert smaller(slots, sizes(1)) == []
+
+
+@pytest.mark.parametrize(("count", "only"), [(1, True), (2, False), (5, False)])
+def test_the_only_image_of_a_release_is_seen_for_what_it_is(count: int, only: bool) -> None:
+    sample = instahide(n=count, epochs=40, k=4, size=32, mask=False, private=1)
+    flip = np.where(np.random.default_rng(2).random(len(sample.encodings)) < 0.1, -1, 1)
+    mixtures = sample.encodings.transpose(0, 3, 1, 2).reshape(len(flip), -1) * flip[:, None]
+    mass = torch.from_numpy(sample.lambdas[:, 0].astype(np.float32))
+    found = only_image(torch.from_numpy(mixtures.astype(np.float32)), mass, (3, 32, 32))
+    assert (found is not None) == only
+    if found is not None:
+        signs, strength = found
+        assert (signs.numpy() == flip).mean() > 0.97
+        assert np.corrcoef(strength.numpy(), mass.numpy())[0, 1] > 0.8
+
+
+@pytest.mark.parametrize("kind", ["soft", "none"])
+def test_one_image_in_all_encodings_is_found_with_and_without_labels(kind: str) -> None:
+    """Encodings that hold the same image do not differ in what they hold, and were taken for two images, or none."""
+    sample = instahide(n=1, epochs=30, k=6, size=32)
+    labels = sample.labels if kind == "soft" else None
+    out = Unmix().run(View(encodings=sample.encodings, labels=labels, image_range=(-1.0, 1.0)), Context(seed=3))
+    assert len(out.images) == 1
+    assert correlation(out.images, sample.images)[0, 0] > 0.85
 
 
 @pytest.mark.slow

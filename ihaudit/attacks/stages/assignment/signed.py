@@ -32,6 +32,8 @@ FOLDS = 4
 MERGED = 5
 #: smaller numbers of images that are tried
 SMALLER = 3
+#: share of its power that an encoding of one image alone leaves unexplained at most
+REST = 0.05
 #: share of images that were found before, from which their number is too large
 TWICE = 0.1
 
@@ -76,7 +78,7 @@ def assignment_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]
     batch = 256 if grouped.unknowns < DENSE_COLUMNS else 2048
     voiced = Reconstruction(recovered.estimate.images, silent)
     images = cross_fit(observed.values, mixing, voiced, folds=FOLDS, signs=signs, batch=batch)
-    if not observed.slots.informative and observed.slots.count == 2:
+    if observed.slots.count <= 2 and (not observed.slots.informative or _more_inside(state)):
         return _free(
             state, FreeLinear(signs, observed.values, noise, images, observed.slots, observed.shape), rows, facts
         )
@@ -94,17 +96,34 @@ def _free(state: State, mixtures: FreeLinear, rows: Tensor, facts: dict[str, Any
         mixtures.prior = Prior.of(assigned.coefficients)
     mixtures.turns = observed.slots.classes == 1 and observed.signs is None
     mixtures.fit(state.mixing(), rows)
-    found = assign_free(mixtures, grouped.of_class, grouped.unknowns, grouped.encodings_each)
+    if grouped.unknowns > 1:
+        found = assign_free(mixtures, grouped.of_class, grouped.unknowns, grouped.encodings_each)
+    else:  # grouping has found its coefficients, but for a common factor
+        found = Assignment(assigned.members, assigned.coefficients, np.ones(len(assigned.members), np.float32))
     residual = recovered.estimate.noise.double().cpu().numpy() if observed.slots.estimated else None
     mass, solved = rescaled(found, recovered.estimate.images, residual)
-    slots = replace(observed.slots, mass=mass, estimated=True)
+    slots = replace(observed.slots, mass=mass, informative=False, estimated=True)
     estimate = replace(recovered.estimate, images=solved)
     told = replace(state, observed=replace(observed, slots=slots)).having(replace(recovered, estimate=estimate))
     told, changed = _answer(told, assigned, replace(found, coefficients=mass))
+    if not observed.slots.estimated:
+        changed["changed"] = 1.0  # no coefficient is what it was
     return told, changed | facts | {
         "mean_coefficient": float(mass.mean()),
         "signs_turned": float(mixtures.turned.float().mean()),
     }
+
+
+def _more_inside(state: State) -> bool:
+    """Whether labels give one image all the weight, and yet encodings hold more: class numbers of what was mixed with
+    public images."""
+    observed = state.observed
+    if not observed.slots.whole:
+        return False
+    rows = torch.from_numpy(state.decided()).to(observed.values.device)
+    power = observed.values[rows].float().square().mean(1)
+    left = state.require(Recovered).estimate.noise[rows] / power.clamp_min(1e-12)
+    return bool(len(rows)) and float(left.median()) > REST
 
 
 def _known(state: State) -> Moved:

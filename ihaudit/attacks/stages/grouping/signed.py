@@ -6,19 +6,25 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ihaudit.attacks.numerics.clusters import Statistic
-from ihaudit.attacks.numerics.companions import explained, fewest, smaller
+from ihaudit.attacks.numerics.companions import FEW, explained, fewest, only_image, smaller
+from ihaudit.attacks.numerics.free_coefficients import LEAST, MOST
 from ihaudit.attacks.numerics.grouping import SPARING, Grouping, group
 from ihaudit.attacks.numerics.labels import Slots
 from ihaudit.attacks.numerics.moved_grouping import Seen, group_moved, seen
+from ihaudit.attacks.numerics.sizes import Sizes
 from ihaudit.attacks.stages.state import Features, Mixtures, Moving, State, Unmasked
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
 from ihaudit.engines.parts import elsewhere
+from ihaudit.release import FloatArray
 
+#: mean coefficient of the only image of a release, before residuals tell
+ALONE = 0.4
 #: weights of the two log-likelihoods (chosen on a development seed of the reference benchmark, T = 10 to 50)
 SQUARES, MIXTURES = 0.5, 0.7
 
@@ -55,17 +61,46 @@ def grouping_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
             elsewhere=elsewhere(ctx),
         )
 
-    found, polarity = _without_companions(*grouped(observed.n_private), mixtures, observed.slots, grouped)
-    # one class for all: clusters mix images with others' negatives, and know signs less well than the network does
-    # (rows right at T = 20, k = 6, seed 3: 0.83 and 0.98)
-    unlabelled = observed.slots.classes == 1 and not observed.slots.informative
-    if observed.signs is not None or unmasked.polarity is not None or unlabelled:
-        polarity = torch.ones_like(polarity)
+    found, polarity = grouped(observed.n_private)
+    alone = _only_image(found, mixtures_of, state)
+    if alone is not None:
+        polarity, strength = alone
+        state, found = _one_image(state, found, strength.cpu().numpy())
+    else:
+        found, polarity = _without_companions(found, polarity, mixtures, observed.slots, grouped)
+        # one class for all: clusters mix images with others' negatives, and know signs less well than the network does
+        # (rows right at T = 20, k = 6, seed 3: 0.83 and 0.98)
+        unlabelled = observed.slots.classes == 1 and not observed.slots.informative
+        if observed.signs is not None or unmasked.polarity is not None or unlabelled:
+            polarity = torch.ones_like(polarity)
     return state.grouped(found).having(Unmasked(unmasked.signs, polarity)), found.sizes.facts | {
         "score": float(sum(found.scores)),
         "signs_turned": float((polarity < 0).float().mean()),
         "augmentation": "none seen",
     }
+
+
+def _only_image(found: Grouping, mixtures_of: Callable[[Tensor], Tensor], state: State) -> tuple[Tensor, Tensor] | None:
+    """`companions.only_image`, where labels do not speak against it."""
+    slots, count = state.observed.slots, int(found.sizes.per_class.sum())
+    if count > FEW or state.observed.n_private is not None or int((slots.totals() > 0).sum()) != 1:
+        return None
+    mass = torch.from_numpy(slots.mass.sum(1)).to(state.observed.values.device)
+    return only_image(mixtures_of(torch.arange(len(mass))), mass, state.observed.shape)
+
+
+def _one_image(state: State, found: Grouping, strength: FloatArray) -> tuple[State, Grouping]:
+    """The only image in every encoding, in one slot, as strong as float32 (E,) where labels do not tell."""
+    slots = state.observed.slots
+    used = int(np.flatnonzero(slots.totals())[0])
+    one = np.zeros((len(slots.label), 1), np.int64)
+    told = slots.informative and not slots.whole
+    mass = slots.mass.sum(1) if told else np.clip(ALONE * strength, LEAST, MOST)
+    alone = Slots(one + used, mass[:, None].astype(np.float32), one[:, 0] > 0, slots.classes, told, estimated=not told)
+    per_class = np.eye(1, len(found.sizes.per_class), used, dtype=np.int64)[0]
+    sizes = Sizes(per_class, float(len(one)), True, "all encodings share one image")
+    of_class = [np.arange(n, dtype=np.int64) for n in per_class]
+    return replace(state, observed=replace(state.observed, slots=alone)), Grouping(one, of_class, sizes, [])
 
 
 def _without_companions(
