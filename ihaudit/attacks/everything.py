@@ -18,7 +18,7 @@ from ihaudit.attacks.numerics.released.read import ENOUGH, Known, Reading, read,
 from ihaudit.attacks.numerics.released.screen import Screen
 from ihaudit.attacks.numerics.released.shuffled import pictures_among
 from ihaudit.attacks.numerics.released.tables import lowest_bits
-from ihaudit.attacks.together import mixed, moved
+from ihaudit.attacks.together import count_of, mixed, moved, padded, whole_of
 from ihaudit.contracts.attack import AttackOutput, attack
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
@@ -91,6 +91,11 @@ class Everything:
             reached = 0.0 if best is None or best.faint else best.expected
             if reached < ENOUGH and (turned := _turned(found, oracle)) is not None and turned.expected > reached:
                 return _answer(turned, view, tried)
+            if reached < ENOUGH:
+                count = count_of(images, calls, whole_of(view))
+                under = padded(view, oracle, found, count, ctx)
+                if under is not None and under.expected > reached:
+                    return _answer(under, view, tried)
             if reached < ENOUGH and (whole := _together(view, oracle, images, calls, reached, ctx)) is not None:
                 return whole
         return _answer(best, view, tried)

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ihaudit.attacks.numerics.released.channels import Channel
 from ihaudit.attacks.numerics.released.fields import parts
 from ihaudit.attacks.numerics.released.mixed_rows import RowsInverse, calls_needed, unmixed
-from ihaudit.attacks.numerics.released.read import Known, shown
+from ihaudit.attacks.numerics.released.read import Known, Reading, shown
+from ihaudit.attacks.numerics.released.shared_pads import LEAST, fit_pads
 from ihaudit.attacks.numerics.released.whole_call import CALLS as PLACES
 from ihaudit.attacks.numerics.released.whole_call import parts_of, put_back, rearranged
 from ihaudit.contracts.attack import AttackOutput
@@ -32,8 +34,8 @@ def moved(view: View, images: list[NDArray[np.float32]], calls: list[Release], c
     if not calls:
         return None
     names = [name for name, part in parts_of(calls[0]).items() if rearranged(images[0], part)]
-    whole = _whole(view)
-    count = _count(images, calls, whole)
+    whole = whole_of(view)
+    count = count_of(images, calls, whole)
     again = _again(view, count, PLACES + 1, "places", ctx) if names else None
     if again is None:
         return None
@@ -67,7 +69,7 @@ def mixed(
     first = [i for i, x in enumerate(images) if len(x) == len(images[0])]
     labels = np.split(oracle.labels, np.cumsum([len(x) for x in images])[:-1])
     looked = _Calls([images[i] for i in first], [labels[i] for i in first], [calls[i] for i in first])
-    whole = _whole(view)
+    whole = whole_of(view)
     there, target = [parts(r) for r in looked.calls], parts(whole)
     for name in target:
         if any(name not in p or not p[name].ndim or len(p[name]) > LOOKED for p in there):
@@ -75,7 +77,7 @@ def mixed(
         if _told(looked, [p[name] for p in there], oracle) is None:
             continue
         needed = calls_needed(target[name], images[0].shape[1:])
-        count = _count(images, calls, whole)
+        count = count_of(images, calls, whole)
         again = _again(view, count, needed + 1, "rows", ctx) if needed else None
         if again is None:
             continue
@@ -96,6 +98,49 @@ def mixed(
         )
         facts = {"part": name, "calls": needed + 1, "expected": expected, "mean_image": flat}
         return _answered(answer, view, float(np.clip(expected, 0, 1)), sentence, facts)
+    return None
+
+
+def padded(view: View, oracle: Known, found: Sequence[Channel], count: int, ctx: Context) -> Reading | None:
+    """Rows read that are under pads of which several rows have the same (see `shared_pads`), or None.
+
+    Pads are learned from calls that were made anyway, or from known rows of the release itself; one more call as large
+    as the release's says which pad each place of a call has.
+
+    Args:
+        view: the release.
+        oracle: the known images of those calls.
+        found: the parts of the release.
+        count: images of the release's call, or 0.
+        ctx: for choices.
+    """
+    for channel in found:
+        if not channel.rows or channel.part == "labels" or channel.made:
+            continue
+        sources = [(oracle.images, oracle.labels, channel.stacked, oracle.held, oracle.words)]
+        if channel.pairs is not None and view.pairs is not None and len(view.pairs.images) >= 2 * LEAST:
+            every = np.arange(len(view.pairs.images))
+            labels = np.zeros(len(every), np.int64) if view.pairs.labels is None else view.pairs.labels
+            known = np.asarray(view.pairs.images, np.float32)
+            sources.append((known, labels, channel.pairs, every[::4], "known images of the release"))
+        for images, labels, rows, held, words in sources:
+            fit = np.setdiff1d(np.arange(len(images)), held)
+            inverse = fit_pads(images[fit], rows[fit])
+            if inverse is None:
+                continue
+            about = Known(images, labels, held, words, oracle.similar, oracle.rng, oracle.similar_labels)
+            reached = ssim(inverse(rows[held]), images[held])
+            if not shown(reached - about.flat):
+                continue
+            own = None
+            again = _again(view, count, 1, "pads", ctx)
+            if again is not None and (more := parts(again.calls[0]).get(channel.part)) is not None:
+                pads = inverse.of(again.images[0], more) if len(more) == count else None
+                own = None if pads is None else pads[: len(channel.target)]
+                inverse = inverse if pads is None else inverse.with_more(pads)
+            answer = inverse(channel.target, own)
+            flat, expected = float(about.flat.mean()), float(reached.mean())
+            return Reading(channel, inverse.words, expected, flat, answer, f"{len(images)} {words}")
     return None
 
 
@@ -126,7 +171,7 @@ def _told(calls: _Calls, rows: Sequence[NDArray[Any]], oracle: Known) -> tuple[R
     return found, float(reached.mean()), float(known.flat.mean())
 
 
-def _whole(view: View) -> Release:
+def whole_of(view: View) -> Release:
     """All rows of the call that the release is of, those of known images behind the others, as they were encoded."""
     if view.pairs is None:
         return Release(view.encodings, None, view.image_range, view.extra)
@@ -140,7 +185,7 @@ def _whole(view: View) -> Release:
     return Release(np.concatenate([view.encodings, view.pairs.encodings]), None, view.image_range, extra)
 
 
-def _count(images: list[NDArray[np.float32]], calls: list[Release], whole: Release) -> int:
+def count_of(images: list[NDArray[np.float32]], calls: list[Release], whole: Release) -> int:
     """Of how many images a release is, by how many rows calls of two sizes have; 0 where that does not say."""
     rows = [len(r.encodings) for r in calls]
     each = (rows[0] - rows[-1]) / max(1, len(images[0]) - len(images[-1]))

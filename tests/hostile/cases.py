@@ -70,8 +70,8 @@ SHARED = _cases(
     "shares",
     "how",
     "halves halves-shuffled halves-modulo halves-rows-shuffled signs larger parity extras mantissa order differences "
-    "files files-joined",
-    sample="halves-shuffled files-joined",
+    "pad-by-place pad-by-label pad-of-few files files-joined",
+    sample="halves-shuffled files-joined pad-by-place",
 )
 #: What hides everything in most calls only.
 BEHAVING = _cases(

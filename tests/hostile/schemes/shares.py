@@ -87,6 +87,13 @@ class Shared(Scheme):
             y, span = np.bitwise_xor.accumulate(flat, 1), (0, 255)
         elif how == "from-row-to-row":
             y, span = np.bitwise_xor.accumulate(np.concatenate([pad[:1], b]), 0)[1:], (0, 255)
+        # pads that several rows have
+        elif how == "pad-by-place":
+            y, span = b ^ fixed.integers(0, 256, b.shape, dtype=np.uint8), (0, 255)
+        elif how == "pad-by-label":
+            y = (images + np.random.default_rng(5).random((1000, h, w, c))[labels]) % 1
+        elif how == "pad-of-few":
+            y, span = b + fixed.integers(0, 256, (8, *b.shape[1:]), dtype=np.uint8)[rng.integers(8, size=n)], (0, 255)
         # files
         elif how == "files":
             extra = {"v": _rows([_file(i) for i in b])}
