@@ -1,7 +1,8 @@
 """Stages of an audit kept on disk, so that a stopped or killed one loses at most the stage it was in.
 
 A stage is one results `Finding` list plus its arrays, or plain arrays, under ``<out>/.work/<name>``; each is written
-atomically.  The plan's fingerprint guards against resuming with other inputs.
+atomically, with a seal over it and the plan (`audit.seal`).  Another plan is refused; a stage without the seal, or one
+that was made under another key, is made again, and that is said.
 """
 
 from __future__ import annotations
@@ -18,19 +19,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ihaudit.audit.seal import same, seal
 from ihaudit.contracts.view import Pairs
-from ihaudit.errors import UsageError
+from ihaudit.errors import IhauditError, UsageError
 from ihaudit.release import Provenance, Release
-from ihaudit.results import Finding, atomic_path, atomic_write
+from ihaudit.results import Finding, atomic_path, atomic_write, read_results
 
 Arrays = dict[str, NDArray[Any]]
+#: What is said of a file without this user's seal.
+FOREIGN = "carries no seal of this user on this machine: it was changed, or comes from elsewhere"
+#: What of the plan is a digest of encodings of a few images.
+TRIAL = "encodings of a trial"
+#: Digests of the plan, and what it means where they differ.
+MADE = {
+    TRIAL: "the scheme encodes a few images otherwise, so that its code, what it imports or what it reads has changed",
+    "program": "the program (another build of ihaudit) has changed",
+}
 
 
 class Checkpoints:
-    """The ``.work`` folder of one audit."""
+    """The ``.work`` folder of one audit; `tell` hears in a sentence what is not taken from it, and why."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder / ".work"
+    def __init__(self, folder: Path, tell: Callable[[str], None] = lambda _: None) -> None:
+        self.folder, self._tell, self._plan = folder / ".work", tell, ""
 
     def begin(self, plan: dict[str, Any], resume: bool) -> None:
         """Start afresh, or check that what lies there belongs to the same plan.
@@ -40,6 +51,7 @@ class Checkpoints:
                 or another process writes to the folder.
         """
         path = self.folder / "plan.json"
+        self._plan = json.dumps(plan, sort_keys=True, default=str)
         hold(self.folder.parent)
         if resume and path.exists():
             same_plan(_plan(path), plan)
@@ -52,33 +64,43 @@ class Checkpoints:
 
     def save_arrays(self, name: str, arrays: Arrays, meta: dict[str, Any] | None = None) -> None:
         """Keep arrays (no pickles) and a JSON-able dict under one name."""
-        text = np.frombuffer(json.dumps(meta or {}).encode(), np.uint8)
+        said = json.dumps(meta or {}).encode()
+        told = seal(self._plan, name, said, arrays=arrays).encode()
+        beside = {"__meta__": np.frombuffer(said, np.uint8), "__seal__": np.frombuffer(told, np.uint8)}
         # written as it is made: a release may take half the memory
         with atomic_path(self._path(name, ".npz")) as temporary, open(temporary, "wb") as file:
-            np.savez(file, allow_pickle=False, __meta__=text, **arrays)
+            np.savez(file, allow_pickle=False, **beside, **arrays)
 
     def load_arrays(self, name: str) -> tuple[Arrays, dict[str, Any]] | None:
-        """What `save_arrays` kept, or None; a damaged file counts as none."""
+        """What `save_arrays` kept under the same plan; None where that is damaged, or carries no seal."""
         path = self._path(name, ".npz")
         if not path.exists():
             return None
         try:
             with np.load(path, allow_pickle=False) as z:
                 arrays = {k: z[k] for k in z.files}
-            meta = json.loads(arrays.pop("__meta__").tobytes().decode())
+            said = arrays.pop("__meta__").tobytes()
+            sealed = arrays.pop("__seal__").tobytes().decode() if "__seal__" in arrays else ""
+            meta = json.loads(said.decode())
         except Exception:  # a damaged archive can raise nearly anything
+            self._tell(f"{name} is made again: {path} is damaged")
+            return None
+        if not same(sealed, seal(self._plan, name, said, arrays=arrays)):
+            self._tell(f"{name} is made again: {path} {FOREIGN}")
             return None
         return (arrays, meta) if isinstance(meta, dict) else None
 
-    def findings(self, name: str, make: Callable[[], list[Finding]]) -> list[Finding]:
-        """The findings kept under one name, with their arrays; made and kept where there are none."""
+    def findings(self, name: str, make: Callable[[], list[Finding]], key: str = "") -> list[Finding]:
+        """The findings kept under one name and key, with their arrays; made and kept where there are none."""
         kept = self.load_arrays(name)
-        if kept is not None:
+        if kept is not None and kept[1].get("key") != key:
+            self._tell(f"{name} is made again: the release, or what was measured of the scheme, is another than it was")
+        elif kept is not None:
             with contextlib.suppress(LookupError, TypeError, ValueError):  # damaged: made again
                 return _unpack_findings(*kept)
         findings = make()
         arrays = {f"{i}/{k}": v for i, f in enumerate(findings) for k, v in f.arrays.items()}
-        self.save_arrays(name, arrays, {"findings": [json.loads(f.model_dump_json()) for f in findings]})
+        self.save_arrays(name, arrays, {"findings": [json.loads(f.model_dump_json()) for f in findings], "key": key})
         return findings
 
     def subfolder(self, name: str) -> Path:
@@ -137,11 +159,29 @@ def same_plan(old: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
     """
     new = json.loads(json.dumps(plan, default=str))
     for key in dict.fromkeys([*new, *old]):  # in the order of the plan: causes before consequences
-        if old.get(key) != new.get(key):
-            raise UsageError(
-                f"cannot resume: {key} was {old.get(key)!r} and is now {new.get(key)!r}; "
-                "repeat the original options, or start afresh with --overwrite"
-            )
+        was, now = old.get(key), new.get(key)
+        if was == now:
+            continue
+        if key in MADE and key in old:
+            raise UsageError(f"cannot resume: {MADE[key]} since; start afresh with --overwrite")
+        if isinstance(was, Mapping) and isinstance(now, Mapping):  # of many libraries the one that differs
+            key = next(k for k in dict.fromkeys([*now, *was]) if was.get(k) != now.get(k))
+            was, now = was.get(key), now.get(key)
+        raise UsageError(
+            f"cannot resume: {key} was {was!r} and is now {now!r}; repeat the original options, or start afresh with "
+            "--overwrite"
+        )
+
+
+def kept_plan(folder: Path) -> Mapping[str, Any]:
+    """The plan of the audit that was stopped or finished in a folder; an empty one where none can be read."""
+    try:
+        if (folder / ".work" / "plan.json").exists():
+            return _plan(folder / ".work" / "plan.json")
+        plan = read_results(folder).options.get("plan")
+    except IhauditError:
+        return {}
+    return plan if isinstance(plan, Mapping) else {}
 
 
 def _plan(path: Path) -> dict[str, Any]:

@@ -10,10 +10,7 @@ draws from the system's entropy has them run again; controls do not depend on it
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
-import os
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
@@ -21,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import ihaudit
+from ihaudit.audit.checkpoint import TRIAL
 from ihaudit.audit.plan import Item
+from ihaudit.audit.seal import same, seal
 from ihaudit.contracts.traits import Traits
-from ihaudit.environment import package_versions
 from ihaudit.errors import ResultsError
 from ihaudit.release import Release
 from ihaudit.results import Finding, atomic_write, plain, read_arrays, read_results
@@ -35,7 +34,7 @@ ITEMS, REUSED = ".items.json", "reused"
 #: What of the plan says which items there are, and not what one of them finds.
 _OTHERS = ("attacks", "games")
 #: What of it is the scheme's own, on which controls do not depend.
-_SCHEME = ("scheme's name", "scheme's code", "parameters", "published release")
+_SCHEME = ("scheme's name", "scheme's code", TRIAL, "parameters", "published release")
 
 
 class Keys:
@@ -48,8 +47,7 @@ class Keys:
     """
 
     def __init__(self, plan: Mapping[str, Any], release: str, traits: Traits | None) -> None:
-        common = {k: v for k, v in plan.items() if k not in _OTHERS}
-        self._common = common | {"packages": package_versions(), "code": code_digest()}
+        self._common = {k: v for k, v in plan.items() if k not in _OTHERS}
         self._release, self._traits = release, None if traits is None else asdict(traits)
 
     def item(self, item: Item) -> str:
@@ -60,6 +58,10 @@ class Keys:
         """Of all controls, which the `running` attacks and games are tried on."""
         common = {k: v for k, v in self._common.items() if k not in _SCHEME}
         return _digest([common, self._traits, [[i.kind, i.spec, sorted(i.knows)] for i in running]])
+
+    def checks(self) -> str:
+        """Of what is checked of the release itself."""
+        return _digest([self._common, self._release])
 
 
 class Earlier:
@@ -80,10 +82,10 @@ class Earlier:
                     by_id[id_].arrays[array] = value
             for row in items if isinstance(items, list) else []:
                 try:
-                    key, seal, findings = row["key"], row["seal"], [by_id[i] for i in row["findings"]]
+                    key, kept, findings = row["key"], row["seal"], [by_id[i] for i in row["findings"]]
                 except (LookupError, TypeError):
                     continue
-                if isinstance(key, str) and isinstance(seal, str) and hmac.compare_digest(seal, seal_of(key, findings)):
+                if isinstance(key, str) and same(kept, seal_of(key, findings)):
                     self._found.setdefault(key, (folder, results.environment.finished, findings))
 
     def findings(self, key: str) -> list[Finding] | None:
@@ -118,40 +120,17 @@ def keep(folder: Path, found: Mapping[str, tuple[str, Sequence[Finding]]]) -> No
     atomic_write(folder / ITEMS, json.dumps(rows, indent=1) + "\n")
 
 
-def secret_file() -> Path:
-    """Where this user's secret lies; no scheme may read it."""
-    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-    return Path(state) / "ihaudit" / "earlier.key"
-
-
-@cache
-def user_secret() -> bytes:
-    """32 bytes, drawn at the first use; where they cannot be kept, of this process alone, so that nothing is reused."""
-    path = secret_file()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as f:
-                f.write(secrets.token_bytes(32))
-        except FileExistsError:
-            pass
-        found = path.read_bytes()
-    except OSError:
-        found = b""
-    return found if len(found) == 32 else secrets.token_bytes(32)
-
-
 def seal_of(key: str, findings: Sequence[Finding]) -> str:
     """Over a key and what findings say, without where they were taken from, and over their arrays."""
-    told = hmac.new(user_secret(), key.encode(), hashlib.sha256)
-    for finding in findings:
+    texts: list[str] = []
+    arrays: dict[str, NDArray[Any]] = {}
+    for i, finding in enumerate(findings):
         told_of = plain(finding.model_dump(warnings=False))
         told_of["details"].pop(REUSED, None)
         told_of.pop("requested")
-        told.update(json.dumps(told_of, sort_keys=True).encode())
-        for name, array in sorted(finding.arrays.items()):
-            told.update(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes())
-    return told.hexdigest()
+        texts.append(json.dumps(told_of, sort_keys=True))
+        arrays |= {f"{i}/{name}": array for name, array in finding.arrays.items()}
+    return seal(key, *texts, arrays=arrays)
 
 
 @cache

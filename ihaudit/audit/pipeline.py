@@ -18,13 +18,13 @@ from ihaudit import __version__, registry
 from ihaudit.audit import published
 from ihaudit.audit.behaviour import behaviour
 from ihaudit.audit.canonical import NAME, canonical, capacity
-from ihaudit.audit.checkpoint import Checkpoints, kept_release, pack_release
+from ihaudit.audit.checkpoint import TRIAL, Checkpoints, kept_plan, kept_release, pack_release
 from ihaudit.audit.checks import release_checks
 from ihaudit.audit.code import Code, opened
 from ihaudit.audit.controlled import run_controls
 from ihaudit.audit.data import Data, load_data
-from ihaudit.audit.earlier import REUSED, Earlier, Keys, earlier_folders, keep, release_digest
-from ihaudit.audit.finished import finished_audit
+from ihaudit.audit.earlier import REUSED, Earlier, Keys, code_digest, earlier_folders, keep, release_digest
+from ihaudit.audit.finished import finished_audit, put_seal
 from ihaudit.audit.image_range import in_found_range
 from ihaudit.audit.images_check import check_images
 from ihaudit.audit.known import encode_with_known
@@ -34,6 +34,7 @@ from ihaudit.audit.plan import Item, Played, choose_adversary, plan_items, train
 from ihaudit.audit.progress import Reporter, Stages, span
 from ihaudit.audit.record import image_card, release_card, write
 from ihaudit.audit.run_item import run_baselines, run_item
+from ihaudit.audit.seal import seal
 from ihaudit.audit.setup import Setup, prepare
 from ihaudit.audit.side_by_side import Job, Lanes
 from ihaudit.audit.subject import Audited
@@ -41,7 +42,7 @@ from ihaudit.audit.traits import measure
 from ihaudit.audit.worker import AttackWorker
 from ihaudit.contracts.context import Context, derive_seed
 from ihaudit.contracts.traits import Traits
-from ihaudit.environment import allowed_cores, return_memory
+from ihaudit.environment import allowed_cores, package_versions, return_memory
 from ihaudit.metrics.ssim import SETTINGS
 from ihaudit.release import Release
 from ihaudit.results import Cost, Finding, Results, SchemeCard
@@ -76,8 +77,7 @@ def run_audit(options: AuditOptions, reporter: Reporter, source: SchemeSource | 
     setup = prepare(options, source.path.stem)
     data = load_data(options, setup.profile)
     with opened(source, setup, data.public) as code:
-        private = data.private
-        try_out(code.scheme, private.images, private.labels, seed=derive_seed(options.seed, "trial"))
+        trial = _trial(code, data, setup, reporter)
         setup.confirm()
         claims = code.card.claims
         adversary = choose_adversary(options.knows, claims)
@@ -86,12 +86,36 @@ def run_audit(options: AuditOptions, reporter: Reporter, source: SchemeSource | 
         items = plan_items(asked, setup.profile, adversaries, _lacking)
         if note := training_note(options, items):
             reporter.note(note)
-        audit = _Audit(options, setup, data, code, adversary, items, reporter)
+        audit = _Audit(options, setup, data, code, trial, adversary, items, reporter)
         if setup.finished:
             results = finished_audit(setup.folder, audit.plan(), options)
             reporter.note(f"{setup.folder} holds this audit, complete; nothing is left to resume")
             return setup.folder, results
         return setup.folder, audit.run()
+
+
+def _trial(code: Code, data: Data, setup: Setup, reporter: Reporter) -> str:
+    """Digest of what the scheme makes of a few images: it shows what its file does not, what it imports and reads.
+
+    Where an audit is gone on with and a scheme encodes otherwise in every process, that cannot tell whether it is the
+    same; its file then decides alone.
+    """
+    images, labels = data.private.images, data.private.labels
+    seed = derive_seed(setup.options.seed, "trial")
+    found = release_digest(try_out(code.scheme, images, labels, seed=seed))
+    was = kept_plan(setup.folder).get(TRIAL, found) if setup.options.resume else found
+    if was == found:
+        return found
+    again = []
+    for _ in range(2):
+        with code.start({}) as process:
+            again.append(release_digest(try_out(process, images, labels, seed=seed)))
+    if again[0] == again[1]:
+        return found
+    reporter.note(
+        "the scheme draws from elsewhere than its generator, so that its file alone says whether it is still the same"
+    )
+    return str(was)
 
 
 def _lacking(missing: Sequence[str]) -> str:
@@ -107,13 +131,14 @@ class _Audit:
         setup: Setup,
         data: Data,
         code: Code,
+        trial: str,
         adversary: frozenset[Knowledge],
         items: list[Item],
         reporter: Reporter,
     ) -> None:
-        self.options, self.setup, self.data, self.code = options, setup, data, code
+        self.options, self.setup, self.data, self.code, self.trial = options, setup, data, code, trial
         self.adversary, self.items, self.reporter = adversary, items, reporter
-        self.checkpoints = Checkpoints(setup.folder)
+        self.checkpoints = Checkpoints(setup.folder, reporter.note)
         count = options.known_pairs if options.known_pairs is not None else setup.profile.n_known
         self.records = data.records(count) if Knowledge.PAIRS in adversary else None
         self.stages = Stages(reporter, 3 + sum(not i.reason for i in items))
@@ -146,14 +171,14 @@ class _Audit:
     def _played(self, subject: Audited, root: Context) -> list[Finding]:
         """Checks, baselines, attacks, games and controls, in this order: a few at once (`--jobs`)."""
         kept, knows = self.checkpoints.findings, self.adversary | MATERIAL
+        self.keys = Keys(self.plan(), release_digest(subject.release), subject.traits)
         before = (
-            partial(kept, "checks", partial(self._checks, subject)),
+            partial(kept, "checks", partial(self._checks, subject), self.keys.checks()),
             partial(kept, "behaviour", self._behaviour),
             partial(run_baselines, subject, knows, root),
         )
         self.outside = self.code.scheme.spent_s
         running = [i for i in self.items if not i.reason]
-        self.keys = Keys(self.plan(), release_digest(subject.release), subject.traits)
         count = min(self.options.jobs or allowed_cores(), 1 + sum(i.kind == "attack" for i in running))
         return_memory()  # of the release as it was sent and checked
         with Lanes(count, self.options.attack_timeout_s) as lanes:
@@ -191,11 +216,12 @@ class _Audit:
     ) -> list[Finding]:
         """One attack or game, or what is kept of it; `left` of them are to come, it included."""
         reporter = self.stages.beside(f"{item.kind} {item.spec}")
-        trials = self.checkpoints.subfolder(f"trials-{item.spec}") if item.kind == "game" else None
+        key = self.keys.item(item)
+        trials = self.checkpoints.subfolder(f"trials-{item.spec}-{seal(key)[:16]}") if item.kind == "game" else None
         share = self.setup.profile.share(self.code.scheme.spent_s - self.outside, left)
         ctx = replace(root, encoder_s=share, progress=reporter.update)
         make = partial(run_item, item, subject, worker, ctx, trials)
-        found = self._kept(f"{item.kind}-{item.spec}", self.keys.item(item), make, lanes)
+        found = self._kept(f"{item.kind}-{item.spec}", key, make, lanes)
         for finding in found:
             finding.requested = item.requested
         said = found[0].reason or found[0].sentence or found[0].status
@@ -217,7 +243,7 @@ class _Audit:
         return controls
 
     def _kept(self, name: str, key: str, make: Callable[[], list[Finding]], lanes: Lanes) -> list[Finding]:
-        """Findings of the stopped audit by name, of an earlier one by key, or made; what was cut short is not kept."""
+        """Findings of the stopped audit, or of an earlier one, by key, or made; what was cut short is not kept."""
 
         def whole() -> list[Finding]:
             made = self.earlier.findings(key) or make()
@@ -225,7 +251,7 @@ class _Audit:
                 raise CancelledError
             return made
 
-        found = self.checkpoints.findings(name, whole)
+        found = self.checkpoints.findings(name, whole, key)
         if not any(f.status == "inconclusive" for f in found):  # what failed may fare better next time
             self.made[name] = key, found
         return found
@@ -250,6 +276,9 @@ class _Audit:
             "known pairs": len(self.records or ()),
             "published release": published.digest(Path(o.release)) if o.release else None,
             "training steps": o.training_steps,
+            "libraries": package_versions(),
+            "program": code_digest(),
+            TRIAL: self.trial,
         }
 
     def _encode(self) -> Audited:
@@ -351,6 +380,7 @@ class _Audit:
             environment=env,
         )
         write(self.setup.folder, results, o, gallery_arrays(subject.release, subject.truth))
+        put_seal(self.setup.folder)
         keep(self.setup.folder, self.made)
         self.checkpoints.clear()
         self.reporter.done(f"{gate.status}, after {span(wall_s)}")

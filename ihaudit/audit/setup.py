@@ -9,11 +9,11 @@ from pathlib import Path
 
 from ihaudit import environment, registry
 from ihaudit.audit import config
-from ihaudit.audit.earlier import secret_file, user_secret
 from ihaudit.audit.folder import output_folder
 from ihaudit.audit.options import RunOptions
 from ihaudit.audit.profiles import Profile, get_profile
 from ihaudit.audit.progress import Reporter
+from ihaudit.audit.seal import secret_file, user_secret
 from ihaudit.audit.store import NETWORKS, FolderStore
 from ihaudit.contracts.context import Context
 from ihaudit.engines.parts import cluster

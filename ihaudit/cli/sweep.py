@@ -146,6 +146,9 @@ def command(
     options = o.chosen(AuditOptions, audit, gates=o.chosen(GateOptions, given), command=o.shell_line())
     _check_together(context)
     if print_jobs:
+        from ihaudit.audit.sweep.values import check_values
+
+        check_values(located, options.sets, points)
         for i in range(len(points)):
             more = {"out": folder, "shard": f"{i + 1}/{len(points)}", "resume": True, "exit_zero": True, "quiet": True}
             say(o.repeated(context, more, without=ELSEWHERE))

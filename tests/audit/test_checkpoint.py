@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ihaudit.audit.checkpoint import Checkpoints, kept_release, pack_release, unpack_release
+from ihaudit.audit.seal import user_secret
 from ihaudit.contracts.view import Pairs
 from ihaudit.errors import UsageError
 from ihaudit.release import Provenance, Release
@@ -42,6 +43,36 @@ def test_a_damaged_stage_counts_as_none(tmp_path: Path) -> None:
     path = tmp_path / ".work" / "x.npz"
     path.write_bytes(path.read_bytes()[:200])
     assert kept.load_arrays("x") is None
+
+
+def test_only_what_this_user_kept_of_this_plan_and_key_is_taken_and_the_rest_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    kept = Checkpoints(tmp_path, told.append)
+    kept.begin({"a": 1}, resume=False)
+    kept.findings("x", lambda: [Finding(id="x", kind="attack", title="x", status="measured")], "key")
+    made = lambda: [Finding(id="y", kind="attack", title="x", status="measured")]  # noqa: E731
+    assert kept.findings("x", made, "key")[0].id == "x" and not told
+    assert kept.findings("x", made, "another key")[0].id == "y"
+    assert "x is made again: the release" in told.pop()
+    path = tmp_path / ".work" / "x.npz"
+    sealed = path.read_bytes()
+    arrays, meta = dict(np.load(path)), b'{"findings": [], "key": "another key"}'
+    np.savez(path, **arrays | {"__meta__": np.frombuffer(meta, np.uint8)})  # forged: nothing was found
+    assert kept.load_arrays("x") is None and "carries no seal of this user" in told.pop()
+    (tmp_path / ".work" / "z.npz").write_bytes(sealed)  # what was found by another item
+    assert kept.load_arrays("z") is None and "z is made again" in told.pop()
+    path.write_bytes(sealed)
+    assert kept.load_arrays("x") is not None
+    other = Checkpoints(tmp_path, told.append)
+    (tmp_path / ".work" / "plan.json").write_text('{"a": 2}')
+    other.begin({"a": 2}, resume=True)  # what was kept of another plan
+    assert other.load_arrays("x") is None and "carries no seal" in told.pop()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "theirs"))
+    user_secret.cache_clear()
+    assert kept.load_arrays("x") is None and "carries no seal" in told.pop()
+    user_secret.cache_clear()
 
 
 def test_release_round_trip() -> None:

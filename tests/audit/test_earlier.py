@@ -18,10 +18,9 @@ from ihaudit.audit.earlier import (
     earlier_folders,
     keep,
     release_digest,
-    secret_file,
-    user_secret,
 )
 from ihaudit.audit.plan import Item
+from ihaudit.audit.seal import secret_file, user_secret
 from ihaudit.audit.setup import hidden
 from ihaudit.contracts.traits import Traits
 from ihaudit.release import Release

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ihaudit.audit.finished import finished_audit
+from ihaudit.audit.checkpoint import TRIAL
+from ihaudit.audit.finished import SEAL, finished_audit, put_seal, sealed
 from ihaudit.audit.options import AuditOptions
+from ihaudit.audit.seal import user_secret
 from ihaudit.errors import UsageError
 from ihaudit.results import read_results, write_results
 from ihaudit.verdict.gates import GateOptions
@@ -27,6 +29,7 @@ def finished(folder: Path, **options: Any) -> Path:
     read, arrays = stored(folder, attack("noise"), game(0.0), *baselines())
     read.options = {"gates": vars(GateOptions()), "plan": PLAN} | options
     write_results(folder, read, arrays)
+    put_seal(folder)
     return folder
 
 
@@ -37,6 +40,9 @@ def test_the_same_audit_is_handed_back_and_decided_again(tmp_path: Path) -> None
     edited.findings = [f for f in edited.findings if f.kind != "control"]
     write_results(folder, edited)
     assert edited.gate.exit_code == 0
+    with pytest.raises(UsageError, match=r"results\.json carries no seal of this user.*--overwrite"):
+        finished_audit(folder, PLAN, OPTIONS)
+    put_seal(folder)
     assert finished_audit(folder, PLAN, OPTIONS).gate.exit_code == 3
 
 
@@ -44,6 +50,46 @@ def test_the_same_audit_is_handed_back_and_decided_again(tmp_path: Path) -> None
 def test_an_audit_of_something_else_is_refused(tmp_path: Path, key: str) -> None:
     with pytest.raises(UsageError, match=f"cannot resume: {key} was .* and is now 'another'.*--overwrite"):
         finished_audit(finished(tmp_path), PLAN | {key: "another"}, OPTIONS)
+
+
+@pytest.mark.parametrize("fault", ["edited", "other arrays", "no arrays", "no seal", "damaged seal", "elsewhere"])
+def test_what_was_changed_or_comes_from_elsewhere_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    folder = finished(tmp_path / "out")
+    assert sealed(folder)
+    if fault == "edited":
+        text = (folder / "results.json").read_text()
+        (folder / "results.json").write_text(text.replace("0.1", "0.2", 1))
+    elif fault == "other arrays":
+        np.savez(folder / "arrays.npz", a=np.zeros(3))
+    elif fault == "no arrays":
+        (folder / "arrays.npz").unlink()
+    elif fault == "no seal":
+        (folder / SEAL).unlink()
+    elif fault == "damaged seal":
+        (folder / SEAL).write_bytes(b"\xff\n")
+    else:
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "theirs"))
+        user_secret.cache_clear()
+    try:
+        with pytest.raises(UsageError, match="carries no seal of this user on this machine"):
+            finished_audit(folder, PLAN, OPTIONS)
+    finally:
+        user_secret.cache_clear()
+
+
+def test_what_a_scheme_imports_and_the_program_count_too(tmp_path: Path) -> None:
+    made = PLAN | {"libraries": {"numpy": "1", "torch": "2"}, "program": "ab", TRIAL: "cd"}
+    folder = finished(tmp_path, plan=made)
+    assert finished_audit(folder, made, OPTIONS).gate.exit_code == 0
+    for other, said in (
+        ({"libraries": {"numpy": "1", "torch": "3"}}, "torch was '2' and is now '3'"),
+        ({"program": "xy"}, "another build of ihaudit"),
+        ({TRIAL: "xy"}, "the scheme encodes a few images otherwise"),
+    ):
+        with pytest.raises(UsageError, match=f"cannot resume: .*{said}.*--overwrite"):
+            finished_audit(folder, made | other, OPTIONS)
 
 
 def test_other_bounds_and_files_that_do_not_say_are_refused(tmp_path: Path) -> None:
@@ -61,6 +107,7 @@ def test_reports_that_are_missing_are_written_and_private_images_are_not_kept(tm
     assert not (folder / "report.pdf").exists()
     read, arrays = read_results(folder), {"private/images": np.zeros((2, 8, 8, 3), np.uint8)}
     write_results(folder, read, arrays)
+    put_seal(folder)
     with pytest.raises(UsageError, match="holds private images"):
         finished_audit(folder, PLAN, AuditOptions(scheme="s", samples=False))
 

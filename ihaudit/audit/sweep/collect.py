@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ihaudit.audit.finished import sealed
 from ihaudit.audit.options import AuditOptions
 from ihaudit.audit.sweep.grid import Point
 from ihaudit.audit.sweep.point import Failure, read_failure
@@ -17,6 +18,9 @@ from ihaudit.errors import IhauditError, ResultsError, UsageError
 from ihaudit.report.formats import pdf
 from ihaudit.report.sweep import page
 from ihaudit.results import Results, atomic_write, read_results
+
+#: Where the reasons are that are not said.
+SEE_WHY = "the list of missing points in sweep.md, or each folder's failed.json, says why"
 
 
 @dataclass(frozen=True)
@@ -30,10 +34,14 @@ class Missing:
 
 @dataclass(frozen=True)
 class Collected:
-    """The points of a grid that are done, and those that are not, each in the order of the grid."""
+    """The points of a grid that are done, and those that are not, each in the order of the grid.
+
+    `unsealed`: names of done ones that carry no seal of this user on this machine.
+    """
 
     rows: list[Row]
     missing: list[Missing]
+    unsealed: tuple[str, ...] = ()
 
     def exit_code(self) -> int:
         """3 while points are missing; else 1 where any missed its gate, 3 where any is inconclusive, 0."""
@@ -42,16 +50,27 @@ class Collected:
 
     def missed(self) -> list[dict[str, Any]]:
         """The missing points as sweep.json has them."""
-        return [{"point": dict(m.point.values), "why": m.why} for m in self.missing]
+        return [{"point": dict(m.point.values), "why": m.point.said(m.why)} for m in self.missing]
+
+    def foreign(self) -> str:
+        """What is said of the points without a seal; empty where all have one."""
+        if not self.unsealed:
+            return ""
+        which = ", ".join(self.unsealed[:3]) + (", ..." if len(self.unsealed) > 3 else "")
+        return (
+            f"Of {len(self.unsealed)} of {len(self.rows)} points ({which}) the results carry no seal of this user on "
+            "this machine: they were changed, or come from elsewhere, and stand here as they are."
+        )
 
     def error(self) -> IhauditError | None:
         """The first failure, which names its point, and says how many others there are; None where none failed."""
         failed = [(m.point, m.failure) for m in self.missing if m.failure]
         if not failed:
             return None
-        first = failed[0][1].exception(at=failed[0][0].name)
+        point, failure = failed[0]
+        first = replace(failure, sentence=point.said(failure.sentence)).exception(at=point.name)
         if len(failed) > 1:
-            more = f"{first} ({len(failed) - 1} more failed; each folder's failed.json says why)"
+            more = f"{first} ({len(failed) - 1} more failed; {SEE_WHY})"
             first = type(first)(more)
             first.exit_code = failed[0][1].exit_code
         return first
@@ -73,8 +92,12 @@ def collect(
     """
     rows: list[Row] = []
     missing: list[Missing] = []
+    unsealed = []
     for point in points:
         at = point.folder(folder)
+        if failures and point in failures and (at / "results.json").exists():  # they are of something else
+            missing.append(Missing(point, failures[point].sentence, failures[point]))
+            continue
         try:
             results = read_results(at)
         except ResultsError as e:
@@ -83,7 +106,8 @@ def collect(
             missing.append(Missing(point, failure.sentence if failure else damaged, failure))
             continue
         _agree(point, results, options)
-        rows.append(Row.of(point, results, at.name))
+        rows.append(Row.of(point, results, at.name, options.prices()))
+        unsealed += [] if sealed(at) else [point.name]
     other = next((row for row in rows if row.audited != rows[0].audited), None)
     if other is not None:
         one = rows[0]
@@ -93,7 +117,7 @@ def collect(
             f"{one.point.name} and {other.point.name} do not compare: {what} was {a} and {b}; audit one of them "
             "again, in a fresh folder"
         )
-    return Collected(rows, missing)
+    return Collected(rows, missing, tuple(unsealed))
 
 
 def _agree(point: Point, results: Results, options: AuditOptions) -> None:
@@ -139,9 +163,10 @@ def write(found: Collected, folder: Path) -> list[Path]:
     """
     if not found.rows:
         return []
-    data = summary(found.rows, found.missed()) | {"parameters": entries(found.rows)}
+    data = summary(found.rows, found.missed()) | {"parameters": entries(found.rows), "unsealed": [*found.unsealed]}
+    sentences = [*(p["sentence"] for p in data["parameters"]), *filter(None, [found.foreign()])]
     atomic_write(folder / "sweep.json", json.dumps(data, indent=1, ensure_ascii=False) + "\n")
-    atomic_write(folder / "sweep.md", markdown(found.rows, found.missed(), [p["sentence"] for p in data["parameters"]]))
+    atomic_write(folder / "sweep.md", markdown(found.rows, found.missed(), sentences))
     html = page(data, folder)
     atomic_write(folder / "sweep.html", html)
     written = [folder / "sweep.json", folder / "sweep.html"]

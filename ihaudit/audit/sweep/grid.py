@@ -28,6 +28,12 @@ class Point:
         """``k=4,epochs=10``: also the name of its folder."""
         return ",".join(f"{k}={v}" for k, v in self.values)
 
+    def said(self, sentence: str) -> str:
+        """What was said of the point, for readers who see its name already: without its value at the beginning."""
+        for k, v in self.values:
+            sentence = sentence.removeprefix(f"{k}={v}: ")
+        return sentence
+
     def folder(self, sweep: Path) -> Path:
         """Its folder, under a sweep's; one that names its parameters in another order is the same point's."""
         usual = sweep / self.name

@@ -104,7 +104,8 @@ def audit_point(job: Job, reporter: Reporter | None = None) -> Outcome:
             (folder / FAILED).unlink(missing_ok=True)
             came = _tried(job, reporter or Reporter())
             if isinstance(came, Failure):
-                fail(folder, came)
+                if not (folder / "results.json").exists():  # what lies there did not fail, but is of something else
+                    fail(folder, came)
                 return Outcome("failed", came.sentence, came)
             return Outcome("done", came)
         finally:

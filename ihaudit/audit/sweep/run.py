@@ -106,7 +106,7 @@ def run_sweep(
                 reporter.note(f"{point.name}: another run audits it now; it is waited for at the end")
             elif engine is not None:
                 done += 1
-                reporter.note(f"{done} of {count}: {point.name}: {outcome.said}")
+                reporter.note(f"{done} of {count}: {point.name}: {point.said(outcome.said)}")
         if not left:
             break
     return collect(points, folder, options, failures)

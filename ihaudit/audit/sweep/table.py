@@ -52,8 +52,10 @@ class Row:
     audited: tuple[tuple[str, str], ...]
 
     @classmethod
-    def of(cls, point: Point, results: Results, folder: str = "") -> Row:
-        """The row of an audit."""
+    def of(
+        cls, point: Point, results: Results, folder: str = "", prices: Mapping[str, float | str] | None = None
+    ) -> Row:
+        """The row of an audit; `prices` of an hour where they are stated now, else those that were stated then."""
         found = {metric: _highest(results, kind, metric, end) for metric, kind, end in MEASURES}
         best = {metric: (f.id, f.metrics[metric]) for metric, f in found.items() if f is not None}
         strongest = found["ssim_q90"] or found["reid_above_chance"]
@@ -69,7 +71,7 @@ class Row:
             best=best,
             cpu_s=cost.cpu_s if cost else None,
             gpu_s=cost.gpu_s if cost else None,
-            price=_price(results, cost.cpu_s, cost.gpu_s) if cost else None,
+            price=_price(prices or results.price_per_hour, cost.cpu_s, cost.gpu_s) if cost else None,
             bound=bounds.get("max_ssim"),
             scheme=results.name,
             security_parameter=results.scheme.security_parameter,
@@ -84,9 +86,8 @@ def _highest(results: Results, kind: str, metric: str, end: str) -> Finding | No
     return max(found, key=lambda f: getattr(f.metrics[metric], end), default=None)
 
 
-def _price(results: Results, cpu_s: float, gpu_s: float) -> tuple[float, str] | None:
+def _price(prices: Mapping[str, float | str], cpu_s: float, gpu_s: float) -> tuple[float, str] | None:
     """What so many seconds cost at the stated price of an hour, and the currency."""
-    prices = results.price_per_hour
     cpu, gpu = (float(prices.get(k, 0.0)) for k in ("cpu", "gpu"))
     stated = "cpu" in prices or "gpu" in prices
     return ((cpu * cpu_s + gpu * gpu_s) / 3600, str(prices.get("currency", ""))) if stated else None

@@ -34,11 +34,13 @@ class Effect:
         word: ``falls``, ``rises``, ``falls at some`` settings of the other parameters and rises at none, ``rises at
             some`` and falls at none, ``differs`` (both), or ``no difference shown``.
         text: with figures.
+        steady: nothing in between goes the other way.
     """
 
     metric: str
     word: str
     text: str
+    steady: bool = True
 
 
 @dataclass(frozen=True)
@@ -84,15 +86,18 @@ def _worth(name: str, values: tuple[str, ...], rows: Sequence[Row]) -> Worth:
     lines = [[g[v] for v in values if v in g] for g in groups.values()]
     lines = [line for line in lines if len(line) > 1]
     effects = tuple(e for m in NAMED if (e := _effect(name, lines, *m)) is not None)
-    verdict = _verdict(name, {e.word for e in effects}, numbers=_numbers(values))
+    steady = all(e.steady for e in effects)
+    verdict = _verdict(name, {e.word for e in effects}, numbers=_numbers(values), steady=steady)
     parts = [e.text for e in effects] + _bound(name, rows) + _cost(name, lines) + _unmeasured(name, values, rows)
     return Worth(name, values, effects, f"{verdict}: {'; '.join(parts)}." if parts else f"{verdict}.")
 
 
-def _verdict(name: str, words: set[str], *, numbers: bool) -> str:
-    """What the effects come to, in half a sentence."""
+def _verdict(name: str, words: set[str], *, numbers: bool, steady: bool) -> str:
+    """What the effects come to, in half a sentence; words are no scale, so that nothing lies in between."""
     if not words:
         return f"Nothing that was measured says whether {name} buys anything"
+    if numbers and not steady:
+        return f"What {name} does is not the same throughout"
     if words == {"no difference shown"}:
         return f"It was not shown that {name} buys anything"
     down, up = words & {"falls", "falls at some"}, words & {"rises", "rises at some"}
@@ -115,14 +120,13 @@ def _numbers(values: Sequence[str]) -> bool:
 def _effect(name: str, lines: Sequence[Sequence[Row]], metric: str, called: str, unit: str) -> Effect | None:
     """The effect on one measure; None where no group has it at two values."""
     ends: list[tuple[Row, Row]] = []
-    peaks = []
+    between: list[str] = []
     for line in lines:
         having = [r for r in line if metric in r.best]
         if len(having) < 2:
             continue
         ends.append((having[0], having[-1]))
-        outer = [having[0].best[metric][1], having[-1].best[metric][1]]
-        peaks += [r for r in having[1:-1] if all(_below(o, r.best[metric][1]) for o in outer)]
+        between += _between(having, metric, unit)
     if not ends:
         return None
     ways = [_way(a.best[metric][1], b.best[metric][1]) for a, b in ends]
@@ -140,9 +144,31 @@ def _effect(name: str, lines: Sequence[Sequence[Row]], metric: str, called: str,
         word, said = ways[0], "does not differ by more than its intervals"
         figures += f", and likewise in all {len(ends)} settings of the rest" if len(ends) > 1 else ""
     text = f"{called} {said} ({figures})"
-    if peaks:
-        text += f", but is highest in between, at {peaks[0].point.name}"
+    if between and _numbers([dict(r.point.values)[name] for pair in ends for r in pair]):
+        more = f" (and in {len(between) - 1} other settings of the rest)" if len(between) > 1 else ""
+        return Effect(metric, word, f"{text}, but {between[0]}{more}", steady=False)
     return Effect(metric, word, text)
+
+
+def _between(line: Sequence[Row], metric: str, unit: str) -> list[str]:
+    """What goes the other way than the ends of a line do, in half a sentence; nothing where all go one way."""
+    at = [r.best[metric][1] for r in line]
+    inner = range(1, len(line) - 1)
+    highest = [i for i in inner if _below(at[0], at[i]) and _below(at[-1], at[i])]
+    lowest = [i for i in inner if _below(at[i], at[0]) and _below(at[i], at[-1])]
+    for which, word, best in ((highest, "highest", max), (lowest, "lowest", min)):
+        if which:
+            i = best(which, key=lambda i: at[i].value or 0.0)
+            return [f"is {word} in between, {scaled(at[i].value, unit)} at {line[i].point.name}"]
+    pairs = [(i, j) for i in range(len(line)) for j in range(i + 1, len(line))]
+    rises, falls = ([p for p in pairs if _way(at[p[0]], at[p[1]]) == word] for word in ("rises", "falls"))
+    contrary = {"falls": rises, "rises": falls}.get(_way(at[0], at[-1]), rises if rises and falls else [])
+    if not contrary:
+        return []
+    i, j = max(contrary, key=lambda p: abs((at[p[1]].value or 0.0) - (at[p[0]].value or 0.0)))
+    word = _way(at[i], at[j])
+    figures = " to ".join(f"{scaled(at[k].value, unit)} at {line[k].point.name}" for k in (i, j))
+    return [f"{word} in between, from {figures}"]
 
 
 def _figure(ends: tuple[Row, Row], metric: str, unit: str, name: str) -> str:

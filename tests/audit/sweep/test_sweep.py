@@ -16,19 +16,20 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from ihaudit.audit.checkpoint import hold
+from ihaudit.audit.finished import put_seal
 from ihaudit.audit.lock import locked
 from ihaudit.audit.options import AuditOptions
 from ihaudit.audit.progress import Reporter
 from ihaudit.audit.sweep import point as sweep_point
 from ihaudit.audit.sweep.collect import Collected, Missing, collect
 from ihaudit.audit.sweep.grid import Point, parse_grid, parse_shard, share
-from ihaudit.audit.sweep.point import LOCK, read_failure
+from ihaudit.audit.sweep.point import LOCK, Failure, read_failure
 from ihaudit.audit.sweep.run import run_sweep
 from ihaudit.audit.sweep.table import SCHEMA, Row, decided, markdown, summary, trend
 from ihaudit.cli import app
 from ihaudit.errors import SchemeError, UsageError
 from ihaudit.report.sweep import page as sweep_page
-from ihaudit.results import Environment, Finding, Gate, GateCheck, Results, SchemeCard, write_results
+from ihaudit.results import Cost, Environment, Finding, Gate, GateCheck, Results, SchemeCard, write_results
 from ihaudit.stats import Estimate
 from ihaudit.verdict.gates import GateOptions
 
@@ -37,7 +38,16 @@ def result(q90: float | None, code: int = 0, width: float = 0.02) -> Results:
     findings = []
     if q90 is not None:
         e = Estimate(q90, q90 - width, q90 + width, 100)
-        findings.append(Finding(id="phase", kind="attack", title="P", status="measured", metrics={"ssim_q90": e}))
+        findings.append(
+            Finding(
+                id="phase",
+                kind="attack",
+                title="P",
+                status="measured",
+                metrics={"ssim_q90": e},
+                cost=Cost(cpu_s=5),
+            )
+        )
     return Results(
         name="s",
         profile="quick",
@@ -108,10 +118,13 @@ class Audits:
 
     asked: list[AuditOptions] = field(default_factory=list)
     fail_at: str = ""
+    refuse: str = ""
 
     def __call__(self, options: AuditOptions, reporter: Any) -> tuple[Path, Results]:
         self.asked.append(options)
         assert options.out is not None
+        if self.refuse and self.refuse in options.out.name:
+            raise UsageError("cannot resume: scheme's code was 'ab' and is now 'cd'")
         if self.fail_at and self.fail_at in options.out.name:
             raise SchemeError("k must be even")
         k = int(options.sets[-1].partition("=")[2])
@@ -246,7 +259,7 @@ def test_a_line_is_printed_for_each_point_and_does_what_it_says(
 ) -> None:
     audits = Audits()
     monkeypatch.setattr(sweep_point, "run_audit", audits)
-    printed = sweep("--print-jobs", "--set", "epochs=3 0", "--seed", "7", out=tmp_path / "a b")
+    printed = sweep("--print-jobs", "--set", "epochs=30", "--seed", "7", out=tmp_path / "a b")
     assert printed.exit_code == 0 and not audits.asked
     lines = [shlex.split(x) for x in printed.output.splitlines()]
     assert len(lines) == 3 and all(x[:3] == ["ihaudit", "sweep", "instahide"] for x in lines)
@@ -254,8 +267,8 @@ def test_a_line_is_printed_for_each_point_and_does_what_it_says(
         got = CliRunner().invoke(app, line[1:])
         assert got.exit_code == 0, got.output
     assert [o.out and o.out.name for o in audits.asked] == ["k=2", "k=4", "k=6", "k=2"]
-    assert {(o.seed, o.sets[0]) for o in audits.asked} == {(7, "epochs=3 0")} and audits.asked[-1].resume
-    collected = sweep("--collect", "--set", "epochs=3 0", "--seed", "7", out=tmp_path / "a b")
+    assert {(o.seed, o.sets[0]) for o in audits.asked} == {(7, "epochs=30")} and audits.asked[-1].resume
+    collected = sweep("--collect", "--set", "epochs=30", "--seed", "7", out=tmp_path / "a b")
     assert collected.exit_code == 1, collected.output
 
 
@@ -268,6 +281,8 @@ def test_a_line_is_printed_for_each_point_and_does_what_it_says(
         (("--collect", "--jobs", "2"), "--collect audits nothing"),
         (("--collect", "--print-jobs"), "--collect audits nothing"),
         (("--print-jobs", "--shard", "1/2"), "--print-jobs audits nothing"),
+        (("--print-jobs", "--grid", "kk=1,2"), "the scheme has no parameter 'kk'; did you mean 'k'?"),
+        (("--print-jobs", "--grid", "epochs=5,many"), "epochs=many: expected"),
         (("--jobs", "0"), "--jobs"),
         (("--engine", "lokal"), "no engine called 'lokal'; did you mean 'local'?"),
         (("--resume", "--overwrite"), "contradict"),
@@ -311,6 +326,48 @@ def test_a_damaged_point_is_audited_again(tmp_path: Path, monkeypatch: pytest.Mo
     assert [m.point.name for m in collect(points, tmp_path, options).missing] == ["k=4"]
     assert not run_sweep(options, points, tmp_path, Reporter()).missing
     assert [o.resume for o in audits.asked] == [False, False, True, False]
+
+
+def test_a_finished_point_of_something_else_is_missing_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An edited scheme used to keep the figures of the old one in the table, without a word."""
+    audits = Audits()
+    monkeypatch.setattr(sweep_point, "run_audit", audits)
+    points = parse_grid(["k=2,4"])
+    run_sweep(AuditOptions(scheme="s"), points, tmp_path, Reporter())
+    audits.refuse = "k=4"
+    found = run_sweep(AuditOptions(scheme="s", resume=True), points, tmp_path, Reporter())
+    assert [m.point.name for m in found.missing] == ["k=4"] and found.exit_code() == 3
+    assert "at k=4: cannot resume: scheme's code was" in str(found.error())
+    assert read_failure(tmp_path / "k=4") is None and (tmp_path / "k=4" / "results.json").exists()
+    assert "k=2, k=4" in collect(points, tmp_path, AuditOptions(scheme="s")).foreign()  # none of these has a seal
+    for point in points:
+        put_seal(tmp_path / point.name)
+    assert not collect(points, tmp_path, AuditOptions(scheme="s")).foreign()
+
+
+def test_the_name_of_a_point_is_said_once() -> None:
+    point = Point((("T", "3"), ("epsilon", "bad")))
+    failure = Failure("epsilon=bad: expected a number", "UsageError")
+    assert str(Collected([], [Missing(point, failure.sentence, failure)]).error()) == (
+        "at T=3,epsilon=bad: expected a number"
+    )
+
+
+def test_collect_draws_the_same_curves_and_takes_the_price_of_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep_point, "run_audit", Audits())
+    assert sweep(out=tmp_path).exit_code == 1
+    names = ("sweep.json", "sweep.md", "sweep.html")
+    before = [(tmp_path / name).read_text() for name in names]
+    assert sweep("--collect", out=tmp_path).exit_code == 1
+    assert [(tmp_path / name).read_text() for name in names] == before
+    assert before[2].count("<figure") == 1
+    sweep("--collect", "--price-per-hour", "cpu=3600", "--price-per-hour", "currency=EUR", out=tmp_path)
+    prices = [p["attack_price"] for p in json.loads((tmp_path / "sweep.json").read_text())["points"]]
+    assert prices == [{"amount": 5.0, "currency": "EUR"}] * 3
 
 
 def test_a_point_that_another_run_audits_is_waited_for_at_the_end(

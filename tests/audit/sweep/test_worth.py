@@ -43,12 +43,35 @@ def test_what_falls_buys_something_and_what_does_not_buys_nothing() -> None:
 
 
 def test_a_peak_in_between_and_a_rest_that_disagrees_are_told() -> None:
-    assert "highest in between, at k=4" in said(row("k=2", 0.9), row("k=4", 0.97), row("k=6", 0.5))
+    assert "highest in between, 0.970 at k=4" in said(row("k=2", 0.9), row("k=4", 0.97), row("k=6", 0.5))
     k, t = worth([row("k=2,T=1", 0.9), row("k=4,T=1", 0.5), row("k=2,T=9", 0.9), row("k=4,T=9", 0.9)])
     assert k.sentence.startswith("A larger k buys something against what was tried, in some settings of the rest only")
     assert "falls in 1 of 2 settings" in k.sentence and [e.word for e in t.effects] == ["rises at some"]
     k, _ = worth([row("k=2,T=1", 0.9), row("k=4,T=1", 0.5), row("k=2,T=9", 0.8), row("k=4,T=9", 0.4)])
     assert "likewise in all 2 settings" in k.sentence
+
+
+@pytest.mark.parametrize(
+    ("ssim", "said_of_it", "monotone"),
+    [
+        ((0.9, 0.97, 0.5), "falls (0.900 at k = 0 and 0.500 at k = 2), but is highest in between, 0.970 at k=1", False),
+        (
+            (0.9, 0.2, 0.9),
+            "intervals (0.900 at k = 0 and 0.900 at k = 2), but is lowest in between, 0.200 at k=1",
+            False,
+        ),
+        ((0.2, 0.9, 0.21), "but is highest in between, 0.900 at k=1", False),
+        ((0.9, 0.4, 0.6, 0.2), "but rises in between, from 0.400 at k=1 to 0.600 at k=2", False),
+        ((0.2, 0.6, 0.4, 0.9), "but falls in between, from 0.600 at k=1 to 0.400 at k=2", False),
+        ((0.9, 0.6, 0.61, 0.2), "falls (0.900 at k = 0 and 0.200 at k = 3)", True),
+        ((0.9, 0.6, 0.6, 0.59), "falls (0.900 at k = 0 and 0.590 at k = 3)", True),
+    ],
+)
+def test_what_goes_up_and_down_is_called_no_gain(ssim: tuple[float, ...], said_of_it: str, monotone: bool) -> None:
+    text = said(*(row(f"k={k}", x) for k, x in enumerate(ssim)))
+    assert said_of_it in text
+    assert text.startswith("A larger k buys" if monotone else "What k does is not the same throughout"), text
+    assert monotone == ("in between" not in text)
 
 
 def test_measures_that_disagree_are_not_called_a_gain() -> None:
