@@ -6,33 +6,39 @@ Cells with --m have eps = 0.1, cells with --eps have |M| = 50, as in the paper. 
 seed; public ones: photographs of imagenet_patches that no network was trained on; releases: `instahide-fdn`, in which
 every image dominates |M| encodings.  The number of images is stated, as it is to the paper's clustering; --given hands
 over the true clusters as well.  `ssim_fdn` is the statistic of the paper's code, against the image as it is in the
-least varied of its |M| encodings, as in that code; the next column has it against the image itself.
+least varied of its |M| encodings, as in that code; the next column has it against the image itself, the one after the
+next in the pose that suits it best.  `unmix` answers images in the middle of their poses; the row "unmix, turned" has
+each as it lies in the least varied of the encodings in which the attack saw it dominate.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
 from itertools import product
+from typing import ClassVar, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from ihaudit import Release
+from ihaudit import Augmentation, Release
 from ihaudit.attacks.carlini import Carlini
 from ihaudit.attacks.fdn import Fdn
 from ihaudit.attacks.numerics.sizes import Sizes
 from ihaudit.attacks.recipe import answer
-from ihaudit.attacks.stages.state import Assigned, Grouped
-from ihaudit.contracts.attack import AttackOutput
+from ihaudit.attacks.stages.state import Assigned, Grouped, Moving, State
+from ihaudit.attacks.unmix import Unmix
+from ihaudit.contracts.attack import Attack, AttackOutput
 from ihaudit.contracts.configure import configure
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.metrics.fdn import ssim_fdn
 from ihaudit.metrics.matching import correlation
+from ihaudit.metrics.poses import Poses
 from ihaudit.metrics.ssim import ssim
 from ihaudit.nn.sources import load_split
 from ihaudit.schemes.instahide import Draws
@@ -59,19 +65,21 @@ PUBLISHED = {
 }
 LEVELS = ((10, 20, 30, 40, 50), (0.1, 0.2, 0.3, 0.4, 0.5))
 HEAD = (
-    "| private | N | \\|M\\| | eps | seed | attack | clusters | ssim_fdn | against the image | SSIM (pinned) | decoys "
-    "| images | confidence: said / off | CPU s |\n" + "|---" * 14 + "|"
+    "| private | N | \\|M\\| | eps | seed | attack | clusters | ssim_fdn | against the image | SSIM (pinned) | aligned "
+    "| decoys | images | confidence: said / off | CPU s |\n" + "|---" * 15 + "|"
 )
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A release and what only its maker knows: images and targets float32 (N, H, W, C), labels int64 (N,)."""
+    """A release and what only its maker knows: images and targets float32 (N, H, W, C), labels int64 (N,), and by what
+    they were moved."""
 
     release: Release
     images: NDArray[np.float32]
     labels: NDArray[np.int64]
     targets: NDArray[np.float32]
+    group: Augmentation
 
 
 class Recording(InstaHideFdn):
@@ -109,7 +117,8 @@ def made(private: str, n: int, m: int, eps: float, seed: int) -> Cell:
     scaled = np.abs(release.encodings) / release.provenance.coefficients[:, :1, None, None]
     least = scaled.reshape(n, m, -1).var(2).argmin(1)
     degrees = np.array([scheme.turned[i][j] for i, j in enumerate(least)])
-    return Cell(release, images, labels, nearest_turned(images, degrees))
+    group = scheme.augmentation or Augmentation()
+    return Cell(release, images, labels, nearest_turned(images, degrees), group)
 
 
 def attacked(spec: str, cell: Cell, seed: int, *, given: bool) -> AttackOutput:
@@ -121,7 +130,11 @@ def attacked(spec: str, cell: Cell, seed: int, *, given: bool) -> AttackOutput:
         image_range=(-1.0, 1.0),
         hints={"n_private": n},
     )
-    attack, ctx = configure(spec), Context(seed=seed, profile="full")
+    attack: Attack = configure(spec)
+    ctx = Context(seed=seed, profile="full")
+    Kept.states.clear()
+    if isinstance(attack, Unmix):
+        attack = cast(Attack, Kept(**{field.name: getattr(attack, field.name) for field in fields(attack)}))
     if not given:
         found: AttackOutput = attack.run(view, ctx)
         return found
@@ -140,32 +153,77 @@ def attacked(spec: str, cell: Cell, seed: int, *, given: bool) -> AttackOutput:
     return answer(attack.stages(state, ctx, "restoration"))
 
 
-def row(spec: str, cell: Cell, private: str, m: int, eps: float, seed: int, *, given: bool) -> str:
+def turned(out: AttackOutput, state: State) -> AttackOutput:
+    """Each image of a finished `Unmix` as it lies in the least varied of the encodings that it dominates."""
+    moving = state.find(Moving)
+    if moving is None or out.members is None:
+        return out
+    observed, images = state.observed, out.images.copy()
+    largest = np.maximum(observed.slots.mass[:, 0], 1e-6)
+    varied = (observed.values.float().numpy() / largest[:, None]).var(1)
+    for image in range(len(images)):
+        rows = np.nonzero(out.members[:, 0] == image)[0]
+        if not len(rows):
+            continue
+        motion = moving.moved[rows[varied[rows].argmin()], 0][None]
+        flat = torch.from_numpy(2 * images[image].transpose(2, 0, 1).reshape(1, -1) - 1)
+        there = (moving.motions.move(flat, motion).view(observed.shape).permute(1, 2, 0) + 1) / 2
+        images[image] = there.clamp(0, 1).numpy()
+    return replace(out, images=images)
+
+
+@dataclass(frozen=True)
+class Kept(Unmix):
+    """`unmix`, and its last state."""
+
+    states: ClassVar[list[State]] = []
+
+    def solve(self, state: State, ctx: Context) -> State:
+        """See `Recipe.solve`."""
+        solved = super().solve(state, ctx)
+        self.states[:] = [solved]
+        return solved
+
+
+def rows(spec: str, cell: Cell, private: str, m: int, eps: float, seed: int, *, given: bool) -> Iterator[str]:
     """What an attack reaches."""
     cpu = time.process_time()
     out = attacked(spec, cell, seed, given=given)
     cpu = time.process_time() - cpu
+    yield row(spec, out, cell, f"| {private} | {len(cell.images)} | {m} | {eps} | {seed}", cpu, given=given)
+    if spec.startswith("unmix") and Kept.states:
+        posed = turned(out, Kept.states[0])
+        yield row(
+            f"{spec}, turned", posed, cell, f"| {private} | {len(cell.images)} | {m} | {eps} | {seed}", cpu, given=given
+        )
+
+
+def row(spec: str, out: AttackOutput, cell: Cell, head: str, cpu: float, *, given: bool) -> str:
+    """One answer's figures."""
     n = len(cell.images)
     if given:
         order = np.arange(n)
     else:
         order = np.full(n, -1)
-        rows, columns = linear_sum_assignment(-correlation(out.images, cell.images))
-        order[columns] = rows
+        found_as, columns = linear_sum_assignment(-correlation(out.images, cell.images))
+        order[columns] = found_as
     there = order >= 0
     found = out.images[order[there]]
-    scores = {name: np.zeros(n) for name in ("target", "image", "pinned")}
+    scores = {name: np.zeros(n) for name in ("target", "image", "pinned", "aligned")}
     scores["target"][there] = ssim_fdn(found, cell.targets[there])
     scores["image"][there] = ssim_fdn(found, cell.images[there])
     scores["pinned"][there] = ssim(found, cell.images[there])
+    poses = Poses(cell.group, cell.images.shape[1:])
+    fitted = [poses.fit(a[None], b[None]).similarity[0, 0] for a, b in zip(found, cell.images[there], strict=True)]
+    scores["aligned"][there] = fitted
     decoys = ssim_fdn(found, np.roll(cell.targets[there], 1, 0))
     said = ""
     if out.confidence is not None:
         confidence = out.confidence[order[there]]
-        said = f"{confidence.mean():.3f} / {np.abs(confidence - scores['pinned'][there]).mean():.3f}"
-    cells = [f"{scores[k].mean():.3f}" for k in ("target", "image", "pinned")]
+        said = f"{confidence.mean():.3f} / {np.abs(confidence - scores['aligned'][there]).mean():.3f}"
+    cells = [f"{scores[k].mean():.3f}" for k in ("target", "image", "pinned", "aligned")]
     return " | ".join(
-        [f"| {private} | {n} | {m} | {eps} | {seed} | {spec}", "given" if given else "found", *cells]
+        [f"{head} | {spec}", "given" if given else "found", *cells]
         + [f"{decoys.mean():.3f} | {len(out.images)} | {said} | {cpu:.0f} |"]
     )
 
@@ -196,7 +254,8 @@ def main() -> None:
     for (m, eps), seed in product(cells, a.seed):
         cell = made(a.private, a.n, m, eps, seed)
         for spec in a.attack:
-            print(row(spec, cell, a.private, m, eps, seed, given=a.given), flush=True)
+            for line in rows(spec, cell, a.private, m, eps, seed, given=a.given):
+                print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -147,3 +147,36 @@ def turns(
                 for x in range(-reach, reach + 1):
                     theta.append([[side * cos, -side * sin, float(x)], [sin, cos, float(y)]])
     return Motions(torch.tensor(theta), shape, fill)
+
+
+def nearest(theta: Tensor, motions: Motions) -> Tensor:
+    """int64 (n,): the motions of a list that are nearest to motions float32 (n, 2, 3), at the border."""
+    half = (min(motions.shape[1:]) - 1) / 2
+    scale = torch.tensor([half, half, 1.0])
+    far = torch.cdist((theta * scale).flatten(1), (motions.theta * scale).flatten(1))
+    return far.argmin(1)
+
+
+def about_mean(theta: Tensor, ids: Tensor, weight: Tensor, count: int, *, turn: bool) -> tuple[Tensor, Tensor]:
+    """Motions about poses in which each image's copies are moved by nothing on average, and the motions to there.
+
+    Args:
+        theta: float32 (n, 2, 3); ids: int64 (n,), whose copy each makes; weight: float32 (n,).
+            Motions that mirror have no say.
+        count: number of images N.
+        turn: the motions turn and shift; so does their mean then, where plain means of turns shrink too.
+
+    Returns:
+        float32 (n, 2, 3) and (N, 2, 3).
+    """
+    row = torch.tensor([0.0, 0.0, 1.0]).expand(len(theta), 1, 3)
+    square = torch.cat([theta, row], 1)
+    weight = weight * (torch.linalg.det(square[:, :2, :2]) > 0)
+    total = torch.zeros(count).index_add_(0, ids, weight)
+    mean = torch.zeros(count, 3, 3).index_add_(0, ids, square * weight[:, None, None])
+    mean = torch.where(total[:, None, None] > 1e-6, mean / total.clamp_min(1e-6)[:, None, None], torch.eye(3))
+    if turn:
+        u, _, v = torch.linalg.svd(mean[:, :2, :2])
+        mean[:, :2, :2] = u @ v
+    about = torch.linalg.inv(mean)[ids] @ square
+    return about[:, :2], mean[:, :2]

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
@@ -31,9 +32,49 @@ SHARED = 0.4
 _VALUES = 4_000_000  # of products held at once
 
 
+class Look(Protocol):
+    """Encodings as they are compared with centres, which are of the form of `straight`, under all motions.
+
+    `straight`: the encodings; `weight`: float32 (n,) inverse noise variances.
+    """
+
+    @property
+    def straight(self) -> Tensor: ...
+
+    @property
+    def weight(self) -> Tensor: ...
+
+    def __len__(self) -> int: ...
+
+    def some(self, rows: Tensor) -> Self:
+        """The part of the encodings `rows`."""
+        ...
+
+    def power(self, centres: Tensor) -> Tensor:
+        """float32 (K,): squared norms of centres."""
+        ...
+
+    def own(self, motion: Tensor) -> Tensor:
+        """float32 (n, K): the inner product of each encoding with itself, aligned by motions (n, K) and moved back."""
+        ...
+
+    def best(self, centres: Tensor, own: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Modulus, motion and sign (n, K) of the largest correlation of each encoding with each centre.
+
+        Args:
+            centres: K of them.
+            own: motions int64 (n, K) and what is taken off the correlations there, float32 (n, K).
+        """
+        ...
+
+    def aligned(self, motion: Tensor) -> Tensor:
+        """The encodings (n, ...), each moved to where its centre is by its motion int64 (n,)."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Spectra:
-    """Whitened spectra of mixtures.
+    """Whitened spectra of mixtures, compared under all shifts and both mirrors: a `Look`.
 
     Attributes:
         straight, mirrored: complex64 (n, C, H, W // 2 + 1), of the mixtures and of their mirror images.
@@ -77,6 +118,14 @@ class Spectra:
         """float32 (n,): squared norms."""
         return _energy(self.straight, self.width)
 
+    def power(self, centres: Tensor) -> Tensor:
+        """See `Look.power`."""
+        return _energy(centres, self.width)
+
+    def own(self, motion: Tensor) -> Tensor:
+        """See `Look.own`; no motion loses anything."""
+        return self.energy[:, None].expand(motion.shape)
+
     @property
     def window(self) -> int:
         """Shifts along one axis."""
@@ -105,12 +154,7 @@ class Spectra:
         return out.flatten(2)
 
     def best(self, centres: Tensor, own: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """Modulus, motion and sign (n, K) of the largest correlation of each encoding with each centre.
-
-        Args:
-            centres: as for `correlations`.
-            own: motions int64 (n, K) and what is taken off the correlations there, float32 (n, K).
-        """
+        """See `Look.best`; centres as for `correlations`."""
         parts = []
         step = max(1, _VALUES // (len(centres) * centres[0, 0].numel()))
         for i in range(0, len(self), step):
@@ -163,49 +207,49 @@ class MovedClusters:
 
 
 def moved_clusters(
-    spectra: Spectra, scale: Tensor, clusters: int, *, balance: float = 1.0, rounds: int = 5, last: int = 2
+    look: Look, scale: Tensor, clusters: int, *, balance: float = 1.0, rounds: int = 5, last: int = 2
 ) -> MovedClusters:
     """Clusters of encodings of one class, strongest first.
 
     Args:
-        spectra: of n encodings; scale: float32 (n,), the coefficients of the images, falling.
+        look: at n encodings; scale: float32 (n,), the coefficients of the images, falling.
         clusters: number of images.
         balance: see `clusters.sinkhorn`.
         rounds: EM steps on the strongest encodings; last: on all.
     """
-    n, k = len(spectra), max(clusters, 1)
+    n, k = len(look), max(clusters, 1)
     if n <= k:
         zero = torch.zeros(n, dtype=torch.int64)
         return MovedClusters(torch.arange(n) % k, torch.ones(n), zero, torch.ones(n), 0.0)
     strong = min(n, STRONG * k)
-    some, lam = spectra.some(torch.arange(strong)), scale[:strong]
+    some, lam = look.some(torch.arange(strong)), scale[:strong]
     centres = _starts(some, lam, k)
     found, centres = _em(some, lam, centres, rounds, balance)
     if strong < n:
-        found, centres = _em(spectra, scale, centres, last, balance)
+        found, centres = _em(look, scale, centres, last, balance)
     return found
 
 
-def _starts(spectra: Spectra, lam: Tensor, k: int) -> Tensor:
-    """Spectra (k, C, H, W // 2 + 1) of averages of encodings that look alike."""
-    n = len(spectra)
+def _starts(look: Look, lam: Tensor, k: int) -> Tensor:
+    """Averages of encodings that look alike, k of them."""
+    n = len(look)
     count = min(n, max(STARTS * k, 12))
-    centres = spectra.straight[:count]
+    centres = look.straight[:count]
     top, score = torch.zeros(1, count, dtype=torch.int64), torch.zeros(count)
     total = torch.ones(count)
     for turn, gathered in enumerate(GATHERED):
-        best, motion, sign = spectra.best(centres)
-        alike = best * spectra.weight.sqrt()[:, None] / _energy(centres, spectra.width).sqrt()
+        best, motion, sign = look.best(centres)
+        alike = best * look.weight.sqrt()[:, None] / look.power(centres).sqrt()
         if turn == 0:
             alike[torch.arange(count), torch.arange(count)] = -1
         top = alike.topk(min(gathered, n), 0).indices
         score = alike.gather(0, top).mean(0)
-        votes = spectra.weight * lam
+        votes = look.weight * lam
         fresh = torch.empty_like(centres)
         for c in range(count):
             own = top[:, c]
-            weight = (votes[own] * sign[own, c])[:, None, None, None]
-            fresh[c] = (spectra.some(own).aligned(motion[own, c]) * weight).sum(0)
+            aligned = look.some(own).aligned(motion[own, c])
+            fresh[c] = _wide(votes[own] * sign[own, c], aligned).mul(aligned).sum(0)
             total[c] = (votes[own] * lam[own]).sum()
             if turn == 0:
                 fresh[c] += votes[c] * centres[c]
@@ -214,7 +258,7 @@ def _starts(spectra: Spectra, lam: Tensor, k: int) -> Tensor:
     sets = [set(t) for t in top.T.tolist()]
     order = score.argsort(descending=True).tolist()
     kept = _distinct(order, sets, k)
-    return centres[kept] / total[kept, None, None, None]
+    return centres[kept] / _wide(total[kept], centres)
 
 
 def _distinct(order: Iterable[int], sets: list[set[int]], k: int) -> list[int]:
@@ -231,22 +275,21 @@ def _distinct(order: Iterable[int], sets: list[set[int]], k: int) -> list[int]:
     return kept
 
 
-def _em(spectra: Spectra, lam: Tensor, centres: Tensor, rounds: int, balance: float) -> tuple[MovedClusters, Tensor]:
+def _em(look: Look, lam: Tensor, centres: Tensor, rounds: int, balance: float) -> tuple[MovedClusters, Tensor]:
     """Annealed no more: each round compares all with all centres, leaving every encoding out of what it is held to."""
     k = len(centres)
-    power = spectra.energy[:, None]
-    weight, scale = spectra.weight[:, None], lam[:, None]
+    weight, scale = look.weight[:, None], lam[:, None]
     own: tuple[Tensor, Tensor] | None = None
-    score = q = torch.zeros(len(spectra), k)
-    motion, sign = torch.zeros(len(spectra), k, dtype=torch.int64), torch.ones(len(spectra), k)
+    score = q = torch.zeros(len(look), k)
+    motion, sign = torch.zeros(len(look), k, dtype=torch.int64), torch.ones(len(look), k)
     for _ in range(max(1, rounds)):
-        best, motion, sign = spectra.best(centres, own)
-        score = TEMPER * weight * (scale * best - scale**2 * _energy(centres, spectra.width) / 2)
+        best, motion, sign = look.best(centres, own)
+        score = TEMPER * weight * (scale * best - scale**2 * look.power(centres) / 2)
         q = sinkhorn(score, balance)
         votes = q * weight * scale
         alpha = votes / ((votes * scale).sum(0) + 1e-6)
-        centres = torch.stack([_mean(spectra, motion[:, c], alpha[:, c] * sign[:, c]) for c in range(k)])
-        own = motion, alpha * sign * power
+        centres = torch.stack([_mean(look, motion[:, c], alpha[:, c] * sign[:, c]) for c in range(k)])
+        own = motion, alpha * sign * look.own(motion)
     certainty, cluster = q.max(1)
     pick = cluster[:, None]
     return (
@@ -257,6 +300,12 @@ def _em(spectra: Spectra, lam: Tensor, centres: Tensor, rounds: int, balance: fl
     )
 
 
-def _mean(spectra: Spectra, motion: Tensor, weight: Tensor) -> Tensor:
+def _mean(look: Look, motion: Tensor, weight: Tensor) -> Tensor:
     rows = torch.nonzero(weight.abs() > 1e-3 * weight.abs().max().clamp_min(1e-30))[:, 0]
-    return (spectra.some(rows).aligned(motion[rows]) * weight[rows, None, None, None]).sum(0)
+    aligned = look.some(rows).aligned(motion[rows])
+    return (aligned * _wide(weight[rows], aligned)).sum(0)
+
+
+def _wide(values: Tensor, like: Tensor) -> Tensor:
+    """(n,) with as many axes as `like`."""
+    return values.view(-1, *[1] * (like.ndim - 1))

@@ -17,8 +17,9 @@ from torch import Tensor
 
 from ihaudit.attacks.numerics.grouping import Grouping
 from ihaudit.attacks.numerics.labels import IntArray, Slots
-from ihaudit.attacks.numerics.motions import Motions, shifts
-from ihaudit.attacks.numerics.moved_clusters import MovedClusters, Spectra, moved_clusters
+from ihaudit.attacks.numerics.motions import Motions, about_mean, nearest, shifts
+from ihaudit.attacks.numerics.moved_clusters import Look, MovedClusters, Spectra, moved_clusters
+from ihaudit.attacks.numerics.moved_copies import Listed
 from ihaudit.attacks.numerics.parallel import run_jobs, single_threaded
 from ihaudit.attacks.numerics.sizes import WORTH, infer_sizes
 from ihaudit.attacks.numerics.transforms import Shape
@@ -33,6 +34,7 @@ SEEN, FEWEST = 0.15, 30
 WITHIN, FURTHEST = 0.97, 0.25
 #: slots on which numbers of images are tried
 TRIAL = 400
+Progress = Callable[[str, float | None], None]
 
 
 @dataclass(frozen=True)
@@ -134,9 +136,9 @@ def group_moved(
     *,
     fill: float | None,
     n_private: int | None = None,
-    progress: Callable[[str, float | None], None] | None = None,
+    progress: Progress | None = None,
 ) -> MovedGrouping:
-    """Clusters of every class with the motion of each encoding.
+    """Clusters of every class with the shift and mirror of each encoding.
 
     Args:
         mixtures: (E, P), unmasked by the network.
@@ -144,9 +146,50 @@ def group_moved(
         fill: what lies beyond the border of a shifted image, in mixing units.
         n_private: a publicly stated number of private images.
     """
-    device = mixtures.device
     reach = min(2 * how.reach, furthest(shape))
-    spectra = Spectra.of(mixtures, torch.from_numpy(slots.mass).to(device), shape, reach)
+    spectra = Spectra.of(mixtures, torch.from_numpy(slots.mass).to(mixtures.device), shape, reach)
+    motions = shifts(shape, how.reach, mirror=True, fill=fill)
+
+    def framed(found: MovedClusters, scale: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        return _framed(found, spectra, scale, how.reach, k)
+
+    return _grouped(spectra, slots, motions, framed, n_private, progress)
+
+
+def group_listed(
+    mixtures: Tensor,
+    slots: Slots,
+    motions: Motions,
+    wide: Motions,
+    *,
+    turn: bool,
+    n_private: int | None = None,
+    progress: Progress | None = None,
+) -> MovedGrouping:
+    """Clusters of every class with the motion of each encoding, of a list.
+
+    Args:
+        mixtures, n_private: as for `group_moved`.
+        motions: the motions that there are; wide: those from one copy to another, fewer may do; turn: they turn.
+    """
+    listed = Listed.of(mixtures, torch.from_numpy(slots.mass).to(mixtures.device), wide)
+
+    def framed(found: MovedClusters, scale: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        theta = about_mean(wide.theta[found.motion], found.cluster, scale**2, k, turn=turn)[0]
+        return nearest(theta, motions), torch.ones(len(theta), dtype=torch.bool)
+
+    return _grouped(listed, slots, motions, framed, n_private, progress)
+
+
+def _grouped(
+    look: Look,
+    slots: Slots,
+    motions: Motions,
+    framed: Callable[[MovedClusters, Tensor, int], tuple[Tensor, Tensor]],
+    n_private: int | None,
+    progress: Progress | None,
+) -> MovedGrouping:
+    device = look.weight.device
     alone = ~slots.shared
     usable = alone if bool(alone.sum() > 0.3 * len(alone)) else np.ones(len(alone), bool)
 
@@ -159,7 +202,7 @@ def group_moved(
 
     def clusters(rows: IntArray, columns: IntArray, k: int, exact: bool, rounds: int, last: int) -> MovedClusters:
         scale = torch.from_numpy(slots.mass[rows, columns]).to(device)
-        part = spectra.some(torch.from_numpy(rows).to(device))
+        part = look.some(torch.from_numpy(rows).to(device))
         return moved_clusters(part, scale, k, balance=1.0 if exact else 0.5, rounds=rounds, last=last)
 
     tried: dict[int, tuple[int, float]] = {}
@@ -177,9 +220,8 @@ def group_moved(
     with single_threaded():
         sizes = infer_sizes(slots, trial, n_private=n_private)
     first = np.concatenate([[0], np.cumsum(sizes.per_class)])
-    motions = shifts(shape, how.reach, mirror=True, fill=fill)
     members = np.full(slots.label.shape, -1, dtype=np.int64)
-    moved = np.full(slots.label.shape, len(motions) // 4, dtype=np.int64)  # the straight one that is not shifted
+    moved = np.full(slots.label.shape, int(nearest(torch.eye(2, 3)[None], motions)), dtype=np.int64)
     signs = np.zeros(slots.label.shape, dtype=np.float32)
     done = 0
 
@@ -198,8 +240,7 @@ def group_moved(
         if result is None:
             continue
         found, rows, columns = result
-        scale = torch.from_numpy(slots.mass[rows, columns])
-        motion, inside = _framed(found, spectra, scale, how.reach, int(sizes.per_class[c]))
+        motion, inside = framed(found, torch.from_numpy(slots.mass[rows, columns]), int(sizes.per_class[c]))
         members[rows, columns] = np.where(inside.numpy(), first[c] + found.cluster.numpy(), -1)
         moved[rows, columns] = motion.numpy()
         signs[rows, columns] = found.sign.numpy()

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ihaudit.attacks.numerics.labels import IntArray, Slots
 from ihaudit.attacks.numerics.members import LEAST, TEMPER, Assignment, Pairs, Whitening, choose_pairs, split_products
-from ihaudit.attacks.numerics.motions import Motions
+from ihaudit.attacks.numerics.motions import Motions, about_mean
 from ihaudit.attacks.numerics.moved_mixing import MovedMixing
 from ihaudit.attacks.numerics.parallel import run_jobs
 from ihaudit.attacks.numerics.transforms import Shape, dct, low_frequencies
@@ -374,7 +374,7 @@ def settled(observed: Moved, *, spacing: float, turn: bool) -> Motions:
     return Motions(theta.flatten(0, 1), shape, mixing.motions.fill)
 
 
-def centred(motions: Motions, mixing: MovedMixing) -> tuple[Motions, Motions]:
+def centred(motions: Motions, mixing: MovedMixing, *, turn: bool) -> tuple[Motions, Motions]:
     """Motions of all slots (E * s) about poses in which each image's copies are moved by nothing on average.
 
     Motions are as large one way as the other, so that the middle of an image's copies is where it was.
@@ -382,16 +382,10 @@ def centred(motions: Motions, mixing: MovedMixing) -> tuple[Motions, Motions]:
     Returns:
         The motions, and (N,) those that take the images there.
     """
-    eye = torch.tensor([0.0, 0.0, 1.0]).expand(len(motions), 1, 3)
-    theta = torch.cat([motions.theta, eye], 1)
-    upright = torch.linalg.det(theta[:, :2, :2]) > 0
-    weight = torch.where(mixing.members >= 0, mixing.coefficients, 0.0).flatten() ** 2 * upright
+    weight = torch.where(mixing.members >= 0, mixing.coefficients, 0.0).flatten() ** 2
     ids = mixing.members.clamp_min(0).flatten()
-    total = torch.zeros(mixing.unknowns).index_add_(0, ids, weight)
-    mean = torch.zeros(mixing.unknowns, 3, 3).index_add_(0, ids, theta * weight[:, None, None])
-    mean = torch.where(total[:, None, None] > 1e-6, mean / total.clamp_min(1e-6)[:, None, None], torch.eye(3))
-    about = torch.linalg.inv(mean)[ids] @ theta
-    return replace(motions, theta=about[:, :2]), replace(motions, theta=mean[:, :2])
+    about, mean = about_mean(motions.theta, ids, weight, mixing.unknowns, turn=turn)
+    return replace(motions, theta=about), replace(motions, theta=mean)
 
 
 def copies_of(observed: Moved, of_class: Sequence[IntArray], *, spacing: float, turn: bool) -> IntArray:

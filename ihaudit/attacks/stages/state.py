@@ -99,12 +99,14 @@ class Unmasked(Part):
 
     Attributes:
         signs: float16 (E, P), expected signs by the mask recovery network, or the known ones.
-        polarity: float32 (E,), expected global sign of each row, or None where not known before grouping.
+        polarity: float32 (E,), expected global sign of each row, or None before grouping has found it.
+        known: the global signs were known before grouping.
     """
 
     source: ClassVar[str] = "similarity=unmasked and grouping=signed"
     signs: Tensor
     polarity: Tensor | None = None
+    known: bool = False
 
 
 @dataclass(frozen=True, eq=False)

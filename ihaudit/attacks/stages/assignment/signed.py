@@ -16,11 +16,12 @@ from ihaudit.attacks.numerics.free_coefficients import FreeLinear, Prior, assign
 from ihaudit.attacks.numerics.labels import Slots, multiplicities
 from ihaudit.attacks.numerics.members import Assignment, Linear, assign
 from ihaudit.attacks.numerics.mixing import DENSE_COLUMNS, Reconstruction
-from ihaudit.attacks.numerics.motions import Motions
-from ihaudit.attacks.numerics.moved_kinds import kinds, likeliest
+from ihaudit.attacks.numerics.motions import Motions, nearest
+from ihaudit.attacks.numerics.moved_kinds import Kind, kinds, likeliest
 from ihaudit.attacks.numerics.moved_members import Moved, assign_moved, copies_of
 from ihaudit.attacks.numerics.moved_mixing import MovedMixing
 from ihaudit.attacks.numerics.sizes import Sizes
+from ihaudit.attacks.stages.grouping.signed import regrouped
 from ihaudit.attacks.stages.state import Assigned, Grouped, Moving, Recovered, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
@@ -48,7 +49,10 @@ def assignment_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]
         raise NotApplicable("assignment=signed needs expected signs: choose recovery=unmask")
     facts: dict[str, Any] = {}
     if state.last("assignment") is None:
-        state, facts = _surveyed(state, signs)
+        state, facts, kind = _surveyed(state, signs)
+        if kind is not None and kind.wide is not None:
+            state, anew = regrouped(state, ctx, kind)
+            return state, facts | anew | {"changed": 1.0}
     mixing, moving = state.mixing(), state.find(Moving)
     if isinstance(mixing, MovedMixing) and moving is not None:
         known = Moved(signs, observed.values, noise, recovered.estimate.images, mixing, observed.slots)
@@ -173,12 +177,12 @@ def _merged(state: State, first: NDArray[np.int64]) -> State:
     )
 
 
-def _surveyed(state: State, signs: Tensor) -> tuple[State, dict[str, Any]]:
-    """With the kind of motion that explains encodings best, where one does."""
+def _surveyed(state: State, signs: Tensor) -> tuple[State, dict[str, Any], Kind | None]:
+    """With the kind of motion that explains encodings best, where one does that grouping knew nothing of."""
     observed, recovered, mixing = state.observed, state.require(Recovered), state.mixing()
     moving, low = state.find(Moving), observed.image_range[0]
     if not len(state.decided()):
-        return state, {}
+        return state, {}, None
     still = torch.eye(2, 3)
     if not isinstance(mixing, MovedMixing):
         alone = Motions(still[None], observed.shape, low)
@@ -190,13 +194,10 @@ def _surveyed(state: State, signs: Tensor) -> tuple[State, dict[str, Any]]:
     kind, gains = likeliest(known, tried)
     facts = {"gain_by_motion": {name: round(gain, 1) for name, gain in gains.items()}}
     if kind is None or (moving is not None and kind is tried[0]):
-        return state, facts
-    # as near as the motions of the other kind come
-    distance = (kind.motions.theta[None] - mixing.motions.theta[:, None]).flatten(2)
-    near = (distance * torch.tensor([15.0, 15.0, 1.0, 15.0, 15.0, 1.0])).norm(dim=2).argmin(1)
-    return state.having(Moving(kind.group, kind.motions, near[mixing.moved], kind.spacing)), facts | {
-        "augmentation": kind.group.words()
-    }
+        return state, facts, None
+    near = nearest(mixing.motions.theta, kind.motions)
+    moving = Moving(kind.group, kind.motions, near[mixing.moved], kind.spacing)
+    return state.having(moving), facts | {"augmentation": kind.group.words()}, kind
 
 
 def _answer(state: State, assigned: Assigned, found: Assignment) -> tuple[State, dict[str, Any]]:

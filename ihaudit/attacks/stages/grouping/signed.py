@@ -15,9 +15,10 @@ from ihaudit.attacks.numerics.companions import FEW, explained, fewest, only_ima
 from ihaudit.attacks.numerics.free_coefficients import LEAST, MOST
 from ihaudit.attacks.numerics.grouping import SPARING, Grouping, group
 from ihaudit.attacks.numerics.labels import Slots
-from ihaudit.attacks.numerics.moved_grouping import Seen, group_moved, seen
+from ihaudit.attacks.numerics.moved_grouping import MovedGrouping, Seen, group_listed, group_moved, seen
+from ihaudit.attacks.numerics.moved_kinds import Kind
 from ihaudit.attacks.numerics.sizes import Sizes
-from ihaudit.attacks.stages.state import Features, Mixtures, Moving, State, Unmasked
+from ihaudit.attacks.stages.state import Features, Mixtures, Moving, Recovered, State, Unmasked
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
 from ihaudit.engines.parts import elsewhere
@@ -71,9 +72,9 @@ def grouping_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
         # one class for all: clusters mix images with others' negatives, and know signs less well than the network does
         # (rows right at T = 20, k = 6, seed 3: 0.83 and 0.98)
         unlabelled = observed.slots.classes == 1 and not observed.slots.informative
-        if observed.signs is not None or unmasked.polarity is not None or unlabelled:
+        if observed.signs is not None or unmasked.known or unlabelled:
             polarity = torch.ones_like(polarity)
-    return state.grouped(found).having(Unmasked(unmasked.signs, polarity)), found.sizes.facts | {
+    return state.grouped(found).having(replace(unmasked, polarity=polarity)), found.sizes.facts | {
         "score": float(sum(found.scores)),
         "signs_turned": float((polarity < 0).float().mean()),
         "augmentation": "none seen",
@@ -127,7 +128,7 @@ def _without_companions(
 
 
 def _moved(state: State, ctx: Context, mixtures: Tensor, how: Seen) -> tuple[State, dict[str, Any]]:
-    observed, unmasked = state.observed, state.require(Unmasked)
+    observed = state.observed
     result = group_moved(
         mixtures,
         observed.slots,
@@ -137,14 +138,36 @@ def _moved(state: State, ctx: Context, mixtures: Tensor, how: Seen) -> tuple[Sta
         n_private=observed.n_private,
         progress=ctx.progress,
     )
-    found, polarity = result.found, result.polarity
-    if observed.signs is not None or unmasked.polarity is not None:
-        polarity = torch.ones_like(polarity)
     moving = Moving(how.group(), result.motions, torch.from_numpy(result.moved))
-    return state.grouped(found).having(Unmasked(unmasked.signs, polarity), moving), found.sizes.facts | {
+    state, facts = _answer(state, result, moving)
+    return state, facts | {"pairs_moved": round(how.moved, 3), "pairs_mirrored": round(how.mirrored, 3)}
+
+
+def regrouped(state: State, ctx: Context, kind: Kind) -> tuple[State, dict[str, Any]]:
+    """Grouped anew, under a kind of motion that pairs of encodings did not show; what was recovered is forgotten."""
+    observed, unmasked = state.observed, state.require(Unmasked)
+    assert kind.wide is not None
+    mixtures = (unmasked.signs.float() * observed.values).half()
+    result = group_listed(
+        mixtures,
+        observed.slots,
+        kind.motions,
+        kind.wide,
+        turn=kind.group.rotation > 0,
+        n_private=observed.n_private,
+        progress=ctx.progress,
+    )
+    moving = Moving(kind.group, kind.motions, torch.from_numpy(result.moved), kind.spacing)
+    return _answer(state.without(Recovered), result, moving)
+
+
+def _answer(state: State, result: MovedGrouping, moving: Moving) -> tuple[State, dict[str, Any]]:
+    observed, unmasked = state.observed, state.require(Unmasked)
+    found, polarity = result.found, result.polarity
+    if observed.signs is not None or unmasked.known:
+        polarity = torch.ones_like(polarity)
+    return state.grouped(found).having(replace(unmasked, polarity=polarity), moving), found.sizes.facts | {
         "score": float(sum(found.scores)),
         "signs_turned": float((polarity < 0).float().mean()),
-        "augmentation": how.group().words(),
-        "pairs_moved": round(how.moved, 3),
-        "pairs_mirrored": round(how.mirrored, 3),
+        "augmentation": moving.group.words(),
     }

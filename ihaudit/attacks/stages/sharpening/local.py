@@ -70,7 +70,8 @@ def _settled(state: State, moving: Moving, ctx: Context) -> State:
             mixing,
             observed.slots,
         )
-        fine, middle = centred(settled(known, spacing=moving.spacing, turn=moving.group.rotation > 0), mixing)
+        turn = moving.group.rotation > 0
+        fine, middle = centred(settled(known, spacing=moving.spacing, turn=turn), mixing, turn=turn)
         images = recovered.estimate.images.clone()
         images[:-1] = middle.move(images[:-1], torch.arange(len(middle)))
         state = state.having(replace(recovered, estimate=replace(recovered.estimate, images=images)))

@@ -37,7 +37,7 @@ def similarity_unmasked(state: State, ctx: Context) -> tuple[State, dict[str, An
     mixtures = Mixtures(*linear_features(observed.values, mass, observed.shape, signs=signs, columns=keep))
     squares = Features(*square_features(observed.values, mass, observed.shape, columns=keep))
     return state.having(
-        Unmasked(signs, polarity),
+        Unmasked(signs, polarity, known=polarity is not None),
         squares,
         mixtures,
     ), {"dimensions": len(keep), "mean_sign_certainty": float(signs[:200].float().abs().mean())}
