@@ -59,7 +59,7 @@ class Dask:
         crowd = Counter(str(w["host"]) for w in workers for _ in range(int(w["nthreads"])))
         # Dask takes calls with equal arguments for one call unless it is told that they are not pure.
         self._executor = self._executor or self._client.get_executor(pure=False)
-        call = Apart(function)
+        call = Apart(function, keep=True)
         return [_told(self._executor.submit(_on_worker, call, dict(crowd), item)) for item in items]
 
     def __enter__(self) -> Dask:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from ihaudit.contracts.engine import Died, EngineOptions
+from ihaudit.engines.apart import Apart
 from ihaudit.engines.local import Local
 from ihaudit.environment import cores
 from tests.engines import calls
@@ -50,6 +52,28 @@ def test_an_error_is_raised_and_a_death_is_told_apart(options: EngineOptions) ->
         assert after.result() == 9  # one death takes no other call with it
 
 
+def test_a_kept_process_takes_the_next_call_and_dies_alone() -> None:
+    def asked() -> int:
+        return Apart(calls.surroundings, keep=True)(0)[0]
+
+    first = asked()
+    with pytest.raises(LookupError, match="no 7"):
+        Apart(calls.refuse, keep=True)(7)
+    assert asked() == first != Apart(calls.surroundings)(0)[0]
+    with pytest.raises(Died, match="signal 9"):
+        Apart(calls.die, keep=True)(0)
+    second = asked()
+    assert second != first and not _alive(first)
+    os.kill(second, signal.SIGKILL)  # while nobody asks
+    for _ in range(100):
+        if not _alive(second):
+            break
+        time.sleep(0.1)
+    third = asked()
+    assert third != second
+    os.kill(third, signal.SIGTERM)
+
+
 def test_what_is_stopped_leaves_no_process(options: EngineOptions, tmp_path: Path) -> None:
     note = tmp_path / "pid"
     engine = Local(options)
@@ -63,11 +87,12 @@ def test_what_is_stopped_leaves_no_process(options: EngineOptions, tmp_path: Pat
         last.result(0)
 
 
-def test_who_is_killed_takes_its_calls_along(tmp_path: Path) -> None:
+@pytest.mark.parametrize("keep", [False, True])
+def test_who_is_killed_takes_its_calls_along(tmp_path: Path, keep: bool) -> None:
     note = tmp_path / "pid"
     text = (
         "from pathlib import Path\nfrom ihaudit.engines.apart import Apart\nfrom tests.engines import calls\n"
-        f"Apart(calls.linger)(Path({str(note)!r}))\n"
+        f"Apart(calls.linger, keep={keep})(Path({str(note)!r}))\n"
     )
     asker = subprocess.Popen([sys.executable, "-c", text], cwd=ROOT)
     pid = _written(note)
