@@ -69,6 +69,14 @@ def _forms(images: NDArray[np.float32]) -> dict[str, tuple[NDArray[np.float32], 
         small = images.reshape(n, h // 2, 2, w // 2, 2, c).mean((2, 4))
         forms["the images at half size"] = (small.reshape(n, -1), False)
     forms["the images mirrored"] = (images[:, :, ::-1].reshape(n, -1), False)
+    forms["the images upside down"] = (images[:, ::-1].reshape(n, -1), False)
+    forms["the images turned by 180 degrees"] = (images[:, ::-1, ::-1].reshape(n, -1), False)
+    if h == w:
+        across = images.swapaxes(1, 2)
+        forms["the images transposed"] = (across.reshape(n, -1), False)
+        forms["the images transposed across"] = (across[:, ::-1, ::-1].reshape(n, -1), False)
+        forms["the images turned by 90 degrees"] = (across[:, ::-1].reshape(n, -1), False)
+        forms["the images turned by 270 degrees"] = (across[:, :, ::-1].reshape(n, -1), False)
     return forms
 
 

@@ -100,6 +100,77 @@ def _restarted(rows: NDArray[np.generic]) -> NDArray[np.generic]:
     return out
 
 
+PLANE = BYTES.reshape(IMAGES.shape).astype(np.int64)
+AROUND = np.pad(PLANE, ((0, 0), (1, 0), (1, 0), (0, 0)))
+LEFT, ABOVE, CORNER = AROUND[:, 1:, :-1], AROUND[:, :-1, 1:], AROUND[:, :-1, :-1]
+BOTH = LEFT + ABOVE - CORNER
+STEPS = np.diff(BYTES.astype(np.int64), axis=1, prepend=0)
+
+
+def _nearest() -> NDArray[np.int64]:
+    a, b, c = (np.abs(BOTH - v) for v in (LEFT, ABOVE, CORNER))
+    return np.where((a <= b) & (a <= c), LEFT, np.where(b <= c, ABOVE, CORNER))
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ((PLANE - (LEFT + ABOVE) // 2) & 255, "Average"),
+        ((PLANE - _nearest()) & 255, "Paeth"),
+        ((PLANE - np.clip(BOTH, np.minimum(LEFT, ABOVE), np.maximum(LEFT, ABOVE))) & 255, "median"),
+        ((PLANE - BOTH) & 255, "sums modulo 256 along both axes"),
+        (PLANE.cumsum(1).cumsum(2) & 255, "differences modulo 256 along both axes"),
+        (np.where(STEPS >= 0, 2 * STEPS, -2 * STEPS - 1), "signs in the lowest bit"),
+        (RNG.permuted(np.arange(BYTES.shape[1]) * 256 + BYTES, axis=1), "ascending"),
+    ],
+)
+def test_what_is_left_of_predictions_and_places_beside_values(rows: NDArray[np.generic], words: str) -> None:
+    names = _passing(rows, IMAGES)
+    assert any(words in n for n in names), names
+
+
+def _passing_two(rows: NDArray[np.generic], beside: NDArray[np.generic]) -> list[str]:
+    two = [
+        Channel(name, name, [a[:60], a[60:120], a[120:]], a[:8], True)
+        for name, a in (("encodings", rows), ("extra 1", beside))
+    ]
+    screen = Screen(IMAGES, np.zeros(N, np.int64), np.arange(120, N), np.random.default_rng(0))
+    return [m.name for m in made_of(two, two, SHAPE) if screen.strength(m)]
+
+
+KEY = RNG.integers(0, 256, (N, 16))
+ODD = 2 * RNG.integers(0, 128, N) + 1
+COLOURS = RNG.permuted(np.broadcast_to(np.arange(256), (N, 256)), axis=1)
+AGAIN = BYTES.shape[1] // 16
+
+
+@pytest.mark.parametrize(
+    ("rows", "beside", "words"),
+    [
+        (BYTES ^ np.tile(KEY, (1, AGAIN)), KEY, "exclusive or of encodings and the few numbers, in turn,"),
+        ((BYTES + np.repeat(KEY, AGAIN, 1)) & 255, KEY, "difference modulo 256 of encodings and the few numbers, one"),
+        (BYTES * ODD[:, None] & 255, ODD, "quotient modulo 256"),
+        (COLOURS.argsort(1)[np.arange(N)[:, None], BYTES], COLOURS, "looked up"),
+        (BYTES[:, ::4] // 16, np.full((N, BYTES.shape[1] // 4), 4), "as often as the other says"),
+    ],
+)
+def test_few_numbers_and_tables_beside_rows(rows: NDArray[np.generic], beside: NDArray[np.generic], words: str) -> None:
+    if "often" in words:  # an image that consists of runs
+        runs = np.repeat(BYTES[:, ::4], 4, axis=1)
+        images = (runs.reshape(IMAGES.shape) / 255).astype(np.float32)
+        two = [Channel(n, n, [a[:120], a[120:]], a[:8], True) for n, a in (("extra 1", runs[:, ::4]), ("e2", beside))]
+        screen = Screen(images, np.zeros(N, np.int64), np.arange(120, N), np.random.default_rng(0))
+        names = [m.name for m in made_of(two, two, SHAPE) if screen.strength(m)]
+    else:
+        names = _passing_two(rows, beside)
+    assert any(words in n for n in names), names
+
+
+def test_few_numbers_beside_noise_make_nothing() -> None:
+    noise = RNG.integers(0, 256, BYTES.shape)
+    assert _passing_two(noise, KEY) == [] and _passing_two(noise, COLOURS) == []
+
+
 def test_digits_of_numbers_of_any_size() -> None:
     digits = BYTES[:, :384] / 2.0**40 + BYTES[:, 384:] / 2.0**30 + RNG.integers(0, 2, (N, 384)) * 0.5
     images = IMAGES

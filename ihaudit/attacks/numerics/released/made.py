@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ihaudit.attacks.numerics.released.channels import Channel, as_numbers, flat
 from ihaudit.attacks.numerics.released.fields import Array
+from ihaudit.attacks.numerics.released.predicted import undone
 
 #: Parts that are combined with each other at most, values of each, and of one that states an order.
 MAX_COMBINED, MAX_VALUES, MAX_ORDERED = 6, 120_000, 16_384
@@ -89,12 +90,19 @@ def made_of(given: Sequence[Channel], silent: Sequence[Channel], shape: tuple[in
     for a, b in two:
         if a.part != b.part and a.target[0].size == b.target[0].size and len(a.target) == len(b.target):
             yield from _both(a, b)
+    small = [as_numbers(c) for c in given if c.part not in ("encodings", "labels") and "rows an image" not in c.name]
+    for a, b in product(single, small[:MAX_COMBINED]):
+        if a.part != b.part and len(a.target) == len(b.target) and a.target[0].size >= LEAST:
+            yield from _keyed(a, b)
+            yield from _tabled(a, b)
     for c in single:
         if c.target.ndim > 1 and c.target.dtype.kind == "f":
             yield Made(f"digits of {c.name}", (c,), partial(_digits, point=_point(c.target)))
         if c.target.ndim > 1 and c.target[0].size >= LEAST and c.target.dtype != bool:
             yield from _parts(c, shape)
             yield from _along_axes(c) if c.target.dtype.kind in "iu" else _alone(c)
+            for words, f in undone(c.target[0].size, shape) if c.target.dtype.kind in "iu" else ():
+                yield Made(f"{words} of {c.name}", (c,), f)
 
 
 def _places(size: int) -> NDArray[np.int64]:
@@ -183,6 +191,57 @@ def _both(a: Channel, b: Channel) -> Iterator[Made]:
         yield Made(f"{words} of {names}", (a, b), partial(_with_flat, f=f), few)
     for words, f in _ORDERS if len(flat(a.target)[0]) <= MAX_ORDERED else ():
         yield Made(f"{words} of {names}", (a, b), partial(_with_flat, f=f))
+    if {a.target.dtype.kind, b.target.dtype.kind} <= set("iu"):
+        for words, f in (("first", _runs), ("second", lambda x, y: _runs(y, x))):
+            yield Made(f"{words} of {names} as often as the other says", (a, b), partial(_with_flat, f=f))
+
+
+def _runs(values: Array, counts: Array) -> Array:
+    """Values (n, d), each as often as it is counted; zeros where rows do not become equally long."""
+    lengths = counts.sum(1)
+    if (lengths != lengths[0]).any() or not LEAST <= lengths[0] <= MAX_VALUES or (counts < 0).any():
+        return np.zeros_like(values)
+    return np.stack([np.repeat(v, c) for v, c in zip(values, counts.astype(np.int64), strict=True)])
+
+
+#: The inverse of odd numbers modulo 256.
+_INVERSE = np.array([pow(k, -1, 256) if k % 2 else 0 for k in range(256)], np.uint8)
+
+
+def _keyed(a: Channel, b: Channel) -> Iterator[Made]:
+    """Rows with a few numbers of their own: each with all values, or in turn."""
+    size, key = a.target[0].size, b.target[0].size if b.target.ndim > 1 else 1
+    if size % key or size // key < 2:
+        return
+    found = _operations(np.promote_types(a.target.dtype, b.target.dtype), both=True)
+    if a.target.dtype.kind in "iu" and b.target.dtype.kind in "iu":
+        found += [("product modulo 256", lambda x, y: _bytes(x) * _bytes(y))]
+        found += [("quotient modulo 256", lambda x, y: _bytes(x) * _INVERSE[_bytes(y)])]
+    places = _places(size)
+    for spread in (np.tile, np.repeat) if key > 1 else (np.repeat,):
+        for words, f in found:
+
+            def made(x: Array, y: Array, f: Two = f, spread: Any = spread) -> Array:
+                times = (1, size // key) if spread is np.tile else size // key
+                out: Array = f(flat(x), spread(flat(y), times) if spread is np.tile else spread(flat(y), times, 1))
+                return out
+
+            turn = "" if key == 1 else ", in turn," if spread is np.tile else ", one after the other,"
+            few = None if f is _turned else lambda x, y, made=made: made(x, y)[:, places]
+            yield Made(f"{words} of {a.name} and the few numbers{turn} of {b.name}", (a, b), made, few)
+
+
+def _tabled(a: Channel, b: Channel) -> Iterator[Made]:
+    """Values looked up in a table of few colours."""
+    if a.target.dtype.kind not in "iu" or b.target.ndim < 2 or b.target.shape[1] < 2 or b.target[0].size > MAX_ORDERED:
+        return
+    if any(x.min(initial=0) < 0 or x.max(initial=0) >= b.target.shape[1] for x in (*a.calls, a.target)):
+        return
+
+    def made(x: Array, y: Array) -> Array:
+        return y[np.arange(len(y))[:, None], flat(x)].reshape(len(x), -1)
+
+    yield Made(f"values of {a.name} looked up in {b.name}", (a, b), made)
 
 
 # --- parts of a row ---
