@@ -90,6 +90,11 @@ class Checkpoints:
             return None
         return (arrays, meta) if isinstance(meta, dict) else None
 
+    def has(self, name: str, key: str = "") -> bool:
+        """Whether something is kept under this name and key."""
+        kept = self.load_arrays(name)
+        return kept is not None and kept[1].get("key") == key
+
     def findings(self, name: str, make: Callable[[], list[Finding]], key: str = "") -> list[Finding]:
         """The findings kept under one name and key, with their arrays; made and kept where there are none."""
         kept = self.load_arrays(name)

@@ -33,6 +33,8 @@ from ihaudit.sandbox.loader import locate
 from ihaudit.scheme import KeyScope
 from ihaudit.verdict.reliability import control_finding
 
+#: What an attack on a control takes at its peak, in copies of the control's images, about.
+COPIES = 100
 #: An attack or game may spend this part of the profile's seconds of encoding on a control.
 SHARE = 10
 #: Images to a class of a control, where classes of the audited ones are so fine that a released label names its image:
@@ -42,87 +44,113 @@ PER_CLASS = 5
 _BAKED = 2026
 
 
-def run_controls(
-    data: Data,
-    records: ImageSet | None,
-    profile: Profile,
-    items: Sequence[Item],
-    worker: AttackWorker,
-    ctx: Context,
-    *,
-    traits: Traits,
-) -> list[Finding]:
-    """Audit the controls with the attacks and games of this audit, at the profile's control size.
+def chosen(traits: Traits, profile: Profile) -> dict[str, Control]:
+    """Controls of an audit by name, without those for schemes of other traits or for longer profiles."""
+    found: dict[str, Control] = registry.load("control")
+    return {k: c for k, c in found.items() if c.like(traits) and profile.name in c.profiles}
 
-    Controls that stand for schemes of other `traits` are left out.  All are judged by the default bounds: with the
-    user's lax ones, positive controls would seem to survive.
+
+class Controlled:
+    """One control, audited with the attacks and games of an audit at the profile's control size.
+
+    It is judged by the default bounds: with the user's lax ones, positive controls would seem to survive.  `attacks`
+    may run in any thread, then `games` in the main one; `close` ends its scheme, and may be called at any time.
 
     Args:
-        data: of the audit; its first private images are the controls'.
+        control: which.
+        data: of the audit; its first private images are the control's.
         records: what the adversary knows of the release, and so of a control's.
         profile: the cost preset.
         items: the attacks and games of the audit.
-        worker: the process of attacks.
         ctx: seed, device, progress.
         traits: of the audited scheme.
     """
-    small = replace(data, private=data.private.subset(np.arange(min(len(data.private), profile.n_control))))
-    if int(small.private.labels.max()) >= len(small.private) // 2:
-        few = max(len(small.private) // PER_CLASS, 2)
-        small, records = small.in_classes(few), None if records is None else records.in_classes(few)
-    running = [i for i in items if not i.reason and registry.get(i.kind, i.id).control]
-    running.sort(key=lambda i: (i.kind == "game", i.kind == "attack" and registry.get("attack", i.id).costly))
-    controls: dict[str, Control] = {
-        k: c for k, c in registry.load("control").items() if c.like(traits) and profile.name in c.profiles
-    }
-    findings = []
-    for index, (name, control) in enumerate(controls.items()):
-        done = index / len(controls)
-        ctx.progress(name, done)
-        inner = replace(ctx.child(name), progress=_part(ctx, name, done), encoder_s=profile.encoder_s / SHARE)
+
+    def __init__(
+        self,
+        control: Control,
+        data: Data,
+        records: ImageSet | None,
+        profile: Profile,
+        items: Sequence[Item],
+        ctx: Context,
+        traits: Traits,
+    ) -> None:
+        small = replace(data, private=data.private.subset(np.arange(min(len(data.private), profile.n_control))))
+        if int(small.private.labels.max()) >= len(small.private) // 2:
+            few = max(len(small.private) // PER_CLASS, 2)
+            small, records = small.in_classes(few), None if records is None else records.in_classes(few)
+        self.control, self._traits, self._data, self._records = control, traits, small, records
+        running = [i for i in items if not i.reason and registry.get(i.kind, i.id).control]
+        self._attacks = [i for i in running if i.kind == "attack"]
+        self._attacks.sort(key=lambda i: bool(registry.get("attack", i.id).costly))
+        self._games = [i for i in running if i.kind == "game"]
+        self._ctx = replace(
+            ctx.child(control.id), progress=_named(ctx, control.id), encoder_s=profile.encoder_s / SHARE
+        )
+        self._scheme: SchemeProcess | None = None
+        self._subject: Audited | None = None
+        self._found: list[Finding] = []
+        self._failed = ""
+
+    @property
+    def memory_mb(self) -> float:
+        """What its attacks take at their peak, about, without the process of attacks: a release of so few images."""
+        return float(self._data.private.images.size) * 4 * COPIES / 2**20
+
+    def attacks(self, worker: AttackWorker) -> None:
+        """Start its scheme, and run the attacks on its release; once."""
+        if self._scheme is not None:
+            return
+        control, traits, data, ctx = self.control, self._traits, self._data, self._ctx
+        ctx.progress("encode", None)
+        source, sets = locate(control.scheme), control.parameters(traits)
+        fixed = traits.key is KeyScope.FIXED or traits.steady
+        make = BakedIn if control.sibling and fixed else SchemeProcess
+        self._scheme = scheme = make(source, sets, public=data.public.images[:200], limits=Limits())
         try:
-            parts = _played(control, traits, small, records, running, worker, inner)
+            scheme.start()
+            release, pairs = encode_with_known(scheme, data.private, self._records, derive_seed(ctx.seed, "release"))
+            own = traits.with_key(KeyScope.FIXED if make is BakedIn else KeyScope(scheme.card.key))
+            self._subject = Audited.of(release, data, scheme, pairs=pairs, control=True, traits=own)
+            for item in self._attacks:
+                costly = registry.get("attack", item.id).costly
+                if control.must_break and costly and self._broken("attack"):
+                    continue  # one attack that breaks it is what is asked
+                self._play(item, worker)
         except SchemeError as e:
-            findings.append(control_finding(control, traits, [], f"its scheme failed: {e}"))
-            continue
-        finding = control_finding(control, traits, parts)
+            self._failed = f"its scheme failed: {e}"
+
+    def games(self, worker: AttackWorker) -> Finding:
+        """Play the games, after the attacks, and say what became of the control."""
+        self.attacks(worker)
+        try:
+            for item in self._games if not self._failed else ():
+                if self.control.sibling and self._ctx.profile == "quick" and self._broken("attack"):
+                    break  # a sibling stands for the attacks
+                self._play(item, worker)
+        except SchemeError as e:
+            self._failed = f"its scheme failed: {e}"
+        self.close()
+        if self._failed:
+            return control_finding(self.control, self._traits, [], self._failed)
+        parts = self._found
+        finding = control_finding(self.control, self._traits, parts)
         finding.cost = Cost(wall_s=sum(p.cost.wall_s for p in parts), cpu_s=sum(p.cost.cpu_s for p in parts))
-        findings.append(finding)
-    return findings
+        return finding
 
+    def close(self) -> None:
+        """End its scheme."""
+        if self._scheme is not None:
+            self._scheme.close()
 
-def _played(
-    control: Control,
-    traits: Traits,
-    data: Data,
-    records: ImageSet | None,
-    running: Sequence[Item],
-    worker: AttackWorker,
-    ctx: Context,
-) -> list[Finding]:
-    """What the attacks and games that address it made of one control."""
-    public = data.public.images[:200]
-    source, sets = locate(control.scheme), control.parameters(traits)
-    fixed = traits.key is KeyScope.FIXED or traits.steady
-    make = BakedIn if control.sibling and fixed else SchemeProcess
-    with make(source, sets, public=public, limits=Limits()) as scheme:
-        release, pairs = encode_with_known(scheme, data.private, records, derive_seed(ctx.seed, "release"))
-        own = traits.with_key(KeyScope.FIXED if make is BakedIn else KeyScope(scheme.card.key))
-        subject = Audited.of(release, data, scheme, pairs=pairs, control=True, traits=own)
-        found: list[Finding] = []
+    def _broken(self, kind: str) -> bool:
+        return any(f.kind == kind and f.status == "broken" for f in self._found)
 
-        def broken(kind: str) -> bool:
-            return any(f.kind == kind and f.status == "broken" for f in found)
-
-        for item in running:
-            costly = item.kind == "attack" and registry.get("attack", item.id).costly
-            if control.must_break and costly and broken("attack"):
-                continue  # one attack that breaks it is what is asked
-            if item.kind == "game" and control.sibling and ctx.profile == "quick" and broken("attack"):
-                continue  # a sibling stands for the attacks
-            played = run_item(item, subject, worker, ctx)
-            found += [f for f in played if f.kind == item.kind and f.status != "not run"]
-    return found
+    def _play(self, item: Item, worker: AttackWorker) -> None:
+        assert self._subject is not None
+        played = run_item(item, self._subject, worker, self._ctx)
+        self._found += [f for f in played if f.kind == item.kind and f.status != "not run"]
 
 
 class BakedIn(SchemeProcess):
@@ -133,10 +161,10 @@ class BakedIn(SchemeProcess):
         return super().encode_many([(images, labels, _BAKED) for images, labels, _ in calls])
 
 
-def _part(ctx: Context, name: str, done: float) -> Progress:
-    """Progress of one control as a part of all: what an attack or game calls done is done for its control only."""
+def _named(ctx: Context, name: str) -> Progress:
+    """Progress of one control among others."""
 
     def progress(message: str, fraction: float | None = None) -> None:
-        ctx.progress(f"{name}: {message}", done)
+        ctx.progress(f"{name}: {message}", None)
 
     return progress

@@ -6,9 +6,11 @@ handed a `View`; the scheme runs in the sandbox.  Every stage is kept on disk un
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +23,7 @@ from ihaudit.audit.canonical import NAME, canonical, capacity
 from ihaudit.audit.checkpoint import TRIAL, Checkpoints, kept_plan, kept_release, pack_release
 from ihaudit.audit.checks import release_checks
 from ihaudit.audit.code import Code, opened
-from ihaudit.audit.controlled import run_controls
+from ihaudit.audit.controlled import Controlled, chosen
 from ihaudit.audit.data import Data, load_data
 from ihaudit.audit.earlier import REUSED, Earlier, Keys, code_digest, earlier_folders, keep, release_digest
 from ihaudit.audit.finished import finished_audit, put_seal
@@ -40,6 +42,7 @@ from ihaudit.audit.side_by_side import Job, Lanes
 from ihaudit.audit.subject import Audited
 from ihaudit.audit.traits import measure
 from ihaudit.audit.worker import AttackWorker
+from ihaudit.contracts.attack import Attack
 from ihaudit.contracts.context import Context, derive_seed
 from ihaudit.contracts.traits import Traits
 from ihaudit.environment import allowed_cores, package_versions, return_memory
@@ -55,6 +58,8 @@ from ihaudit.verdict.decide import decide
 
 #: Memory of a process of attacks before it has a release, MB.
 WORKER_MB = 600
+#: `Job.long` of an attack that says to be slow or large; controls, of several attacks each, come before all others.
+SLOW = 2.0
 #: What baselines may know besides: they answer "what would someone guess who ignores the encodings".
 MATERIAL = frozenset({Knowledge.LABELS, Knowledge.DISTRIBUTION, Knowledge.PUBLIC_SET})
 
@@ -122,6 +127,40 @@ def _lacking(missing: Sequence[str]) -> str:
     return f"the claim's adversary lacks {', '.join(missing)} (see --knows)"
 
 
+class _Told:
+    """The controls of an audit as one stage of its progress, whatever runs beside each other."""
+
+    def __init__(self, stages: Stages, count: int) -> None:
+        self._stages, self._left = stages, count
+        self._reporter: Reporter | None = None
+        self._turn = threading.Lock()
+        self._found: list[Finding] = []
+
+    def begin(self) -> None:
+        """A control begins."""
+        with self._turn:
+            if self._reporter is None:
+                self._reporter = self._stages.beside(
+                    "controls: what has been broken must break, what holds nothing must not"
+                )
+
+    def update(self, message: str, fraction: float | None = None) -> None:
+        """See `Reporter.update`."""
+        if self._reporter is not None:
+            self._reporter.update(message, fraction)
+
+    def ended(self, found: Sequence[Finding]) -> None:
+        """A control has come to its end; says how all came out after the last."""
+        self._found += found
+        self._left -= 1
+        if self._left or self._reporter is None:
+            return
+        bad = [f.id for f in self._found if f.status == "inconclusive"]
+        ran = sum(f.status != "not run" for f in self._found)
+        held = f"{ran} of {len(self._found)} as they must" if ran else "none ran: no attack or game here addresses them"
+        self._reporter.done(f"failed: {', '.join(bad)}" if bad else held)
+
+
 class _Audit:
     """The state of one audit; `run` is the whole of it."""
 
@@ -181,22 +220,31 @@ class _Audit:
         running = [i for i in self.items if not i.reason]
         count = min(self.options.jobs or allowed_cores(), 1 + sum(i.kind == "attack" for i in running))
         return_memory()  # of the release as it was sent and checked
-        with Lanes(count, self.options.attack_timeout_s) as lanes:
-
-            def jobs() -> Iterator[Job[list[Finding]]]:
-                for make in before:  # attacks wait for none of it
-                    yield Job(partial(self._unbudgeted, make), here=True)
-                for left, item in zip(range(len(running), 0, -1), running):
-                    run = partial(self._item, item, subject, root, left, lanes)
-                    attack = item.kind == "attack"
-                    yield Job(run, here=not attack, memory_mb=self._memory_mb(item, subject) if attack else 0.0)
-                yield Job(partial(self._controls, subject.traits, root, lanes), here=True)
-
-            *parts, controls = lanes.run(list(jobs()))
-        first, parts = parts[: len(before)], parts[len(before) :]
+        with ExitStack() as stack:
+            lanes = stack.enter_context(Lanes(count, self.options.attack_timeout_s))
+            # attacks wait for none of what comes before
+            jobs = [Job(partial(self._unbudgeted, make), here=True) for make in before]
+            for left, item in zip(range(len(running), 0, -1), running):
+                jobs.append(self._job(item, subject, root, left, lanes))
+            jobs += self._controls(subject.traits, root, lanes, stack)
+            parts = lanes.run(jobs)
+        first, parts, controls = (
+            parts[: len(before)],
+            parts[len(before) : len(before) + len(running)],
+            parts[len(before) + len(running) :],
+        )
         by_item = dict(zip(map(id, running), parts, strict=True))
         tried = [by_item.get(id(i)) or [i.not_run(i.reason)] for i in self.items]
-        return [f for part in (*first, *tried, controls) for f in part]
+        return [f for part in (*first, *tried, *controls) for f in part]
+
+    def _job(self, item: Item, subject: Audited, root: Context, left: int, lanes: Lanes) -> Job[list[Finding]]:
+        """Of one attack or game."""
+        run = partial(self._item, item, subject, root, left, lanes)
+        if item.kind == "game":
+            return Job(run, here=True)
+        attack: type[Attack] = registry.get("attack", item.id)
+        slow = attack.costly or attack.copies > Attack.copies
+        return Job(run, memory_mb=self._memory_mb(item, subject), long=SLOW if slow else 0.0)
 
     def _unbudgeted(self, make: Callable[[], list[Finding]], worker: AttackWorker) -> list[Finding]:
         """What spends seconds in the encoder that no attack or game lacks for it."""
@@ -228,19 +276,43 @@ class _Audit:
         reporter.done(f"from an earlier audit: {said}" if REUSED in found[0].details else said)
         return found
 
-    def _controls(self, traits: Traits | None, root: Context, lanes: Lanes, worker: AttackWorker) -> list[Finding]:
-        """What has been broken must break, what holds nothing must not."""
+    def _controls(
+        self, traits: Traits | None, root: Context, lanes: Lanes, stack: ExitStack
+    ) -> list[Job[list[Finding]]]:
+        """What has been broken must break, what holds nothing must not: attacks on each in any lane, then its games."""
         assert traits is not None
-        reporter = self.stages.beside("controls: what has been broken must break, what holds nothing must not")
-        ctx = replace(root.child("controls"), options=self.options.training(kept=True), progress=reporter.update)
-        about = self.data, self.records, self.setup.profile, self.items
-        key = self.keys.controls(i for i in self.items if not i.reason)
-        controls = self._kept("controls", key, partial(run_controls, *about, worker, ctx, traits=traits), lanes)
-        bad = [f.id for f in controls if f.status == "inconclusive"]
-        ran = sum(f.status != "not run" for f in controls)
-        held = f"{ran} of {len(controls)} as they must" if ran else "none ran: no attack or game here addresses them"
-        reporter.done(f"failed: {', '.join(bad)}" if bad else held)
-        return controls
+        controls = chosen(traits, self.setup.profile)
+        told = _Told(self.stages, len(controls))
+        ctx = replace(root.child("controls"), options=self.options.training(kept=True), progress=told.update)
+        about = self.data, self.records, self.setup.profile, self.items, ctx, traits
+        common = self.keys.controls(i for i in self.items if not i.reason)
+        jobs: list[Job[list[Finding]]] = []
+        for name, control in controls.items():
+            made, key, kept = Controlled(control, *about), f"{common} {name}", f"control-{name}"
+            stack.callback(made.close)
+            attacks = Job(
+                partial(self._control_attacks, made, key, kept, told),
+                memory_mb=WORKER_MB + made.memory_mb,
+                long=SLOW / 2,
+            )
+            jobs += [attacks, Job(partial(self._control, made, key, kept, told, lanes), here=True, after=attacks)]
+        return jobs
+
+    def _control_attacks(
+        self, made: Controlled, key: str, name: str, told: _Told, worker: AttackWorker
+    ) -> list[Finding]:
+        """Attacks on a control of which nothing is kept; what they find is told by `_control`."""
+        told.begin()
+        if self.earlier.findings(key) is None and not self.checkpoints.has(name, key):
+            made.attacks(worker)
+        return []
+
+    def _control(
+        self, made: Controlled, key: str, name: str, told: _Told, lanes: Lanes, worker: AttackWorker
+    ) -> list[Finding]:
+        found = self._kept(name, key, lambda: [made.games(worker)], lanes)
+        told.ended(found)
+        return found
 
     def _kept(self, name: str, key: str, make: Callable[[], list[Finding]], lanes: Lanes) -> list[Finding]:
         """Findings of the stopped audit, or of an earlier one, by key, or made; what was cut short is not kept."""

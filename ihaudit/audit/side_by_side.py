@@ -36,11 +36,15 @@ class Job(Generic[T]):
         run: does it, with attacks in the worker that it is handed.
         here: it computes in this process, so that only the main thread takes it.
         memory_mb: that it will take at its peak, about; 0 for next to nothing.
+        long: how long it takes beside others, about: the longest are begun first.
+        after: what must have ended before it begins; stands before it in the order of the jobs.
     """
 
     run: Callable[[AttackWorker], T]
     here: bool = False
     memory_mb: float = 0.0
+    long: float = 0.0
+    after: Job[Any] | None = None
 
 
 def free_memory_mb() -> float:
@@ -83,6 +87,7 @@ class Lanes:
         self._workers = [AttackWorker(timeout_s, threads=threads) for _ in range(self.count)]
         self._turn = threading.Condition()
         self._todo: list[tuple[Job[Any], Future[Any]]] = []
+        self._done: dict[Job[Any], Future[Any]] = {}
         self._used, self._running, self._stopped = 0.0, 0, False
         self._failed: Exception | None = None
         self._threads: list[threading.Thread] = []
@@ -125,18 +130,16 @@ class Lanes:
             return [job.run(self._workers[0]) for job in jobs]
         futures: list[Future[T]] = [Future() for _ in jobs]
         pairs: list[Any] = list(zip(jobs, futures, strict=True))
-        # the largest first: what takes most memory takes longest, and would be waited for at the end
-        self._todo = sorted((p for p in pairs if not p[0].here), key=lambda p: -p[0].memory_mb)
+        self._done = {job: future for job, future in pairs}
+        # the longest first: it would be waited for at the end
+        self._todo = sorted((p for p in pairs if not p[0].here), key=lambda p: (-p[0].long, -p[0].memory_mb))
         self._threads = [
             threading.Thread(target=self._lane, args=(worker,), daemon=True, name=f"lane {number}")
             for number, worker in enumerate(self._workers[1:], 2)
         ]
         for thread in self._threads:
             thread.start()
-        for job, future in pairs:
-            if job.here and self._failed is None:
-                self._one(job, future, self._workers[0])
-        self._lane(self._workers[0])
+        self._main([p for p in pairs if p[0].here])
         for future in futures:
             if self._failed is None:
                 future.exception()  # waits; an interruption ends it
@@ -144,22 +147,37 @@ class Lanes:
             raise self._failed
         return [future.result() for future in futures]
 
+    def _main(self, here: list[tuple[Job[Any], Future[Any]]]) -> None:
+        """Jobs of the main thread in their order as soon as what they wait for has ended, and meanwhile any."""
+        while (taken := self._take(here)) is not None:
+            self._one(*taken, self._workers[0])
+
     def _lane(self, worker: AttackWorker) -> None:
         """Jobs that any lane may run, one after the other."""
-        while (taken := self._take()) is not None:
+        while (taken := self._take([])) is not None:
             self._one(*taken, worker)
 
-    def _take(self) -> tuple[Job[Any], Future[Any]] | None:
-        """The next job that fits beside those that run, waited for; None where none is left, or one has failed."""
+    def _take(self, here: list[tuple[Job[Any], Future[Any]]]) -> tuple[Job[Any], Future[Any]] | None:
+        """The next job, waited for: the first of `here` that can begin, else one that fits beside those that run; None
+        where none is left, or one has failed."""
         with self._turn:
-            while self._todo and not self._stopped and self._failed is None:
+            while (self._todo or here) and not self._stopped and self._failed is None:
+                for pair in here:
+                    if self._ready(pair[0]):
+                        here.remove(pair)
+                        return pair
                 for pair in self._todo:
-                    if self._running == 0 or self._used + pair[0].memory_mb <= self._budget:
+                    fits = self._running == 0 or self._used + pair[0].memory_mb <= self._budget
+                    if fits and self._ready(pair[0]):
                         self._todo.remove(pair)
                         self._used, self._running = self._used + pair[0].memory_mb, self._running + 1
                         return pair
                 self._turn.wait()
             return None
+
+    def _ready(self, job: Job[Any]) -> bool:
+        """What it waits for, if anything, has ended."""
+        return job.after is None or self._done[job.after].done()
 
     def _one(self, job: Job[Any], future: Future[Any], worker: AttackWorker) -> None:
         try:

@@ -8,21 +8,19 @@ fault or a time-out ends the worker and becomes the reason of one finding; the a
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import resource
 import tempfile
-import threading
 import time
 import traceback
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any
 
 from ihaudit.audit.handover import receive, send
+from ihaudit.audit.nursery import STARTING, context, prepare
 from ihaudit.audit.remote import METHODS, RemoteEncoder, RemoteReplayer, RemoteStore, answer
 from ihaudit.audit.watched import watched
 from ihaudit.contracts.attack import AttackOutput
@@ -63,9 +61,11 @@ def peak_memory_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _serve(conn: Connection, niceness: int, threads: int | None) -> None:
+def _serve(conn: Connection, niceness: int, threads: int | None, environment: dict[str, str]) -> None:
     """The worker's loop: "ready", then one (spec, view, ctx, replays) at a time until the pipe closes."""
     ignore_interrupts()  # Ctrl-C is the auditor's to handle; it then ends this process
+    os.environ.clear()  # that of the process from which it was forked may be an older one
+    os.environ.update(environment)
     os.chdir(tempfile.gettempdir())
     if niceness:
         os.nice(niceness)
@@ -133,7 +133,6 @@ class AttackWorker:
     def __init__(self, timeout_s: float = 3600.0, niceness: int = 0, threads: int | None = None) -> None:
         self.timeout_s = timeout_s
         self._niceness, self._threads = niceness, threads
-        self._ctx = multiprocessing.get_context("spawn")
         self._process: Any = None
         self._conn: Connection | None = None
 
@@ -147,9 +146,13 @@ class AttackWorker:
         if self._process is not None and self._process.is_alive() and self._conn is not None:
             return self._conn
         self.close()
-        ours, theirs = self._ctx.Pipe()
-        self._process = self._ctx.Process(target=_serve, args=(theirs, self._niceness, self._threads), daemon=True)
-        resource_tracker.ensure_running()  # it would let interrupts through again as it starts
+        prepare()
+        start: Any = context()
+        ours: Connection
+        theirs: Connection
+        ours, theirs = start.Pipe()
+        given = theirs, self._niceness, self._threads, dict(os.environ)
+        self._process = start.Process(target=_serve, args=given, daemon=True)
         with _without_main(), interrupts_held():
             self._process.start()
         theirs.close()
@@ -228,14 +231,10 @@ def _quiet(message: str, fraction: float | None = None) -> None:
     """A picklable progress callback that does nothing."""
 
 
-#: Workers are started one after the other: `_without_main` changes what they all look at.
-_STARTING = threading.Lock()
-
-
 @contextlib.contextmanager
 def _without_main() -> Iterator[None]:
     """Keep spawn from importing the parent's ``__main__`` in the worker: it may be a user's script without a guard."""
-    with _STARTING, _hidden_main():
+    with STARTING, _hidden_main():
         yield
 
 

@@ -130,6 +130,9 @@ def command(
 
 def execute(options: AuditOptions, *, quiet: bool, exit_zero: bool) -> None:
     """Run an audit and end the process with its exit code."""
+    from ihaudit.audit.nursery import prepare
+
+    prepare()  # imports, as this process does
     from ihaudit.audit.pipeline import run_audit
     from ihaudit.cli._common import reporter, say_verdict
 

@@ -79,7 +79,8 @@ def _crops(photo: FloatArray, count: int, rng: np.random.Generator, max_correlat
     from PIL import Image
 
     kept: list[FloatArray] = []
-    prints = np.zeros((0, 192), np.float32)
+    grey = photo.mean(axis=2)
+    prints = np.zeros((count, 192), np.float32)
     for _ in range(count * 12):
         if len(kept) == count:
             break
@@ -87,7 +88,7 @@ def _crops(photo: FloatArray, count: int, rng: np.random.Generator, max_correlat
         top = int(rng.integers(photo.shape[0] - edge + 1))
         left = int(rng.integers(photo.shape[1] - edge + 1))
         window = photo[top : top + edge, left : left + edge]
-        if window.mean(axis=2).std() < MIN_CONTRAST:
+        if np.ascontiguousarray(grey[top : top + edge, left : left + edge]).std() < MIN_CONTRAST:
             continue
         if edge != SIZE:
             picture = Image.fromarray((window * 255).round().astype(np.uint8))
@@ -95,8 +96,8 @@ def _crops(photo: FloatArray, count: int, rng: np.random.Generator, max_correlat
         small = window.reshape(8, 4, 8, 4, 3).mean(axis=(1, 3)).ravel()
         small = small - small.mean()
         small /= np.linalg.norm(small) + 1e-9
-        if len(kept) and float((prints @ small).max()) > max_correlation:
+        if len(kept) and float((prints[: len(kept)] @ small).max()) > max_correlation:
             continue
+        prints[len(kept)] = small
         kept.append(window)
-        prints = np.concatenate([prints, small[None]])
     return np.stack(kept)

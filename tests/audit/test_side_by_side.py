@@ -40,6 +40,28 @@ def test_what_computes_here_runs_in_the_main_thread() -> None:
     assert set(where) == {threading.main_thread()}
 
 
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_job_begins_after_the_one_it_waits_for_and_the_main_thread_does_others_meanwhile(count: int) -> None:
+    ended: list[str] = []
+
+    def named(name: str) -> Job[str]:
+        return Job(lambda w: ended.append(name) or name)  # type: ignore[func-returns-value]
+
+    first, other = named("attacks on a control"), named("another attack")
+    games = Job(lambda w: ended.append("its games") or "its games", here=True, after=first)  # type: ignore[func-returns-value]
+    with Lanes(count, 60.0) as lanes:
+        assert lanes.run([first, games, other]) == ["attacks on a control", "its games", "another attack"]
+    assert ended.index("attacks on a control") < ended.index("its games")
+
+
+def test_the_longest_are_begun_first() -> None:
+    begun: list[int] = []
+    jobs = [Job(lambda w, i=i: begun.append(i), memory_mb=5.0 - i, long=float(i // 2)) for i in range(4)]  # type: ignore[misc]
+    with Lanes(2, 60.0, memory_mb=1.0) as lanes:  # one at a time
+        lanes.run(jobs)
+    assert begun == [2, 3, 0, 1]
+
+
 def test_jobs_that_do_not_fit_together_wait_for_each_other_and_a_large_one_runs_alone() -> None:
     running, most = [0], [0]
     turn = threading.Lock()

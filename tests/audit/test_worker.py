@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -103,6 +104,26 @@ def test_a_large_release_takes_none_of_the_workers_memory(worker: AttackWorker) 
     large = worker.run("test-trick", View(encodings=np.zeros((30_000, 32, 32, 2), np.float32)), Context(seed=5))
     assert large.output is not None and small is not None and large.cost.peak_mb is not None
     assert large.cost.peak_mb < small + 100  # of 234 MB
+
+
+def test_workers_import_from_where_the_auditor_does_and_not_from_the_folder_it_runs_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "torch.py").write_text("raise SystemExit('code of the folder ran outside the sandbox')")
+    (tmp_path / "ihaudit").mkdir()
+    (tmp_path / "ihaudit" / "__init__.py").write_text("raise SystemExit('code of the folder ran')")
+    script = (
+        "import sys; from ihaudit.audit.worker import AttackWorker; from ihaudit.contracts.context import Context; "
+    )
+    script += "from ihaudit.contracts.view import View; import numpy as np; w = AttackWorker(60)\n"
+    script += (
+        "run = w.run('as-released', View(encodings=np.ones((3, 8, 8, 3), np.float32)), Context(seed=0)); w.close()\n"
+    )
+    script += "print(run.failure or 'ran')"
+    path = os.pathsep.join(p for p in sys.path if p)
+    env = os.environ | {"PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.stdout.strip() == "ran", done.stderr
 
 
 def test_the_truth_is_not_in_the_worker(worker: AttackWorker, tmp_path: Path) -> None:

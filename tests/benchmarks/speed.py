@@ -2,7 +2,8 @@
 
 Whole quick audits of both builds, in turn, on the same cores, with the same images and seed: medians of wall seconds,
 CPU seconds (user and system, of all processes) and peak memory (of all processes together, pages that they share
-counted once), their ratios, the verdicts, and how far figures that both builds measured are apart.  CHECKOUT is a work
+counted once; what outlives an audit is waited for and
+counted), their ratios, the verdicts, and how far figures that both builds measured are apart.  CHECKOUT is a work
 tree of the other build, with an environment of its own in .venv (or --old-python); --passive runs it with
 OMP_WAIT_POLICY=PASSIVE too (``only``: only so), so that what that alone brings is not credited to anything else.  On a
 machine with other work compare CPU seconds; wall is then a ratio of neighbours at best.  Linux only: memory is read
@@ -12,6 +13,8 @@ from /proc.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import ctypes
 import json
 import os
 import resource
@@ -32,6 +35,7 @@ CASES: dict[str, tuple[str, ...]] = {
     "pixel-permutation": ("pixel-permutation",),
     "instahide rng=numpy": ("instahide", "--set", "k=6", "--set", "epochs=50", "--set", "rng=numpy"),
 }
+PR_SET_CHILD_SUBREAPER = 36
 #: Seconds between two looks at the memory.
 LOOK_S = 0.2
 
@@ -106,7 +110,11 @@ def audited(build: Build, arguments: Sequence[str], seed: int, private: str, kep
         while child.poll() is None:
             peak = max(peak, memory_mb(below(child.pid)))
             time.sleep(LOOK_S)
-        wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+        wall = time.perf_counter() - began
+        with contextlib.suppress(ChildProcessError):
+            while True:  # what the audit leaves to end by itself comes to this process (`PR_SET_CHILD_SUBREAPER`)
+                os.waitpid(-1, 0)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
         if child.returncode:
             raise SystemExit(f"{build.name}: {' '.join(command)} ended with exit code {child.returncode}")
         cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -157,6 +165,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="folder for the results.json of every audit")
     parser.add_argument("--more", nargs=argparse.REMAINDER, default=[], help="further arguments of `ihaudit run`")
     given = parser.parse_args()
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     python = given.old_python or given.old / ".venv" / "bin" / "python"
     builds = [Build("new", Path.cwd(), Path(sys.executable))]
     if given.passive != "only":

@@ -1,0 +1,47 @@
+"""The process that workers are forked from: it imports what attacks need once, while the auditor does other things.
+
+Starting a worker afresh costs seconds of imports; a fork of one that has imported shares its pages too.  It holds
+nothing of an audit: what is forked receives its input through a pipe, as a process started afresh would.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import threading
+from multiprocessing import forkserver, resource_tracker
+from multiprocessing.context import BaseContext
+
+from ihaudit.environment import interrupts_held
+
+#: Imported by the process that others are forked from.
+PRELOAD = "ihaudit.audit.preloaded"
+#: Processes are started one after the other: what they inherit is changed for it.
+STARTING = threading.RLock()
+
+
+def context() -> BaseContext:
+    """What starts processes: by forking the one that `prepare` starts, or afresh where there is no such thing."""
+    forks = "forkserver" in multiprocessing.get_all_start_methods()
+    return multiprocessing.get_context("forkserver" if forks else "spawn")
+
+
+def prepare() -> None:
+    """Start the process that others are forked from, unless it runs; it imports, and this returns at once."""
+    resource_tracker.ensure_running()  # it would let interrupts through again as it starts
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return
+    # It imports from where this process does, and not from the folder that it happens to run in.
+    path = os.pathsep.join(os.path.abspath(p) for p in sys.path)
+    with STARTING, interrupts_held():
+        kept = {name: os.environ.get(name) for name in ("PYTHONPATH", "PYTHONSAFEPATH")}
+        os.environ.update(PYTHONPATH=path, PYTHONSAFEPATH="1")
+        try:
+            multiprocessing.get_context("forkserver").set_forkserver_preload([PRELOAD])
+            forkserver.ensure_running()
+        finally:
+            for name, value in kept.items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value
