@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import os
 import platform
 import signal
@@ -103,6 +104,19 @@ def ignore_interrupts() -> None:
     """Leave Ctrl-C, also one that was held back, to whoever started this process, and then ends it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Without looks for garbage meanwhile: where a great many objects are made that stay, those cost a fifth to a
+    third of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def return_memory() -> None:

@@ -220,13 +220,12 @@ class _Audit:
         running = [i for i in self.items if not i.reason]
         count = min(self.options.jobs or allowed_cores(), 1 + sum(i.kind == "attack" for i in running))
         return_memory()  # of the release as it was sent and checked
-        with ExitStack() as stack:
-            lanes = stack.enter_context(Lanes(count, self.options.attack_timeout_s))
+        with ExitStack() as schemes, Lanes(count, self.options.attack_timeout_s) as lanes:
             # attacks wait for none of what comes before
             jobs = [Job(partial(self._unbudgeted, make), here=True) for make in before]
             for left, item in zip(range(len(running), 0, -1), running):
                 jobs.append(self._job(item, subject, root, left, lanes))
-            jobs += self._controls(subject.traits, root, lanes, stack)
+            jobs += self._controls(subject.traits, root, lanes, schemes)
             parts = lanes.run(jobs)
         first, parts, controls = (
             parts[: len(before)],
@@ -277,7 +276,7 @@ class _Audit:
         return found
 
     def _controls(
-        self, traits: Traits | None, root: Context, lanes: Lanes, stack: ExitStack
+        self, traits: Traits | None, root: Context, lanes: Lanes, schemes: ExitStack
     ) -> list[Job[list[Finding]]]:
         """What has been broken must break, what holds nothing must not: attacks on each in any lane, then its games."""
         assert traits is not None
@@ -289,7 +288,7 @@ class _Audit:
         jobs: list[Job[list[Finding]]] = []
         for name, control in controls.items():
             made, key, kept = Controlled(control, *about), f"{common} {name}", f"control-{name}"
-            stack.callback(made.close)
+            schemes.callback(made.close)
             attacks = Job(
                 partial(self._control_attacks, made, key, kept, told),
                 memory_mb=WORKER_MB + made.memory_mb,

@@ -3,11 +3,16 @@
 Not by the registry: each worker asks that itself, so that it finds plug-ins of its own time.
 """
 
+import gc
 import importlib
 import pkgutil
 
-import ihaudit.attacks
-import ihaudit.audit.worker
+from ihaudit.environment import uncollected
 
-for _module in pkgutil.walk_packages(ihaudit.attacks.__path__, "ihaudit.attacks."):
-    importlib.import_module(_module.name)
+with uncollected():
+    import ihaudit.attacks
+    import ihaudit.audit.worker
+
+    for _module in pkgutil.walk_packages(ihaudit.attacks.__path__, "ihaudit.attacks."):
+        importlib.import_module(_module.name)
+gc.freeze()  # what was imported stays: looks for garbage would touch, and so copy, every page of it in every fork

@@ -131,10 +131,12 @@ def command(
 def execute(options: AuditOptions, *, quiet: bool, exit_zero: bool) -> None:
     """Run an audit and end the process with its exit code."""
     from ihaudit.audit.nursery import prepare
+    from ihaudit.cli._common import reporter, say_verdict
+    from ihaudit.environment import uncollected
 
     prepare()  # imports, as this process does
-    from ihaudit.audit.pipeline import run_audit
-    from ihaudit.cli._common import reporter, say_verdict
+    with uncollected():
+        from ihaudit.audit.pipeline import run_audit
 
     with reporter(quiet) as report:
         folder, results = run_audit(options, report)

@@ -9,13 +9,13 @@ natural images are smooth; measured on single InstaHide encodings (k = 6), that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ihaudit.games.learners.features import Float32, is_image, pool2d
-from ihaudit.release import FloatArray
+from ihaudit.release import FloatArray, IntArray
 
 Filter = Callable[[Float32], Float32]
 
@@ -52,8 +52,9 @@ _MAPS: dict[str, Filter] = {"value": lambda x: x, "square": np.square}
 def unit_rows(x: Float32) -> Float32:
     """float32 (R, ...) -> (R, D), each row centred and of unit length: inner products are correlations."""
     v = x.reshape(len(x), -1)
-    v = v - v.mean(1, keepdims=True)
-    return np.asarray(v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-9), np.float32)
+    v = np.asarray(v - v.mean(1, keepdims=True), np.float32)
+    v /= np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-9)
+    return v
 
 
 @dataclass(frozen=True)
@@ -90,19 +91,24 @@ class Bank:
             out.append(unit_rows(g(mapped[id(f)])))
         return out
 
-    def paired(self, rows: FloatArray, candidates: list[FloatArray], chunk: int = 512) -> Float32:
+    def paired(self, rows: FloatArray, images: FloatArray, candidates: Sequence[IntArray], chunk: int = 512) -> Float32:
         """Correlations of each row with its own candidates: float32 (R, len(candidates), J).
 
         Args:
-            rows: (R, ...); candidates: arrays of the same shape, in the scheme's range.
+            rows: (R, ...).
+            images: (S, ...) of the same shape, in the scheme's range.
+            candidates: int (R,) each, which of the images.
         """
         out = np.zeros((len(rows), len(candidates), len(self)), np.float32)
         for i in range(0, len(rows) if len(self) else 0, chunk):
             part = slice(i, i + chunk)
             mine = self.views(rows[part])
-            for c, other in enumerate(candidates):
-                for j, (a, b) in enumerate(zip(mine, self.views(other[part]), strict=True)):
-                    out[part, c, j] = np.einsum("rd,rd->r", a, b)
+            # rows have many candidates in common: each is filtered once
+            named, place = np.unique(np.stack([c[part] for c in candidates]), return_inverse=True)
+            place = place.reshape(len(candidates), -1)
+            for j, (a, theirs) in enumerate(zip(mine, self.views(images[named]), strict=True)):
+                for c in range(len(candidates)):
+                    out[part, c, j] = np.einsum("rd,rd->r", a, theirs[place[c]])
         return out
 
     def cross(self, rows: FloatArray, candidates: FloatArray, weights: Float32, chunk: int = 1024) -> Float32:

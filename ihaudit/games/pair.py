@@ -135,7 +135,7 @@ def disjoint_pairs(
 
 def compare(adversary: Adversary, a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float32]:
     """How alike rows a[i] and b[i] are, by filter, by equality of signs, and by predicted codes: float32 (R, J)."""
-    alike = Bank.fitting(a.shape[1:], a.shape[1:]).paired(a, [b])[:, 0]
+    alike = Bank.fitting(a.shape[1:], a.shape[1:]).paired(a, b, [np.arange(len(b))])[:, 0]
     ra, rb = (adversary.predict(v)[1] for v in (a, b))
     # log-likelihood ratio of one common code against two independent ones, up to terms of each row alone
     gain = adversary.precision @ adversary.slope.T @ adversary.slope @ adversary.precision

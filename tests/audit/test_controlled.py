@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ihaudit import registry
-from ihaudit.audit.controlled import BakedIn, run_controls
+from ihaudit.audit.controlled import BakedIn, Controlled, chosen
 from ihaudit.audit.data import Data
 from ihaudit.audit.plan import plan_items
 from ihaudit.audit.profiles import get_profile
@@ -102,15 +102,10 @@ def test_a_relative_breaks_though_every_image_has_a_class_of_its_own() -> None:
     data = Data(many.subset(np.arange(40)), many.empty((16, 16, 1)), many.subset(np.arange(40, 120)), seed=3)
     items = plan_items({"attack": ("match",), "game": ("none",)}, get_profile("quick"), [DEFAULT_ADVERSARY], ", ".join)
     with AttackWorker() as worker:
-        found = run_controls(
-            data,
-            None,
-            get_profile("quick"),
-            items,
-            worker,
-            Context(seed=3, profile="quick", encoder_s=60.0),
-            traits=Traits((16, 16, 1), key=IMAGE),
-        )
+        traits, profile = Traits((16, 16, 1), key=IMAGE), get_profile("quick")
+        ctx = Context(seed=3, profile="quick", encoder_s=60.0)
+        controls = chosen(traits, profile).values()
+        found = [Controlled(c, data, None, profile, items, ctx, traits).games(worker) for c in controls]
     outcome = {f.id: f.status for f in found}
     assert outcome["control:scrambled-blocks"] == "broken"
     assert {outcome[f"control:{n}"] for n in ("cipher", "constant", "label-only")} <= {"no break found", "not run"}

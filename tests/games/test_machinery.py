@@ -186,7 +186,7 @@ def test_features_and_filters_take_any_shape(shape: tuple[int, ...]) -> None:
     x = np.random.default_rng(0).standard_normal((7, *shape)).astype(np.float32)
     assert np.isfinite(features(x)).all() and len(features(x)) == 7
     bank = Bank.fitting(shape, shape)
-    s = bank.paired(x, [x, x[::-1]])
+    s = bank.paired(x, x, [np.arange(len(x)), np.arange(len(x))[::-1]])
     assert np.allclose(s[:, 0], 1, atol=1e-3) and np.all(np.abs(s) <= 1.001)
     w = np.arange(1, len(bank) + 1, dtype=np.float32)
     assert np.allclose(np.diag(bank.cross(x, x, w)), w.sum(), rtol=1e-3)
@@ -199,8 +199,10 @@ def test_squares_do_not_see_a_sign_mask() -> None:
     mask = rng.choice(np.array([-1, 1], np.float32), x.shape)
     bank = Bank.fitting(x.shape[1:], x.shape[1:])
     i = list(bank.filters).index("square: high")
-    assert np.allclose(bank.paired(x * mask, [x])[:, 0, i], 1, atol=1e-4)
-    assert np.all(np.abs(bank.paired(x * mask, [x])[:, 0, list(bank.filters).index("value: high")]) < 0.3)
+    assert np.allclose(bank.paired(x * mask, x, [np.arange(len(x))])[:, 0, i], 1, atol=1e-4)
+    assert np.all(
+        np.abs(bank.paired(x * mask, x, [np.arange(len(x))])[:, 0, list(bank.filters).index("value: high")]) < 0.3
+    )
 
 
 # ---------------------------------------------------------------- words, ties, self-test

@@ -56,6 +56,7 @@ def solve(
     common: Floats,
     prior: Floats,
     *,
+    scale: Floats | None = None,
     start: tuple[Floats, Floats] | None = None,
     steps: int = 25,
     tolerance: float = 1e-3,
@@ -67,6 +68,7 @@ def solve(
         y: float32 (E, P).
         specific: float32 (E, P), common: float32 (G, P): variances, positive.
         prior: float32 (N, P) precisions of x around 0; 0 for none.
+        scale: float32 (E, 1), deviations by which encodings' parts are larger than `specific` says; None for 1.
         start: x and v to start from.
         steps, tolerance: conjugate gradient steps at most; size of the preconditioned residual,
             over that of zero, to stop at.
@@ -82,9 +84,8 @@ def solve(
     for k in range(0, p, _BLOCK):
         part = slice(k, k + _BLOCK)
         begin = None if start is None else np.concatenate([start[0][:, part], start[1][:, part]])
-        z, diagonal = _block(
-            matrices, n, y[:, part], specific[:, part], common[:, part], prior[:, part], begin, steps, tolerance
-        )
+        own = specific[:, part] if scale is None else specific[:, part] * scale**2
+        z, diagonal = _block(matrices, n, y[:, part], own, common[:, part], prior[:, part], begin, steps, tolerance)
         x[:, part], v[:, part], variance[:, part] = z[:n], z[n:], diagonal
     return FactorSolution(x, v, variance)
 

@@ -42,6 +42,7 @@ _ROUNDS = 3  # solutions, with variances estimated anew between them
 _LEAST_FIRST, _LEAST = 0.15, 0.1  # of an encoding's variance that recurring images cannot explain
 _LEAST_OF_BAND = 1e-3  # of a band's mean square: rounding is not modelled below it
 _ROWS = 256
+_PREDICTED = 64  # rows whose variances are predicted together: a network holds some hundred times their values
 _TINY = 1e-9  # variance of a colour that no picture has
 _LOADINGS = (0.03, 1.5)
 _TOP_PRIOR = 1e-3  # of the prior's precision of mean colours
@@ -53,14 +54,18 @@ def expected(energies: Floats, frame: Frame, net: Scales, kind: str) -> Floats:
     over every band whatever the images are."""
     out = np.empty_like(energies)
     with torch.no_grad():
-        for k in range(0, len(energies), _ROWS):
-            out[k : k + _ROWS] = frame.flat(net.predict(frame.parts(energies[k : k + _ROWS]), kind))
+        for k in range(0, len(energies), _PREDICTED):
+            part = slice(k, k + _PREDICTED)
+            out[part] = frame.flat(net.predict(frame.parts(energies[part]), kind))
     if not len(out):
         return out
-    right = _by_band((energies / np.maximum(out, _TINY)).astype(np.float32), frame).clip(0.05, 20)
-    least = np.maximum(_LEAST_OF_BAND * _by_band(energies, frame), _TINY)
-    result: Floats = np.maximum(out * right, least).astype(np.float32)
-    return result
+    ratio = np.maximum(out, _TINY)
+    np.divide(energies, ratio, out=ratio)
+    right = _by_band(ratio, frame).clip(0.05, 20)
+    del ratio
+    out *= right
+    np.maximum(out, np.maximum(_LEAST_OF_BAND * _by_band(energies, frame), _TINY), out=out)
+    return out
 
 
 def _by_band(values: Floats, frame: Frame) -> Floats:
@@ -125,6 +130,7 @@ def local_least_squares(
     """
     frame = Frame(u.shape[1:], net.config.levels)
     y = frame.columns(u)
+    del u  # as large as the release, like all that follows: what is not needed any more is given up
     mix, scale = csr_matrix(c, dtype=np.float32), level.astype(np.float32)[:, None]
     start = frame.columns(images)
     # one image is no sample to take a mean and a spread from: every band's power is its prior
@@ -144,7 +150,9 @@ def local_least_squares(
     squares = csr_matrix(shares.multiply(shares))
     scaled = csr_matrix(shares.multiply(scale))
     explained = np.asarray(squares.sum(1), np.float32).reshape(-1, 1)
-    energies = ((y - mix @ start) / scale) ** 2
+    energies = y - mix @ start
+    energies /= scale
+    energies *= energies
     whole = expected(energies, frame, net, "mixture")
     _flat_top(whole, energies, frame)
     members = csr_matrix(shares > 0, dtype=np.float32)
@@ -152,28 +160,35 @@ def local_least_squares(
     common = np.exp((members.T @ np.log(whole)) / count).astype(np.float32)
     specific = np.maximum(whole - squares @ common, _LEAST_FIRST * whole)
     _flat_top(specific, energies, frame, np.maximum(1 - explained, _LEAST))
+    del energies
+    whole *= _LEAST  # all that is asked of it from here on
     found: FactorSolution | None = None
     for n in range(_ROUNDS):
         if progress:
             progress("weights from place to place", n / _ROUNDS)
         begin = (start, np.zeros((shares.shape[1], y.shape[1]), np.float32)) if found is None else (found.x, found.v)
-        found = solve(mix, scaled, y, specific * scale**2, common, prior, start=begin)
+        found = solve(mix, scaled, y, specific, common, prior, scale=scale, start=begin)
         if n == _ROUNDS - 1:
             break
         # what is expected of squares, given all that is seen: the estimate's own, and what it may be wrong by
         doubt = 1 / (1 / common + squares.T @ (1 / specific))
         fresh = expected(found.v**2 + doubt, frame, net, "single")
         fresh[:, frame.top] = common[:, frame.top]
-        left = (y - mix @ found.x - scaled @ found.v) / scale
+        left = y - mix @ found.x
+        left -= scaled @ found.v
+        left /= scale
         seen = slice(0, frame.top.start)
         before = scaled
         shares = _reloaded(shares, left[:, seen], found.v[:, seen], doubt[:, seen], specific[:, seen])
         squares, scaled = csr_matrix(shares.multiply(shares)), csr_matrix(shares.multiply(scale))
         left -= ((scaled - before) @ found.v) / scale
-        left = left**2 + np.minimum(squares @ doubt, specific)
-        alone = np.maximum(expected(left, frame, net, "mixture"), _LEAST * whole)
-        alone[:, frame.top] = specific[:, frame.top]
-        common, specific = fresh, alone
+        left *= left
+        left += np.minimum(squares @ doubt, specific)
+        own = expected(left, frame, net, "mixture")
+        del left
+        np.maximum(own, whole, out=own)
+        own[:, frame.top] = specific[:, frame.top]
+        common, specific = fresh, own
     assert found is not None
     found.x[:-1] += centre
     return found, scaled, frame
@@ -275,6 +290,7 @@ def refined(
     shares = csr_matrix((e, 0), dtype=np.float32)
     if e <= _MOST_COMPARED:
         shares = loadings(embed(left.reshape(u.shape), Whitener(u - u.mean(0, keepdims=True))))
+    del left
     first = np.concatenate([images, mean[None]]).reshape(n + 1, *u.shape[1:])
     found, scaled, frame = local_least_squares(c, first, u, level, shares, net, progress, paired=paired)
     x = within_range(found.x[:-1], found.variance[:-1], frame)

@@ -138,7 +138,7 @@ class Adversary:
 
     def _parts(self, pixels: FloatArray, predicted: Float32, candidates: list[IntArray]) -> Float32:
         """(R, K, J + 1) scores of each row, with its predicted code, for its own K candidates; filters first."""
-        filters = self.bank.paired(pixels, [self.scaled[c] for c in candidates])
+        filters = self.bank.paired(pixels, self.scaled, candidates)
         errors = [predicted - self.codes[c] @ self.slope for c in candidates]
         likelihood = np.stack([-0.5 * np.einsum("ij,ij->i", e @ self.precision, e) for e in errors], axis=1)
         return np.concatenate([filters, likelihood[:, :, None]], axis=2)

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from ihaudit.contracts.format import Source, report_format
+from ihaudit.environment import uncollected
 from ihaudit.errors import UsageError
 from ihaudit.report.formats import html
 
@@ -105,5 +106,6 @@ def printed(page: str) -> bytes:
 
     for name in ("weasyprint", "fontTools"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    made = HTML(string=page, url_fetcher=fetcher(), media_type="print")
-    return made.write_pdf(finisher=_scopes, pdf_variant="pdf/ua-1", pdf_tags=True) or b""
+    with uncollected():  # boxes and styles by the hundred thousand
+        made = HTML(string=page, url_fetcher=fetcher(), media_type="print")
+        return made.write_pdf(finisher=_scopes, pdf_variant="pdf/ua-1", pdf_tags=True) or b""

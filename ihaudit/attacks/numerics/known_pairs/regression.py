@@ -119,9 +119,11 @@ class LocalInverse:
 def _neighbourhoods(maps: NDArray[np.float32], radius: int) -> NDArray[np.float32]:
     """float32 (n, h * w, (2 radius + 1)^2 c) of maps (n, h, w, c), mirrored at the border."""
     n, h, w = maps.shape[:3]
-    padded = np.pad(maps, ((0, 0), (radius, radius), (radius, radius), (0, 0)), mode="symmetric")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (2 * radius + 1, 2 * radius + 1), axis=(1, 2))
-    return np.ascontiguousarray(windows).reshape(n, h * w, -1).astype(np.float32)
+    planes = np.moveaxis(np.asarray(maps, np.float32), 3, 1)  # rows of windows then lie together in memory
+    padded = np.pad(planes, ((0, 0), (0, 0), (radius, radius), (radius, radius)), mode="symmetric")
+    padded = np.ascontiguousarray(padded)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (2 * radius + 1, 2 * radius + 1), axis=(2, 3))
+    return np.ascontiguousarray(windows.transpose(0, 2, 3, 1, 4, 5)).reshape(n, h * w, -1)
 
 
 def fit_local(images: Images, encodings: Encodings) -> list[Inverse]:
