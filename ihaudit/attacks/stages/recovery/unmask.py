@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -56,6 +57,7 @@ def recovery_unmask(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
         "residual_rms": estimate.residual_rms,
         "mean_sign_certainty": float(signs[:: max(1, len(signs) // 200)].float().abs().mean()),
     }
-    if observed.signs is None:  # what the network saw blind is not needed again, and as large as the release
-        state = state.having(Unmasked(signs, torch.ones_like(unmasked.polarity)))
+    if observed.signs is None and before is not None:
+        # what the network saw blind is as large as the release, and after the first assignment nobody groups again
+        state = state.having(replace(unmasked, signs=signs, polarity=torch.ones_like(unmasked.polarity)))
     return state.recovered(rows, estimate, signs), diagnostics
