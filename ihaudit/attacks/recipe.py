@@ -213,6 +213,14 @@ def answer(state: State) -> AttackOutput:
             "does not show."
         )
         diagnostics["augmentation"] = augmentation.words()
+    restoration = state.last("restoration")
+    averages = 0 if restoration is None else int(restoration.diagnostics.get("averages", 0))
+    if averages:
+        sentence += (
+            f" {averages} of its answers {'seems to be an average' if averages == 1 else 'seem to be averages'} of two "
+            "images, or of one in two poses, which lowers their confidence."
+        )
+        diagnostics["averages"] = averages
     public, record = state.find(PublicFound), state.last("public")
     if public is not None and record is not None:
         facts, found = record.diagnostics, public.index[public.index >= 0]

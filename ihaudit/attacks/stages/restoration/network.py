@@ -10,6 +10,7 @@ from torch import Tensor
 from ihaudit.attacks.numerics.mixing import Reconstruction
 from ihaudit.attacks.numerics.pictures import to_pictures
 from ihaudit.attacks.numerics.restoring import mean_certainty, restored
+from ihaudit.attacks.numerics.second_image import AVERAGE, believed, second_image
 from ihaudit.attacks.stages.state import Assigned, Grouped, Recovered, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
@@ -22,12 +23,25 @@ from ihaudit.nn.shipped import load_confidence, load_restorer
 def restoration_network(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     """The learned restorer on every image, and what SSIM it is expected to reach."""
     features, images = restored_state(state, load_restorer(device=ctx.device))
-    confidence = load_confidence(device=ctx.device)(features.to(ctx.device)).cpu().numpy().astype(np.float32)
+    second = _second(state)
+    known = load_confidence(device=ctx.device)(features.to(ctx.device)).cpu()
+    confidence = (known * believed(second)).numpy().astype(np.float32)
     pictures = to_pictures(images, state.observed.shape, state.observed.image_range)
     return state.restored(pictures, confidence), {
+        "averages": int((second > AVERAGE).sum()),
         "mean_confidence": float(confidence.mean()),
         "mean_error": float(features[:, 1].exp().mean()),
     }
+
+
+def _second(state: State) -> Tensor:
+    """float32 (N,), see `second_image`."""
+    recovered = state.require(Recovered)
+    rows, values, mixing = state.decided_part()
+    assert recovered.signs is not None
+    signs = recovered.signs if len(rows) == len(state.observed.values) else recovered.signs[rows]
+    estimate = Reconstruction(recovered.estimate.images, recovered.estimate.noise[rows])
+    return second_image(values, signs, mixing, estimate, state.observed.shape).cpu()
 
 
 def restored_state(state: State, net: Restorer) -> tuple[Tensor, Tensor]:
