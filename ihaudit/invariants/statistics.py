@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -152,8 +152,12 @@ def _narrow(f: FloatArray) -> Float32:
     f = np.nan_to_num(np.asarray(f, np.float32).reshape(len(f), -1))
     if f.shape[1] <= MOST:
         return f
-    p = np.random.default_rng(f.shape[1]).standard_normal((f.shape[1], MOST), np.float32)
-    return np.asarray(f @ p / np.sqrt(np.float32(f.shape[1])), np.float32)
+    return np.asarray(f @ _projection(f.shape[1]) / np.sqrt(np.float32(f.shape[1])), np.float32)
+
+
+@lru_cache(maxsize=8)  # the same few sizes come again with every call: drawing costs as much as projecting
+def _projection(size: int) -> Float32:
+    return np.random.default_rng(size).standard_normal((size, MOST), np.float32)
 
 
 def _quantiles(x: FloatArray, count: int = QUANTILES) -> FloatArray:

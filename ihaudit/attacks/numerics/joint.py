@@ -19,7 +19,7 @@ from scipy.sparse import csr_matrix, hstack
 Floats = NDArray[np.float32]
 
 _LEAST = 1e-4  # of a coefficient's mean variance: single precision carries no more
-_BLOCK = 256  # coefficients solved together: bounds the memory of their N x N matrices
+_BLOCK = 64  # coefficients solved together: bounds the memory of their N x N matrices, and stays in caches
 
 
 @dataclass(frozen=True, eq=False)

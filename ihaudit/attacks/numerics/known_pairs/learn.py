@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,8 @@ FAMILIES: dict[str, Family] = {
     "local": fit_local,
     "global": fit_global,
 }
+#: those of several maps that fit one of them alone, by the words that it begins with
+ONE: dict[str, Callable[[Images, Encodings, str], list[Inverse]]] = {"local": fit_local, "global": fit_global}
 #: the family that needs similar images besides
 PRIOR = "prior"
 #: mean SSIM on held-out pairs from which a map is exact
@@ -179,8 +181,11 @@ def again(a: Attempt, images: Images, encodings: Encodings, similar: Images | No
     """The same kind of map fitted to other pairs, or None where none fits."""
     if isinstance(a.inverse, FilterInverse):
         return a.inverse  # thousands of places show the same few values: other pairs show them no better
+    kind = _kind(a.inverse.words)
+    if a.family in ONE and (alone := ONE[a.family](images, encodings, kind)):
+        return alone[0]
     fitted = _fit(a.family, images, encodings, similar)
-    same = [i for i in fitted if _kind(i.words) == _kind(a.inverse.words)]
+    same = [i for i in fitted if _kind(i.words) == kind]
     return next(iter(same or fitted), None)
 
 

@@ -57,8 +57,11 @@ def _kernel(a: NDArray[np.float32], b: NDArray[np.float32], bandwidth: float) ->
     return out
 
 
-def fit_global(images: Images, encodings: Encodings) -> list[Inverse]:
-    """One affine map of the whole encoding, and one in the space of a Gaussian kernel; strengths by leaving one out."""
+def fit_global(images: Images, encodings: Encodings, only: str = "") -> list[Inverse]:
+    """One affine map of the whole encoding, and one in the space of a Gaussian kernel; strengths by leaving one out.
+
+    `only`: words of the one that is fitted; empty for both.
+    """
     n = len(images)
     if n < 4:
         return []
@@ -73,6 +76,8 @@ def fit_global(images: Images, encodings: Encodings) -> list[Inverse]:
         (0.0, "an affine map of the whole encoding"),
         (1.5 * distance, "a smooth map of the encoding"),
     ):
+        if only and words != only:
+            continue
         k = _kernel(y, y, bandwidth)
         row_means = k.mean(1)
         centred = k - row_means[:, None] - row_means + k.mean()
@@ -126,9 +131,12 @@ def _neighbourhoods(maps: NDArray[np.float32], radius: int) -> NDArray[np.float3
     return np.ascontiguousarray(windows.transpose(0, 2, 3, 1, 4, 5)).reshape(n, h * w, -1)
 
 
-def fit_local(images: Images, encodings: Encodings) -> list[Inverse]:
+def fit_local(images: Images, encodings: Encodings, only: str = "") -> list[Inverse]:
     """Affine maps of neighbourhoods for encodings that are pictures or feature maps whose grid divides the image's,
-    and for tokens in order; the strength of the ridge and the radius by held-out pairs, or rows of one pair."""
+    and for tokens in order; the strength of the ridge and the radius by held-out pairs, or rows of one pair.
+
+    `only`: how the words of the one begin that is fitted; empty for all.
+    """
     maps, edge = as_maps(encodings, images.shape[1:])
     if maps is None:
         return []
@@ -144,13 +152,15 @@ def fit_local(images: Images, encodings: Encodings) -> list[Inverse]:
         if n * height * width < 2 * values:
             break
         chosen = np.sort(rng.permutation(n)[: max(1, ROWS // (height * width))])
+        words = f"an affine map of neighbourhoods of {2 * radius + 1} x {2 * radius + 1}, the same everywhere"
+        if encodings.ndim == 3:
+            words = "an affine map of every token, the same for all"
+        if not words.startswith(only):
+            continue
         rows = _neighbourhoods(maps[chosen], radius).reshape(-1, values)
         goal = target[chosen].reshape(len(rows), -1)
         weights = _ridge(rows, goal)
         shape = tuple(int(v) for v in images.shape[1:])
-        words = f"an affine map of neighbourhoods of {2 * radius + 1} x {2 * radius + 1}, the same everywhere"
-        if encodings.ndim == 3:
-            words = "an affine map of every token, the same for all"
         out.append(_AsMaps(LocalInverse(words, weights, radius, edge, shape), images.shape[1:]))  # type: ignore[arg-type]
     return out
 
