@@ -15,6 +15,8 @@ from ihaudit.attacks.numerics.motions import Motions, shifts
 from ihaudit.attacks.numerics.moved_grouping import MovedGrouping, Seen, group_moved, seen
 from ihaudit.attacks.numerics.moved_members import Moved, assign_moved
 from ihaudit.attacks.numerics.moved_mixing import MovedMixing
+from ihaudit.attacks.numerics.sizes import Sizes
+from ihaudit.attacks.stages.assignment.signed import fewer_images
 from tests.attacks.releases import photographs
 
 SHAPE = (3, 24, 24)
@@ -211,3 +213,13 @@ def test_images_found_twice_are_one_and_different_ones_never_are(twice: bool) ->
     assert len(result.kept) == n
     assert sorted((result.kept % n).tolist()) == list(range(n))
     assert set(np.unique(result.found.members)) <= {-1, *result.kept.tolist()}
+
+
+def test_smaller_numbers_that_fit_the_label_counts_are_tried_after_some_images_were_made_one_too() -> None:
+    slots = Made().slots
+    source = "divisor of the label counts with the best grouping"
+    for per_class, exact in (([4, 4, 4, 4], True), ([4, 3, 4, 4], False)):
+        each = float(np.mean(slots.totals()[:4] / per_class))
+        numbers = fewer_images(slots, Sizes(np.array(per_class), each, exact, source))
+        assert [2, 2, 2, 2] in [n.tolist() for n in numbers]
+    assert not fewer_images(slots, Sizes(np.array([4, 4, 4, 4]), 30.0, True, "stated number of private images"))

@@ -65,7 +65,7 @@ def assignment_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]
                 facts |= {"images_in_several_poses": int((first != np.arange(len(first))).sum())}
                 grouped, assigned = state.require(Grouped), state.require(Assigned)
                 known = _known(state)
-        smaller = _fewer(observed.slots, grouped.sizes) if early else []
+        smaller = fewer_images(observed.slots, grouped.sizes) if early else []
         result = assign_moved(known, grouped.of_class, target=grouped.encodings_each, fewer=smaller)
         state, changed = _answer(state.having(replace(moving, moved=result.moved)), assigned, result.found)
         if result.worth:
@@ -137,9 +137,10 @@ def _known(state: State) -> Moved:
     return Moved(signs, observed.values, noise, recovered.estimate.images, mixing, observed.slots)
 
 
-def _fewer(slots: Slots, sizes: Sizes) -> list[NDArray[np.int64]]:
+def fewer_images(slots: Slots, sizes: Sizes) -> list[NDArray[np.int64]]:
     """Smaller numbers of images of each class that fit the label counts as well, falling."""
-    if not sizes.exact or "best grouping" not in sizes.source:
+    # also after some images were made one, which leaves numbers that no longer fit
+    if "divisor of the label counts with the best grouping" not in sizes.source:
         return []
     totals = slots.totals()[: len(sizes.per_class)]
     uses = [m for m in multiplicities(slots) if m > 1.1 * sizes.multiplicity]
