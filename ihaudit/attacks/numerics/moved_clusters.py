@@ -132,7 +132,8 @@ class Spectra:
         return 2 * self.reach + 1
 
     def _shifts(self) -> Tensor:
-        return torch.cat([torch.arange(self.reach + 1), torch.arange(-self.reach, 0)])
+        device = self.weight.device
+        return torch.cat([torch.arange(self.reach + 1, device=device), torch.arange(-self.reach, 0, device=device)])
 
     def parts(self, motion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Of motions int64 (n,): whether mirrored, and the shifts down and right that align what is (mirrored)."""
@@ -146,7 +147,7 @@ class Spectra:
         h = centres.shape[2]
         at = self._shifts()
         rows, columns = at % h, at % self.width
-        out = torch.empty(n, k, 2, self.window, self.window)
+        out = torch.empty(n, k, 2, self.window, self.window, device=centres.device)
         for m, given in enumerate((self.straight, self.mirrored)):
             product = torch.einsum("kchw,nchw->nkhw", centres, given.conj())
             found = torch.fft.irfft2(product, s=(h, self.width), norm="forward")
@@ -174,7 +175,9 @@ class Spectra:
         """Spectra (n, C, H, W // 2 + 1) of the encodings, each moved by its motion."""
         mirrored, down, right = self.parts(motion)
         h = self.straight.shape[2]
-        y, x = torch.fft.fftfreq(h)[None, :, None], torch.fft.rfftfreq(self.width)[None, None]
+        device = self.straight.device
+        y = torch.fft.fftfreq(h, device=device)[None, :, None]
+        x = torch.fft.rfftfreq(self.width, device=device)[None, None]
         phase = torch.exp(-2j * math.pi * (y * down[:, None, None] + x * right[:, None, None]))
         return torch.where(mirrored[:, None, None, None], self.mirrored, self.straight) * phase[:, None]
 

@@ -75,14 +75,15 @@ class Unmasker:
         def one(part: slice) -> None:
             out[part] = self._expect(magnitude[part], None if known is None else known(part))
 
-        run_jobs(one, rows, magnitude.device)
+        run_jobs(one, rows, self.device)
         return out
 
     @torch.inference_mode()
     def _expect(self, magnitude: Tensor, known: Tensor | None) -> Tensor:
         c, h, w = self.shape
-        y = magnitude.float().view(-1, c, h, w)
-        part = torch.zeros_like(y) if known is None else known.float().view(-1, c, h, w)
+        # the rest of an attack may be done on the CPU all the same
+        y = magnitude.to(self.device).float().view(-1, c, h, w)
+        part = torch.zeros_like(y) if known is None else known.to(self.device).float().view(-1, c, h, w)
         y, part = (v.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last) for v in (y, part))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             logits = self.net(y, part).float()

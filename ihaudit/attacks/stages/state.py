@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -252,6 +252,17 @@ class Restored(Part):
     confidence: NDArray[np.float32] | None = None
 
 
+def _on(x: Any, device: torch.device | str) -> Any:
+    """`x` with the tensors in it on a device."""
+    if isinstance(x, Tensor):
+        return x.to(device)
+    if isinstance(x, list):
+        return [_on(y, device) for y in x]
+    if is_dataclass(x) and not isinstance(x, (type, View)):
+        return replace(x, **{f.name: _on(getattr(x, f.name), device) for f in fields(x) if f.init})
+    return x
+
+
 P = TypeVar("P", bound=Part)
 
 
@@ -298,6 +309,11 @@ class State:
     def without(self, *kinds: type[Part]) -> State:
         """Without the parts of these classes."""
         return replace(self, parts={k: p for k, p in self.parts.items() if k not in kinds})
+
+    def on(self, device: torch.device | str) -> State:
+        """With all tensors on a device."""
+        parts = {kind: _on(part, device) for kind, part in self.parts.items()}
+        return replace(self, observed=_on(self.observed, device), parts=parts)
 
     def run(self, ctx: Context, name: str, variant: str) -> State:
         """After one registered stage, and its record."""

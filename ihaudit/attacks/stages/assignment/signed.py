@@ -53,6 +53,9 @@ def assignment_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]
         if kind is not None and kind.wide is not None:
             state, anew = regrouped(state, ctx, kind)
             return state, facts | anew | {"changed": 1.0}
+        observed, recovered = state.observed, state.require(Recovered)
+        signs, noise = recovered.signs, recovered.estimate.noise
+        assert signs is not None
     mixing, moving = state.mixing(), state.find(Moving)
     if isinstance(mixing, MovedMixing) and moving is not None:
         known = Moved(signs, observed.values, noise, recovered.estimate.images, mixing, observed.slots)
@@ -184,6 +187,9 @@ def _surveyed(state: State, signs: Tensor) -> tuple[State, dict[str, Any], Kind 
     moving, low = state.find(Moving), observed.image_range[0]
     if not len(state.decided()):
         return state, {}, None
+    if observed.values.device.type != "cpu":  # see `grouping=signed`
+        there, facts, kind = _surveyed(state.on("cpu"), signs.cpu())
+        return state if kind is None else there, facts, kind
     still = torch.eye(2, 3)
     if not isinstance(mixing, MovedMixing):
         alone = Motions(still[None], observed.shape, low)

@@ -43,7 +43,8 @@ def grouping_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
 
     how = seen(mixtures_of, observed.slots, observed.shape, observed.values.device)
     if how.any:
-        return _moved(state, ctx, mixtures_of(torch.arange(len(observed.values))), how)
+        # motions are maps on the CPU, and from here on all but the networks is done there
+        return _moved(state.on("cpu"), ctx, mixtures_of(torch.arange(len(observed.values))).cpu(), how)
     squares, mixtures = state.require(Features), state.require(Mixtures)
     mass = torch.from_numpy(observed.slots.mass).to(squares.rows.device)
     statistics = [

@@ -22,7 +22,7 @@ from ihaudit.nn.shipped import load_confidence, load_restorer
 @stage("restoration", "network")
 def restoration_network(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     """The learned restorer on every image, and what SSIM it is expected to reach."""
-    features, images = restored_state(state, load_restorer(device=ctx.device))
+    features, images = restored_state(state, load_restorer(device=str(state.observed.values.device)))
     second = _second(state)
     known = load_confidence(device=ctx.device)(features.to(ctx.device)).cpu()
     confidence = (known * believed(second)).numpy().astype(np.float32)
