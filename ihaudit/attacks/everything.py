@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ihaudit.attacks.known import CALLS
 from ihaudit.attacks.numerics.released.channels import Channel, channels, joint, unchained
 from ihaudit.attacks.numerics.released.fields import MAX_ROWS
+from ihaudit.attacks.numerics.released.joined import fit_joined
 from ihaudit.attacks.numerics.released.keyed_shifts import as_codes, fit_shifts
 from ihaudit.attacks.numerics.released.made import made_of
 from ihaudit.attacks.numerics.released.read import ENOUGH, Known, Reading, read, shown
@@ -91,6 +92,8 @@ class Everything:
             reached = 0.0 if best is None or best.faint else best.expected
             if reached < ENOUGH and (turned := _turned(found, oracle)) is not None and turned.expected > reached:
                 return _answer(turned, view, tried)
+            if reached < ENOUGH and (joined := _joined(found, oracle)) is not None and joined.expected > reached:
+                return _answer(joined, view, tried)
             if reached < ENOUGH:
                 count = count_of(images, calls, whole_of(view))
                 under = padded(view, oracle, found, count, ctx)
@@ -126,6 +129,24 @@ def _turned(found: list[Channel], oracle: Known) -> Reading | None:
             answer = inverse(target, None if keys is None else keys[1])
             words = f"{len(oracle.images)} {oracle.words}"
             return Reading(channel, inverse.words, float(reached.mean()), float(oracle.flat.mean()), answer, words)
+    return None
+
+
+def _joined(found: list[Channel], oracle: Known) -> Reading | None:
+    """Rows of bytes that two pixels make each, in any order; None where there are none."""
+    for channel in found:
+        rows, target = as_codes(channel.stacked), as_codes(channel.target)
+        if not channel.rows or channel.part == "labels" or rows is None or target is None:
+            continue
+        fit, held = oracle.fit, oracle.held
+        inverse = fit_joined(oracle.images[fit], rows[fit])
+        if inverse is None:
+            continue
+        reached = ssim(inverse(rows[held]), oracle.images[held])
+        if shown(reached - oracle.flat):
+            words = f"{len(oracle.images)} {oracle.words}"
+            expected, flat = float(reached.mean()), float(oracle.flat.mean())
+            return Reading(channel, inverse.words, expected, flat, inverse(target), words)
     return None
 
 

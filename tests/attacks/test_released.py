@@ -70,6 +70,7 @@ X = SMOOTH.astype(np.float64)
         (np.concatenate([0.3 + A, X * (0.3 + A)], 1), "quotient"),
         (np.stack([A, A[::-1], X - A - A[::-1]], 1).reshape(N, 48, 16, 3), "sum of 3 parts"),
         (X + RNG.integers(0, 60, X.shape), "beyond multiples of 1 "),
+        (X * np.exp(RNG.normal(0, 6, (N, 1, 1, 1))), "by its spread"),
         (np.ldexp(0.5 + 0.5 * A, (X * 60).astype(int)), "exponents"),
     ],
 )
@@ -249,6 +250,22 @@ def test_files_of_pictures_are_read(joined: bool) -> None:
     else:
         a = np.stack([_array(f.ljust(1200, b"\0")) for f in files])
     assert any(np.array_equal(out, SOME.reshape(-1, *SHAPE)) for _, out in unpacked(a))
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "TIFF", "GIF"])
+@pytest.mark.parametrize("together", [False, True])
+def test_other_files_and_files_of_several_pictures_are_read(kind: str, together: bool) -> None:
+    pictures = [Image.fromarray(x) for x in SOME.reshape(-1, *SHAPE)]
+    files = []
+    for picture in pictures[:1] if together else pictures:
+        file = io.BytesIO()
+        more = {"append_images": pictures[1:], "save_all": True} if together else {}
+        picture.save(file, kind, **more, **({"lossless": True} if kind == "WEBP" else {}))
+        files.append(file.getvalue())
+    wanted = SOME.reshape(-1, *SHAPE)
+    shown = [out for words, out in unpacked(_array(b"".join(files))) if "pictures" in words]
+    near = 90 if kind == "GIF" else 0  # 256 colours
+    assert any(out.shape == wanted.shape and np.abs(out.astype(int) - wanted).mean() <= near for out in shown)
 
 
 def test_noise_unpacks_into_nothing() -> None:

@@ -39,6 +39,18 @@ def test_a_constant_order_is_undone(negative: bool, fine: bool) -> None:
     assert answer is not None and np.abs(answer - images[-1]).max() < 0.01
 
 
+def test_a_sheet_of_pictures_that_is_not_full_is_cut_up() -> None:
+    images, _ = calls(0, fresh=False)
+    parts = []
+    for x in images:
+        sheet = np.zeros((15, *SHAPE[1:]), np.uint8)
+        sheet[: len(x)] = np.rint(x * 255)
+        parts.append(sheet.reshape(3, 5, *SHAPE[1:]).swapaxes(1, 2).ravel())
+    assert rearranged(images[0], parts[0])
+    answer = put_back(images[:-1], parts[:-1], parts[-1])
+    assert answer is not None and answer.shape == SHAPE and np.abs(answer - images[-1]).mean() < 0.01
+
+
 def test_an_order_per_call_is_not_answered() -> None:
     images, releases = calls(0, fresh=True)
     parts = [parts_of(r)["the encodings"] for r in releases]

@@ -94,7 +94,28 @@ class Shared(Scheme):
             y = (images + np.random.default_rng(5).random((1000, h, w, c))[labels]) % 1
         elif how == "pad-of-few":
             y, span = b + fixed.integers(0, 256, (8, *b.shape[1:]), dtype=np.uint8)[rng.integers(8, size=n)], (0, 255)
+        # what two pixels make
+        elif how == "two-pixels":
+            y, span = (flat ^ np.roll(flat, 1, 1))[:, fixed.permutation(size)], (0, 255)
+        elif how == "own-byte":
+            y, span = (flat ^ rng.integers(0, 256, (n, 1), dtype=np.uint8))[:, fixed.permutation(size)], (0, 255)
+        elif how == "own-key":
+            key = rng.integers(0, 256, (n, 16), dtype=np.uint8)
+            y, span, extra = flat ^ np.tile(key, (1, size // 16)), (0, 255), {"key": key}
+        elif how == "places-beside-values":
+            y = rng.permuted(np.arange(size) * 256 + flat.astype(np.int64), axis=1).astype(np.int32)
+            span = (0, 256 * size)
+        elif how == "filtered":
+            ahead = np.pad(b, ((0, 0), (1, 0), (1, 0), (0, 0))).astype(np.int64)
+            y, span = (b - (ahead[:, 1:, :-1] + ahead[:, :-1, 1:]) // 2).astype(np.uint8), (0, 255)
         # files
+        elif how == "sheet":
+            sheet = np.zeros((-(-n // 8) * 8, h, w, c), np.uint8)
+            sheet[:n] = b
+            file = io.BytesIO()
+            tiled = sheet.reshape(-1, 8, h, w, c).swapaxes(1, 2).reshape(-1, 8 * w, c)
+            Image.fromarray(tiled).save(file, "PNG")
+            extra = {"v": np.frombuffer(file.getvalue(), np.uint8)}
         elif how == "files":
             extra = {"v": _rows([_file(i) for i in b])}
         elif how == "files-joined":

@@ -360,12 +360,19 @@ def _alone(c: Channel) -> Iterator[Made]:
         ("exponents", lambda x: np.frexp(x)[1].astype(np.int64)),
         ("logarithms", lambda x: np.log(np.maximum(np.abs(x), 1e-30))),
         ("magnitudes", np.abs),
+        ("values less their row's mean, by its spread", _standard),
     ]
     for step in STEPS:
         if least < step < 0.8 * far:
             found.append((f"what is left of values beyond multiples of {step:g}", partial(_fraction, step=step)))
     for words, f in found:
         yield Made(f"{words} of {c.name}", (c,), f, partial(_some, f=f, places=places))
+
+
+def _standard(a: Array) -> Array:
+    x = flat(a)
+    out: Array = (x - x.mean(1, keepdims=True)) / np.maximum(x.std(1, keepdims=True), 1e-30)
+    return out
 
 
 def _point(a: Array) -> int:

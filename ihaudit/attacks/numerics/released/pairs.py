@@ -106,7 +106,7 @@ def fit_pairs(images: NDArray[np.float32], rows: Bytes) -> PairInverse | SumInve
     flat = np.rint(images * 255).astype(np.uint8).reshape(n, -1)
     wanted = [prints(flat[start : start + ROWS]) for start in (0, ROWS)]
     told = rare(flat[:ROWS]) >= RARER
-    book = _Book(rows)
+    book = Book(rows)
     for bit in (HIGHEST, LOWEST):
         some = rng.permutation(np.flatnonzero(told[bit]))[:SAMPLE]
         seen = [book.partners(wanted[0][bit, p], wanted[1][bit, p])[0] >= 0 for p in some]
@@ -122,7 +122,7 @@ def fit_pairs(images: NDArray[np.float32], rows: Bytes) -> PairInverse | SumInve
     return _bits(images, flat, rows, first, book, wanted)
 
 
-class _Book:
+class Book:
     """The columns of bits of rows of bytes, to be looked up by their first rows."""
 
     def __init__(self, rows: Bytes) -> None:
@@ -154,7 +154,7 @@ def _bits(
     flat: Bytes,
     rows: Bytes,
     first: NDArray[np.int64],
-    book: _Book,
+    book: Book,
     wanted: list[NDArray[np.uint64]],
 ) -> PairInverse | None:
     """All bits of pixels whose highest bits are known: beside these, or by themselves."""

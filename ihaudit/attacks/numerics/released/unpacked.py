@@ -47,7 +47,9 @@ HEADS: tuple[tuple[bytes, str], ...] = (
     (b"\xfd7zXZ", "lzma"),
     (b"PK\x03\x04", "zip"),
 )
-PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"GIF8", b"II*\0", b"MM\0*")
+#: Pictures that one file may hold, one after the other.
+MAX_FRAMES = 4096
 #: Bytes of an array that is looked at, at most, and values that say how many different ones there are.
 LARGEST, SOME = 64 << 20, 4096
 
@@ -200,22 +202,32 @@ def _unpack(name: str, data: bytes) -> bytes:
 
 
 def _pictures(data: bytes) -> Array | None:
-    """Pictures of one size whose files stand in it, one after the other; None where there are fewer than two."""
+    """uint8 (n, H, W, C): pictures of one size whose files stand in it, one after the other, or that one file holds.
+
+    None where no file is found, or none that can be read.
+    """
     for mark in PICTURES:
-        if data.count(mark) < 2:
+        if mark not in data:
             continue
-        starts = [m.start() for m in re.finditer(re.escape(mark), data)]
-        shown = [_picture(data[a:b]) for a, b in zip(starts, [*starts[1:], len(data)], strict=True)]
-        pictures = [p for p in shown if p is not None]
-        if len(pictures) > 1 and len({p.shape for p in pictures}) == 1:
-            return np.stack(pictures)
+        starts = [m.start() for m in re.finditer(re.escape(mark), data)][: 4 * MAX_FRAMES]
+        shown = _frames(data[starts[0] :])
+        if len(shown) < 2 and len(starts) > 1:
+            pieces = [data[a:b] for a, b in zip(starts, [*starts[1:], len(data)], strict=True)]
+            shown = [frame for piece in pieces for frame in _frames(piece)]
+        if shown and len({p.shape for p in shown}) == 1:
+            return np.stack(shown)
     return None
 
 
-def _picture(data: bytes) -> Array | None:
+def _frames(data: bytes) -> list[Array]:
+    """The pictures (H, W, C) of a file; none where it is damaged."""
+    found = []
     with warnings.catch_warnings(), contextlib.suppress(Exception):  # whatever a damaged file raises
         warnings.simplefilter("ignore")
         with Image.open(io.BytesIO(data)) as image:
-            if image.width * image.height <= MAX_PIXELS:
-                return np.asarray(image.convert("RGB" if image.mode not in ("L", "1") else "L"))
-    return None
+            count = min(MAX_FRAMES, getattr(image, "n_frames", 1))
+            for i in range(count if image.width * image.height * count <= MAX_PIXELS else 0):
+                image.seek(i)
+                shown = np.asarray(image.convert("RGB" if image.mode not in ("L", "1") else "L"))
+                found.append(shown if shown.ndim == 3 else shown[..., None])
+    return found

@@ -7,12 +7,13 @@ that held v1, v2, ... in them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ihaudit.attacks.numerics.released.unpacked import unpacked
 from ihaudit.release import Release
 
 Codes: TypeAlias = NDArray[np.uint8]
@@ -40,9 +41,10 @@ def codes_of(values: NDArray[np.generic], span: tuple[float, float]) -> Codes | 
 
 def parts_of(release: Release) -> dict[str, Codes]:
     """Every part of a release that has the values of images: by name, uint8 (M,)."""
-    arrays: Mapping[str, NDArray[np.generic]] = {"the encodings": release.encodings} | {
+    arrays: dict[str, NDArray[np.generic]] = {"the encodings": release.encodings} | {
         f"the array {name!r}": np.asarray(array) for name, array in release.extra.items()
     }
+    arrays |= {f"{name}, {words}": inner for name, array in arrays.items() for words, inner in unpacked(array)}
     spans = [release.image_range, (0.0, 1.0), (0.0, 255.0)]
     found = {}
     for name, array in arrays.items():
@@ -53,11 +55,24 @@ def parts_of(release: Release) -> dict[str, Codes]:
 
 
 def rearranged(images: NDArray[np.float32], part: Codes) -> bool:
-    """Whether a part holds the values (rounded to 8 bits each) of the images (n, H, W, C) of its call, or negatives."""
-    here = _counts(_codes(images))
-    there = _counts(part)
+    """Whether a part holds the values (rounded to 8 bits each) of the images (n, H, W, C) of its call, or negatives.
+
+    Beside these, one value may stand in it any number of times, as in a sheet of pictures that is not full.
+    """
+    return min(_differing(_counts(_codes(images)), there) for there in _both_ways(part)) <= ROUNDED * len(part)
+
+
+def _both_ways(part: Codes) -> list[NDArray[np.int64]]:
+    counts = _counts(part)
+    return [counts, counts[::-1]]
+
+
+def _differing(here: NDArray[np.int64], there: NDArray[np.int64]) -> int:
+    """Values that are not there, and those that should not be, without the most frequent of these."""
+    more = there - here
+    beside = max(0, int(more.sum()))
     # floats halfway between two codes may round otherwise once they are negated
-    return min(int(np.abs(here - there).sum()), int(np.abs(here - there[::-1]).sum())) <= ROUNDED * len(part)
+    return int(np.abs(more).sum()) - beside if beside and more.max() >= beside else int(np.abs(more).sum())
 
 
 def put_back(
@@ -67,18 +82,17 @@ def put_back(
 
     Args:
         images: of `CALLS` + 1 calls of as many images as the target's, float32 (n, H, W, C) in [0, 1].
-        parts: the same part of each of those calls, uint8 (n * H * W * C,).
+        parts: the same part of each of those calls, uint8 (n * H * W * C,) or more.
         target: that of the call in question.
 
     Returns:
         float32 (n, H, W, C), or None where the held-out call does not come back.
     """
     known = [_codes(x) for x in images]
-    sizes = {len(c) for c in [*known, *parts, target]}
-    if len(sizes) > 1:
+    if len({len(c) for c in known}) > 1 or len({len(c) for c in [*parts, target]}) > 1 or len(target) < len(known[0]):
         return None
-    here, there = _counts(known[0]), _counts(parts[0])
-    negative = bool(np.abs(here - there).sum() > np.abs(here - there[::-1]).sum())
+    here, there = _counts(known[0]), _both_ways(parts[0])
+    negative = _differing(here, there[0]) > _differing(here, there[1])
     turned = [255 - p if negative else p for p in [*parts, target]]
     source = _places(_keys(known[:CALLS]), _keys(turned[:CALLS]))
     held_out = np.empty_like(known[CALLS])
@@ -87,7 +101,7 @@ def put_back(
     held_out[source[moved]] = turned[CALLS][moved]
     if (held_out == known[CALLS]).mean() < BACK:
         return None
-    answer = np.zeros_like(target)
+    answer = np.zeros_like(known[0])
     answer[source[moved]] = turned[-1][moved]
     found: NDArray[np.float32] = answer.astype(np.float32).reshape(images[0].shape) / np.float32(255)
     return found
