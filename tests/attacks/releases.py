@@ -32,7 +32,7 @@ def photographs(n: int, seed: int = 0, size: int = 16) -> tuple[np.ndarray, np.n
 @dataclass(frozen=True)
 class Sample:
     """A release and its truth: encodings (E, H, W, C), labels (E, classes), members (E, s), lambdas (E, k), images;
-    where a benchmark needs it which public images are in each encoding (E, k - s)."""
+    where a benchmark needs it which public images are in each encoding (E, k - s), and classes of the images (N,)."""
 
     encodings: np.ndarray
     labels: np.ndarray
@@ -40,6 +40,7 @@ class Sample:
     lambdas: np.ndarray
     images: np.ndarray
     public: np.ndarray | None = None
+    classes: np.ndarray | None = None
 
 
 def blobs(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:

@@ -50,6 +50,8 @@ def reference(
     mask: bool = True,
     file: Path | None = None,
     classes: int | None = None,
+    only: int | None = None,
+    pool: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Sample:
     """The reference benchmark: two fresh permutations per epoch, |N(0,1)| coefficients, a random sign per value.
 
@@ -60,9 +62,11 @@ def reference(
         mask: False leaves the very same mixtures without their sign masks.
         file: where the encodings are written (.npy) and mapped from, for those that are too many for the memory.
         classes: private images are of the first so many classes alone.
+        only: of the release those encodings alone one of whose images is of this class, and no other.
+        pool: uint8 images and labels that private images are drawn from, in place of `source`.
     """
     rng = np.random.default_rng(seed)
-    images, labels = load_images(source)
+    images, labels = load_images(source) if pool is None else (pool[0].astype(np.float32) / 255, pool[1])
     if not labels.any():
         labels = np.arange(len(images)) % 10
     patches = load_images("imagenet_patches")[0] if public is None else public.astype(np.float32) / 255
@@ -83,6 +87,9 @@ def reference(
         fine = (draw.max(1) <= max(0.65, 1.05 / k)) & (inside | (draw[:, :private].sum(1) >= 0.3))
         lambdas[todo[fine]] = draw[fine]
         todo = todo[~fine]
+    if only is not None:
+        mine = (labels[members] == only).sum(1) == 1
+        members, lambdas = members[mine], lambdas[mine]
     x: np.ndarray = np.zeros((len(members) if file is None else 0, *images.shape[1:]), np.float32)
     if file is not None:
         x = np.lib.format.open_memmap(file, "w+", np.float32, (len(members), *images.shape[1:]))
@@ -102,7 +109,7 @@ def reference(
     soft = np.zeros((len(x), int(labels.max()) + 1), np.float32)
     for j in range(private):
         np.add.at(soft, (np.arange(len(x)), labels[members[:, j]]), lambdas[:, j])
-    return Sample(x, soft, members, lambdas, images, drawn)
+    return Sample(x, soft, members, lambdas, images, drawn, labels)
 
 
 def released(sample: Sample, kind: str) -> np.ndarray | None:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from ihaudit.attacks.numerics.clusters import Statistic, anneal, sinkhorn
+from ihaudit.attacks.numerics import clusters
+from ihaudit.attacks.numerics.clusters import Statistic, anneal, refine, sinkhorn
 
 
 def planted(
@@ -36,6 +37,24 @@ def test_annealing_finds_clusters_whatever_the_global_signs() -> None:
     best = max(np.mean(np.array(p)[choice] == cluster) for p in itertools.permutations(range(3)))
     assert best > 0.95
     assert found.polarity.abs().max() <= 1
+
+
+@pytest.mark.parametrize("balance", [1.0, 0.5, 0.0])
+def test_blocks_of_encodings_come_to_the_same(monkeypatch: pytest.MonkeyPatch, balance: float) -> None:
+    monkeypatch.setattr(clusters, "bf16_is_fast", lambda _: False)
+    both, _ = planted(700, 4, 60, 1.0, 3)  # more than dimensions, as where blocks are needed
+    q = torch.rand(700, 4, generator=torch.Generator().manual_seed(0))
+    q /= q.sum(1, keepdim=True)
+
+    def found() -> clusters.Clusters:
+        return refine(both, q, torch.full_like(q, 0.8), iterations=8, balance=balance)
+
+    a = found()
+    monkeypatch.setattr(clusters, "BLOCKED", 640)  # ten encodings at a time
+    b = found()
+    torch.testing.assert_close(a.posterior, b.posterior, atol=1e-3, rtol=0)
+    torch.testing.assert_close(a.polarity, b.polarity, atol=1e-3, rtol=0)
+    assert a.score == pytest.approx(b.score, rel=1e-4) and a.score > 0
 
 
 def test_annealing_is_not_sure_of_noise() -> None:
