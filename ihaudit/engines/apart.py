@@ -165,6 +165,8 @@ def main() -> None:
         return
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it would be heard of while libraries put themselves in order
 
 
 def _interrupt(number: int, frame: object) -> None:

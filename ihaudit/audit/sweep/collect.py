@@ -58,7 +58,7 @@ class Collected:
             return ""
         which = ", ".join(self.unsealed[:3]) + (", ..." if len(self.unsealed) > 3 else "")
         return (
-            f"Of {len(self.unsealed)} of {len(self.rows)} points ({which}) the results carry no seal of this user on "
+            f"The results of {len(self.unsealed)} of {len(self.rows)} points ({which}) carry no seal of this user on "
             "this machine: they were changed, or come from elsewhere, and stand here as they are."
         )
 
@@ -163,7 +163,7 @@ def write(found: Collected, folder: Path) -> list[Path]:
     """
     if not found.rows:
         return []
-    data = summary(found.rows, found.missed()) | {"parameters": entries(found.rows), "unsealed": [*found.unsealed]}
+    data = summary(found.rows, found.missed()) | {"parameters": entries(found.rows), "note": found.foreign()}
     sentences = [*(p["sentence"] for p in data["parameters"]), *filter(None, [found.foreign()])]
     atomic_write(folder / "sweep.json", json.dumps(data, indent=1, ensure_ascii=False) + "\n")
     atomic_write(folder / "sweep.md", markdown(found.rows, found.missed(), sentences))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -112,7 +113,8 @@ def trend(rows: Sequence[Row]) -> str:
     """Whether the strongest attack gets harder with the security parameter, in one sentence; empty without one.
 
     Points that differ in other parameters are compared only with those that agree in all of these.  "Harder" is said
-    where the interval at the largest value lies wholly below that at the smallest, for every such group.
+    where the interval at the largest value lies wholly below that at the smallest, for every such group; where the
+    attack gets easier in between, that too.
     """
     name = rows[0].security_parameter if rows else None
     if name is None or name not in dict(rows[0].point.values):
@@ -134,6 +136,12 @@ def trend(rows: Sequence[Row]) -> str:
         f"{number(first[1].value)} at {name} = {first[0]:g}, {number(last[1].value)} at {last[0]:g}"
         for first, last in ends
     )
+    ordered = [[e for _, e in sorted(g, key=lambda x: x[0])] for g in groups.values() if len(g) > 1]
+    if all(harder) and any(_below(a, b) for line in ordered for a, b in itertools.combinations(line, 2)):
+        return (
+            f"The strongest attack is harder at the last value of the security parameter {name} than at the first "
+            f"({figures}), but easier in between than before."
+        )
     if all(harder):
         return f"The strongest attack gets harder with the security parameter {name} ({figures})."
     return f"It was not shown that the strongest attack gets harder with the security parameter {name} ({figures})."

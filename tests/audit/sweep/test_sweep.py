@@ -98,6 +98,8 @@ def done(*values: tuple[str, Results]) -> list[Row]:
 def test_harder_is_said_only_where_intervals_are_apart() -> None:
     assert "gets harder" in trend(done(("2", result(0.9)), ("4", result(0.6))))
     assert "not shown" not in trend(done(("4", result(0.6)), ("2", result(0.9))))
+    bump = trend(done(("2", result(0.9)), ("4", result(0.5)), ("6", result(0.7)), ("8", result(0.3))))
+    assert bump.endswith("(0.900 at k = 2, 0.300 at 8), but easier in between than before.")
     for pair in ((0.9, 0.88), (0.6, 0.9), (0.7, 0.7)):
         assert "not shown" in trend(done(("2", result(pair[0])), ("4", result(pair[1]))))
     assert trend(done(("2", result(0.9)), ("4", result(None)))) == ""
@@ -364,7 +366,9 @@ def test_collect_draws_the_same_curves_and_takes_the_price_of_now(
     before = [(tmp_path / name).read_text() for name in names]
     assert sweep("--collect", out=tmp_path).exit_code == 1
     assert [(tmp_path / name).read_text() for name in names] == before
-    assert before[2].count("<figure") == 1
+    assert (
+        before[2].count("<figure") == 1 and "carry no seal of this user" in before[1] and "carry no seal" in before[2]
+    )
     sweep("--collect", "--price-per-hour", "cpu=3600", "--price-per-hour", "currency=EUR", out=tmp_path)
     prices = [p["attack_price"] for p in json.loads((tmp_path / "sweep.json").read_text())["points"]]
     assert prices == [{"amount": 5.0, "currency": "EUR"}] * 3
