@@ -40,6 +40,11 @@ def _mark(x: Any) -> Any:
     return x.as_subclass(Marked) if isinstance(x, Tensor) and not isinstance(x, Marked) else x
 
 
+def _there(x: object) -> bool:
+    """Whether a tensor, or the network whose weights it is, lies on the stand-in."""
+    return isinstance(x, Marked) or (isinstance(x, nn.Parameter) and getattr(x, "stands_in", False))
+
+
 def _is_cuda(device: object) -> bool:
     return isinstance(device, (str, torch.device)) and torch.device(device).type == "cuda"
 
@@ -57,9 +62,8 @@ class _Mode(TorchFunctionMode):
     ) -> Any:
         kwargs = dict(kwargs or {})
         name = getattr(func, "__name__", "")
-        # weights are where their network is, which `accelerator` sees to
-        leaves = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor) and not isinstance(x, nn.Parameter)]
-        marked = any(isinstance(x, Marked) for x in leaves)
+        leaves = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
+        marked = any(_there(x) for x in leaves)
         if name == "__get__":
             of = getattr(func, "__self__", None)
             if marked and of is Tensor.device:
@@ -96,11 +100,11 @@ class _Mode(TorchFunctionMode):
         by_tensor = index and any(isinstance(x, Tensor) for x in tree_leaves(args[1]))
         if name == "__setitem__" and not by_tensor:
             wrong = False  # a copy, which goes between devices
-        elif index and isinstance(args[0], Marked):  # the index may lie on the CPU
+        elif index and _there(args[0]):  # the index may lie on the CPU
             value = args[2] if name == "__setitem__" else None
-            wrong = isinstance(value, Tensor) and not isinstance(value, Marked) and value.ndim > 0
+            wrong = isinstance(value, Tensor) and not _there(value) and value.ndim > 0
         else:
-            wrong = any(not isinstance(x, Marked) and (x.ndim > 0 or index) for x in leaves)
+            wrong = any(not _there(x) and (x.ndim > 0 or index) for x in leaves)
         if wrong:
             raise OnWrongDevice(f"{_name(func)} on tensors of cuda and of the CPU")
 
@@ -132,6 +136,9 @@ def accelerator() -> Iterator[None]:
         if device is not None:
             for module in self.modules():
                 setattr(module, "stands_in", _is_cuda(device))  # noqa: B010
+                for weights in module._parameters.values():
+                    if weights is not None:
+                        setattr(weights, "stands_in", _is_cuda(device))  # noqa: B010
                 for name, held in module._buffers.items():
                     module._buffers[name] = _mark(held) if _is_cuda(device) else _plain(held)
             args = tuple(a for a in args if not isinstance(a, (str, torch.device)))
