@@ -209,7 +209,7 @@ def answer(state: State) -> AttackOutput:
     augmentation = None if moving is None else moving.group
     if augmentation is not None:
         sentence += (
-            f" Its images were moved anew for every use ({augmentation.words()}); which way round each was at first "
+            f" Its images were moved anew for every use ({augmentation.words()}); in which pose each was at first "
             "does not show."
         )
         diagnostics["augmentation"] = augmentation.words()

@@ -56,8 +56,8 @@ _AGAIN = "{id} on the changed scheme stays within its bound while the positive c
 #: What augmentation before mixing bought the defender, where an attack got past it.
 _MOVED = (
     "Moving every image anew before it is mixed ({how}) does not change that: the motions are found along with the "
-    "images. What it bought is longer computing, a somewhat lower score, and that nobody learns which way round an "
-    "image was."
+    "images. What it bought is longer computing, a somewhat lower score, and that nobody learns in which of these "
+    "poses an image was at first."
 )
 #: By the id of a finding, or what stands before its first hyphen or colon.
 _KNOWN = (

@@ -246,11 +246,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, nargs="+", default=[1])
     parser.add_argument("--attack", nargs="+", default=["carlini", "carlini:similarity=comparator", "fdn", "unmix"])
     parser.add_argument("--given", action="store_true", help="hand over the true clusters (fdn and carlini)")
+    parser.add_argument("--each", action="store_true", help="all pairs of --m and --eps, which the paper has not")
     a = parser.parse_args()
     torch.set_num_threads(1)
     published(a.private)
     print(f"\n{HEAD}")
-    cells = [(m, 0.1) for m in a.m] + [(50, e) for e in a.eps]
+    cells = list(product(a.m, a.eps)) if a.each else [(m, 0.1) for m in a.m] + [(50, e) for e in a.eps]
     for (m, eps), seed in product(cells, a.seed):
         cell = made(a.private, a.n, m, eps, seed)
         for spec in a.attack:

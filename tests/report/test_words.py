@@ -247,6 +247,18 @@ def test_attack_without_an_answer_is_not_called_a_reconstruction() -> None:
     assert any("No attack answered" in s for s in summary.verdict(source).sentences)
 
 
+def test_that_reconstructions_are_shown_in_the_pose_that_suits_them_is_said_only_where_images_move() -> None:
+    r = synthetic.results()
+    attack = next(f for f in r.findings if f.kind == "attack")
+    assert gallery.pose_note(attack) == ""
+    attack.details["images_may_be"] = "mirrored, shifted by up to 4 pixels"
+    note = gallery.pose_note(attack)
+    assert "moved anew for every use (mirrored, shifted by up to 4 pixels)" in note and "chance level" in note
+    assert "as answered" not in note
+    attack.metrics["ssim_as_answered"] = attack.metrics["ssim"]
+    assert "as answered the mean SSIM is " in gallery.pose_note(attack)
+
+
 def test_controls_that_did_not_run_reassure_no_one() -> None:
     r = synthetic.results()
     assert "4 controls came out as they must" in str(claims.build(Source(r))["checks"][0].sure)

@@ -42,7 +42,22 @@ def build(source: Source) -> dict[str, Any]:
         "distributions": charts.distributions(source),
         "why_none": _why_none(source, best),
         "heat": _heat(source, main),
+        "poses": "" if best is None else pose_note(best),
     }
+
+
+def pose_note(finding: Finding) -> str:
+    """That answers are shown and scored in another pose than they came in, and what they score as they came; or ''."""
+    moved = finding.details.get("images_may_be")
+    if not isinstance(moved, str) or not moved:
+        return ""
+    known = finding.metrics.get("ssim_as_answered")
+    came = "" if known is None or known.value is None else f"; as answered the mean SSIM is {words.scaled(known.value)}"
+    return (
+        f"Images are moved anew for every use ({moved}), and an attack cannot know in which pose each was at first: "
+        "its reconstructions are shown and scored in the pose that suits the original best, as are those that the "
+        f"chance level is taken from{came}."
+    )
 
 
 def _heat(source: Source, main: Gallery | None) -> str:
