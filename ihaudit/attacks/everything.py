@@ -19,7 +19,7 @@ from ihaudit.attacks.numerics.released.read import ENOUGH, Known, Reading, read,
 from ihaudit.attacks.numerics.released.screen import Screen
 from ihaudit.attacks.numerics.released.shuffled import pictures_among
 from ihaudit.attacks.numerics.released.tables import lowest_bits
-from ihaudit.attacks.together import count_of, mixed, moved, padded, whole_of
+from ihaudit.attacks.together import count_of, mixed, moved, padded, seeded, whole_of
 from ihaudit.contracts.attack import AttackOutput, attack
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
@@ -97,6 +97,7 @@ class Everything:
             if reached < ENOUGH:
                 count = count_of(images, calls, whole_of(view))
                 under = padded(view, oracle, found, count, ctx)
+                under = under or seeded(view, oracle, images, calls, found, count)
                 if under is not None and under.expected > reached:
                     return _answer(under, view, tried)
             if reached < ENOUGH and (whole := _together(view, oracle, images, calls, reached, ctx)) is not None:

@@ -16,6 +16,7 @@ from ihaudit.attacks.numerics.released.channels import Channel
 from ihaudit.attacks.numerics.released.fields import parts
 from ihaudit.attacks.numerics.released.mixed_rows import RowsInverse, calls_needed, unmixed
 from ihaudit.attacks.numerics.released.read import Known, Reading, shown
+from ihaudit.attacks.numerics.released.seeded import fit_seeds, seeds_of
 from ihaudit.attacks.numerics.released.shared_pads import LEAST, fit_pads
 from ihaudit.attacks.numerics.released.whole_call import CALLS as PLACES
 from ihaudit.attacks.numerics.released.whole_call import parts_of, put_back, rearranged
@@ -141,6 +142,43 @@ def padded(view: View, oracle: Known, found: Sequence[Channel], count: int, ctx:
             answer = inverse(channel.target, own)
             flat, expected = float(about.flat.mean()), float(reached.mean())
             return Reading(channel, inverse.words, expected, flat, answer, f"{len(images)} {words}")
+    return None
+
+
+def seeded(
+    view: View,
+    oracle: Known,
+    images: list[NDArray[np.float32]],
+    calls: list[Release],
+    found: Sequence[Channel],
+    count: int,
+) -> Reading | None:
+    """Rows read whose pads or orders were drawn from numbers beside them (see the module `seeded`), or None.
+
+    Args:
+        view: the release.
+        oracle: the known images of `calls`, the last of which is held out.
+        images, calls: of the oracle.
+        found: the parts of the release.
+        count: images of the release's call.
+    """
+    seeds = seeds_of(whole_of(view).extra, count)
+    for channel in found if seeds else ():
+        if not channel.rows or channel.part == "labels" or channel.made:
+            continue
+        inverse = fit_seeds(images[0], channel.calls[0], seeds_of(calls[0].extra, len(images[0])))
+        if inverse is None or inverse.name not in seeds:
+            continue
+        beside = seeds_of(calls[-1].extra, len(images[-1])).get(inverse.name)
+        back = None if beside is None else inverse(channel.calls[-1], beside, len(images[-1]))
+        answer = inverse(channel.target, seeds[inverse.name], count)
+        if back is None or answer is None:
+            continue
+        reached = ssim(back, images[-1])
+        if shown(reached - oracle.flat):
+            words = f"drawn from {inverse.name!r} by {inverse.words}"
+            expected, flat = float(reached.mean()), float(oracle.flat.mean())
+            return Reading(channel, words, expected, flat, answer, f"{len(oracle.images)} {oracle.words}")
     return None
 
 

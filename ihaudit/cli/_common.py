@@ -97,7 +97,11 @@ def say(text: str) -> None:
 
 
 def end_on_signals() -> None:
-    """Let SIGTERM and SIGHUP end the program as Ctrl-C does: what it started is ended, what it made is removed."""
+    """Let SIGTERM and SIGHUP end the program as Ctrl-C does: what it started is ended, what it made is removed.
+
+    The same signal again is ignored, so that a supervisor that repeats it does not cut this short; Ctrl-C still does,
+    and after SIGKILL the guard removes what is left.
+    """
 
     def end(number: int, frame: object) -> None:
         signal.signal(number, signal.SIG_IGN)

@@ -70,8 +70,8 @@ SHARED = _cases(
     "shares",
     "how",
     "halves halves-shuffled halves-modulo halves-rows-shuffled signs larger parity extras mantissa order differences "
-    "pad-by-place pad-by-label pad-of-few two-pixels own-byte own-key places-beside-values filtered sheet files "
-    "files-joined",
+    "pad-by-place pad-by-label pad-of-few seed-beside two-pixels own-byte own-key places-beside-values filtered sheet "
+    "files files-joined",
     sample="halves-shuffled files-joined pad-by-place",
 )
 #: What hides everything in most calls only.

@@ -94,6 +94,10 @@ class Shared(Scheme):
             y = (images + np.random.default_rng(5).random((1000, h, w, c))[labels]) % 1
         elif how == "pad-of-few":
             y, span = b + fixed.integers(0, 256, (8, *b.shape[1:]), dtype=np.uint8)[rng.integers(8, size=n)], (0, 255)
+        elif how == "seed-beside":
+            nonces = rng.integers(0, 2**31, n)
+            pads = [np.random.default_rng(int(s)).integers(0, 256, b.shape[1:], dtype=np.uint8) for s in nonces]
+            y, span, extra = b ^ np.stack(pads), (0, 255), {"nonce": nonces}
         # what two pixels make
         elif how == "two-pixels":
             y, span = (flat ^ np.roll(flat, 1, 1))[:, fixed.permutation(size)], (0, 255)
