@@ -1,8 +1,8 @@
 """Audits the held-out schemes of tests/zoo: ``python -m tests.benchmarks.zoo [NAME ...] [--jobs 2] [--seed 5]``.
 
 Nobody tunes an attack on these files.  Each is audited as its author would, ``ihaudit run FILE`` in the quick profile,
-on real images of one of three shapes.  Schemes under ``leaking`` must end with exit code 1, those under ``tight``
-with 0; the command exits with 1 where one does not.
+on real images of one of three shapes, or grey ones of 100 classes.  Schemes under ``leaking`` must end with exit code
+1, those under ``tight`` with 0; the command exits with 1 where one does not.
 """
 
 from __future__ import annotations
@@ -28,7 +28,12 @@ from tests.data import load_images
 
 ZOO = Path(__file__).resolve().parents[1] / "zoo"
 #: images of each shape: source and edge; grey where there is one channel
-SOURCES = {"32x32x3": ("cifar10_eval", 32, 3), "28x28x1": ("mednist", 28, 1), "64x64x3": ("celeba_eval", 64, 3)}
+SOURCES = {
+    "32x32x3": ("cifar10_eval", 32, 3),
+    "28x28x1": ("mednist", 28, 1),
+    "28x28x1 of 100 classes": ("cifar100_eval", 28, 1),
+    "64x64x3": ("celeba_eval", 64, 3),
+}
 #: the images of schemes that are not audited on 32x32x3
 SHAPES = {
     "bit_planes": "28x28x1",
@@ -37,15 +42,19 @@ SHAPES = {
     "cipher_tokens": "28x28x1",
     "cosine_sieve": "28x28x1",
     "hadamard": "28x28x1",
+    "heavy_noise": "28x28x1 of 100 classes",
     "negative_turned": "64x64x3",
     "nibbles": "28x28x1",
+    "noise_tokens": "28x28x1",
     "noisy": "64x64x3",
+    "noisy_histogram": "28x28x1",
     "patch_network": "64x64x3",
     "rows_rolled": "28x28x1",
     "sorted_values": "28x28x1",
     "squashed_latent": "28x28x1",
     "stream_bytes": "28x28x1",
     "table_per_pixel": "28x28x1",
+    "tokens_shuffled": "28x28x1",
     "xor_stream": "64x64x3",
 }
 
@@ -88,7 +97,7 @@ def image_files(count: int) -> Iterator[dict[str, Path]]:
             arrays = {"images": np.round(out * 255).astype(np.uint8)} | (
                 {"labels": labels[some]} if labels.any() else {}
             )
-            made[shape] = Path(folder) / f"{source}-{shape}.npz"
+            made[shape] = Path(folder) / f"{source}-{edge}.npz"
             np.savez(made[shape], allow_pickle=False, **arrays)
         yield made
 
