@@ -167,7 +167,9 @@ def same_plan(old: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
         was, now = old.get(key), new.get(key)
         if was == now:
             continue
-        if key in MADE and key in old:
+        if key not in old:  # of an older build
+            raise UsageError(f"cannot resume: it does not state its {key}; start afresh with --overwrite")
+        if key in MADE:
             raise UsageError(f"cannot resume: {MADE[key]} since; start afresh with --overwrite")
         if isinstance(was, Mapping) and isinstance(now, Mapping):  # of many libraries the one that differs
             key = next(k for k in dict.fromkeys([*now, *was]) if was.get(k) != now.get(k))

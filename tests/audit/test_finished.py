@@ -92,6 +92,11 @@ def test_what_a_scheme_imports_and_the_program_count_too(tmp_path: Path) -> None
             finished_audit(folder, made | other, OPTIONS)
 
 
+def test_an_audit_of_an_older_build_is_refused_in_a_short_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot resume: it does not state its libraries; start afresh"):
+        finished_audit(finished(tmp_path), PLAN | {"libraries": {"numpy": "1"}, "program": "ab"}, OPTIONS)
+
+
 def test_other_bounds_and_files_that_do_not_say_are_refused(tmp_path: Path) -> None:
     lax = AuditOptions(scheme="s", formats=(), gates=GateOptions(max_ssim=0.99))
     with pytest.raises(UsageError, match=r"the bounds of the gate were .*0\.5.* and are now .*0\.99.*ihaudit gate"):
