@@ -26,8 +26,9 @@ BETTER, SURE = 1.0, 3.0
 #: widths of stretches that are tried, as shares of the side
 WIDTHS = (0.1, 0.3, 0.5)
 #: turns that are tried, by up to so many degrees in steps of so many; and degrees between those by which encodings are
-#: grouped
+#: grouped.  The wider ones where the others gain so much at least: -0.7 is nothing
 DEGREES = ((15.0, 2.5, 4.0), (45.0, 5.0, 6.0))
+HINT = -0.4
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,21 +46,30 @@ class Kind:
     wide: Motions | None = None
 
 
-def kinds(shape: Shape, fill: float, reach: int, *, mirror: bool) -> list[Kind]:
-    """The kinds that are tried; `reach`: of the shifts that pairs of encodings show."""
+def kinds(shape: Shape, fill: float, reach: int, *, mirror: bool, far: bool = True) -> list[Kind]:
+    """The kinds that are tried; `reach`: of the shifts that pairs of encodings show; `far`: the widest turns too."""
     out = [Kind(Augmentation(shift=float(reach), mirror=mirror), shifts(shape, reach, mirror=mirror, fill=fill))]
     for width in WIDTHS:
         group = Augmentation(shift=width / 2, mirror=mirror, stretch=width)
         steps = 3 if width < 0.2 else 5
         spacing = 0.8 * width * min(shape[1:]) / (steps - 1)
         out.append(Kind(group, stretches(shape, width, steps=steps, mirror=mirror), spacing))
-    for degrees, step, wide_step in DEGREES:
+    for degrees, step, wide_step in DEGREES if far else DEGREES[:1]:
         for border in (None, fill):
             group = Augmentation(rotation=degrees, mirror=mirror)
             spacing = math.radians(step) * min(shape[1:]) / 2
             wide = turns(shape, 2 * degrees, mirror=mirror, fill=border, step=wide_step, reach=0)
             out.append(Kind(group, turns(shape, degrees, mirror=mirror, fill=border, step=step), spacing, wide))
     return out
+
+
+def surveyed(observed: Moved, fill: float, reach: int, *, mirror: bool) -> tuple[Kind | None, dict[str, float]]:
+    """`likeliest` of all `kinds`, the widest turns only where others hint at them."""
+    tried = kinds(observed.shape, fill, reach, mirror=mirror, far=False)
+    kind, gains = likeliest(observed, tried)
+    if any(gains.get(_name(k), HINT) > HINT for k in tried if k.group.rotation):
+        return likeliest(observed, kinds(observed.shape, fill, reach, mirror=mirror))
+    return kind, gains
 
 
 def likeliest(observed: Moved, tried: Sequence[Kind]) -> tuple[Kind | None, dict[str, float]]:

@@ -10,7 +10,7 @@ import torch
 
 from ihaudit.attacks.numerics.least_squares import weighted
 from ihaudit.attacks.numerics.motions import Motions, shifts, stretches, turns
-from ihaudit.attacks.numerics.moved_kinds import kinds, likeliest
+from ihaudit.attacks.numerics.moved_kinds import surveyed
 from ihaudit.attacks.numerics.moved_members import Moved, copies_of, settled
 from ihaudit.attacks.numerics.moved_mixing import MovedMixing
 from tests.attacks.numerics.test_moved import SHAPE, Made
@@ -41,6 +41,7 @@ def remade(motions: Motions, seed: int = 0) -> Made:
     ("motions", "words"),
     [
         (turns(SHAPE, 15, mirror=False, fill=None), "turned by up to 15 degrees"),
+        (turns(SHAPE, 45, mirror=False, fill=-1.0), "turned by up to 45 degrees"),
         (stretches(SHAPE, 0.3, steps=5, mirror=False), "stretched by up to 30%"),
         (shifts(SHAPE, 2, mirror=False, fill=-1.0), "shifted by up to 2 pixels"),
         (STILL, None),
@@ -49,7 +50,7 @@ def remade(motions: Motions, seed: int = 0) -> Made:
 def test_the_kind_that_moved_the_images_explains_them_best(motions: Motions, words: str | None) -> None:
     made = remade(motions)
     still = replace(made.mixing, motions=STILL, moved=torch.zeros_like(made.moved))
-    kind, gains = likeliest(known(made, still, true=words is not None), kinds(SHAPE, -1.0, 2, mirror=False))
+    kind, gains = surveyed(known(made, still, true=words is not None), -1.0, 2, mirror=False)
     assert len(gains) >= 5, gains
     if words is None:
         assert kind is None, gains

@@ -17,7 +17,7 @@ from ihaudit.attacks.numerics.labels import Slots, multiplicities
 from ihaudit.attacks.numerics.members import Assignment, Linear, assign
 from ihaudit.attacks.numerics.mixing import DENSE_COLUMNS, Reconstruction
 from ihaudit.attacks.numerics.motions import Motions, nearest
-from ihaudit.attacks.numerics.moved_kinds import Kind, kinds, likeliest
+from ihaudit.attacks.numerics.moved_kinds import Kind, surveyed
 from ihaudit.attacks.numerics.moved_members import Moved, assign_moved, copies_of
 from ihaudit.attacks.numerics.moved_mixing import MovedMixing
 from ihaudit.attacks.numerics.sizes import Sizes
@@ -197,10 +197,9 @@ def _surveyed(state: State, signs: Tensor) -> tuple[State, dict[str, Any], Kind 
         mixing = MovedMixing(*parts, motions=alone, moved=torch.zeros_like(mixing.members))
     known = Moved(signs, observed.values, recovered.estimate.noise, recovered.estimate.images, mixing, observed.slots)
     pixels = 1 if moving is None else int(moving.group.shift)
-    tried = kinds(observed.shape, low, pixels, mirror=moving is not None and moving.group.mirror)
-    kind, gains = likeliest(known, tried)
+    kind, gains = surveyed(known, low, pixels, mirror=moving is not None and moving.group.mirror)
     facts = {"gain_by_motion": {name: round(gain, 1) for name, gain in gains.items()}}
-    if kind is None or (moving is not None and kind is tried[0]):
+    if kind is None or (moving is not None and kind.group == moving.group):
         return state, facts, None
     near = nearest(mixing.motions.theta, kind.motions)
     moving = Moving(kind.group, kind.motions, near[mixing.moved], kind.spacing)
