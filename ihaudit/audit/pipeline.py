@@ -58,7 +58,7 @@ from ihaudit.verdict.decide import decide
 
 #: Memory of a process of attacks before it has a release, MB.
 WORKER_MB = 600
-#: `Job.long` of an attack that says to be slow or large; controls, of several attacks each, come before all others.
+#: `Job.long` of an attack that says to be slow or large, or that was asked for by name; controls, of several attacks each, come before all others.
 SLOW = 2.0
 #: What baselines may know besides: they answer "what would someone guess who ignores the encodings".
 MATERIAL = frozenset({Knowledge.LABELS, Knowledge.DISTRIBUTION, Knowledge.PUBLIC_SET})
@@ -242,8 +242,8 @@ class _Audit:
         if item.kind == "game":
             return Job(run, here=True)
         attack: type[Attack] = registry.get("attack", item.id)
-        slow = attack.costly or attack.copies > Attack.copies
-        return Job(run, memory_mb=self._memory_mb(item, subject), long=SLOW if slow else 0.0)
+        first = item.requested or attack.costly or attack.copies > Attack.copies
+        return Job(run, memory_mb=self._memory_mb(item, subject), long=SLOW if first else 0.0)
 
     def _unbudgeted(self, make: Callable[[], list[Finding]], worker: AttackWorker) -> list[Finding]:
         """What spends seconds in the encoder that no attack or game lacks for it."""
