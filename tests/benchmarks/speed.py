@@ -1,13 +1,12 @@
 """Two builds of ihaudit side by side: ``python -m tests.benchmarks.speed --old CHECKOUT [--runs 5] [--case mixup]``.
 
 Whole quick audits of both builds, in turn, on the same cores, with the same images and seed: medians of wall seconds,
-CPU seconds (user and system, of all processes) and peak memory (of all processes together, pages that they share
-counted once; what outlives an audit is waited for and
-counted), their ratios, the verdicts, and how far figures that both builds measured are apart.  CHECKOUT is a work
-tree of the other build, with an environment of its own in .venv (or --old-python); --passive runs it with
-OMP_WAIT_POLICY=PASSIVE too (``only``: only so), so that what that alone brings is not credited to anything else.  On a
-machine with other work compare CPU seconds; wall is then a ratio of neighbours at best.  Linux only: memory is read
-from /proc.
+CPU seconds (user and system, of all processes; what outlives an audit is waited for) and peak memory (of all processes
+together, pages that they share counted once), their ratios, the verdicts, and how far figures that both builds measured
+are apart.  CHECKOUT is a work tree of the other build, with an environment of its own in .venv (or --old-python);
+--passive runs it with OMP_WAIT_POLICY=PASSIVE too (``only``: only so), so that what that alone brings is not credited
+to anything else.  On a machine with other work compare CPU seconds; wall is then a ratio of neighbours at best.  Linux
+only: memory is read from /proc.
 """
 
 from __future__ import annotations
@@ -36,8 +35,8 @@ CASES: dict[str, tuple[str, ...]] = {
     "instahide rng=numpy": ("instahide", "--set", "k=6", "--set", "epochs=50", "--set", "rng=numpy"),
 }
 PR_SET_CHILD_SUBREAPER = 36
-#: Seconds between two looks at the memory.
-LOOK_S = 0.2
+#: Seconds between two looks at the memory: a look takes tens of milliseconds of a core that the audit lacks.
+LOOK_S = 0.5
 
 
 @dataclass(frozen=True)
