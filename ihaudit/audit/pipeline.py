@@ -58,7 +58,8 @@ from ihaudit.verdict.decide import decide
 
 #: Memory of a process of attacks before it has a release, MB.
 WORKER_MB = 600
-#: `Job.long` of an attack that says to be slow or large, or that was asked for by name; controls, of several attacks each, come before all others.
+#: `Job.long` of an attack that says to be slow or large, or was asked for by name; controls, of several attacks each,
+#: come before all others.
 SLOW = 2.0
 #: What baselines may know besides: they answer "what would someone guess who ignores the encodings".
 MATERIAL = frozenset({Knowledge.LABELS, Knowledge.DISTRIBUTION, Knowledge.PUBLIC_SET})
