@@ -33,6 +33,7 @@ from ihaudit.audit.known import encode_with_known
 from ihaudit.audit.labels import in_read_labels
 from ihaudit.audit.options import AuditOptions
 from ihaudit.audit.plan import Item, Played, choose_adversary, plan_items, training_note
+from ihaudit.audit.profiles import GAMES
 from ihaudit.audit.progress import Reporter, Stages, span
 from ihaudit.audit.record import image_card, release_card, write
 from ihaudit.audit.run_item import run_baselines, run_item
@@ -266,7 +267,8 @@ class _Audit:
         reporter = self.stages.beside(f"{item.kind} {item.spec}")
         key = self.keys.item(item)
         trials = self.checkpoints.subfolder(f"trials-{item.spec}-{seal(key)[:16]}") if item.kind == "game" else None
-        share = self.setup.profile.share(self.code.scheme.spent_s - self.outside, left)
+        spent, parts = self.code.scheme.spent_s - self.outside, GAMES if item.kind == "game" else 6
+        share = self.setup.profile.share(spent, left, parts)
         ctx = replace(root, encoder_s=share, progress=reporter.update)
         make = partial(run_item, item, subject, worker, ctx, trials)
         found = self._kept(f"{item.kind}-{item.spec}", key, make, lanes)

@@ -10,6 +10,9 @@ from ihaudit.contracts.context import ProfileName
 from ihaudit.errors import UsageError
 from ihaudit.registry import suggest
 
+#: Into so many parts what is left is cut for games: a scheme of 2 s a call then has the instance game played at all.
+GAMES = 3
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -30,9 +33,12 @@ class Profile:
     n_known: int
     encoder_s: float
 
-    def share(self, spent: float, left: int) -> float:
-        """`Context.encoder_s` of the next attack or game, of `left`: at most a sixth of what is left."""
-        return max(0.0, self.encoder_s - spent) / max(1, min(6, left))
+    def share(self, spent: float, left: int, most: int = 6) -> float:
+        """`Context.encoder_s` of the next attack or game, of `left`: at most one in `most` parts of what is left.
+
+        A game that cannot be played in its part spends nothing, so that few parts are larger for games (`GAMES`).
+        """
+        return max(0.0, self.encoder_s - spent) / max(1, min(most, left))
 
 
 PROFILES = {
