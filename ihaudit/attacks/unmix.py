@@ -24,6 +24,9 @@ SETTLED = 0.03
 SETTLED_MOVING = 0.08
 #: and times that it is re-estimated at most, where a round is cheap
 MOVING_ROUNDS = 8
+#: in the profile quick a round is the last, where images move, that changes fewer than this share of encodings and not
+#: much fewer than the one before (measured: purity of clusters rose by 0.002 in the four rounds that follow)
+LITTLE, STANDS = 0.2, 0.85
 
 
 @attack("unmix")
@@ -70,6 +73,7 @@ class Unmix(Recipe):
         state = self.stages(state, ctx, "similarity", "grouping", "coefficients", "recovery")
         few = len(state.observed.values) <= FEW
         least = 5 if few else 0
+        before = 1.0
         for done in range(max(*ROUNDS.values(), MOVING_ROUNDS)):
             moving = state.find(Moving) is not None  # the first assignment may see it
             if moving:
@@ -82,4 +86,8 @@ class Unmix(Recipe):
                 state = self.stages(state, ctx, "recovery")
             if changed < (SETTLED_MOVING if moving else SETTLED):
                 break
+            stands = LITTLE > changed > STANDS * before
+            if moving and stands and done >= ROUNDS["quick"] and ctx.profile == "quick":
+                break
+            before = changed
         return self.stages(state, ctx, "sharpening")

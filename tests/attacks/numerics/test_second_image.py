@@ -10,7 +10,7 @@ import torch
 
 from ihaudit.attacks.numerics.least_squares import weighted
 from ihaudit.attacks.numerics.mixing import Mixing
-from ihaudit.attacks.numerics.second_image import BELIEVED, HALVES, believed, second_image
+from ihaudit.attacks.numerics.second_image import BELIEVED, HALVES, SCATTERED, believed, believed_moving, second_image
 from tests.attacks.numerics.test_moved import SHAPE, Made
 
 
@@ -31,6 +31,16 @@ def test_an_average_of_two_images_is_told_and_one_image_is_not_made_two(moving: 
     assert float(bad[[0, 4]].min()) > 0.3 and float(bad[[0, 4]].max()) > HALVES
     assert float(believed(bad[[0, 4]]).max()) < 0.9 and float(believed(bad[[0, 4]]).min()) == pytest.approx(BELIEVED)
     assert float(bad[[1, 2, 3, 5, 6, 7]].max()) < 0.25
+
+
+def test_copies_in_many_poses_taken_for_one_are_an_average_of_more_than_two() -> None:
+    made = Made(move=True)
+    signs = torch.ones_like(made.values)
+    good = second_image(made.values, signs, made.mixing, weighted(made.values, made.mixing), SHAPE, rank=SCATTERED)
+    still = replace(made.mixing, moved=torch.full_like(made.moved, len(made.motions) // 4))
+    bad = second_image(made.values, signs, still, weighted(made.values, still), SHAPE, rank=SCATTERED)
+    assert float(bad.min()) > float(good.max()) and float(bad.median()) > 0.5
+    assert float(believed_moving(good).median()) > 0.9 and float(believed_moving(bad).median()) < 0.6
 
 
 def test_images_with_hardly_any_encodings_and_noise_have_no_second_image() -> None:

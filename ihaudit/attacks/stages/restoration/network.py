@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ihaudit.attacks.numerics.mixing import Reconstruction
 from ihaudit.attacks.numerics.pictures import to_pictures
 from ihaudit.attacks.numerics.restoring import mean_certainty, restored
-from ihaudit.attacks.numerics.second_image import AVERAGE, believed, second_image
-from ihaudit.attacks.stages.state import Assigned, Grouped, Recovered, State
+from ihaudit.attacks.numerics.second_image import AVERAGE, SCATTERED, believed, believed_moving, second_image
+from ihaudit.attacks.stages.state import Assigned, Grouped, Moving, Recovered, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
 from ihaudit.errors import NotApplicable
@@ -25,7 +26,10 @@ def restoration_network(state: State, ctx: Context) -> tuple[State, dict[str, An
     features, images = restored_state(state, load_restorer(device=str(state.observed.values.device)))
     second = _second(state)
     known = load_confidence(device=ctx.device)(features.to(ctx.device)).cpu()
-    confidence = (known * believed(second)).numpy().astype(np.float32)
+    trust = believed(second)
+    if state.find(Moving) is not None:  # by motions that may not be all there are
+        trust = torch.minimum(trust, believed_moving(_second(state, SCATTERED)))
+    confidence = (known * trust).numpy().astype(np.float32)
     pictures = to_pictures(images, state.observed.shape, state.observed.image_range)
     return state.restored(pictures, confidence), {
         "averages": int((second > AVERAGE).sum()),
@@ -34,14 +38,14 @@ def restoration_network(state: State, ctx: Context) -> tuple[State, dict[str, An
     }
 
 
-def _second(state: State) -> Tensor:
+def _second(state: State, rank: int = 1) -> Tensor:
     """float32 (N,), see `second_image`."""
     recovered = state.require(Recovered)
     rows, values, mixing = state.decided_part()
     assert recovered.signs is not None
     signs = recovered.signs if len(rows) == len(state.observed.values) else recovered.signs[rows]
     estimate = Reconstruction(recovered.estimate.images, recovered.estimate.noise[rows])
-    return second_image(values, signs, mixing, estimate, state.observed.shape).cpu()
+    return second_image(values, signs, mixing, estimate, state.observed.shape, rank=rank).cpu()
 
 
 def restored_state(state: State, net: Restorer) -> tuple[Tensor, Tensor]:
