@@ -21,16 +21,23 @@ PRELOAD = "ihaudit.audit.preloaded"
 STARTING = threading.RLock()
 
 
+#: Set where that process could not be started: its socket's path is too long in some temporary folders.
+_REFUSED = threading.Event()
+
+
+def _forks() -> bool:
+    return "forkserver" in multiprocessing.get_all_start_methods() and not _REFUSED.is_set()
+
+
 def context() -> BaseContext:
     """What starts processes: by forking the one that `prepare` starts, or afresh where there is no such thing."""
-    forks = "forkserver" in multiprocessing.get_all_start_methods()
-    return multiprocessing.get_context("forkserver" if forks else "spawn")
+    return multiprocessing.get_context("forkserver" if _forks() else "spawn")
 
 
 def prepare() -> None:
     """Start the process that others are forked from, unless it runs; it imports, and this returns at once."""
     resource_tracker.ensure_running()  # it would let interrupts through again as it starts
-    if "forkserver" not in multiprocessing.get_all_start_methods():
+    if not _forks():
         return
     # It imports from where this process does, and not from the folder that it happens to run in.
     path = os.pathsep.join(os.path.abspath(p) for p in sys.path)
@@ -40,6 +47,8 @@ def prepare() -> None:
         try:
             multiprocessing.get_context("forkserver").set_forkserver_preload([PRELOAD])
             forkserver.ensure_running()
+        except OSError:
+            _REFUSED.set()
         finally:
             for name, value in kept.items():
                 os.environ.pop(name, None)
