@@ -88,7 +88,7 @@ def _only_image(found: Grouping, mixtures_of: Callable[[Tensor], Tensor], state:
     if count > FEW or state.observed.n_private is not None or int((slots.totals() > 0).sum()) != 1:
         return None
     mass = torch.from_numpy(slots.mass.sum(1)).to(state.observed.values.device)
-    return only_image(mixtures_of(torch.arange(len(mass))), mass, state.observed.shape)
+    return only_image(mixtures_of, mass, state.observed.shape)
 
 
 def _one_image(state: State, found: Grouping, strength: FloatArray) -> tuple[State, Grouping]:
