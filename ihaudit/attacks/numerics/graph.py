@@ -7,11 +7,12 @@ strongest edges: memory stays bounded and no matrix over all encodings is ever f
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, vstack
 
 from ihaudit.attacks.numerics.labels import Slots
 
@@ -19,6 +20,7 @@ IntArray = NDArray[np.int64]
 
 #: nodes of one class whose edges are all kept (float32: 64 MB); beyond, the strongest `NEIGHBOURS` of each node
 MAX_COMPLETE, NEIGHBOURS = 4000, 512
+_LINES = 512  # nodes of a large class that are compared with all at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +69,29 @@ def strongest(lines: NDArray[np.float32], start: int, keep: int, floor: float) -
     column = np.argpartition(-lines, keep - 1, axis=1)[:, :keep]
     value = np.maximum(np.take_along_axis(lines, column, 1) - floor, 0).astype(np.float32)
     return csr_matrix((value.ravel(), column.ravel(), np.arange(n + 1) * keep), shape=(n, width))
+
+
+def class_graph(
+    label: int,
+    rows: IntArray,
+    columns: IntArray,
+    complete: Callable[[], NDArray[np.float32]],
+    lines: Callable[[int, int], NDArray[np.float32]],
+) -> ClassGraph:
+    """Graph of one class: complete, or the strongest edges of each node where there are more than `MAX_COMPLETE`.
+
+    Args:
+        label, rows, columns: of `ClassGraph`.
+        complete: gives the log odds of all pairs, float32 (n, n) with diagonal 0.
+        lines: gives those of nodes i..j-1 with all, float32 (j - i, n).
+    """
+    n = len(rows)
+    if n <= MAX_COMPLETE:
+        return ClassGraph(label, rows, columns, complete())
+    floor = float(np.quantile(lines(0, min(n, _LINES)), 1 - min(0.9, NEIGHBOURS / n)))
+    parts = [strongest(lines(i, min(i + _LINES, n)), i, NEIGHBOURS, floor) for i in range(0, n, _LINES)]
+    half = vstack(parts).tocsr()
+    return ClassGraph(label, rows, columns, half.maximum(half.T).tocsr(), floor)
 
 
 def edge_sample(

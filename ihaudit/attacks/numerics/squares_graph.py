@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ihaudit.attacks.numerics.graph import MAX_COMPLETE, NEIGHBOURS, ClassGraph, nodes_of, strongest
+from ihaudit.attacks.numerics.graph import ClassGraph, class_graph, nodes_of
 from ihaudit.attacks.numerics.labels import Slots
 
 #: grids of the signal-to-noise ratio of a typical pair, and of the share of pairs that hold the same image
@@ -94,27 +94,13 @@ def _graph(
     strength: NDArray[np.float32],
     scale: _Scale,
 ) -> ClassGraph:
-    n = len(rows)
-
     def lines(i: int, j: int) -> NDArray[np.float32]:
         z = (unit[i:j] @ unit.T).cpu().numpy()
         return scale.log_odds(z, strength[i:j, None] * strength[None]).astype(np.float32)
 
-    if n <= MAX_COMPLETE:
-        weights = lines(0, n)
+    def complete() -> NDArray[np.float32]:
+        weights = lines(0, len(rows))
         np.fill_diagonal(weights, 0)
-        return ClassGraph(c, rows, columns, weights)
-    return sparse_graph(c, rows, columns, lines)
+        return weights
 
-
-def sparse_graph(c: int, rows: NDArray[np.int64], columns: NDArray[np.int64], lines: object) -> ClassGraph:
-    """Graph of a large class, of which ``lines(i, j)`` gives the log odds of nodes i..j-1 with all."""
-    from scipy.sparse import vstack
-
-    assert callable(lines)
-    n = len(rows)
-    sample = lines(0, min(n, 512))
-    floor = float(np.quantile(sample, 1 - min(0.9, NEIGHBOURS / n)))
-    parts = [strongest(lines(i, min(i + 512, n)), i, NEIGHBOURS, floor) for i in range(0, n, 512)]
-    half = vstack(parts).tocsr()
-    return ClassGraph(c, rows, columns, half.maximum(half.T).tocsr(), floor)
+    return class_graph(c, rows, columns, complete, lines)

@@ -180,8 +180,8 @@ def test_squares_graph_is_calibrated_on_unrelated_pairs(sample: Sample) -> None:
 
 
 def test_large_classes_become_sparse(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(squares_graph, "MAX_COMPLETE", 40)
-    monkeypatch.setattr(squares_graph, "NEIGHBOURS", 16)
+    monkeypatch.setattr(graph, "MAX_COMPLETE", 40)
+    monkeypatch.setattr(graph, "NEIGHBOURS", 16)
     features = torch.randn(60, 30, generator=torch.Generator().manual_seed(0))
     slots = read_slots(np.full((60, 1), 0.5, np.float32), 60, per_encoding=1)
     (g,) = squares_graph.squares_graph(features, torch.ones(60), slots)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ihaudit.attacks.numerics.graph import MAX_COMPLETE, ClassGraph, nodes_of
+from ihaudit.attacks.numerics.graph import class_graph, nodes_of
 from ihaudit.attacks.numerics.pair_odds import PairOdds, embed, facts_of, require_shape, strongest_nodes
-from ihaudit.attacks.numerics.squares_graph import sparse_graph
 from ihaudit.attacks.stages.state import Features, Pairs, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
@@ -32,10 +31,7 @@ def similarity_comparator(state: State, ctx: Context) -> tuple[State, dict[str, 
             continue
         facts = facts_of(observed.slots, rows, columns, observed.values.device, moved=True)
         compare = PairOdds(net, z, None, rows, facts)
-        if len(rows) <= MAX_COMPLETE:
-            graph.append(ClassGraph(c, rows, columns, compare.complete()))
-        else:
-            graph.append(sparse_graph(c, rows, columns, compare.lines))
+        graph.append(class_graph(c, rows, columns, compare.complete, compare.lines))
         pairs += len(rows) * (len(rows) - 1) // 2
         ctx.progress("similarity", 0.6 + 0.4 * (c + 1) / observed.slots.classes)
     found = Pairs(graph, None, "perhaps moved, which the comparative network does not mind")

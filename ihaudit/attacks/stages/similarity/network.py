@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ihaudit.attacks.numerics.graph import MAX_COMPLETE, ClassGraph, nodes_of
+from ihaudit.attacks.numerics.graph import ClassGraph, class_graph, nodes_of
 from ihaudit.attacks.numerics.pair_odds import PairOdds, augmentation, embed, facts_of, require_shape, strongest_nodes
-from ihaudit.attacks.numerics.squares_graph import sparse_graph
 from ihaudit.attacks.stages.state import Features, Pairs, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
@@ -47,10 +46,7 @@ def similarity_network(state: State, ctx: Context) -> tuple[State, dict[str, Any
     for c, (rows, columns) in nodes.items():
         facts = facts_of(observed.slots, rows, columns, observed.values.device, moved=moved)
         compare = PairOdds(net, z, other, rows, facts)
-        if len(rows) <= MAX_COMPLETE:
-            graph.append(ClassGraph(c, rows, columns, compare.complete()))
-        else:
-            graph.append(sparse_graph(c, rows, columns, compare.lines))
+        graph.append(class_graph(c, rows, columns, compare.complete, compare.lines))
         done += len(rows) * (len(rows) - 1) // 2
         ctx.progress("similarity", 0.4 + 0.6 * done / max(1, pairs))
     changed = "mirrored and shifted" if moved else "mirrored" if mirrored else "none seen"

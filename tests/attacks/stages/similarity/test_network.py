@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.sparse import issparse
 
+from ihaudit.attacks.numerics import graph as similarity_graph
 from ihaudit.attacks.numerics.graph import edge_sample, nodes_of
 from ihaudit.attacks.recipe import start
 from ihaudit.attacks.stages.similarity import network as similarity_net
@@ -42,7 +43,7 @@ def test_the_network_tells_pairs_apart_and_compares_only_pairs_that_labels_allow
 def test_large_classes_give_the_same_strong_edges(
     sample: Sample, grouped: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(similarity_net, "MAX_COMPLETE", 20)
+    monkeypatch.setattr(similarity_graph, "MAX_COMPLETE", 20)
     state = begin(sample.encodings, sample).run(CTX, "similarity", "network")
     for g, whole in zip(state.require(Pairs).graph, grouped.require(Pairs).graph, strict=True):
         if issparse(g.weights):
