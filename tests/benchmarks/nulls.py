@@ -3,6 +3,9 @@
 Each seed draws other private images, known images and randomness.  Prints, for every null and attack, in how many seeds
 it answered anything, in how many it broke the null (an alarm that is false by construction), and the mean of what was
 re-identified above chance.  Images are small, and the decoder has the budget of a control: 20 seeds take minutes.
+
+``--games`` plays games too, or alone after ``--attacks none``, with the trials of a quick audit; the last column but
+one is then the mean advantage.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +23,7 @@ from ihaudit.audit.checks import release_checks
 from ihaudit.audit.data import load_data
 from ihaudit.audit.known import encode_with_known
 from ihaudit.audit.options import AuditOptions
-from ihaudit.audit.plan import plan_items
+from ihaudit.audit.plan import Played, plan_items
 from ihaudit.audit.profiles import get_profile
 from ihaudit.audit.run_item import run_item
 from ihaudit.audit.subject import Audited
@@ -47,13 +51,13 @@ def small(source: str, edge: int, channels: int, count: int, folder: Path) -> Pa
 
 
 def findings(
-    name: str, private: Path, n: int, seed: int, attacks: tuple[str, ...], worker: AttackWorker
+    name: str, private: Path, n: int, seed: int, asked: Mapping[Played, tuple[str, ...]], worker: AttackWorker
 ) -> list[Finding]:
-    """What the attacks of a quick audit make of one null."""
+    """What the attacks and games of a quick audit make of one null."""
     profile = get_profile("quick")
     data = load_data(AuditOptions(scheme="identity", private=str(private), n_private=n, seed=seed), profile)
     reference, *sets = name.split()
-    items = plan_items({"attack": attacks, "game": ("none",)}, profile, [DEFAULT_ADVERSARY], ", ".join)
+    items = plan_items(asked, profile, [DEFAULT_ADVERSARY], ", ".join)
     given = dict(s.split("=", 1) for s in sets)
     with SchemeProcess(locate(reference), given, public=data.public.images, limits=Limits()) as scheme:
         known = data.records(profile.n_known)
@@ -74,21 +78,26 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=40, help="private images")
     parser.add_argument("--seeds", type=int, nargs=2, default=(101, 120), help="the first and the last")
     parser.add_argument("--attacks", nargs="+", default=list(ATTACKS))
+    parser.add_argument("--games", nargs="+", default=["none"])
     a = parser.parse_args()
+    asked: dict[Played, tuple[str, ...]] = {"attack": tuple(a.attacks), "game": tuple(a.games)}
     seeds = range(a.seeds[0], a.seeds[1] + 1)
-    print("| null | attack | seeds | answered | broke | re-identified above chance | CPU s |\n" + "|---" * 7 + "|")
+    print("| null | item | seeds | answered | broke | re-identified above chance, or advantage | CPU s |")
+    print("|---" * 7 + "|")
     with tempfile.TemporaryDirectory(prefix="nulls-") as folder, AttackWorker() as worker:
         path = small(a.source, a.edge, a.channels, 1200, Path(folder))
         for name in a.names:
             found = defaultdict(list)
             for seed in seeds:
-                for f in findings(name, path, a.n, seed, tuple(a.attacks), worker):
+                for f in findings(name, path, a.n, seed, asked, worker):
                     found[f.id].append(f)
             for id_, rows in found.items():
                 ran = [f for f in rows if f.status != "not run"]
-                answered = sum(bool(f.details.get("matched")) for f in ran)
+                game = rows[0].kind == "game"
+                answered = len(ran) if game else sum(bool(f.details.get("matched")) for f in ran)
                 broke = sum(f.status == "broken" for f in ran)
-                above = [e.value for f in ran if (e := f.metrics.get("reid_above_chance")) and e.value is not None]
+                metric = "advantage" if game else "reid_above_chance"
+                above = [e.value for f in ran if (e := f.metrics.get(metric)) and e.value is not None]
                 mean = f"{np.mean(above):.3f}" if above else "-"
                 cells = [
                     name,
