@@ -45,6 +45,7 @@ from ihaudit.verdict.gates import (
     conditional_checks,
     copies_check,
     gate_unit,
+    low_end,
     reid_check,
     secret_check,
     ssim_check,
@@ -196,8 +197,12 @@ def _gate(
     """The gate from its checks."""
     missed = [c for c in checks if c.met is False]
     refuted = [c for c in claims if c.status == "refuted"]
-    # The check that decided: the first that was missed, else the first that could be decided; SSIM is the first.
-    first = min(checks, key=lambda c: (c.met is not False, c.met is None))
+    # The check that decided: the first that was missed, else the first that could be decided; SSIM is the first. One
+    # whose interval reaches down to its bound is not named where another was missed by a whole interval.
+    first = min(
+        checks,
+        key=lambda c: (c.met is not False, c.met is None, c.met is False and low_end(c.measured) <= c.bound),
+    )
     gate = Gate(
         status="met",
         exit_code=0,

@@ -21,6 +21,7 @@ from ihaudit.results import (
     Cost,
     Environment,
     Finding,
+    GateCheck,
     Kind,
     Results,
     SchemeCard,
@@ -32,7 +33,7 @@ from ihaudit.results import (
 from ihaudit.scheme import Claim
 from ihaudit.scoring.reconstructions import score_attack
 from ihaudit.stats import Estimate
-from ihaudit.verdict.decide import decide, regate
+from ihaudit.verdict.decide import _gate, decide, regate
 from ihaudit.verdict.gates import GateOptions, attack_status
 from ihaudit.verdict.reliability import control_finding
 from tests.estimates import measured
@@ -184,6 +185,23 @@ def test_reidentification_gates_by_itself() -> None:
     assert v.code == 1
     assert "re-identification" in v.gate.statistic
     assert verdict(attack("all"), gates=GateOptions(max_ssim=1.0, max_reid=1.0)).code == 0
+
+
+def test_a_close_miss_does_not_stand_before_a_clear_one() -> None:
+    a, wide = attack("all"), [Estimate(0.52, 0.44, 0.54, N), Estimate(0.52, 0.51, 0.54, N)]
+    for measured_, named in zip(wide, ("re-identification", "SSIM"), strict=True):
+        checks = [
+            GateCheck(name="ssim", statistic="SSIM", measured=measured_, bound=0.5, met=False, by="a"),
+            GateCheck(
+                name="reid",
+                statistic="re-identification",
+                measured=a.metrics["reid_above_chance"],
+                bound=0.05,
+                met=False,
+                by="a",
+            ),
+        ]
+        assert named in _gate([], checks, [], []).sentence
 
 
 def test_quantile_is_the_users() -> None:
