@@ -12,6 +12,7 @@ from ihaudit.attacks.numerics.known_pairs.base import Encodings, Family, Images,
 from ihaudit.attacks.numerics.known_pairs.dependence import FEWEST, LEVEL, by_chance
 from ihaudit.attacks.numerics.known_pairs.filters import FilterInverse, fit_filters
 from ihaudit.attacks.numerics.known_pairs.pads import fit_pads
+from ihaudit.attacks.numerics.known_pairs.places import fit_places
 from ihaudit.attacks.numerics.known_pairs.positions import fit_positions
 from ihaudit.attacks.numerics.known_pairs.prior import fit_prior
 from ihaudit.attacks.numerics.known_pairs.regression import fit_global, fit_local
@@ -23,6 +24,7 @@ FAMILIES: dict[str, Family] = {
     "positions": fit_positions,
     "spectrum": fit_spectra,
     "local": fit_local,
+    "places": fit_places,
     "global": fit_global,
 }
 #: those of several maps that fit one of them alone, by the words that it begins with

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from ihaudit.attacks.numerics.known_pairs.base import blocks_of, images_of
 from ihaudit.attacks.numerics.known_pairs.learn import curve, learn, smoothness
+from ihaudit.attacks.numerics.known_pairs.places import fit_places
 from ihaudit.attacks.numerics.known_pairs.positions import match_positions
 from ihaudit.metrics.ssim import ssim
 from ihaudit.scheme import Scheme
@@ -76,6 +78,29 @@ def test_a_scheme_falls_to_few_known_pairs(scheme: Scheme, n: int, least: float,
 def test_one_pair_is_enough_where_it_gives_the_key(scheme: Scheme) -> None:
     score, _, expected = recovered(scheme, 1)
     assert score >= 0.95 and np.isnan(expected)  # nothing was held out, and nothing is said
+
+
+@pytest.mark.parametrize("layout", ["feature maps", "tokens", "picture"])
+def test_a_matrix_of_its_own_for_every_place_is_learned_at_every_place(layout: str) -> None:
+    matrices = np.random.default_rng(4).standard_normal((16, 192, 192)).astype(np.float32) / 14
+    y = np.einsum("npv,pvw->npw", blocks_of(IMAGES, 8), matrices)
+    if layout == "feature maps":
+        y = y.reshape(len(y), 4, 4, 192)
+    elif layout == "picture":
+        y = images_of(y, (32, 32, 3))
+    found = learn(IMAGES[N : N + 120], y[N : N + 120], y[:N], np.random.default_rng(0))
+    assert found.inverse is not None and found.shown and "by itself" in found.inverse.words
+    assert ssim(np.clip(found.inverse(y[:N]), 0, 1), IMAGES[:N]).mean() > 0.9
+
+
+def test_places_that_say_nothing_are_answered_by_their_means() -> None:
+    y = np.random.default_rng(0).standard_normal((120, 4, 4, 48)).astype(np.float32)
+    (inverse,) = fit_places(IMAGES[:100], y[:100])
+    np.testing.assert_allclose(inverse(y[100:]), np.broadcast_to(IMAGES[:100].mean(0), (20, 32, 32, 3)), atol=0.15)
+    for few, odd in ((8, y), (100, y[:, :3]), (100, np.ones((120, 4, 4, 1), np.float32))):
+        assert fit_places(IMAGES[:few], odd[:few]) == []
+    (constant,) = fit_places(IMAGES[:100], np.ones((100, 4, 4, 2), np.float32))
+    np.testing.assert_allclose(constant(np.ones((1, 4, 4, 2), np.float32))[0], IMAGES[:100].mean(0), atol=1e-4)
 
 
 def test_a_cipher_gives_nothing_from_any_number_of_pairs() -> None:
