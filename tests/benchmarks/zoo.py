@@ -40,6 +40,7 @@ SHAPES = {
     "blocks_shuffled": "64x64x3",
     "cipher_bytes": "64x64x3",
     "cipher_tokens": "28x28x1",
+    "codebook": "28x28x1",
     "cosine_sieve": "28x28x1",
     "hadamard": "28x28x1",
     "heavy_noise": "28x28x1 of 100 classes",

@@ -17,12 +17,14 @@ from ihaudit.attacks.numerics.known_pairs.positions import fit_positions
 from ihaudit.attacks.numerics.known_pairs.prior import fit_prior
 from ihaudit.attacks.numerics.known_pairs.regression import fit_global, fit_local
 from ihaudit.attacks.numerics.known_pairs.spectra import fit_spectra
+from ihaudit.attacks.numerics.known_pairs.symbols import fit_symbols
 from ihaudit.metrics.ssim import ssim
 
 FAMILIES: dict[str, Family] = {
     "pad": fit_pads,
     "positions": fit_positions,
     "spectrum": fit_spectra,
+    "symbols": fit_symbols,
     "local": fit_local,
     "places": fit_places,
     "global": fit_global,

@@ -12,6 +12,7 @@ from ihaudit.attacks.numerics.known_pairs.base import blocks_of, images_of
 from ihaudit.attacks.numerics.known_pairs.learn import curve, learn, smoothness
 from ihaudit.attacks.numerics.known_pairs.places import fit_places
 from ihaudit.attacks.numerics.known_pairs.positions import match_positions
+from ihaudit.attacks.numerics.known_pairs.symbols import fit_symbols
 from ihaudit.metrics.ssim import ssim
 from ihaudit.scheme import Scheme
 from ihaudit.schemes.blur import Blur
@@ -91,6 +92,35 @@ def test_a_matrix_of_its_own_for_every_place_is_learned_at_every_place(layout: s
     found = learn(IMAGES[N : N + 120], y[N : N + 120], y[:N], np.random.default_rng(0))
     assert found.inverse is not None and found.shown and "by itself" in found.inverse.words
     assert ssim(np.clip(found.inverse(y[:N]), 0, 1), IMAGES[:N]).mean() > 0.9
+
+
+@pytest.mark.parametrize("numbers", [1, 2])
+def test_numbers_of_a_codebook_are_read_as_what_they_stand_for(numbers: int) -> None:
+    """Of 4 x 4 patches the nearest of 64 in a book, then of what is left the nearest of another; numbers renamed."""
+    rng = np.random.default_rng(2)
+    left, tokens = blocks_of(IMAGES, 4), []
+    for _ in range(numbers):
+        flat = left.reshape(-1, left.shape[2])
+        book = flat[rng.permutation(len(flat))[:64]]
+        near = ((flat**2).sum(1)[:, None] - 2 * flat @ book.T + (book**2).sum(1)).argmin(1)
+        tokens.append(rng.permutation(64)[near].reshape(left.shape[:2]))
+        left = left - book[near].reshape(left.shape)
+    y = np.stack(tokens, axis=2).astype(np.float32) if numbers > 1 else tokens[0].astype(np.float32)
+    found = learn(IMAGES[N : N + 100], y[N : N + 100], y[:N], np.random.default_rng(0))
+    assert found.inverse is not None and found.shown and "stands for" in found.inverse.words
+    book_known = images_of(blocks_of(IMAGES, 4) - left, (32, 32, 3))[:N]
+    reached = ssim(np.clip(found.inverse(y[:N]), 0, 1), IMAGES[:N]).mean()
+    assert reached > 0.9 * ssim(np.clip(book_known, 0, 1), IMAGES[:N]).mean() > 0.4
+
+
+def test_numbers_that_say_nothing_or_are_no_symbols() -> None:
+    y = np.random.default_rng(0).integers(0, 64, (140, 64)).astype(np.float32)
+    found = learn(IMAGES[:100], y[:100], y[100:], np.random.default_rng(0), families=("symbols",))
+    assert not found.shown
+    unseen = fit_symbols(IMAGES[:100], y[:100])[0](y[100:] + 1000)
+    np.testing.assert_allclose(unseen, np.broadcast_to(IMAGES[:100].mean(0), unseen.shape), atol=1e-5)
+    for other in (y + 0.5, y[:, :60], y * 0, np.arange(140 * 64).reshape(140, 64)):
+        assert fit_symbols(IMAGES[:100], np.asarray(other[:100], np.float32)) == []
 
 
 def test_places_that_say_nothing_are_answered_by_their_means() -> None:
