@@ -635,42 +635,6 @@ def _fold_blocks(count: int, folds: int, device: torch.device) -> Iterator[tuple
             yield f, rows
 
 
-def linear_modes(
-    features: Tensor,
-    weight: Tensor,
-    label: Tensor,
-    mass: Tensor,
-    members: Tensor,
-    of_class: Sequence[IntArray],
-    *,
-    sweeps: int = 3,
-) -> Tensor:
-    """Members int64 (E, s) from whitened encodings (E, D) and their weights (E,), the images being what they make.
-
-    Every sweep solves for the images' features, then lets each slot take its best image given the others, its own
-    contribution to that image taken out.
-    """
-    count = sum(len(ids) for ids in of_class)
-    for _ in range(sweeps):
-        c = torch.zeros(len(members), count, device=features.device)
-        c.scatter_add_(1, members.clamp_min(0), torch.where(members >= 0, mass, torch.zeros_like(mass)))
-        weighted = c * weight[:, None]
-        gram = weighted.T @ c
-        gram += 1e-4 * gram.diagonal().mean().clamp_min(1e-8) * torch.eye(count, device=c.device)
-        inverse = torch.linalg.inv(gram)
-        means = inverse @ (weighted.T @ features)
-        leverage = ((c @ inverse) * weighted).sum(1).clamp_max(0.9)
-        power = ((features - c @ means) ** 2).sum(1)
-        observed = Products(features @ means.T, means @ means.T, torch.ones_like(weight))
-        # the present image explains this encoding's own noise; leaving the encoding out takes that share away
-        own_noise = leverage / (1 - leverage) * power
-        # the images hold nothing of undecided slots, so that what these take is a guess until the next solution
-        members, _ = conditional_modes(
-            observed, label, mass, members, of_class, sweeps=1, handicap=own_noise, undecided=False
-        )
-    return members
-
-
 def by_labels(
     z: NDArray[np.float32],
     labels: NDArray[np.floating],

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from ihaudit.attacks.numerics.features import linear_features
-from ihaudit.attacks.numerics.members import linear_modes
+from ihaudit.attacks.numerics.linear_members import linear_modes
 from ihaudit.attacks.stages.state import Assigned, Grouped, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
