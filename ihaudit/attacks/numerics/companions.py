@@ -22,8 +22,12 @@ from ihaudit.attacks.numerics.transforms import Shape, dct, low_frequencies
 FEW = 24
 #: where all encodings hold one image, one direction stands out by so much from the next, and that one by less ...
 ALONE, NEXT = 4.0, 2.0
+#: ... or, where it stands out by more than this, by less than so much
+CLEAR, NEXT_CLEAR = 8.0, 3.0
 #: ... and its part in an encoding varies about what the labels say by less (measured: 0.14 to 0.29; two images 0.39 up)
 EVEN = 0.35
+#: fewest encodings that can show it: of three of smooth noise, one direction stood out by chance (2 of 12 times)
+FEWEST = 6
 #: encodings in which such a direction is looked for: a decomposition of thousands would cost more than the attack
 LOOKED_AT = 400
 _ROWS = 2048
@@ -93,7 +97,7 @@ def only_image(mixtures: Callable[[Tensor], Tensor], mass: Tensor, shape: Shape)
         mixtures: float (n, P) of rows int64 (n,), unmasked, each known up to its sign.
         mass: float32 (E,), what the labels say of the image's coefficient; any constant where they say nothing.
     """
-    if len(mass) < 3:
+    if len(mass) < FEWEST:
         return None
     every = torch.arange(len(mass), device=mass.device)
     low = low_frequencies(shape).to(mass.device)
@@ -104,7 +108,8 @@ def only_image(mixtures: Callable[[Tensor], Tensor], mass: Tensor, shape: Shape)
         scale = (scale + 1e-3 * scale.median()).clamp_min(1e-12)
         u, s, v = torch.linalg.svd(rows / scale, full_matrices=False)
         left = rows - u[:, :1] * (u[:, :1].T @ rows)
-    if not (float(s[0] ** 2) > ALONE * float(s[1] ** 2) and float(s[1] ** 2) < NEXT * float(s[2] ** 2)):
+    first, second, third = (float(x) ** 2 for x in s[:3])
+    if first <= ALONE * second or second >= (NEXT_CLEAR if first > CLEAR * second else NEXT) * third:
         return None
     direction = v[0] / scale
     strength = torch.cat([dct(mixtures(part).float(), shape)[:, low] @ direction for part in every.split(_ROWS)])

@@ -64,7 +64,9 @@ def second_image(
     strength = torch.where(mixing.members >= 0, mixing.coefficients, 0.0) / level[:, None]
     gain = _gain(values, signs, mixing, estimate, shape, keep)
     own = dct(images[:-1].float(), shape)[:, keep] * gain
-    energy = (own - own.mean(0)).square().sum(1)
+    # the only image of a release has no other images to differ from, but differs from the mean public one
+    other = own.mean(0) if count > 1 else dct(images[-1:].float(), shape)[:, keep] * gain
+    energy = (own - other).square().sum(1)
     # columns of one spatial frequency err together: whole diagonals go to one half or the other
     side = torch.arange(len(keep), device=keep.device) % 2 == 0
     order = torch.argsort(mixing.members.flatten(), stable=True)

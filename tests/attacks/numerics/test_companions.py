@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 
 from ihaudit.attacks.numerics.companions import explained, fewest, only_image, smaller
 from ihaudit.attacks.numerics.labels import read_slots
@@ -78,6 +79,14 @@ def test_the_only_image_of_a_release_is_seen_for_what_it_is(count: int, only: bo
         signs, strength = found
         assert (signs.numpy() == flip).mean() > 0.97
         assert np.corrcoef(strength.numpy(), mass.numpy())[0, 1] > 0.8
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 5, 10, 40])
+def test_encodings_that_hold_nothing_do_not_share_an_image(count: int) -> None:
+    for seed in range(8):
+        smooth = gaussian_filter(np.random.default_rng(seed).normal(size=(count, 3, 32, 32)), (0, 0, 2, 2))
+        mixtures = torch.from_numpy(smooth.reshape(count, -1))
+        assert only_image(mixtures.__getitem__, torch.ones(count), (3, 32, 32)) is None
 
 
 @pytest.mark.parametrize("kind", ["soft", "none"])

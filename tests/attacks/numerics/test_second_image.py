@@ -51,3 +51,11 @@ def test_images_with_hardly_any_encodings_and_noise_have_no_second_image() -> No
     mixing = replace(made.mixing, members=members)
     found = second_image(noise, torch.ones_like(noise), mixing, weighted(noise, mixing), SHAPE)
     assert bool(torch.isfinite(found).all()) and float(found[3]) == 0
+
+
+def test_the_only_image_of_a_release_is_no_average_though_no_other_is_there_to_differ_from() -> None:
+    made = Made(n=1, epochs=40, move=False)
+    true = Mixing(made.mixing.members, made.mixing.coefficients, made.mixing.share, 1)
+    signs = torch.ones_like(made.values)
+    found = second_image(made.values, signs, true, weighted(made.values, true), SHAPE)
+    assert float(found[0]) < 0.2 and float(believed(found)[0]) == 1
