@@ -82,7 +82,7 @@ def check_promise(shape: tuple[int, ...], dtype: np.dtype[Any], held: int, name:
         ImageError: they do not.
     """
     if dtype.hasobject:
-        raise ImageError(f"{name} holds objects (images of mixed shapes?); save one array of numbers")
+        raise ImageError(f"{name} holds objects (mixed shapes, or texts as objects); save one array of numbers")
     promised = math.prod(shape) * dtype.itemsize
     if promised != held:
         raise ImageError(

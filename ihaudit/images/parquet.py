@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ihaudit.errors import ImageError
-from ihaudit.images.files import MAX_IMAGES, Source
+from ihaudit.images.files import MAX_IMAGES, SUFFIXES, Picture, Source, damage, read_all
 from ihaudit.images.npz import check_room
 
-_IMAGES = ("image", "img", "pixel_values")
-_LABELS = ("label", "fine_label", "labels", "class")
+_IMAGES = ("image", "img", "pixel_values", "jpg", "png")
+_LABELS = ("label", "fine_label", "labels", "class", "cls")
 
 
-def parquet(paths: list[Path], size: int) -> Source:
+def parquet(paths: list[Path], size: int, bits: int | None) -> Source:
     """Pictures and labels of parquet files, in their order.
 
     Args:
         paths: files of one set.
         size: edge in pixels that pictures are brought to.
+        bits: of deep pictures, as stated; None where they are read off the set.
 
     Raises:
         ImageError: pyarrow is missing, or a file holds no column of pictures.
@@ -33,37 +33,52 @@ def parquet(paths: list[Path], size: int) -> Source:
             f"{paths[0].name} is a parquet file; reading it needs pyarrow: install ihaudit[parquet], or save the "
             "images with numpy.savez(images=...)"
         ) from None
-    images: list[np.ndarray] = []
+    pictures: list[Picture] = []
     labels: list[Any] = []
+    unlabelled = []
     for path in paths:
         try:
-            names = pq.read_schema(path).names
-            picture = next((n for n in _IMAGES if n in names), None)
-            kind = next((n for n in _LABELS if n in names), None)
+            schema = pq.read_schema(path)
+            picture = next((n for n in _IMAGES if n in schema.names), None)
+            kind = next((n for n in _LABELS if n in schema.names), None)
             if picture is None:
-                raise ImageError(f"{path.name} has the columns {', '.join(names[:10])}, and none of {_IMAGES}")
-            table = pq.read_table(path, columns=[picture] + ([kind] if kind else []))
-            cells = table.column(picture).to_pylist()
-            if len(images) + len(cells) > MAX_IMAGES:
+                raise ImageError(
+                    f"{path.name} has the columns {', '.join(schema.names[:10])}, and none of {', '.join(_IMAGES)}; "
+                    "rename the column of pictures"
+                )
+            rows = pq.read_metadata(path).num_rows
+            if len(pictures) + rows > MAX_IMAGES:
                 raise ImageError(f"{path.name} brings the set to more than {MAX_IMAGES:,} images; give fewer")
-            check_room((len(cells), size, size, 3), f"{path.name} at --size {size}")
-            images += [_picture(c, size) for c in cells]
+            check_room((len(pictures) + rows, size, size, 3), f"{path.name} at --size {size}")
+            table = pq.read_table(path, columns=[picture] + ([kind] if kind else []))
+            pictures += [_picture(cell, path, i) for i, cell in enumerate(table.column(picture).to_pylist())]
             labels += table.column(kind).to_pylist() if kind else []
+            unlabelled += [] if kind else [path.name]
         except ImageError:
             raise
-        except Exception as e:  # pyarrow and PIL raise many kinds for damaged files
-            raise ImageError(f"{path} cannot be read as parquet ({e}); download it again") from None
-    if not images:
-        raise ImageError(f"{paths[0].name} holds no images")
-    return Source(np.stack(images), np.asarray(labels) if len(labels) == len(images) else None)
+        except Exception as e:  # pyarrow raises many kinds for damaged files
+            raise ImageError(f"{path} cannot be read as parquet ({damage(path, e)}); download it again") from None
+    if not pictures:
+        raise ImageError(f"{paths[0].name} holds no images; name a file that does")
+    if labels and unlabelled:
+        raise ImageError(
+            f"{unlabelled[0]} has no column of labels ({', '.join(_LABELS)}), and others have; leave it out"
+        )
+    missing = sum(label is None for label in labels)
+    if missing:
+        raise ImageError(f"{missing} of {len(labels)} labels of {paths[0].name} are missing; remove these rows")
+    images, each, notes = read_all(pictures, size, bits, paths[0].name)
+    if len(paths) > 1:
+        notes.append(f"{len(paths)} parquet files were read as one set: {', '.join(p.name for p in paths[:4])}")
+    return Source(images, np.repeat(np.asarray(labels), each, axis=0) if labels else None, tuple(notes))
 
 
-def _picture(cell: Any, size: int) -> np.ndarray:
-    from PIL import Image, ImageOps
-
+def _picture(cell: Any, path: Path, row: int) -> Picture:
     data = cell.get("bytes") if isinstance(cell, dict) else cell
     if not isinstance(data, bytes):
-        raise ValueError("a picture is not stored in the file itself, only its path is")
-    with Image.open(io.BytesIO(data)) as f:
-        fitted = ImageOps.fit(f.convert("RGB"), (size, size), Image.Resampling.LANCZOS)
-    return np.asarray(fitted, np.float32) / 255
+        held = "nothing" if cell is None else "only a path" if isinstance(cell, dict) else f"a {type(cell).__name__}"
+        raise ImageError(
+            f"row {row} of {path.name} holds {held} in place of a picture's bytes; save the pictures themselves in it, "
+            f"or as files ({', '.join(sorted(SUFFIXES)[:4])}, ...) in a folder"
+        )
+    return Picture(path, data=data)

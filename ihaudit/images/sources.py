@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +14,7 @@ import numpy as np
 from ihaudit.errors import ImageError
 from ihaudit.images.base import ImageSet, pseudo_labels
 from ihaudit.images.depth import Extent, scale
-from ihaudit.images.files import DICOM, MAX_IMAGES, SUFFIXES, Source, folder
+from ihaudit.images.files import DICOM, MAX_IMAGES, PACKED, SUFFIXES, Source, damage, folder
 from ihaudit.images.npz import check_promise, read_npz
 from ihaudit.images.parquet import parquet
 from ihaudit.release import FloatArray, IntArray
@@ -20,7 +22,7 @@ from ihaudit.release import FloatArray, IntArray
 Role = Literal["private", "public", "similar"]
 #: What to do with files of other kinds.
 REMEDIES = {
-    **dict.fromkeys((".zip", ".tar", ".gz", ".tgz", ".7z"), "unpack it and name the folder"),
+    **dict.fromkeys(PACKED, "unpack it and name the folder"),
     **dict.fromkeys(
         (".pt", ".pth", ".mat", ".h5", ".hdf5", ".pkl", ".pickle", ".tfrecord", ".csv", ".safetensors"),
         "save its images with numpy.savez('images.npz', images=..., labels=...), uint8 or floats in [0, 1]",
@@ -63,27 +65,38 @@ def load(spec: str, *, role: Role, size: int = 32, bits: int | None = None) -> I
     except (OSError, ValueError, RuntimeError) as e:  # too long, a null character, no such user
         raise ImageError(f"{spec[:200]} is no path that images can be read from ({e})") from None
     if not there:
+        head, colon, key = name.rpartition(":")
+        if colon and os.path.exists(head):
+            raise ImageError(f"{head} holds no arrays by name, as {key!r} asks; only .npz files do: leave out ':{key}'")
         raise ImageError(f"there are no images at {name}; name an .npz file, a folder, or 'embedded'")
     if not directory and not file:
         raise ImageError(
             f"{name} is neither a file nor a folder (a pipe, a device or a socket); name an .npz or a folder"
         )
-    source = _folder(path, size, bits) if directory else _file(path, key, size, bits)
+    try:
+        source = _folder(path, size, bits) if directory else _file(path, key, size, bits)
+    except OSError as e:  # no permission, a disk that fails, a file that went meanwhile
+        raise ImageError(f"{name} cannot be read ({e}); check that it is there and may be read") from None
     return _checked(source, path.stem if file else path.name or str(path), role)
 
 
 def _named(spec: str) -> tuple[str, str]:
     """A path, and the name of an array in it: ``file.npz:KEY``."""
     head, colon, key = spec.rpartition(":")
-    return (head, key) if colon and head.endswith(".npz") else (spec, "")
+    return (head, key) if colon and head.lower().endswith(".npz") else (spec, "")
 
 
 def _folder(path: Path, size: int, bits: int | None) -> Source:
     batches = _cifar_batches(path)
     if batches:
         return Source(*_cifar(batches))
-    tables = sorted(p for p in path.rglob("*.parquet") if p.is_file())
-    return parquet(tables, size) if tables else folder(path, size, bits)
+    tables = sorted(p for p in path.rglob("*") if p.suffix.lower() == ".parquet" and p.is_file())
+    if not tables:
+        return folder(path, size, bits)
+    beside = sum(p.suffix.lower() in SUFFIXES | DICOM for p in path.rglob("*"))
+    source = parquet(tables, size, bits)
+    also = (f"{beside} image files beside parquet files were not read",) if beside else ()
+    return replace(source, notes=(*source.notes, *also))
 
 
 def _file(path: Path, key: str, size: int, bits: int | None) -> Source:
@@ -93,7 +106,7 @@ def _file(path: Path, key: str, size: int, bits: int | None) -> Source:
     if kind == ".npy":
         return _npy(path, bits)
     if kind == ".parquet":
-        return parquet([path], size)
+        return parquet([path], size, bits)
     if path.name in _BATCHES:
         return Source(*_cifar([path]))
     raise ImageError(
@@ -216,6 +229,11 @@ def _array(images: FloatArray, labels: IntArray | None, name: str, bits: int | N
 
 def _channels_last(images: FloatArray, name: str) -> FloatArray:
     if images.ndim == 3:
+        if images.shape[2] in (1, 3, 4):
+            raise ImageError(
+                f"{name}: images have shape {images.shape}, which looks like one image; give at least two, of shape "
+                "(N, H, W, C)"
+            )
         return images[..., None]
     if images.ndim != 4:
         hint = ""
@@ -226,6 +244,8 @@ def _channels_last(images: FloatArray, name: str) -> FloatArray:
         raise ImageError(
             f"{name}: images have shape {images.shape}, expected (N, H, W, C), (N, C, H, W) or (N, H, W){hint}"
         )
+    if images.shape[3] not in (1, 3) and images.shape[1] == 4:
+        raise ImageError(f"{name}: images have 4 channels; leave the fourth out: images[:, :3]")
     if images.shape[3] not in (1, 3) and images.shape[1] in (1, 3):
         return np.moveaxis(images, 1, 3)
     if images.shape[2] in (1, 3) and images.shape[3] not in (1, 3, 4):
@@ -262,6 +282,8 @@ _BATCHES = {*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "train", "t
 
 def _cifar_batches(path: Path) -> list[Path]:
     """Batch files of a CIFAR "python" folder: CIFAR-10's five and test, or CIFAR-100's two; else an empty list."""
+    inner = [path / n for n in ("cifar-10-batches-py", "cifar-100-python")]  # what their archives unpack to
+    path = next((p for p in inner if p.is_dir()), path)
     for names in ([f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"], ["train", "test"]):
         found = [path / n for n in names if (path / n).is_file()]
         if found:
@@ -275,6 +297,8 @@ class _Plain(pickle.Unpickler):
     ALLOWED = {
         ("numpy.core.multiarray", "_reconstruct"),
         ("numpy._core.multiarray", "_reconstruct"),
+        ("numpy.core.numeric", "_frombuffer"),
+        ("numpy._core.numeric", "_frombuffer"),
         ("numpy", "ndarray"),
         ("numpy", "dtype"),
         ("_codecs", "encode"),
@@ -292,10 +316,40 @@ def _cifar(paths: list[Path]) -> tuple[FloatArray, IntArray]:
         try:
             with path.open("rb") as f:
                 batch = _Plain(f, encoding="bytes").load()
-            values = np.asarray(batch[b"data"], np.uint8)
-            kinds = batch[b"fine_labels"] if b"fine_labels" in batch else batch[b"labels"]
-            images.append(values.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
-            labels.append(np.asarray(kinds, np.int64))
         except Exception as e:
-            raise ImageError(f"{path} is not a readable CIFAR 'python' batch ({type(e).__name__}: {e})") from None
+            said = damage(path, e)
+            raise ImageError(
+                f"{path} is not a readable CIFAR 'python' batch ({type(e).__name__}: {said}); download it again"
+            ) from None
+        named = {k.decode("latin-1") if isinstance(k, bytes) else k: v for k, v in _entries(batch, path)}
+        kind = next((k for k in ("fine_labels", "labels") if k in named), None)
+        if "data" not in named or kind is None:
+            there = ", ".join(str(k) for k in list(named)[:8]) or "nothing"
+            raise ImageError(
+                f"{path} is no CIFAR 'python' batch: it needs data and labels, and has {there}; download it again"
+            )
+        values = np.asarray(named["data"])
+        if values.dtype.kind not in "iu" or values.ndim != 2 or values.shape[1] != 3072 or not _bytes(values):
+            raise ImageError(
+                f"{path}: data is {values.dtype} of shape {values.shape}, and CIFAR batches hold whole numbers in "
+                "0..255 of shape (N, 3072); download it again, or save it with numpy.savez(images=..., labels=...)"
+            )
+        kinds = np.asarray(named[kind])
+        if kinds.shape != (len(values),) or kinds.dtype.kind not in "iu":
+            raise ImageError(
+                f"{path}: labels are {kinds.dtype} of shape {kinds.shape}, not {len(values)} whole numbers; download "
+                "it again"
+            )
+        images.append(values.astype(np.uint8).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+        labels.append(kinds.astype(np.int64))
     return np.concatenate(images).astype(np.float32) / 255, np.concatenate(labels)
+
+
+def _entries(batch: Any, path: Path) -> Iterable[tuple[Any, Any]]:
+    if not isinstance(batch, dict):
+        raise ImageError(f"{path} holds a {type(batch).__name__}, not a CIFAR 'python' batch; download it again")
+    return batch.items()
+
+
+def _bytes(values: IntArray) -> bool:
+    return bool(values.size == 0 or (values.min() >= 0 and values.max() <= 255))
