@@ -12,7 +12,8 @@ Groups and the keys that they survive:
 * moments over the channels of a position, in place or sorted, and the spectrum of inner products of positions: random
   networks whose weights are the key, with patches in any order;
 * tokens put in the order that the rows of a call have in common, where an encoder marks places and then shuffles;
-* correlations between neighbours.
+* correlations between neighbours;
+* which places hold the same number, where numbers stand for something (entries of a codebook): renaming.
 
 With a whole call at hand (`batch`), all of it is computed of the values less their mean over the call, and less their
 circular mean, too: what every row of a call has in common is the key's doing (pads, offsets, positions); and of rows
@@ -40,6 +41,8 @@ QUANTILES = 48
 PRODUCTS = 4096
 #: most numbers in a group: larger ones are projected at random (fixed seed)
 MOST = 640
+#: whole numbers that may be names for something; pairs of places that are compared at most
+SYMBOLS, REPEATS = 1024, 8000
 #: principal axes, and quantiles of distances, in statistics of rows among each other
 AXES, DISTANCES = 24, 16
 
@@ -53,12 +56,14 @@ class Layout:
         middle: of the range of values, which negation leaves alone.
         bytes: values are bytes, or bytes / 255: factor that makes them bytes, or 0.
         circular: values fill [0, 1).
+        symbols: values are few whole numbers, which can be names for something, and come again within a row.
     """
 
     shape: tuple[int, ...]
     middle: float
     bytes: float
     circular: bool
+    symbols: bool = False
 
     @classmethod
     def of(cls, x: FloatArray) -> Layout:
@@ -77,7 +82,8 @@ class Layout:
         middle = 0.0 if low < -0.2 * span else (low + high) / 2
         if low >= -0.05 and high <= 1.05:
             middle = 0.5
-        return cls(tuple(x.shape[1:]), middle, factor, low >= 0 and high < 1.0 + 1e-6 and low < 0.02 and high > 0.98)
+        circular = low >= 0 and high < 1.0 + 1e-6 and low < 0.02 and high > 0.98
+        return cls(tuple(x.shape[1:]), middle, factor, circular, _symbols(some))
 
     @property
     def grid(self) -> bool:
@@ -86,6 +92,23 @@ class Layout:
 
 
 Group = tuple[str, Callable[[], FloatArray]]
+
+
+def _symbols(x: Float32) -> bool:
+    rows = x.reshape(len(x), -1)
+    if rows.shape[1] < 4 or not np.array_equal(rows, np.rint(rows)):
+        return False
+    count = len(np.unique(rows))
+    return 2 < count <= SYMBOLS and bool((np.diff(np.sort(rows, axis=1), axis=1) == 0).mean() > 0.02)
+
+
+def _repeats(flat: FloatArray) -> FloatArray:
+    """1 where two places of a row hold the same number, 0 elsewhere."""
+    i, j = np.triu_indices(flat.shape[1], 1)
+    if len(i) > REPEATS:
+        some = np.random.default_rng(len(i)).choice(len(i), REPEATS, replace=False)
+        i, j = i[some], j[some]
+    return np.asarray(flat[:, i] == flat[:, j], np.float32)
 
 
 def statistics(
@@ -195,6 +218,8 @@ def _groups(x: FloatArray, layout: Layout, middle: float, *, plain: bool) -> lis
         ("sorted folded", lambda: _quantiles(folded)),
         ("norms", lambda: _norms(flat)),
     ]
+    if plain and layout.symbols:
+        groups += [("repeats", lambda: _repeats(flat))]
     if layout.grid:
         groups += _grid_groups(x, folded.reshape(x.shape), layout, middle, plain=plain)
     else:

@@ -51,6 +51,7 @@ SHAPES = {
     "noisy_histogram": "28x28x1",
     "patch_network": "64x64x3",
     "place_signs": "64x64x3",
+    "renamed": "28x28x1",
     "rows_rolled": "28x28x1",
     "sorted_values": "28x28x1",
     "squashed_latent": "28x28x1",

@@ -105,3 +105,17 @@ def test_noise_has_no_directions_to_speak_of() -> None:
     g = fit_group(f, who)
     assert g is None or g.between.max() < 0.6
     assert fit_group(f, np.arange(400)) is None and fit_group(np.zeros((400, 3), np.float32), who) is None
+
+
+def test_which_places_hold_the_same_number_outlives_other_names() -> None:
+    rng = np.random.default_rng(3)
+    named = rng.integers(0, 20, (30, 49)).astype(np.float32)
+    renamed = np.stack([rng.permutation(20)[row.astype(int)] for row in named]).astype(np.float32)
+    layout = Layout.of(named)
+    assert layout.symbols
+    one, two = (statistics(x, layout, only=["repeats"])["repeats"] for x in (named, renamed))
+    np.testing.assert_array_equal(one, two)
+    others = ((one[:, None] - one[None]) ** 2).sum(2) + 1e9 * np.eye(30)
+    assert others.min() > 1
+    for x in (named + 0.25, IMAGES, np.zeros((9, 49)), np.arange(9.0 * 49).reshape(9, 49), named[:, :3]):
+        assert not Layout.of(np.asarray(x, np.float32)).symbols
