@@ -76,6 +76,8 @@ class Motions:
     def move(self, images: Tensor, ids: Tensor, *, linear: bool = False) -> Tensor:
         """Copies (n, P) of images (n, P), each by its motion; `linear`: with zero beyond the border."""
         fill = 0.0 if linear or self.fill is None else self.fill
+        if not len(images):
+            return images
         x = images.view(len(images), self.shape[0], -1)
         if self.whole:
             padded = torch.nn.functional.pad(x, (0, 1), value=fill)
@@ -89,6 +91,8 @@ class Motions:
 
     def back(self, copies: Tensor, ids: Tensor) -> Tensor:
         """The adjoint of the linear part of `move`: (n, P) -> (n, P)."""
+        if not len(copies):
+            return copies
         x = copies.view(len(copies), self.shape[0], -1)
         if self.whole:
             padded = torch.nn.functional.pad(x, (0, 1))

@@ -14,7 +14,7 @@ from ihaudit.attacks.unmix import Unmix
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.metrics.matching import correlation
-from tests.attacks.releases import instahide
+from tests.attacks.releases import blobs, instahide
 
 
 def planted(count: int, seed: int = 0) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
@@ -97,6 +97,15 @@ def test_one_image_in_all_encodings_is_found_with_and_without_labels(kind: str) 
     out = Unmix().run(View(encodings=sample.encodings, labels=labels, image_range=(-1.0, 1.0)), Context(seed=3))
     assert len(out.images) == 1
     assert correlation(out.images, sample.images)[0, 0] > 0.85
+
+
+@pytest.mark.parametrize("count", [4, 6])
+def test_few_encodings_that_hold_nothing_are_not_answered_confidently(count: int) -> None:
+    """Six of class numbers seemed to be turned, and ended in an error of a reshaped tensor."""
+    for labels in (None, np.eye(4, dtype=np.float32)[np.arange(count) % 4]):
+        view = View(encodings=blobs((count, 32, 32, 3)), labels=labels, image_range=(-1.0, 1.0))
+        out = Unmix().run(view, Context(seed=1))
+        assert out.confidence is not None and out.confidence.max() < 0.3 and out.augmentation is None
 
 
 @pytest.mark.slow

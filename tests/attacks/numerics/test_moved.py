@@ -80,6 +80,13 @@ def test_back_is_the_adjoint_of_move(motions: Motions) -> None:
     torch.testing.assert_close((motions.move(x, ids) * v).sum(), (x * motions.back(v, ids)).sum(), rtol=1e-3, atol=1e-2)
 
 
+@pytest.mark.parametrize("motions", [shifts(SHAPE, 2, mirror=True, fill=0.0), angles()])
+def test_no_image_and_no_copy_move_without_a_fault(motions: Motions) -> None:
+    """A cluster that no encoding speaks for has none to be made of."""
+    nothing, ids = torch.zeros(0, 3 * 24 * 24), torch.zeros(0, dtype=torch.int64)
+    assert motions.move(nothing, ids).shape == motions.back(nothing, ids).shape == nothing.shape
+
+
 def test_whole_shifts_are_crops_of_a_padded_image() -> None:
     motions = shifts(SHAPE, 2, mirror=True, fill=-1.0)
     x = torch.randn(1, *SHAPE, generator=torch.Generator().manual_seed(0))
