@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import sys
 import threading
 from multiprocessing import forkserver, resource_tracker
@@ -32,6 +33,18 @@ def _forks() -> bool:
 def context() -> BaseContext:
     """What starts processes: by forking the one that `prepare` starts, or afresh where there is no such thing."""
     return multiprocessing.get_context("forkserver" if _forks() else "spawn")
+
+
+def leave_nothing() -> None:
+    """Remove the folder of this process's socket, in the process that others are forked from, as it ends.
+
+    The audit that made the folder removes it; where the audit was killed, nobody else does.
+    """
+    own = forkserver._forkserver  # type: ignore[attr-defined]  # the standard library says its address nowhere else
+    if own._forkserver_pid is None and isinstance(own._forkserver_address, str):
+        folder = os.path.dirname(own._forkserver_address)
+        if os.path.basename(folder).startswith("pymp-"):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def prepare() -> None:
