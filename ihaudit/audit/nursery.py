@@ -40,9 +40,10 @@ def leave_nothing() -> None:
 
     The audit that made the folder removes it; where the audit was killed, nobody else does.
     """
-    own = forkserver._forkserver  # type: ignore[attr-defined]  # the standard library says its address nowhere else
-    if own._forkserver_pid is None and isinstance(own._forkserver_address, str):
-        folder = os.path.dirname(own._forkserver_address)
+    own = vars(forkserver._forkserver)  # the standard library says its address nowhere else
+    address = own.get("_forkserver_address")
+    if own.get("_forkserver_pid") is None and isinstance(address, str):
+        folder = os.path.dirname(address)
         if os.path.basename(folder).startswith("pymp-"):
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -51,8 +51,7 @@ def handled(command: Callable[..., Any]) -> Callable[..., Any]:
             fail("this machine has too little memory for it; audit fewer or smaller images (--n-private, --size)")
             raise typer.Exit(2) from None
         except BrokenPipeError:
-            # The reader of our output went away (`ihaudit list | head`); that is not an error.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            leave_reader()  # in the midst of a table (`ihaudit list | head`); that is not an error
             raise typer.Exit(0) from None
         except Exception as e:
             if type(e).__module__.startswith("typer."):
@@ -93,7 +92,15 @@ def note(message: str) -> None:
 
 def say(text: str) -> None:
     """Print to stdout; names of files and other people's words reach the terminal without what it would obey."""
-    typer.echo(printable(text))
+    try:
+        typer.echo(printable(text))
+    except BrokenPipeError:
+        leave_reader()
+
+
+def leave_reader() -> None:
+    """Print to nobody from now on: the reader went away (`ihaudit gate | head`), which changes no exit code."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def end_on_signals() -> None:

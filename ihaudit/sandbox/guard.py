@@ -52,8 +52,7 @@ def main() -> None:
     confine.prctl(confine.PR_SET_DUMPABLE, 0)
     status = _watch(control, child, parent)
     _kill(child, bool(inside))
-    if os.getppid() != parent:
-        scratch.remove(config["scratch"])  # the auditor was killed, and cannot
+    scratch.remove(config["scratch"])  # the auditor may have been killed meanwhile, or be interrupted before it does
     with contextlib.suppress(OSError):
         control.sendall(json.dumps({"status": status}).encode() + b"\n")
     os._exit(0)
@@ -63,7 +62,8 @@ def _line(sock: socket.socket) -> bytes:
     data = b""
     while not data.endswith(b"\n"):
         part = sock.recv(65536)
-        if not part:
+        if not part:  # the auditor ended before it said anything
+            scratch.remove(os.getcwd())
             os._exit(0)
         data += part
     return data

@@ -150,6 +150,9 @@ class SchemeProcess:
             control.close()
             remove(str(self._folder))
             raise SchemeError(f"the scheme's process cannot be started: {e}") from None
+        except BaseException:
+            remove(str(self._folder))
+            raise
         finally:
             os.close(log_w)
             far_control.close()

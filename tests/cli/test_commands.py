@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -65,3 +66,13 @@ def test_generators_are_listed(tmp_path: Path) -> None:
     words = " ".join(f"{r['generator']} {r['title']}" for r in rows)
     for name in ("torch.randn", "numpy.random.bytes", "jax", "tensorflow", "onnxruntime", "paddle", "cv2", "spawn"):
         assert name in words
+
+
+def test_a_reader_that_goes_away_changes_no_exit_code(tmp_path: Path) -> None:
+    """`ihaudit gate | head -1` ended with 0 where the gate is missed."""
+    end, other = os.pipe()
+    os.close(end)
+    sample = Path(__file__).parents[2] / "reports" / "sample-instahide"
+    with os.fdopen(other, "wb") as gone:
+        done = subprocess.run([sys.executable, "-m", "ihaudit", "gate", sample], stdout=gone, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (1, b"")
