@@ -23,8 +23,8 @@ OWN = 0.05
 #: many standard errors that must be.  Measured: -0.7 to -0.4 where none is moved, 1.9 to 11 where they are turned by
 #: eps 0.1 to 0.5 of Luo et al. (reports/measurements/augmented.md)
 BETTER, SURE = 1.0, 3.0
-#: and fewest places of images in encodings that can say so: six encodings of noise did
-LEAST = 30
+#: and fewest places of images in encodings that can say so: six encodings of noise did, and thirty of public images
+LEAST = 60
 #: widths of stretches that are tried, as shares of the side
 WIDTHS = (0.1, 0.3, 0.5)
 #: turns that are tried, by up to so many degrees in steps of so many; and degrees between those by which encodings are

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ihaudit.attacks.numerics.mixing import Reconstruction
+from ihaudit.attacks.numerics.held_out import MOST, believed_held_out, held_out_share
+from ihaudit.attacks.numerics.mixing import Mixing, Reconstruction
 from ihaudit.attacks.numerics.pictures import to_pictures
 from ihaudit.attacks.numerics.restoring import mean_certainty, restored
 from ihaudit.attacks.numerics.second_image import AVERAGE, SCATTERED, believed, believed_moving, second_image
@@ -29,6 +30,8 @@ def restoration_network(state: State, ctx: Context) -> tuple[State, dict[str, An
     trust = believed(second)
     if state.find(Moving) is not None:  # by motions that may not be all there are
         trust = torch.minimum(trust, believed_moving(_second(state, SCATTERED)))
+    elif len(state.observed.values) <= MOST:
+        trust = trust * believed_held_out(_held_out(state))
     confidence = (known * trust).numpy().astype(np.float32)
     pictures = to_pictures(images, state.observed.shape, state.observed.image_range)
     return state.restored(pictures, confidence), {
@@ -40,12 +43,23 @@ def restoration_network(state: State, ctx: Context) -> tuple[State, dict[str, An
 
 def _second(state: State, rank: int = 1) -> Tensor:
     """float32 (N,), see `second_image`."""
+    values, signs, mixing, estimate = _decided(state)
+    return second_image(values, signs, mixing, estimate, state.observed.shape, rank=rank).cpu()
+
+
+def _held_out(state: State) -> Tensor:
+    """float32 (N,), see `held_out_share`."""
+    values, signs, mixing, estimate = _decided(state)
+    return held_out_share(values, signs, mixing, estimate, state.observed.shape).cpu()
+
+
+def _decided(state: State) -> tuple[Tensor, Tensor, Mixing, Reconstruction]:
+    """Values, signs and noise of the encodings whose members are known, and how they are mixed."""
     recovered = state.require(Recovered)
     rows, values, mixing = state.decided_part()
     assert recovered.signs is not None
     signs = recovered.signs if len(rows) == len(state.observed.values) else recovered.signs[rows]
-    estimate = Reconstruction(recovered.estimate.images, recovered.estimate.noise[rows])
-    return second_image(values, signs, mixing, estimate, state.observed.shape, rank=rank).cpu()
+    return values, signs, mixing, Reconstruction(recovered.estimate.images, recovered.estimate.noise[rows])
 
 
 def restored_state(state: State, net: Restorer) -> tuple[Tensor, Tensor]:
