@@ -38,6 +38,10 @@ class Sizes:
         }
 
 
+#: source of sizes that the label counts allow beside others
+ONE_OF_SOME = "divisor of the label counts with the best grouping"
+#: smaller numbers of images that are tried at most
+SMALLER = 3
 #: trial(class, K, exact) -> leave-one-out score in nats
 Trial = Callable[[int, int, bool], float]
 #: a further cluster must bring this share of what the present ones bring on average.  A true image that was merged with
@@ -71,8 +75,18 @@ def infer_sizes(slots: Slots, trial: Trial, *, n_private: int | None = None, mos
             # a score below zero explains nothing, and must not make the next one look better than it is
             best, best_score, best_clusters = m, max(score, 0.0), clusters
     per_class = np.where(totals > 0, np.maximum(1, np.round(totals / best)), 0).astype(np.int64)
-    source = "divisor of the label counts with the best grouping" if exact else "best grouping"
+    source = ONE_OF_SOME if exact else "best grouping"
     return Sizes(per_class, best, exact, source)
+
+
+def fewer_images(slots: Slots, sizes: Sizes) -> list[NDArray[np.int64]]:
+    """Smaller numbers of images of each class that fit the label counts as well, falling."""
+    # also after some images were made one, which leaves numbers that no longer fit
+    if ONE_OF_SOME not in sizes.source:
+        return []
+    totals = slots.totals()[: len(sizes.per_class)]
+    uses = [m for m in multiplicities(slots) if m > 1.1 * sizes.multiplicity]
+    return [np.round(totals / m).astype(np.int64) for m in sorted(uses)][:SMALLER]
 
 
 def _probe_classes(totals: NDArray[np.int64]) -> list[int]:

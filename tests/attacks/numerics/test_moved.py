@@ -15,8 +15,7 @@ from ihaudit.attacks.numerics.motions import Motions, shifts
 from ihaudit.attacks.numerics.moved_grouping import MovedGrouping, Seen, group_moved, seen
 from ihaudit.attacks.numerics.moved_members import Moved, assign_moved
 from ihaudit.attacks.numerics.moved_mixing import MovedMixing
-from ihaudit.attacks.numerics.sizes import Sizes
-from ihaudit.attacks.stages.assignment.signed import fewer_images
+from ihaudit.attacks.numerics.sizes import Sizes, fewer_images
 from tests.attacks.releases import photographs
 
 SHAPE = (3, 24, 24)

@@ -13,14 +13,13 @@ from torch import Tensor
 
 from ihaudit.attacks.numerics.em import cross_fit
 from ihaudit.attacks.numerics.free_coefficients import FreeLinear, Prior, assign_free, rescaled
-from ihaudit.attacks.numerics.labels import Slots, multiplicities
 from ihaudit.attacks.numerics.members import Assignment, Linear, assign
 from ihaudit.attacks.numerics.mixing import DENSE_COLUMNS, Reconstruction
 from ihaudit.attacks.numerics.motions import Motions, nearest
 from ihaudit.attacks.numerics.moved_kinds import Kind, surveyed
 from ihaudit.attacks.numerics.moved_members import Moved, assign_moved, copies_of
 from ihaudit.attacks.numerics.moved_mixing import MovedMixing
-from ihaudit.attacks.numerics.sizes import Sizes
+from ihaudit.attacks.numerics.sizes import Sizes, fewer_images
 from ihaudit.attacks.stages.grouping.signed import regrouped
 from ihaudit.attacks.stages.state import Assigned, Grouped, Moving, Recovered, State
 from ihaudit.contracts.attack import stage
@@ -31,8 +30,6 @@ from ihaudit.errors import NotApplicable
 FOLDS = 4
 #: assignments before which images that were found in several poses are made one, where their number is a guess
 MERGED = 5
-#: smaller numbers of images that are tried
-SMALLER = 3
 #: share of its power that an encoding of one image alone leaves unexplained at most
 REST = 0.05
 #: share of images that were found before, from which their number is too large
@@ -138,16 +135,6 @@ def _known(state: State) -> Moved:
     signs, noise = recovered.signs, recovered.estimate.noise
     assert signs is not None and isinstance(mixing, MovedMixing)
     return Moved(signs, observed.values, noise, recovered.estimate.images, mixing, observed.slots)
-
-
-def fewer_images(slots: Slots, sizes: Sizes) -> list[NDArray[np.int64]]:
-    """Smaller numbers of images of each class that fit the label counts as well, falling."""
-    # also after some images were made one, which leaves numbers that no longer fit
-    if "divisor of the label counts with the best grouping" not in sizes.source:
-        return []
-    totals = slots.totals()[: len(sizes.per_class)]
-    uses = [m for m in multiplicities(slots) if m > 1.1 * sizes.multiplicity]
-    return [np.round(totals / m).astype(np.int64) for m in sorted(uses)][:SMALLER]
 
 
 def _in_place(kept: NDArray[np.int64], of_class: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
