@@ -55,9 +55,10 @@ class Checkpoints:
         hold(self.folder.parent)
         if resume and path.exists():
             same_plan(_plan(path), plan)
-            return
-        shutil.rmtree(self.folder, ignore_errors=True)
-        atomic_write(path, json.dumps(plan, indent=1, default=str))
+        else:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            atomic_write(path, json.dumps(plan, indent=1, default=str))
+        _BEGUN.add(self.folder.parent)
 
     def _path(self, name: str, suffix: str) -> Path:
         return self.folder / (name.replace("/", "_").replace(":", "_") + suffix)
@@ -121,6 +122,15 @@ class Checkpoints:
 
 #: Folders that this process writes to, with the descriptors that hold them.
 _HELD: dict[str, int] = {}
+
+
+#: Folders that audits of this process were begun in.
+_BEGUN: set[Path] = set()
+
+
+def resumable() -> bool:
+    """Whether an audit was begun in this process that --resume would go on with, or find complete."""
+    return any((f / ".work" / "plan.json").exists() or (f / "results.json").exists() for f in _BEGUN)
 
 
 def hold(folder: Path) -> None:

@@ -50,7 +50,11 @@ def read(path: Path, n_images: int, named: str = "--release ") -> Release:
         with np.load(path, allow_pickle=False) as z:
             arrays = {name: z[name] for name in z.files}
     except Exception as e:  # a damaged archive can raise nearly anything
-        raise UsageError(f"{named}{path} is no release.npz ({str(e)[:200] or type(e).__name__})") from None
+        said = str(e)[:200] or type(e).__name__
+        raise UsageError(
+            f"{named}{path} cannot be read as a release.npz ({said}); it is damaged or of another kind, copy the "
+            "release.npz of the audit's folder anew"
+        ) from None
     span = arrays.pop("image_range", np.array([0.0, 1.0]))
     odd = [n for n in arrays if n not in ("encodings", "labels") and not n.startswith("extra/")]
     if odd:

@@ -93,6 +93,7 @@ def main() -> None:
     from ihaudit.errors import IhauditError
 
     _common.end_on_signals()
+    _common.outlast_readers()
     code: object = 0
     file: Path | None = None
     try:

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import functools
 import inspect
+import io
 import os
 import signal
 import sys
@@ -29,6 +30,10 @@ _SURROUNDINGS = {
 }  # fmt: skip
 
 
+class NothingKept(KeyboardInterrupt):
+    """An interruption before the audit had anything that --resume could go on with."""
+
+
 def handled(command: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap a command: expected errors are one sentence on stderr, unexpected ones exit code 4 with the traceback."""
 
@@ -45,14 +50,13 @@ def handled(command: Callable[..., Any]) -> Callable[..., Any]:
             resumes = "resume" in inspect.signature(command).parameters
             instead = " in place of --overwrite" if kwargs.get("overwrite") else ""
             how = f"; continue with --resume: the same command line, and --resume{instead}" if resumes else ""
+            if isinstance(e, NothingKept):
+                how = " before anything was kept; start again with the same command line"
             fail(f"interrupted{how}")
             raise typer.Exit(128 + (e.args[0] if e.args else signal.SIGINT)) from None
         except MemoryError:
             fail("this machine has too little memory for it; audit fewer or smaller images (--n-private, --size)")
             raise typer.Exit(2) from None
-        except BrokenPipeError:
-            leave_reader()  # in the midst of a table (`ihaudit list | head`); that is not an error
-            raise typer.Exit(0) from None
         except Exception as e:
             if type(e).__module__.startswith("typer."):
                 raise  # usage errors: `ihaudit.cli.main` prints them and exits with 2
@@ -92,15 +96,38 @@ def note(message: str) -> None:
 
 def say(text: str) -> None:
     """Print to stdout; names of files and other people's words reach the terminal without what it would obey."""
-    try:
-        typer.echo(printable(text))
-    except BrokenPipeError:
-        leave_reader()
+    typer.echo(printable(text))
 
 
-def leave_reader() -> None:
-    """Print to nobody from now on: the reader went away (`ihaudit gate | head`), which changes no exit code."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+class _Outlasting(io.FileIO):
+    """A stream that prints to nobody once its reader went away (`ihaudit list | head -1`)."""
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            nobody = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nobody, self.fileno())
+            os.close(nobody)
+            return memoryview(data).nbytes
+
+
+def outlast_readers() -> None:
+    """Let a reader that goes away change no exit code, whoever prints: tables, help, errors, the flush at the end.
+
+    The libraries that print for us end the program with 1 on a broken pipe, which here means a gate that is missed.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is not None and stream is getattr(sys, f"__{name}__") and not stream.isatty():
+            stream.flush()
+            raw = _Outlasting(stream.fileno(), "wb", closefd=False)
+            buffered = io.BufferedWriter(raw)
+            made = io.TextIOWrapper(
+                buffered, encoding=stream.encoding, errors=stream.errors, line_buffering=stream.line_buffering
+            )
+            setattr(sys, name, made)
+            setattr(sys, f"__{name}__", made)
 
 
 def end_on_signals() -> None:

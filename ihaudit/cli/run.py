@@ -131,15 +131,19 @@ def command(
 def execute(options: AuditOptions, *, quiet: bool, exit_zero: bool) -> None:
     """Run an audit and end the process with its exit code."""
     from ihaudit.audit.nursery import prepare
-    from ihaudit.cli._common import reporter, say_verdict
+    from ihaudit.cli._common import NothingKept, reporter, say_verdict
     from ihaudit.environment import uncollected
 
-    prepare()  # imports, as this process does
-    with uncollected():
-        from ihaudit.audit.pipeline import run_audit
+    try:
+        prepare()  # imports, as this process does
+        with uncollected():
+            from ihaudit.audit.pipeline import run_audit
+        with reporter(quiet) as report:
+            folder, results = run_audit(options, report)
+    except KeyboardInterrupt as e:
+        from ihaudit.audit.checkpoint import resumable
 
-    with reporter(quiet) as report:
-        folder, results = run_audit(options, report)
+        raise e if resumable() else NothingKept(*e.args) from None
     for name in ("report.html", "report.pdf", "results.json"):
         if (folder / name).exists():
             say(f"{name:13s} {folder / name}")

@@ -76,3 +76,12 @@ def test_what_is_no_release(tmp_path: Path) -> None:
     np.savez(tmp_path / "nan.npz", encodings=np.full((20, 4), np.nan))
     with pytest.raises(UsageError, match="NaN"):
         published.read(tmp_path / "nan.npz", 20)
+
+
+def test_a_file_cut_short_is_refused_with_its_remedy(tmp_path: Path) -> None:
+    np.savez(tmp_path / "whole.npz", encodings=np.zeros((4, 8, 8, 1), np.float32))
+    whole = (tmp_path / "whole.npz").read_bytes()
+    for name, content in (("cut.npz", whole[: len(whole) // 2]), ("empty.npz", b""), ("text.npz", b"no archive")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(UsageError, match=rf"{name} cannot be read as a release.npz.*copy the release.npz"):
+            published.read(tmp_path / name, 4)

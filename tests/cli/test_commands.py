@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.cli.command import FAST, ihaudit
 
 
@@ -68,11 +70,29 @@ def test_generators_are_listed(tmp_path: Path) -> None:
         assert name in words
 
 
-def test_a_reader_that_goes_away_changes_no_exit_code(tmp_path: Path) -> None:
-    """`ihaudit gate | head -1` ended with 0 where the gate is missed."""
+SAMPLE = str(Path(__file__).parents[2] / "reports" / "sample-instahide")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("gate", SAMPLE), 1),
+        (("compare", SAMPLE, SAMPLE), 0),
+        (("list", "attacks"), 0),
+        (("list",), 0),
+        (("--help",), 0),
+        (("--version",), 0),
+        (("config", "show"), 0),
+        (("nonsense",), 2),
+    ],
+)
+def test_a_reader_that_goes_away_changes_no_exit_code(tmp_path: Path, arguments: tuple[str, ...], code: int) -> None:
+    """`ihaudit gate | head -1` ended with 0 where the gate is missed, `ihaudit list | head -1` with 1."""
     end, other = os.pipe()
     os.close(end)
-    sample = Path(__file__).parents[2] / "reports" / "sample-instahide"
     with os.fdopen(other, "wb") as gone:
-        done = subprocess.run([sys.executable, "-m", "ihaudit", "gate", sample], stdout=gone, stderr=subprocess.PIPE)
-    assert (done.returncode, done.stderr) == (1, b"")
+        command = [sys.executable, "-m", "ihaudit", *arguments]
+        said = subprocess.run(command, cwd=tmp_path, stdout=gone, stderr=subprocess.PIPE)
+        both = subprocess.run(command, cwd=tmp_path, stdout=gone, stderr=gone)
+    assert (said.returncode, both.returncode) == (code, code)
+    assert (said.stderr == b"") == (code != 2) and b"Traceback" not in said.stderr
