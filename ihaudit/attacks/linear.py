@@ -34,10 +34,10 @@ class Linear:
     Without known records it makes pairs of its own, by encoding similar images afresh (oracle), and holds whole calls
     out: what is learned so needs no key; where what a map makes of them does not follow their images, none is
     answered.
-    Families of maps in turn: additive and exclusive-or pads, permutations of
-    pixels, values or 4-bit halves with negation (over the image or shared by its blocks), signs and gains of cosine
-    coefficients, affine maps of neighbourhoods and tokens, affine and smooth maps of the whole encoding.  Pairs that
-    are held out choose.
+    Families of maps in turn: additive and exclusive-or pads, permutations of pixels, values or 4-bit halves with
+    negation (over the image or shared by its blocks), matrices modulo 256 or over single bits, signs and gains of
+    cosine coefficients, affine maps of neighbourhoods and tokens, affine and smooth maps of the whole encoding.  Pairs
+    that are held out choose.
     """
 
     title: ClassVar[str] = "Inverse of a keyed encoder"

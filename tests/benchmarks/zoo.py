@@ -44,6 +44,7 @@ SHAPES = {
     "cosine_sieve": "28x28x1",
     "hadamard": "28x28x1",
     "heavy_noise": "28x28x1 of 100 classes",
+    "hill": "28x28x1",
     "negative_turned": "64x64x3",
     "nibbles": "28x28x1",
     "noise_tokens": "28x28x1",

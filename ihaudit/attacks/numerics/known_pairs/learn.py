@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ihaudit.attacks.numerics.known_pairs.base import Encodings, Family, Images, Inverse
 from ihaudit.attacks.numerics.known_pairs.dependence import FEWEST, LEVEL, by_chance
 from ihaudit.attacks.numerics.known_pairs.filters import FilterInverse, fit_filters
+from ihaudit.attacks.numerics.known_pairs.modular import fit_modular
 from ihaudit.attacks.numerics.known_pairs.pads import fit_pads
 from ihaudit.attacks.numerics.known_pairs.places import fit_places
 from ihaudit.attacks.numerics.known_pairs.positions import fit_positions
@@ -23,6 +24,7 @@ from ihaudit.metrics.ssim import ssim
 FAMILIES: dict[str, Family] = {
     "pad": fit_pads,
     "positions": fit_positions,
+    "modular": fit_modular,
     "spectrum": fit_spectra,
     "symbols": fit_symbols,
     "local": fit_local,

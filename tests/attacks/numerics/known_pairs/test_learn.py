@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ihaudit.attacks.numerics.known_pairs.base import blocks_of, images_of
 from ihaudit.attacks.numerics.known_pairs.learn import curve, learn, smoothness
+from ihaudit.attacks.numerics.known_pairs.modular import fit_modular
 from ihaudit.attacks.numerics.known_pairs.places import fit_places
 from ihaudit.attacks.numerics.known_pairs.positions import match_positions
 from ihaudit.attacks.numerics.known_pairs.symbols import fit_symbols
@@ -121,6 +122,40 @@ def test_numbers_that_say_nothing_or_are_no_symbols() -> None:
     np.testing.assert_allclose(unseen, np.broadcast_to(IMAGES[:100].mean(0), unseen.shape), atol=1e-5)
     for other in (y + 0.5, y[:, :60], y * 0, np.arange(140 * 64).reshape(140, 64)):
         assert fit_symbols(IMAGES[:100], np.asarray(other[:100], np.float32)) == []
+
+
+@pytest.mark.parametrize("kind", ["Hill", "Hill, streams", "blocks", "a matrix each", "bits", "vectors"])
+def test_matrices_modulo_256_and_over_bits_are_solved_from_few_pairs(kind: str) -> None:
+    rng = np.random.default_rng(3)
+    grey = np.rint(IMAGES[..., :1] * 255).astype(np.uint8)
+    edge, m = (2, 4) if kind == "blocks" else (0, 4)
+    x = (blocks_of(grey.astype(np.float32), 2) if edge else grey.reshape(len(grey), -1, m)).astype(np.int64)
+    matrices = np.tril(rng.integers(256, size=(x.shape[1] if kind == "a matrix each" else 1, m, m)))
+    matrices[:, range(m), range(m)] |= 1  # odd diagonals: they have inverses
+    y = np.matmul(x.swapaxes(0, 1), matrices).swapaxes(0, 1) % 256
+    if kind == "Hill, streams":
+        y = (y + rng.integers(256, size=x.shape[1:])) % 256
+    if kind == "bits":  # linear over single bits, with carries under no modulus
+        y = x ^ np.roll(x, 1, 2) >> 3 ^ 77
+    released = y.reshape(len(y), -1, m).astype(np.float32)
+    released = images_of(released, (32, 32, 1)) if edge else released.reshape(len(y), -1)
+    if kind != "vectors":
+        released = released.reshape(len(y), 32, 32, 1) / np.float32(255)
+    for n in (30, 100) if kind == "a matrix each" else (2, 5, 100):
+        known = grey[N : N + n] / np.float32(255)
+        found = learn(known, released[N : N + n], released[:N], np.random.default_rng(1))
+        assert found.inverse is not None and found.family == "modular", (n, found.tried)
+        assert np.abs(found.inverse(released[:N]) - grey[:N] / 255).max() < 1e-6
+
+
+def test_no_matrix_is_found_in_bytes_that_hold_none() -> None:
+    rng, dark = np.random.default_rng(4), np.zeros((100, 16, 16, 1), np.float32)
+    dark[:, 4:12, 4:12] = np.rint(rng.random((100, 8, 8, 1)) * 255) / 255
+    for images in (IMAGES[:100], dark, dark * 0, dark[:2]):
+        y = rng.integers(256, size=images.shape).astype(np.float32)
+        assert fit_modular(images, y) == []
+        assert fit_modular(images, y * 0) == []
+        assert fit_modular(images, y[:, :-1]) == [] == fit_modular(images, y + 0.5) == fit_modular(images, y - 300)
 
 
 def test_places_that_say_nothing_are_answered_by_their_means() -> None:
