@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -275,7 +276,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
     A reader sees the old content or the new, never half of it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as e:
+        raise OSError(e.errno, e.strerror, str(path)) from e
     temporary = Path(name)
     try:
         yield temporary
@@ -289,6 +293,14 @@ def atomic_path(path: Path) -> Iterator[Path]:
     finally:
         os.close(fd)
         temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what `atomic_path` left in the folder of an audit where SIGKILL or a power cut ended it."""
+    ours = r"\.(results\.json|arrays\.npz|release\.npz|report\.\w+|\.items\.json|\.seal)\.[a-z0-9_]{8}"
+    for path in folder.iterdir():
+        if re.fullmatch(ours, path.name) and path.is_file() and not path.is_symlink():
+            path.unlink(missing_ok=True)
 
 
 def atomic_write(path: Path, data: bytes | str) -> None:
@@ -322,7 +334,9 @@ def read_results(path: Path) -> Results:
         data = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
     except FileNotFoundError:
         raise ResultsError(f"there is no results file at {path}; run `ihaudit run` first") from None
-    except (OSError, ValueError, RecursionError) as e:  # ValueError: bad UTF-8, bad JSON, NaN
+    except OSError as e:
+        raise ResultsError(f"{path} cannot be read ({e.strerror}); see to that, and start again") from None
+    except (ValueError, RecursionError) as e:  # ValueError: bad UTF-8, bad JSON, NaN
         raise ResultsError(f"{path} cannot be read as JSON ({e}); it is damaged or not a results file") from None
     version = data.get("schema") if isinstance(data, dict) else None
     if version != SCHEMA:

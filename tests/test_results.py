@@ -261,3 +261,21 @@ def test_a_killed_writer_leaves_a_whole_file(tmp_path: Path) -> None:
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert target.read_text() in ("a" * 400_000, "b" * 400_000)
+
+
+def test_files_that_may_not_be_read_or_written_are_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(*a: object, **k: object) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied", "somewhere")
+
+    path = tmp_path / "results.json"
+    path.write_text("{}")
+    with monkeypatch.context() as m:
+        m.setattr(Path, "read_text", denied)
+        with pytest.raises(ResultsError, match=r"results.json cannot be read \(Permission denied\); see to that"):
+            read_results(path)
+    monkeypatch.setattr("tempfile.mkstemp", denied)
+    with pytest.raises(PermissionError) as e:
+        atomic_write(path, "x")
+    assert e.value.filename == str(path)  # not the temporary file's

@@ -23,7 +23,7 @@ from ihaudit.audit.seal import same, seal
 from ihaudit.contracts.view import Pairs
 from ihaudit.errors import IhauditError, UsageError
 from ihaudit.release import Provenance, Release
-from ihaudit.results import Finding, atomic_path, atomic_write, read_results
+from ihaudit.results import Finding, atomic_path, atomic_write, read_results, remove_leftovers
 
 Arrays = dict[str, NDArray[Any]]
 #: What is said of a file without this user's seal.
@@ -53,6 +53,7 @@ class Checkpoints:
         path = self.folder / "plan.json"
         self._plan = json.dumps(plan, sort_keys=True, default=str)
         hold(self.folder.parent)
+        remove_leftovers(self.folder.parent)
         if resume and path.exists():
             same_plan(_plan(path), plan)
         else:

@@ -154,3 +154,13 @@ def test_two_runs_do_not_write_to_one_folder(tmp_path: Path) -> None:
         other.wait()
     Checkpoints(tmp_path / "out").begin({}, resume=False)
     Checkpoints(tmp_path / "out").begin({}, resume=False)
+
+
+def test_what_a_killed_audit_was_writing_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    """SIGKILL in writing results.json left .results.json.rkllzjk8 beside the report for good."""
+    left = (".results.json.rkllzjk8", ".report.html.0_a1b2c3", "..seal.abcdefgh", ".arrays.npz.12345678")
+    other = ("results.json", "notes.txt", ".report.html.swp", ".results.json.backup-1", ".gitignore")
+    for name in (*left, *other):
+        (tmp_path / name).write_text("x")
+    Checkpoints(tmp_path).begin({"a": 1}, resume=True)
+    assert {p.name for p in tmp_path.iterdir()} == {*other, ".work"}
