@@ -1,11 +1,12 @@
 """Encoders that hold nothing, attack by attack, over many seeds: ``python -m tests.benchmarks.nulls [NAME ...]``.
 
 Each seed draws other private images, known images and randomness.  Prints, for every null and attack, in how many seeds
-it answered anything, in how many it broke the null (an alarm that is false by construction), and the mean of what was
-re-identified above chance.  Images are small, and the decoder has the budget of a control: 20 seeds take minutes.
+it answered anything, in how many it broke the null (an alarm that is false by construction), the mean of what was
+re-identified above chance, and the highest confidence said of any image that was answered for.
+Images are small, and the decoder has the budget of a control: 20 seeds take minutes.
 
-``--games`` plays games too, or alone after ``--attacks none``, with the trials of a quick audit; the last column but
-one is then the mean advantage.
+``--games`` plays games too, or alone after ``--attacks none``, with the trials of a quick audit; the mean is then that
+of the advantage.
 """
 
 from __future__ import annotations
@@ -82,8 +83,8 @@ def main() -> None:
     a = parser.parse_args()
     asked: dict[Played, tuple[str, ...]] = {"attack": tuple(a.attacks), "game": tuple(a.games)}
     seeds = range(a.seeds[0], a.seeds[1] + 1)
-    print("| null | item | seeds | answered | broke | re-identified above chance, or advantage | CPU s |")
-    print("|---" * 7 + "|")
+    print("| null | item | seeds | answered | broke | re-identified above chance, or advantage | confidence | CPU s |")
+    print("|---" * 8 + "|")
     with tempfile.TemporaryDirectory(prefix="nulls-") as folder, AttackWorker() as worker:
         path = small(a.source, a.edge, a.channels, 1200, Path(folder))
         for name in a.names:
@@ -99,6 +100,7 @@ def main() -> None:
                 metric = "advantage" if game else "reid_above_chance"
                 above = [e.value for f in ran if (e := f.metrics.get(metric)) and e.value is not None]
                 mean = f"{np.mean(above):.3f}" if above else "-"
+                said = [np.nanmax(c) for f in ran if np.isfinite(c := np.asarray(f.arrays.get("confidence", []))).any()]
                 cells = [
                     name,
                     id_,
@@ -106,6 +108,7 @@ def main() -> None:
                     answered,
                     broke,
                     mean,
+                    f"{max(said):.2f}" if said else "-",
                     f"{sum(f.cost.cpu_s for f in rows):.0f}",
                 ]
                 print(f"| {' | '.join(map(str, cells))} |", flush=True)
