@@ -74,6 +74,18 @@ def test_bytes_chained_with_the_one_before() -> None:
     assert not list(unchained([noise], 3))
 
 
+def test_bytes_chained_forwards_and_then_backwards() -> None:
+    stream = BYTES[:, RNG.permutation(192)]
+    for words, f in (("exclusive or", np.bitwise_xor), ("difference modulo 256", np.add)):
+        pads = RNG.integers(0, 256, (2, 192), dtype=np.uint8)
+        forwards = f.accumulate(f(stream, pads[0]), axis=1, dtype=np.uint8)
+        both = f.accumulate(f(forwards, pads[1])[:, ::-1], axis=1, dtype=np.uint8)[:, ::-1]
+        channel = Channel("x", "encodings", [both], both[100:], True)
+        undone = {c.name: c for c in unchained([channel], 3)}
+        assert lowest_bits(IMAGES, undone[f"{words}, twice over, of neighbouring bytes of x"].stacked) > 0.95
+        assert lowest_bits(IMAGES, undone[f"{words} of neighbouring bytes of x"].stacked) < 0.05
+
+
 def test_noise_holds_nothing() -> None:
     noise = RNG.integers(0, 256, BYTES.shape, dtype=np.uint8)
     assert fit_bits(IMAGES, noise) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -90,11 +91,15 @@ def joint(given: Sequence[Channel]) -> Channel | None:
     return Channel("all parts together", "all", calls, target, all(c.rows for c in single), True)
 
 
+#: how a byte is taken back out of the one that it was chained with
+CHAINS = (("exclusive or", np.bitwise_xor), ("difference modulo 256", np.subtract))
+
+
 def unchained(given: Sequence[Channel], channels_of_pixels: int) -> Iterator[Channel]:
     """Encodings of bytes, each without the one before it: what ciphers that chain bytes combine with them last.
 
     A byte is combined with the released one before it by exclusive or, or added to it modulo 256, in reading order or
-    channel by channel.  Which way round it goes makes no difference to which two are neighbours.
+    channel by channel, once or twice over.  Which way round it goes makes no difference to which two are neighbours.
     """
     for c in given:
         if c.part != "encodings" or not c.rows or c.made or c.target.ndim < 2:
@@ -104,14 +109,21 @@ def unchained(given: Sequence[Channel], channels_of_pixels: int) -> Iterator[Cha
             continue
         planes = c.target.ndim == 4 and c.target.shape[-1] == channels_of_pixels > 1
         for by_channel in (False, True) if planes else (False,):
-            for words, f in (("exclusive or", np.bitwise_xor), ("difference modulo 256", np.subtract)):
+            for times, (words, f) in product((1, 2), CHAINS):
 
-                def undone(a: Array, f: Any = f, by_channel: bool = by_channel, scale: float = scale) -> Array:
+                def undone(
+                    a: Array, f: Any = f, times: int = times, by_channel: bool = by_channel, scale: float = scale
+                ) -> Array:
                     x = np.moveaxis(a, -1, 1) if by_channel else a
                     x = np.rint(flat(x).astype(np.float64) * scale).astype(np.uint8)
-                    return np.concatenate([x[:, :1], f(x[:, 1:], x[:, :-1])], axis=1)
+                    for _ in range(times):
+                        x = np.concatenate([x[:, :1], f(x[:, 1:], x[:, :-1])], axis=1)
+                    return x
 
-                name = f"{words} of neighbouring bytes{', channel by channel,' if by_channel else ''} of {c.name}"
+                again = ", twice over," if times > 1 else ""
+                name = (
+                    f"{words}{again} of neighbouring bytes{', channel by channel,' if by_channel else ''} of {c.name}"
+                )
                 pairs = None if c.pairs is None else undone(c.pairs)
                 yield Channel(name, c.part, [undone(a) for a in c.calls], undone(c.target), True, True, pairs)
 
