@@ -97,8 +97,9 @@ def compared(published: Release, made: list[Release], precision: str, path: Path
         sentence = f"{path.name} is what the code makes of these images, value by value."
     else:
         sentence = (
-            f"The code could have made {path.name}: it has the form, the conventions and the kind of rows of what it "
-            "makes of these images. Under which seed is not known."
+            f"The code could have made {path.name}, as far as is compared: it has the form, the conventions and the "
+            "kind of rows (mean, spread, smoothness) of what it makes of these images. Whether it was made of them, "
+            "and under which seed, is not known."
         )
     return Finding(
         id="checks-release",

@@ -68,7 +68,7 @@ def test_what_is_no_release(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         published.read(tmp_path / "none.npz", 20)
     (tmp_path / "text.npz").write_text("no archive")
-    with pytest.raises(UsageError, match=r"no release\.npz"):
+    with pytest.raises(UsageError, match=r"cannot be read as a release\.npz"):
         published.read(tmp_path / "text.npz", 20)
     np.savez(tmp_path / "odd.npz", encodings=IMAGES, secret=IMAGES)
     with pytest.raises(UsageError, match="'secret'"):

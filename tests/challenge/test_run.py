@@ -215,7 +215,7 @@ def test_an_archive_of_other_arrays_is_no_release(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"x\.npz holds 'images', expected encodings"):
         read_release(tmp_path / "x.npz", None)
     (tmp_path / "y.npz").write_bytes((tmp_path / "x.npz").read_bytes()[:300])
-    with pytest.raises(UsageError, match=r"^\S*y\.npz is no release\.npz"):
+    with pytest.raises(UsageError, match=r"^\S*y\.npz cannot be read as a release\.npz"):
         read_release(tmp_path / "y.npz", None)
 
 
