@@ -42,6 +42,7 @@ SHAPES = {
     "cipher_tokens": "28x28x1",
     "codebook": "28x28x1",
     "cosine_sieve": "28x28x1",
+    "feistel": "28x28x1",
     "hadamard": "28x28x1",
     "heavy_noise": "28x28x1 of 100 classes",
     "hill": "28x28x1",

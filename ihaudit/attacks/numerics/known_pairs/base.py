@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 Images = NDArray[np.float32]
 Encodings = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
 
 
 class Inverse(Protocol):
@@ -47,3 +48,23 @@ def images_of(blocks: NDArray[np.float32], shape: tuple[int, int, int]) -> NDArr
     edge = round((h * w / blocks.shape[1]) ** 0.5)
     grid = blocks.reshape(len(blocks), h // edge, w // edge, edge, edge, c).swapaxes(2, 3)
     return grid.reshape(len(blocks), h, w, c)
+
+
+def as_bytes(images: Images, encodings: Encodings) -> tuple[Bytes, Bytes, float] | None:
+    """Images and encodings of as many values in bytes, uint8 (n, H * W * C), and what encodings are multiplied with;
+    None where they are no bytes."""
+    if encodings[0].size != images[0].size:
+        return None
+    scale = 255.0 if float(encodings.max()) <= 1 else 1.0
+    for values, factor in ((images, 255.0), (encodings, scale)):
+        if not -1e-2 < float(values.min()) * factor <= float(values.max()) * factor < 255.01:
+            return None
+        if float(np.abs(np.rint(values * factor) - values * factor).max()) > 1e-2:
+            return None
+    return to_bytes(images, 255.0), to_bytes(encodings, scale), scale
+
+
+def to_bytes(values: NDArray[np.float32], scale: float) -> Bytes:
+    """uint8 (n, ...) in one row each."""
+    out: Bytes = np.rint(values.reshape(len(values), -1) * scale).astype(np.uint8)
+    return out

@@ -19,12 +19,14 @@ from ihaudit.attacks.numerics.known_pairs.prior import fit_prior
 from ihaudit.attacks.numerics.known_pairs.regression import fit_global, fit_local
 from ihaudit.attacks.numerics.known_pairs.spectra import fit_spectra
 from ihaudit.attacks.numerics.known_pairs.symbols import fit_symbols
+from ihaudit.attacks.numerics.known_pairs.tables import fit_tables
 from ihaudit.metrics.ssim import ssim
 
 FAMILIES: dict[str, Family] = {
     "pad": fit_pads,
     "positions": fit_positions,
     "modular": fit_modular,
+    "tables": fit_tables,
     "spectrum": fit_spectra,
     "symbols": fit_symbols,
     "local": fit_local,

@@ -12,10 +12,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit.attacks.numerics.known_pairs.base import Encodings, Images, Inverse, blocks_of, images_of
+from ihaudit.attacks.numerics.known_pairs.base import (
+    Bytes,
+    Encodings,
+    Images,
+    Inverse,
+    as_bytes,
+    blocks_of,
+    images_of,
+    to_bytes,
+)
 
 Ints = NDArray[np.int64]
-Bytes = NDArray[np.uint8]
 
 #: values in a row, and edges of square blocks in pixels, that may be combined with each other
 ROWS, EDGES = (2, 3, 4, 8, 16), (2, 4)
@@ -80,22 +88,16 @@ class ModularInverse:
 
     def __call__(self, encodings: Encodings) -> Images:
         """See `Inverse`."""
-        y = self.groups.numbers(self.groups.of(_bytes(encodings, self.scale)))
+        y = self.groups.numbers(self.groups.of(to_bytes(encodings, self.scale)))
         x = np.matmul(y.swapaxes(0, 1), self.matrix).swapaxes(0, 1) + self.constant
         return self.groups.images(x % self.groups.modulus)
 
 
 def fit_modular(images: Images, encodings: Encodings) -> list[Inverse]:
     """The first layout of groups under which a matrix explains the pairs; needs encodings and images in bytes."""
-    if encodings[0].size != images[0].size or len(images) < 2:
+    if len(images) < 2 or (found := as_bytes(images, encodings)) is None:
         return []
-    scale = 255.0 if float(encodings.max()) <= 1 else 1.0
-    for values, factor in ((images, 255.0), (encodings, scale)):
-        if not -1e-2 < float(values.min()) * factor <= float(values.max()) * factor < 255.01:
-            return []
-        if float(np.abs(np.rint(values * factor) - values * factor).max()) > 1e-2:
-            return []
-    x, y = _bytes(images, 255.0), _bytes(encodings, scale)
+    x, y, scale = found
     h, w, c = (int(v) for v in images.shape[1:])
     layouts = [(m, 0) for m in sorted({*ROWS, c} - {1}) if not images[0].size % m]
     layouts += [(e * e * c, e) for e in EDGES if not h % e and not w % e]
@@ -108,11 +110,6 @@ def fit_modular(images: Images, encodings: Encodings) -> list[Inverse]:
                 first = np.matmul(groups.numbers(of_y[0])[:, None], matrix)[:, 0]
                 return [ModularInverse(groups, matrix, (groups.numbers(of_x[0]) - first) % modulus, scale)]
     return []
-
-
-def _bytes(values: NDArray[np.float32], scale: float) -> Bytes:
-    out: Bytes = np.rint(values.reshape(len(values), -1) * scale).astype(np.uint8)
-    return out
 
 
 def _matrix(groups: Groups, x: Bytes, y: Bytes) -> Ints | None:

@@ -14,6 +14,7 @@ from ihaudit.attacks.numerics.known_pairs.modular import fit_modular
 from ihaudit.attacks.numerics.known_pairs.places import fit_places
 from ihaudit.attacks.numerics.known_pairs.positions import match_positions
 from ihaudit.attacks.numerics.known_pairs.symbols import fit_symbols
+from ihaudit.attacks.numerics.known_pairs.tables import fit_tables
 from ihaudit.metrics.ssim import ssim
 from ihaudit.scheme import Scheme
 from ihaudit.schemes.blur import Blur
@@ -156,6 +157,50 @@ def test_no_matrix_is_found_in_bytes_that_hold_none() -> None:
         assert fit_modular(images, y) == []
         assert fit_modular(images, y * 0) == []
         assert fit_modular(images, y[:, :-1]) == [] == fit_modular(images, y + 0.5) == fit_modular(images, y - 300)
+
+
+def chained(x: NDArray[np.int64], xor: bool, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Bytes (n, P) beside a secret S-box of the byte released before and a key of every place."""
+    box = rng.permutation(256)
+    keys, out = rng.integers(256, size=(x.shape[1],)), np.empty_like(x)
+    last = np.full(len(x), 17)
+    for i in range(x.shape[1]):
+        added = box[(last + keys[i]) % 256]
+        last = out[:, i] = x[:, i] ^ added if xor else (x[:, i] + added) % 256
+    return out
+
+
+def two_rounds(x: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    left, right = np.split(x, 2, axis=1)
+    box = rng.integers(256, size=256)
+    for _ in range(2):
+        left, right = right, left ^ (box[right ^ rng.integers(256, size=left.shape[1])])
+    return np.concatenate([left, right], axis=1)
+
+
+@pytest.mark.parametrize("kind", ["exclusive or", "sums", "Feistel"])
+@pytest.mark.parametrize("scale", [1, 255])
+def test_a_table_of_another_byte_is_filled_from_pairs(kind: str, scale: int) -> None:
+    rng = np.random.default_rng(5)
+    grey = np.rint(IMAGES[..., :1] * 255).astype(np.int64)
+    x = grey.reshape(len(grey), -1)
+    y = two_rounds(x, rng) if kind == "Feistel" else chained(x, kind == "exclusive or", rng)
+    released = (y / scale).astype(np.float32).reshape(grey.shape)
+    known = (grey[N : N + 100] / 255).astype(np.float32)
+    found = learn(known, released[N : N + 100], released[:N], np.random.default_rng(1))
+    assert found.inverse is not None and found.family == "tables", found.tried
+    off = np.abs(found.inverse(released[:N]) - grey[:N] / 255) > 1e-6
+    assert off.mean() < 0.01  # a place whose byte before lies outside, or bytes that no pair showed
+
+
+def test_no_table_is_found_in_bytes_that_hold_none() -> None:
+    rng, dark = np.random.default_rng(4), np.zeros((100, 16, 16, 1), np.float32)
+    dark[:, 4:12, 4:12] = np.rint(rng.random((100, 8, 8, 1)) * 255) / 255
+    for images in (IMAGES[:100], dark):
+        y = rng.integers(256, size=images.shape).astype(np.float32)
+        assert fit_tables(images, y) == []
+        assert fit_tables(images, y * 0) == []
+        assert fit_tables(images[:5], y[:5]) == [] == fit_tables(images, y[:, :-1]) == fit_tables(images, y + 0.5)
 
 
 def test_places_that_say_nothing_are_answered_by_their_means() -> None:
