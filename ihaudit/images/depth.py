@@ -15,7 +15,7 @@ from ihaudit.errors import ImageError
 from ihaudit.release import FloatArray
 
 #: Bits that devices and formats use.
-_BITS = (8, 10, 12, 14, 16, 24, 32)
+_BITS = (1, 8, 10, 12, 14, 16, 24, 32, 40, 48, 56, 64)
 #: Bits by which a few outliers (burnt-in marks) may exceed the others before they are cut off.
 _OUTLIERS = 4
 #: Values below are padding outside a scan: Hounsfield units begin at -1024.
@@ -29,12 +29,14 @@ class Extent:
     Attributes:
         low, high: least and largest value.
         common: value that 99.9 % stay below.
+        inner: least value that is no padding (`_AIR`); the least of all where there is none.
         whole: all are whole numbers by their type.
     """
 
     low: float
     high: float
     common: float
+    inner: float
     whole: bool
 
     @classmethod
@@ -44,16 +46,20 @@ class Extent:
             bad = int((~np.isfinite(values)).sum())
             raise ImageError(f"{name}: {bad:,} of its values are NaN or infinite; replace them")
         some = values.reshape(-1)[:: max(1, values.size // 1_000_000)]
-        return cls(
-            float(values.min()), float(values.max()), float(np.quantile(some, 0.999)), values.dtype.kind in "iub"
-        )
+        low = float(values.min())
+        inner = float(np.min(values, initial=values.max(), where=values >= _AIR)) if low < _AIR else low
+        return cls(low, float(values.max()), float(np.quantile(some, 0.999)), inner, values.dtype.kind in "iub")
 
     @classmethod
     def all(cls, parts: Iterable[Extent]) -> Extent:
         """Of several together."""
         each = list(parts)
         return cls(
-            min(p.low for p in each), max(p.high for p in each), max(p.common for p in each), all(p.whole for p in each)
+            min(p.low for p in each),
+            max(p.high for p in each),
+            max(p.common for p in each),
+            min(p.inner for p in each),
+            all(p.whole for p in each),
         )
 
 
@@ -92,6 +98,9 @@ def scale(extent: Extent, bits: int | None, name: str) -> Scale:
                 f"{name} holds values from {low:g} to {high:g}, beyond the {bits} bits that --bits states; correct it"
             )
         return Scale(bottom, top, f"values were read as {bits} bits, as stated: {bottom:g} is black, {top:g} white")
+    padded = ""
+    if low < _AIR and extent.whole and high > 0 <= extent.inner:  # -9999 where nothing was measured, and no Hounsfield
+        padded, low = f"; values below 0, down to {low:g}, as padding", 0.0
     if low < 0:
         padding = low < _AIR and extent.whole
         bottom = _AIR if padding and high > 0 else low
@@ -106,4 +115,5 @@ def scale(extent: Extent, bits: int | None, name: str) -> Scale:
     if used - common >= _OUTLIERS:
         used, cut = common, f"; few values reach {high:g}, and were cut off"
     top = 2.0**used - 1
-    return Scale(0.0, top, f"values were read as {used} bits, the fewest that hold all images: {top:g} is white{cut}")
+    words = f"{used} bit{'s' if used > 1 else ''}, the fewest that hold all images: {top:g} is white{cut}{padded}"
+    return Scale(0.0, top, f"values were read as {words}")

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from ihaudit.errors import ImageError
-from ihaudit.images.files import MAX_IMAGES, SUFFIXES, Picture, Source, damage, read_all
+from ihaudit.images.files import MAX_IMAGES, SUFFIXES, Source, read_all
 from ihaudit.images.npz import check_room
+from ihaudit.images.pictures import Picture, damage
+from ihaudit.release import IntArray
 
 _IMAGES = ("image", "img", "pixel_values", "jpg", "png")
-_LABELS = ("label", "fine_label", "labels", "class", "cls")
+_LABELS = ("label", "fine_label", "labels", "class", "cls", "target", "y")
 
 
 def parquet(paths: list[Path], size: int, bits: int | None) -> Source:
@@ -35,7 +37,8 @@ def parquet(paths: list[Path], size: int, bits: int | None) -> Source:
         ) from None
     pictures: list[Picture] = []
     labels: list[Any] = []
-    unlabelled = []
+    unlabelled: list[str] = []
+    others: dict[str, None] = {}
     for path in paths:
         try:
             schema = pq.read_schema(path)
@@ -46,6 +49,7 @@ def parquet(paths: list[Path], size: int, bits: int | None) -> Source:
                     f"{path.name} has the columns {', '.join(schema.names[:10])}, and none of {', '.join(_IMAGES)}; "
                     "rename the column of pictures"
                 )
+            others |= dict.fromkeys(n for n in schema.names if n not in (picture, kind))
             rows = pq.read_metadata(path).num_rows
             if len(pictures) + rows > MAX_IMAGES:
                 raise ImageError(f"{path.name} brings the set to more than {MAX_IMAGES:,} images; give fewer")
@@ -68,9 +72,23 @@ def parquet(paths: list[Path], size: int, bits: int | None) -> Source:
     if missing:
         raise ImageError(f"{missing} of {len(labels)} labels of {paths[0].name} are missing; remove these rows")
     images, each, notes = read_all(pictures, size, bits, paths[0].name)
+    if others and (not labels or others.keys() & set(_IMAGES + _LABELS)):
+        read = "the pictures and their classes" if labels else "the pictures"
+        notes.append(f"of {paths[0].name} {read} were read, and not the columns {', '.join(list(others)[:8])}")
     if len(paths) > 1:
         notes.append(f"{len(paths)} parquet files were read as one set: {', '.join(p.name for p in paths[:4])}")
-    return Source(images, np.repeat(np.asarray(labels), each, axis=0) if labels else None, tuple(notes))
+    return Source(images, np.repeat(_table(labels, paths[0].name), each, axis=0) if labels else None, tuple(notes))
+
+
+def _table(labels: list[Any], name: str) -> IntArray:
+    """The cells of the column of labels as an array."""
+    try:
+        return np.asarray(labels)
+    except ValueError:  # lists of different lengths
+        raise ImageError(
+            f"the labels of {name} are lists of different lengths; give one class for each image, the one that tells "
+            "the images apart best"
+        ) from None
 
 
 def _picture(cell: Any, path: Path, row: int) -> Picture:
@@ -81,4 +99,4 @@ def _picture(cell: Any, path: Path, row: int) -> Picture:
             f"row {row} of {path.name} holds {held} in place of a picture's bytes; save the pictures themselves in it, "
             f"or as files ({', '.join(sorted(SUFFIXES)[:4])}, ...) in a folder"
         )
-    return Picture(path, data=data)
+    return Picture(path, data=data, row=row)

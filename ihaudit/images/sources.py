@@ -14,9 +14,10 @@ import numpy as np
 from ihaudit.errors import ImageError
 from ihaudit.images.base import ImageSet, pseudo_labels
 from ihaudit.images.depth import Extent, scale
-from ihaudit.images.files import DICOM, MAX_IMAGES, PACKED, SUFFIXES, Source, damage, folder
+from ihaudit.images.files import MAX_IMAGES, PACKED, SUFFIXES, UNREAD, Source, folder
 from ihaudit.images.npz import check_promise, read_npz
 from ihaudit.images.parquet import parquet
+from ihaudit.images.pictures import DICOM, damage
 from ihaudit.release import FloatArray, IntArray
 
 Role = Literal["private", "public", "similar"]
@@ -24,7 +25,7 @@ Role = Literal["private", "public", "similar"]
 REMEDIES = {
     **dict.fromkeys(PACKED, "unpack it and name the folder"),
     **dict.fromkeys(
-        (".pt", ".pth", ".mat", ".h5", ".hdf5", ".pkl", ".pickle", ".tfrecord", ".csv", ".safetensors"),
+        (".pt", ".pth", ".mat", ".h5", ".hdf5", ".pkl", ".pickle", ".tfrecord", ".csv", ".safetensors", *UNREAD),
         "save its images with numpy.savez('images.npz', images=..., labels=...), uint8 or floats in [0, 1]",
     ),
     **dict.fromkeys((*SUFFIXES, *DICOM), "name the folder that it lies in, with at least one more image"),
@@ -83,7 +84,7 @@ def load(spec: str, *, role: Role, size: int = 32, bits: int | None = None) -> I
 def _named(spec: str) -> tuple[str, str]:
     """A path, and the name of an array in it: ``file.npz:KEY``."""
     head, colon, key = spec.rpartition(":")
-    return (head, key) if colon and head.lower().endswith(".npz") else (spec, "")
+    return (head, key) if colon and head.lower().endswith(".npz") and not os.path.exists(spec) else (spec, "")
 
 
 def _folder(path: Path, size: int, bits: int | None) -> Source:
@@ -109,6 +110,8 @@ def _file(path: Path, key: str, size: int, bits: int | None) -> Source:
         return parquet([path], size, bits)
     if path.name in _BATCHES:
         return Source(*_cifar([path]))
+    if path.name.lower().endswith(".nii.gz"):
+        kind = ".nii"
     raise ImageError(
         f"{path} is neither an .npz file nor a folder of images; {REMEDIES.get(kind, 'save its images with numpy')}"
         f"{'' if kind in REMEDIES else '.savez(images=..., labels=...), or name a folder of image files'}"
@@ -123,7 +126,7 @@ def _checked(source: Source, name: str, role: Role) -> ImageSet:
         raise ImageError(f"{name} holds {len(images):,} images; give at most {MAX_IMAGES:,}")
     h, w, c = images.shape[1:]
     if c not in (1, 3):
-        remedy = "; leave the fourth out: images[..., :3]" if c == 4 else ""
+        remedy = _of_channels(images.shape)
         raise ImageError(f"{name} holds images with {c} channels; only grey (1) and colour (3) are supported{remedy}")
     if min(h, w) < 8:
         raise ImageError(f"{name} holds images of {h} x {w} pixels; SSIM needs at least 8 x 8")
@@ -145,6 +148,20 @@ def _checked(source: Source, name: str, role: Role) -> ImageSet:
     return ImageSet(images, kinds, name, pseudo=pseudo, notes=source.notes)
 
 
+def _of_channels(shape: tuple[int, ...]) -> str:
+    """What to do with images of (N, H, W, C) that are neither grey nor colour."""
+    n, h, w, c = shape
+    if c == 4:
+        return "; leave the fourth out: images[..., :3]"
+    if n in (1, 3):
+        return "; where the first axis is that of the channels, give images.transpose(1, 2, 3, 0)"
+    if h == w == c:
+        return f"; of volumes give their slices: images.reshape(-1, {w}, {c})"
+    if h < w == c:
+        return f"; name the ones to read, such as images[:, :{1 if h == 2 else 3}]"
+    return f"; name the ones to read, such as images[..., :{1 if c == 2 else 3}]"
+
+
 def _whole(labels: IntArray, n: int, name: str, most: int) -> IntArray:
     labels = np.asarray(labels)
     if labels.ndim == 2 and labels.shape[1] == 1:
@@ -153,6 +170,10 @@ def _whole(labels: IntArray, n: int, name: str, most: int) -> IntArray:
         labels = labels.argmax(1)
     if labels.shape != (n,):
         several = "; of several for each, give the one that tells the images apart best" if labels.ndim == 2 else ""
+        if labels.ndim == 2 and len(labels) == n:
+            several += ", of scores or shares the largest: labels.argmax(1)"
+        elif labels.ndim == 2 and labels.shape[1] == n:
+            several = "; the images are the first axis: labels.T"
         raise ImageError(f"{name}: labels have shape {labels.shape}, expected ({n},), one class per image{several}")
     if labels.dtype.kind in "US":
         labels = np.unique(labels, return_inverse=True)[1]  # names of classes
@@ -163,7 +184,10 @@ def _whole(labels: IntArray, n: int, name: str, most: int) -> IntArray:
         raise ImageError(f"{name}: labels must be whole numbers, one of them is {odd[0]}")
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high > most:
-        raise ImageError(f"{name}: labels lie in {low}..{high}; they must be 0 or more, and at most {most:,}")
+        raise ImageError(
+            f"{name}: labels lie in {low:.15g}..{high:.15g}; they must be 0 or more, and at most {most:,}: leave out "
+            "images without a class, and number the classes anew with numpy.unique(labels, return_inverse=True)[1]"
+        )
     return labels.astype(np.int64)
 
 
@@ -198,8 +222,12 @@ def _npz(path: Path, key: str, bits: int | None) -> Source:
     found = read_npz(path, (key, beside)).found
     labels = found.get(beside) if beside != key else None
     used = [key] + ([beside] if labels is not None else [])
-    plain = key == "images" and beside == "labels"
-    notes = [] if plain else [f"of {path.name} the arrays {' and '.join(used)} were read"]
+    others = [n for n in names if n not in used]
+    plain = key == "images" and (beside == "labels" if labels is not None else not others)
+    read = f"the arrays {' and '.join(used)} were read" if used[1:] else f"the array {key} was read"
+    notes = [] if plain else [f"of {path.name} {read}"]
+    if others and labels is None:
+        notes[0] += f", and not {', '.join(others[:8])}; labels of images are called labels (or label, targets, y)"
     source = _array(found[key], labels, path.name, bits)
     return replace(source, notes=(*notes, *source.notes))
 
@@ -221,7 +249,8 @@ def _npy(path: Path, bits: int | None) -> Source:
 
 def _array(images: FloatArray, labels: IntArray | None, name: str, bits: int | None) -> Source:
     images = _channels_last(images, name)
-    if images.size and images.dtype.kind in "iu" and (images.dtype != np.uint8 or bits is not None):
+    deep = images.dtype != np.uint8 or bits is not None or (images.size and int(images.max()) <= 1)
+    if images.size and images.dtype.kind in "iu" and deep:
         how = scale(Extent.of(images, name), bits, name)
         return Source(how.unit(images), labels, (how.words,))
     return Source(_unit_range(images, name), labels)
@@ -233,6 +262,11 @@ def _channels_last(images: FloatArray, name: str) -> FloatArray:
             raise ImageError(
                 f"{name}: images have shape {images.shape}, which looks like one image; give at least two, of shape "
                 "(N, H, W, C)"
+            )
+        if images.shape[0] == images.shape[1] != images.shape[2]:
+            raise ImageError(
+                f"{name}: images have shape {images.shape}, with the images first or last; say which: "
+                "images.transpose(2, 0, 1) where they are last, images[..., None] where they are first"
             )
         return images[..., None]
     if images.ndim != 4:

@@ -177,7 +177,7 @@ def test_deep_and_transparent_pictures_in_parquet_are_read_as_in_folders(tmp_pat
         ({"image": [{"bytes": None, "path": "x"}] * 6, "label": LABELS}, "only a path"),
         ({"image": [b.tolist() for b in BYTES]}, "a list in place of a picture"),
         ({"image": [png(BYTES[0])] * 6, "label": [None, 1] * 3}, "3 of 6 labels"),
-        ({"image": [png(BYTES[0])[:60]] * 6}, "a picture in .* cannot be read"),
+        ({"image": [png(BYTES[0])[:60]] * 6}, "the picture in row 0 of .* cannot be read"),
         ({"text": ["a"]}, "rename the column"),
     ],
 )

@@ -88,6 +88,23 @@ def test_floats_keep_one_scale(tmp_path: Path) -> None:
 
 
 def test_scales() -> None:
-    assert scale(Extent(0, 1, 1, False), None, "x").words == ""
-    assert scale(Extent(-5, 5, 5, False), None, "x").low == -5
-    assert scale(Extent(-100, 50, 50, True), 8, "x").high == 127
+    assert scale(Extent(0, 1, 1, 0, False), None, "x").words == ""
+    assert scale(Extent(-5, 5, 5, -5, False), None, "x").low == -5
+    assert scale(Extent(-100, 50, 50, -100, True), 8, "x").high == 127
+
+
+@pytest.mark.parametrize(("dtype", "missing"), [(np.int16, -9999), (np.int64, np.iinfo(np.int64).min)])
+def test_a_value_for_nothing_measured_is_no_black(tmp_path: Path, dtype: type, missing: int) -> None:
+    values: np.ndarray = np.round(np.stack([GRADIENT] * 2) * 4095).astype(dtype)
+    values[:, 0, :5] = missing
+    np.savez(tmp_path / "a.npz", images=values)
+    s = load(str(tmp_path / "a.npz"), role="similar")
+    np.testing.assert_allclose(s.images[0, 1:, :, 0], GRADIENT[1:], atol=1e-3)
+    assert "as padding" in " ".join(s.notes)
+
+
+@pytest.mark.parametrize(("dtype", "top"), [(np.uint8, 1), (np.int64, 1), (np.uint64, 2**64 - 1)])
+def test_whole_numbers_of_one_bit_and_of_all(tmp_path: Path, dtype: type, top: int) -> None:
+    """0 and 1 as bytes became two blacks, and numbers beyond 32 bits an error of ours."""
+    np.savez(tmp_path / "a.npz", images=np.stack([GRADIENT > 0.5] * 2).astype(dtype) * dtype(top))
+    np.testing.assert_allclose(load(str(tmp_path / "a.npz"), role="similar").images[0, ..., 0], GRADIENT > 0.5)
