@@ -27,11 +27,12 @@ from ihaudit.attacks.numerics.clusters import Statistic
 from ihaudit.attacks.numerics.features import linear_features, square_features
 from ihaudit.attacks.numerics.grouping import FEWEST, SPARING, ClassBlock, clustered
 from ihaudit.attacks.numerics.labels import read_slots
+from ihaudit.attacks.numerics.pictures import to_pictures
 from ihaudit.attacks.numerics.transforms import low_frequencies
 from ihaudit.attacks.numerics.unmasking import Unmasker
 from ihaudit.attacks.recipe import answer, start
 from ihaudit.attacks.stages.grouping.signed import MIXTURES, SQUARES
-from ihaudit.attacks.stages.state import Grouped, Restored, State
+from ihaudit.attacks.stages.state import Grouped, Recovered, Restored, State
 from ihaudit.attacks.unmix import Unmix
 from ihaudit.audit.worker import peak_memory_mb, reset_peak_memory
 from ihaudit.contracts.context import Context, ProfileName
@@ -45,6 +46,8 @@ from tests.data import DATA
 
 #: in the order in which they are printed
 STAGES = ("similarity", "grouping", "assignment", "recovery", "sharpening", "restoration")
+#: after which images are compared with the true ones
+QUALITY = ("recovery", "sharpening")
 HEAD = (
     "| private | N | a class | T | encodings | seed | SSIM (challenge) mean | median | above 0.6 | SSIM (pinned) mean "
     "| images | sizes from | CPU s | " + " | ".join(STAGES) + " | peak MB |\n" + "|---" * (14 + len(STAGES)) + "|"
@@ -56,6 +59,7 @@ class Timed(Unmix):
 
     spent: ClassVar[defaultdict[str, float]] = defaultdict(float)
     peak: ClassVar[defaultdict[str, float]] = defaultdict(float)
+    truth: ClassVar[np.ndarray] = np.zeros(0)
 
     def stages(self, state: State, ctx: Context, *names: str) -> State:
         """See `Recipe.stages`."""
@@ -67,10 +71,26 @@ class Timed(Unmix):
             self.peak[name] = max(self.peak[name], peak_memory_mb())
             print(
                 f"  {name}: {time.process_time() - began:.0f} CPU-s, {peak_memory_mb():.0f} MB "
-                f"{state.records[-1].diagnostics}"[:400],
+                f"{self._quality(state) if name in QUALITY else ''}{state.records[-1].diagnostics}"[:400],
                 flush=True,
             )
         return state
+
+    def _quality(self, state: State) -> str:
+        """How good the images are so far, which no stage is told."""
+        observed = state.observed
+        images = to_pictures(state.require(Recovered).estimate.images[:-1], observed.shape, observed.image_range)
+        strict, _ = matched(images, self.truth)
+        return f"SSIM (challenge) {strict.mean():.3f}, {np.mean(strict > 0.6):.1%} above 0.6 "
+
+
+def matched(images: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Challenge and pinned SSIM, each float64 (N,), of every true image with the answer that it is matched with."""
+    rows, columns = linear_sum_assignment(-correlation(images, truth))
+    strict, pinned = np.zeros(len(truth)), np.zeros(len(truth))
+    strict[columns] = ssim_challenge(images[rows], truth[columns])
+    pinned[columns] = ssim(images[rows], truth[columns])
+    return strict, pinned
 
 
 def row(source: str, n: int, epochs: int, seed: int, sample: Sample, profile: ProfileName) -> str:
@@ -80,6 +100,7 @@ def row(source: str, n: int, epochs: int, seed: int, sample: Sample, profile: Pr
     attack = Timed()
     attack.spent.clear()
     attack.peak.clear()
+    Timed.truth = sample.images
     reset_peak_memory()
     began = time.process_time()
     state = attack.begin(view, ctx)
@@ -88,11 +109,7 @@ def row(source: str, n: int, epochs: int, seed: int, sample: Sample, profile: Pr
         state = attack.stages(attack.solve(state, ctx), ctx, "restoration")
     images = answer(state).images
     cpu, memory = time.process_time() - began, max(begun, peak_memory_mb(), *attack.peak.values())
-    truth = sample.images
-    rows, columns = linear_sum_assignment(-correlation(images, truth))
-    strict, pinned = np.zeros(len(truth)), np.zeros(len(truth))
-    strict[columns] = ssim_challenge(images[rows], truth[columns])
-    pinned[columns] = ssim(images[rows], truth[columns])
+    strict, pinned = matched(images, sample.images)
     sizes = state.require(Grouped).sizes
     classes = int((sizes.per_class > 0).sum())
     cells = [

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ihaudit.attacks.numerics.mixing import Mixing, Reconstruction
 from ihaudit.attacks.numerics.parallel import row_blocks, run_jobs
+from ihaudit.attacks.numerics.scratch import Rows, hand_back_pages
 
 Shape = tuple[int, int, int]
 
@@ -38,9 +39,10 @@ class Coupling:
     channels: float = 0.8
 
 
-def noise_start(magnitude: Tensor, mixing: Mixing) -> Tensor:
+def noise_start(magnitude: Rows, mixing: Mixing) -> Tensor:
     """Variances float32 (E,) before anything is known: mean |m|^2 regressed on (sum lam^2, s^2), the second part."""
-    energy = torch.cat([(rows.float() ** 2).mean(1) for rows in magnitude.split(1024)])
+    blocks = (slice(i, i + 1024) for i in range(0, len(magnitude), 1024))
+    energy = torch.cat(run_jobs(lambda rows: (magnitude[rows].float() ** 2).mean(1), list(blocks), magnitude.device))
     own = (mixing.coefficients**2 * (mixing.members >= 0)).sum(1)
     design = torch.stack([own, mixing.share**2], 1)
     gram = design.T @ design + 1e-6 * torch.eye(2, device=design.device)
@@ -145,8 +147,7 @@ def cross_fit(
         return [estimate.images]
     weights = 1 / estimate.noise
 
-    def part(rows: slice) -> Tensor:
-        out = []
+    def part(rows: slice, out: Tensor) -> None:
         for f in range(folds):
             some = slice(rows.start + (f - rows.start) % folds, rows.stop, folds)
             y = magnitude[some].float()
@@ -154,10 +155,10 @@ def cross_fit(
                 unmasked = torch.tanh(y * mixing.forward(estimate.images, some) * weights[some, None]).mul_(y)
             else:
                 unmasked = signs[some] * y
-            out.append(mixing.adjoint(unmasked, some, weights[some]))
-        return torch.stack(out)
+            mixing.add_adjoint(out[f], unmasked, some, weights[some])
 
-    rights = summed(part, len(mixing), batch, magnitude.device)
+    blank = mixing.blank(estimate.images, folds)
+    rights = accumulated(part, blank, len(mixing), batch, magnitude.device)
     total = rights.sum(0)
     fold = torch.arange(len(mixing), device=magnitude.device) % folds
     return [torch.linalg.solve(mixing.normal(weights * (fold != f)), total - rights[f]) for f in range(folds)]
@@ -170,9 +171,31 @@ def summed(part: Callable[[slice], Tensor], total: int, batch: int, device: torc
         out = part(blocks[0])
         for rows in blocks[1:]:
             out += part(rows)
+            hand_back_pages()
         return out
 
-    sums = run_jobs(one, row_blocks(total, batch, device), device)
+    return _total(run_jobs(one, row_blocks(total, batch, device), device))
+
+
+def accumulated(
+    add: Callable[[slice, Tensor], None], blank: Tensor, total: int, batch: int, device: torch.device
+) -> Tensor:
+    """`summed` of what ``add(rows, out)`` adds to zeros like `blank`, which are made once for each worker.
+
+    Where a sum is as large as all images, adding up those of all blocks would cost more than what they are sums of.
+    """
+
+    def one(blocks: list[slice]) -> Tensor:
+        out = torch.zeros_like(blank)
+        for rows in blocks:
+            add(rows, out)
+            hand_back_pages()
+        return out
+
+    return _total(run_jobs(one, row_blocks(total, batch, device), device))
+
+
+def _total(sums: list[Tensor]) -> Tensor:
     out = sums[0]
     for extra in sums[1:]:
         out = out + extra

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ihaudit.attacks.numerics.scratch import empty, hand_back_pages
 from ihaudit.attacks.numerics.transforms import Shape, dct
 
 #: power of errors in mixtures of expected signs, of the median coefficient's
@@ -91,6 +92,7 @@ def _whitened(
         held |= {rows.start: part(rows) for rows in blocks[1:]}
 
     def values(rows: slice) -> Tensor:
+        hand_back_pages()
         return held[rows.start] if rows.start in held else part(rows)
 
     width = held[0].shape[1]
@@ -106,10 +108,11 @@ def _whitened(
     scale = power.sqrt().clamp_min(1e-12)
     width = width if columns is None else len(columns)
     kind = torch.float16 if len(design) * width > MANY else torch.float32
-    out = torch.empty(len(design), width, dtype=kind, device=design.device)
+    out = empty((len(design), width), kind, design.device)
     weight = torch.empty(len(design), device=design.device)
     for rows in blocks:
         z = (values(rows) - basis[rows] @ common) / scale
         weight[rows] = 1 / (z**2).mean(1).clamp_min(1e-3)
         out[rows] = (z if columns is None else z[:, columns]).to(kind)
+    hand_back_pages()
     return out, weight

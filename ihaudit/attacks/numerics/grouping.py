@@ -53,6 +53,10 @@ FEWEST = 300
 CROWDED = 24
 
 
+#: bytes of an encoding with an image of its class while these are grouped, and of all classes that are at once
+PER_PAIR, ROOM = 20, 4 << 30
+
+
 @dataclass(frozen=True, eq=False)
 class ClassBlock:
     """What the clusters of one class are found from, by itself: another process, or machine, can do it.
@@ -186,12 +190,22 @@ def group(
             progress("grouping", done / slots.classes)
         return found
 
+    def held(c: int) -> int:
+        """Bytes of a class while it is grouped: its statistics, and every encoding with every image."""
+        n = len(rows_of(c)[0])
+        return n * (
+            sum(s.features.shape[1] * s.features.itemsize for s in statistics) + PER_PAIR * int(sizes.per_class[c])
+        )
+
     def sent(to: Elsewhere) -> list[tuple[Clusters, IntArray, IntArray] | None]:
         blocks = [block(c) for c in range(slots.classes)]
         answers = iter(to(clustered_alone, [made[0] for made in blocks if made is not None]))
         return [None if made is None else (next(answers), *made[1:]) for made in blocks]
 
-    for c, found in enumerate(sent(elsewhere) if elsewhere else run_jobs(one, list(range(slots.classes)), device)):
+    at_once = max(1, ROOM // max([1, *map(held, range(slots.classes))]))
+    for c, found in enumerate(
+        sent(elsewhere) if elsewhere else run_jobs(one, list(range(slots.classes)), device, at_once=at_once)
+    ):
         if found is None:
             continue
         clusters, rows, columns = found

@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ihaudit.attacks.numerics.em import summed
+from ihaudit.attacks.numerics.em import accumulated, summed
 from ihaudit.attacks.numerics.mixing import Mixing, Reconstruction
+from ihaudit.attacks.numerics.scratch import Rows
 from ihaudit.release import FloatArray
 
 #: weight of an encoding's own residual in the logarithm of its variance, for many encodings per image, and the number
@@ -33,11 +34,11 @@ def exactly(values: NDArray[np.float32], mixing: Mixing, *, rounds: int = 6) -> 
 
 
 def weighted(
-    values: Tensor,
+    values: Rows,
     mixing: Mixing,
     noise: Tensor | None = None,
     *,
-    signs: Tensor | None = None,
+    signs: Rows | None = None,
     by_labels: bool = False,
     rounds: int = 3,
     ridge: float | None = None,
@@ -70,11 +71,17 @@ def weighted(
     for _ in range(rounds):
         spread = torch.empty_like(noise)
 
-        def right(rows: slice, noise: Tensor = noise) -> Tensor:
+        def right(rows: slice, out: Tensor, noise: Tensor = noise) -> None:
             y = values[rows] if signs is None else signs[rows].float() * values[rows].float()
-            return mixing.adjoint(y, rows, (1 / noise[rows]).to(y.dtype))
+            mixing.add_adjoint(out, y, rows, (1 / noise[rows]).to(y.dtype))
 
-        total = summed(right, len(mixing), mixing.rows_at_once, values.device)
+        total = accumulated(
+            right,
+            mixing.blank(values[:1] if signs is None else values[:1].float()),
+            len(mixing),
+            mixing.rows_at_once,
+            values.device,
+        )
         images = mixing.solve(1 / noise, total, ridge, start).to(total.dtype)
         start = images
 

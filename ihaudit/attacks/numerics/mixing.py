@@ -84,12 +84,21 @@ class Mixing:
 
     def adjoint(self, values: Tensor, rows: slice, weights: Tensor | None = None) -> Tensor:
         """C^T diag(weights) V for some rows: (rows, P) -> (N + 1, P)."""
+        return self.add_adjoint(self.blank(values), values, rows, weights)
+
+    def blank(self, values: Tensor, *sums: int) -> Tensor:
+        """Zeros (*sums, N + 1, P) for `add_adjoint` of `values` (rows, P)."""
+        shape = (*sums, self.unknowns + 1, values.shape[1])
+        return torch.zeros(shape, dtype=values.dtype, device=values.device)
+
+    def add_adjoint(self, out: Tensor, values: Tensor, rows: slice, weights: Tensor | None = None) -> Tensor:
+        """`out` (N + 1, P) with `adjoint` added to it: with many images each further sum is as large as they are."""
         if self.unknowns < DENSE_COLUMNS:
             block = self.dense[rows]
             if weights is not None:
                 block = block * weights[:, None]
-            return block.T @ values
-        out = torch.zeros(self.unknowns + 1, values.shape[1], device=values.device)
+            out += block.T @ values
+            return out
         active = self._active[rows] if weights is None else self._active[rows] * weights[:, None]
         share = self.share[rows] if weights is None else self.share[rows] * weights
         for slot in range(active.shape[1]):

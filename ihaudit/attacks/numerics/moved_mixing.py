@@ -51,9 +51,8 @@ class MovedMixing(Mixing):
             out += weight * self.motions.move(held, self.moved[rows, slot], linear=linear)
         return out
 
-    def adjoint(self, values: Tensor, rows: slice, weights: Tensor | None = None) -> Tensor:
-        """The adjoint of the linear part of `forward` with weights: (rows, P) -> (N + 1, P)."""
-        out = torch.zeros(self.unknowns + 1, values.shape[1], device=values.device)
+    def add_adjoint(self, out: Tensor, values: Tensor, rows: slice, weights: Tensor | None = None) -> Tensor:
+        """See `Mixing.add_adjoint`: the adjoint of the linear part of `forward`."""
         share = self.share[rows] if weights is None else self.share[rows] * weights
         for slot in range(self.members.shape[1]):
             active = self._active[rows, slot] if weights is None else self._active[rows, slot] * weights

@@ -7,13 +7,14 @@ from torch import Tensor
 
 from ihaudit.attacks.numerics.em import log_likelihood, summed
 from ihaudit.attacks.numerics.mixing import Mixing, Reconstruction
+from ihaudit.attacks.numerics.scratch import Rows
 
 #: excess of votes, of all votes, that turns an image
 MAJORITY = 0.2
 _BATCH = 512
 
 
-def turn_negated(values: Tensor, mixing: Mixing, estimate: Reconstruction) -> tuple[Tensor, int]:
+def turn_negated(values: Rows, mixing: Mixing, estimate: Reconstruction) -> tuple[Tensor, int]:
     """Images with those turned that are more likely so, given the others, and their number.
 
     Where the network guessed the global signs of most strong encodings of an image wrong, the image comes out negated,

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import torch
 
+from ihaudit.attacks.numerics.scratch import hand_back_pages
 from ihaudit.environment import cores
 
 T = TypeVar("T")
@@ -42,15 +43,23 @@ def single_threaded() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def run_jobs(job: Callable[[J], T], items: Sequence[J], device: torch.device | str = "cpu") -> list[T]:
-    """``[job(x) for x in items]`` on the workers, in order."""
-    count = workers(device)
-    if count == 1 or len(items) <= 1:
-        return [job(x) for x in items]
+def run_jobs(
+    job: Callable[[J], T], items: Sequence[J], device: torch.device | str = "cpu", *, at_once: int = MAX_WORKERS
+) -> list[T]:
+    """``[job(x) for x in items]`` on the workers, in order; `at_once` of them at most."""
+    count = min(workers(device), at_once)
+
+    def alone(x: J) -> T:
+        done = job(x)
+        hand_back_pages()
+        return done
+
+    if count <= 1 or len(items) <= 1:
+        return [alone(x) for x in items]
 
     def one(x: J) -> T:
         torch.set_num_threads(1)
-        return job(x)
+        return alone(x)
 
     with single_threaded(), ThreadPoolExecutor(count) as pool:
         return list(pool.map(one, items))

@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ihaudit.attacks.numerics.scratch import empty, hand_back_pages
+
 Shape = tuple[int, int, int]
 
 
@@ -17,13 +19,14 @@ def to_rows(
 ) -> Tensor:
     """(E, C*H*W) of a `kind` on the device from (E, H, W, C), non-finite values as zero."""
     e, h, w, c = x.shape
-    out = torch.empty(e, c * h * w, dtype=kind, device=device)
+    out = empty((e, c * h * w), kind, device)
     for i in range(0, e, 1024):
         block = np.nan_to_num(np.asarray(x[i : i + 1024], dtype=np.float32))
         if absolute:
             block = np.abs(block)
         _drop(x)
         out[i : i + 1024] = torch.from_numpy(np.ascontiguousarray(block.transpose(0, 3, 1, 2)).reshape(len(block), -1))
+        hand_back_pages()
     return out
 
 

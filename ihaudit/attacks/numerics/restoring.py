@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ihaudit.attacks.numerics.mixing import Mixing, Reconstruction
+from ihaudit.attacks.numerics.scratch import Rows
 from ihaudit.attacks.numerics.standard_errors import standard_errors
 from ihaudit.errors import NotApplicable
 from ihaudit.nn.restorer import Restorer
@@ -20,8 +21,8 @@ _BATCH = 64
 @torch.no_grad()
 def restored(
     net: Restorer,
-    values: Tensor,
-    signs: Tensor,
+    values: Rows,
+    signs: Rows,
     mixing: Mixing,
     estimate: Reconstruction,
     certainty: Tensor,

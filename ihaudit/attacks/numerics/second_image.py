@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ihaudit.attacks.numerics.mixing import Mixing, Reconstruction
 from ihaudit.attacks.numerics.moved_mixing import MovedMixing
+from ihaudit.attacks.numerics.scratch import Rows, hand_back_pages
 from ihaudit.attacks.numerics.transforms import MAX_FREQUENCIES, Shape, dct, low_frequencies
 
 #: encodings of an image that are looked at, the strongest ones, and fewest
@@ -42,7 +43,7 @@ def believed_moving(strength: Tensor) -> Tensor:
 
 
 def second_image(
-    values: Tensor, signs: Tensor, mixing: Mixing, estimate: Reconstruction, shape: Shape, *, rank: int = 1
+    values: Rows, signs: Rows, mixing: Mixing, estimate: Reconstruction, shape: Shape, *, rank: int = 1
 ) -> Tensor:
     """How strong a second image is beside each, float32 (N,): about 0 where there is none.
 
@@ -78,6 +79,7 @@ def second_image(
             continue
         weight = strength.flatten()[places]
         places = places[weight.topk(min(EACH, len(places))).indices]
+        hand_back_pages()
         rows, slot = places // mixing.members.shape[1], places % mixing.members.shape[1]
         left = _residual(values, signs, mixing, images, rows)
         if isinstance(mixing, MovedMixing):
@@ -97,14 +99,12 @@ def second_image(
     return out
 
 
-def _residual(values: Tensor, signs: Tensor, mixing: Mixing, images: Tensor, rows: Tensor) -> Tensor:
+def _residual(values: Rows, signs: Rows, mixing: Mixing, images: Tensor, rows: Tensor) -> Tensor:
     some = mixing.some(rows)
     return signs[rows].float() * values[rows].float() - some.forward(images, slice(None)).float()
 
 
-def _gain(
-    values: Tensor, signs: Tensor, mixing: Mixing, estimate: Reconstruction, shape: Shape, keep: Tensor
-) -> Tensor:
+def _gain(values: Rows, signs: Rows, mixing: Mixing, estimate: Reconstruction, shape: Shape, keep: Tensor) -> Tensor:
     """float32 (D,): residuals over their noise have unit variance times it."""
     sample = torch.arange(0, len(values), max(1, len(values) // 1000), device=values.device)
     total = torch.zeros(len(keep), device=values.device)

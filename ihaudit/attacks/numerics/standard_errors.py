@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ihaudit.attacks.numerics.em import summed
+from ihaudit.attacks.numerics.em import accumulated
 from ihaudit.attacks.numerics.mixing import Mixing, Reconstruction
+from ihaudit.attacks.numerics.scratch import Rows
 from ihaudit.metrics.ssim import ssim
 
 _DRAWS = 4
@@ -23,7 +24,7 @@ def variances(mixing: Mixing, noise: Tensor, ridge: float = 1e-3) -> Tensor:
     return result
 
 
-def standard_errors(values: Tensor, signs: Tensor, mixing: Mixing, estimate: Reconstruction) -> tuple[Tensor, Tensor]:
+def standard_errors(values: Rows, signs: Rows, mixing: Mixing, estimate: Reconstruction) -> tuple[Tensor, Tensor]:
     """Standard errors of the reconstructions, in mixing units.
 
     Args:
@@ -39,11 +40,12 @@ def standard_errors(values: Tensor, signs: Tensor, mixing: Mixing, estimate: Rec
     covariance = variances(mixing, estimate.noise).clamp_min(1e-10)
     squared = replace(mixing, coefficients=mixing.coefficients**2, share=mixing.share**2)
 
-    def part(rows: slice) -> Tensor:
+    def part(rows: slice, out: Tensor) -> None:
         undecided = values[rows].float() ** 2 * (1 - signs[rows].float() ** 2).clamp_min(0)
-        return squared.adjoint(undecided, rows, weights[rows] ** 2)
+        squared.add_adjoint(out, undecided, rows, weights[rows] ** 2)
 
-    doubt = summed(part, len(mixing), mixing.rows_at_once, values.device)[:-1].clamp_min(0).sqrt() * covariance[:, None]
+    spread = accumulated(part, squared.blank(estimate.images), len(mixing), mixing.rows_at_once, values.device)
+    doubt = spread[:-1].clamp_min(0).sqrt() * covariance[:, None]
     return covariance.sqrt(), doubt
 
 

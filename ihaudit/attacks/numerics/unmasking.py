@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ihaudit.attacks.numerics.parallel import run_jobs
+from ihaudit.attacks.numerics.scratch import Rows, empty
 from ihaudit.errors import NotApplicable
 from ihaudit.nn.fitting import bf16_is_fast
 from ihaudit.nn.shipped import load_unmix, load_unmix_deployed
@@ -61,22 +62,33 @@ class Unmasker:
         self.bf16 = bf16_is_fast(self.device.type)
         self.batch = 64 if self.device.type == "cpu" else 1024
 
-    def __call__(self, magnitude: Tensor, known: Callable[[slice], Tensor] | None = None) -> Tensor:
+    def __call__(
+        self,
+        magnitude: Rows,
+        known: Callable[[slice], Tensor] | None = None,
+        *,
+        out: Tensor | None = None,
+        at: Tensor | None = None,
+    ) -> Tensor:
         """Expected signs E[sign m | |m|, known], float16 (n, P) in [-1, 1].
 
         Args:
             magnitude: (n, P) |m|, P = C*H*W.
             known: of some rows (n, P), the prediction of m by reconstructions; None where nothing is known, and the
                 global sign is then a guess.
+            out, at: float16 (E, P) and int64 (n,), the array and its rows that are written, where there is one already.
         """
-        out = torch.empty(magnitude.shape, dtype=torch.float16, device=magnitude.device)
-        rows = [slice(i, i + self.batch) for i in range(0, len(magnitude), self.batch)]
+        n, p = magnitude.shape
+        into = empty((n, p), torch.float16, magnitude.device) if out is None else out
+        rows = [slice(i, min(i + self.batch, n)) for i in range(0, n, self.batch)]
 
         def one(part: slice) -> None:
-            out[part] = self._expect(magnitude[part], None if known is None else known(part))
+            where = part if at is None else at[part]
+            found = self._expect(magnitude[part], None if known is None else known(part))
+            into[where] = found.to(into.device)
 
         run_jobs(one, rows, self.device)
-        return out
+        return into
 
     @torch.inference_mode()
     def _expect(self, magnitude: Tensor, known: Tensor | None) -> Tensor:

@@ -26,6 +26,7 @@ from ihaudit.attacks.numerics.mixing import Mixing, Reconstruction
 from ihaudit.attacks.numerics.motions import Motions
 from ihaudit.attacks.numerics.moved_mixing import MovedMixing
 from ihaudit.attacks.numerics.pictures import Shape
+from ihaudit.attacks.numerics.scratch import Rows, of_rows
 from ihaudit.attacks.numerics.sizes import Sizes
 from ihaudit.contracts.attack import StageEvidence, get_stage
 from ihaudit.contracts.context import Context
@@ -368,11 +369,20 @@ class State:
         Raises:
             NotApplicable: there are none.
         """
+        index, values, mixing = self.decided_rows()
+        return index, values if isinstance(values, Tensor) else values[:], mixing
+
+    def decided_rows(self) -> tuple[Tensor, Rows, Mixing]:
+        """`decided_part`, with values that are taken out in blocks instead of copied.
+
+        Raises:
+            NotApplicable: there are none.
+        """
         rows, values = self.decided(), self.observed.values
         if len(rows) == 0:
             raise NotApplicable("no encoding could be assigned to an image, so there is nothing to recover")
         index = torch.from_numpy(rows).to(values.device)
-        return index, values if len(rows) == len(values) else values[index], self.mixing(rows)
+        return index, of_rows(values, index), self.mixing(rows)
 
     def recovered(self, rows: Tensor, estimate: Reconstruction, signs: Tensor | None = None) -> State:
         """With what was recovered from some encodings; the noise of the others is taken to be the mean."""

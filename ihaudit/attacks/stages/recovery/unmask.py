@@ -6,17 +6,21 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ihaudit.attacks.numerics.em import noise_start
 from ihaudit.attacks.numerics.least_squares import weighted
 from ihaudit.attacks.numerics.mixing import Reconstruction
 from ihaudit.attacks.numerics.negated import turn_negated
 from ihaudit.attacks.numerics.orientation import ground
+from ihaudit.attacks.numerics.scratch import empty, hand_back_pages, of_rows
 from ihaudit.attacks.numerics.unmasking import Unmasker
 from ihaudit.attacks.stages.state import Recovered, State, Unmasked
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
 from ihaudit.errors import NotApplicable
+
+_BATCH = 1024
 
 
 @stage("recovery", "unmask")
@@ -26,17 +30,18 @@ def recovery_unmask(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     observed, before, unmasked = state.observed, state.find(Recovered), state.require(Unmasked)
     if unmasked.polarity is None:
         raise NotApplicable("recovery=unmask needs the global signs of encodings: choose grouping=signed")
-    rows, values, mixing = state.decided_part()
+    rows, values, mixing = state.decided_rows()
+    # as large as the release: of its rows those that are decided are written again below
+    signs = _turned(unmasked.signs, unmasked.polarity)
+    own = of_rows(signs, rows)
     if before is None:
-        signs = unmasked.signs[rows]  # a copy
-        signs *= unmasked.polarity[rows, None].half()
-        estimate = weighted(values, mixing, noise_start(values, mixing), signs=signs)
-        del signs  # as large as the release
+        estimate = weighted(values, mixing, noise_start(values, mixing), signs=own)
     else:
         estimate = Reconstruction(before.estimate.images, before.estimate.noise[rows])
     turned = 0
     if observed.signs is not None:
-        signs = unmasked.signs[rows]
+        for part in rows.split(_BATCH):
+            signs[part] = unmasked.signs[part]
     else:
         images, turned = turn_negated(values, mixing, estimate)
         known = ground(observed.shape, observed.image_range, observed.view.similar, values.device)
@@ -44,13 +49,8 @@ def recovery_unmask(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
             images[:-1][images[:-1] @ known < 0] *= -1
         estimate = Reconstruction(images, estimate.noise)
         unmasker = Unmasker(observed.shape, observed.image_range, ctx.device)
-        signs = unmasker(values, lambda part: mixing.forward(estimate.images, part).half())
-    estimate = weighted(values, mixing, estimate.noise, signs=signs, start=estimate.images)
-    if len(rows) < len(observed.values):
-        full = unmasked.signs.clone()
-        full *= unmasked.polarity[:, None].half()
-        full[rows] = signs
-        signs = full
+        unmasker(values, lambda part: mixing.forward(estimate.images, part).half(), out=signs, at=rows)
+    estimate = weighted(values, mixing, estimate.noise, signs=own, start=estimate.images)
     diagnostics = {
         "encodings_used": len(rows),
         "images_turned": turned,
@@ -61,3 +61,13 @@ def recovery_unmask(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
         # what the network saw blind is as large as the release, and after the first assignment nobody groups again
         state = state.having(replace(unmasked, signs=signs, polarity=torch.ones_like(unmasked.polarity)))
     return state.recovered(rows, estimate, signs), diagnostics
+
+
+def _turned(signs: Tensor, polarity: Tensor) -> Tensor:
+    """Signs (E, P) times the global signs (E,) of their rows."""
+    out = empty(tuple(signs.shape), torch.float16, signs.device)
+    for i in range(0, len(signs), _BATCH):
+        part = slice(i, i + _BATCH)
+        out[part] = signs[part] * polarity[part, None].half()
+        hand_back_pages()
+    return out

@@ -12,6 +12,7 @@ from ihaudit.attacks.numerics.held_out import MOST, believed_held_out, held_out_
 from ihaudit.attacks.numerics.mixing import Mixing, Reconstruction
 from ihaudit.attacks.numerics.pictures import to_pictures
 from ihaudit.attacks.numerics.restoring import mean_certainty, restored
+from ihaudit.attacks.numerics.scratch import Rows, of_rows
 from ihaudit.attacks.numerics.second_image import AVERAGE, SCATTERED, believed, believed_moving, second_image
 from ihaudit.attacks.stages.state import Assigned, Grouped, Moving, Recovered, State
 from ihaudit.contracts.attack import stage
@@ -50,15 +51,15 @@ def _second(state: State, rank: int = 1) -> Tensor:
 def _held_out(state: State) -> Tensor:
     """float32 (N,), see `held_out_share`."""
     values, signs, mixing, estimate = _decided(state)
-    return held_out_share(values, signs, mixing, estimate, state.observed.shape).cpu()
+    return held_out_share(values[:], signs[:], mixing, estimate, state.observed.shape).cpu()
 
 
-def _decided(state: State) -> tuple[Tensor, Tensor, Mixing, Reconstruction]:
+def _decided(state: State) -> tuple[Rows, Rows, Mixing, Reconstruction]:
     """Values, signs and noise of the encodings whose members are known, and how they are mixed."""
     recovered = state.require(Recovered)
-    rows, values, mixing = state.decided_part()
+    rows, values, mixing = state.decided_rows()
     assert recovered.signs is not None
-    signs = recovered.signs if len(rows) == len(state.observed.values) else recovered.signs[rows]
+    signs = of_rows(recovered.signs, rows)
     return values, signs, mixing, Reconstruction(recovered.estimate.images, recovered.estimate.noise[rows])
 
 
@@ -71,11 +72,11 @@ def restored_state(state: State, net: Restorer) -> tuple[Tensor, Tensor]:
     observed, assigned, recovered = state.observed, state.require(Assigned), state.require(Recovered)
     if recovered.signs is None:
         raise NotApplicable("restoration=network needs expected signs: choose recovery=unmask")
-    rows, values, _ = state.decided_part()
+    rows, values, _ = state.decided_rows()
     return restored(
         net,
         values,
-        recovered.signs if len(rows) == len(observed.values) else recovered.signs[rows],
+        of_rows(recovered.signs, rows),
         state.mixing().some(rows),
         Reconstruction(recovered.estimate.images, recovered.estimate.noise[rows]),
         mean_certainty(assigned.members, assigned.coefficients, assigned.certainty, state.require(Grouped).unknowns),

@@ -8,12 +8,15 @@ import torch
 
 from ihaudit.attacks.numerics.features import linear_features, square_features
 from ihaudit.attacks.numerics.orientation import ground
+from ihaudit.attacks.numerics.scratch import hand_back_pages
 from ihaudit.attacks.numerics.transforms import low_frequencies
 from ihaudit.attacks.numerics.unmasking import Unmasker
 from ihaudit.attacks.stages.state import Features, Mixtures, State, Unmasked
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
 from ihaudit.errors import NotApplicable
+
+_BATCH = 1024
 
 
 @stage("similarity", "unmasked")
@@ -29,8 +32,11 @@ def similarity_unmasked(state: State, ctx: Context) -> tuple[State, dict[str, An
     known = ground(observed.shape, observed.image_range, observed.view.similar, observed.values.device)
     polarity = None
     if known is not None and observed.signs is None:
-        side = torch.stack([(s.float() * v) @ known for s, v in zip(signs, observed.values, strict=True)])
-        signs = signs * torch.where(side < 0, -1.0, 1.0).half()[:, None]
+        for i in range(0, len(signs), _BATCH):  # in place: they are as large as the release
+            part = signs[i : i + _BATCH]
+            side = (part.float() * observed.values[i : i + _BATCH].float()) @ known
+            part *= torch.where(side < 0, -1.0, 1.0).half()[:, None]
+            hand_back_pages()
         polarity = torch.ones(len(signs), device=signs.device)
     mass = torch.from_numpy(observed.slots.mass).to(observed.values.device)
     keep = low_frequencies(observed.shape).to(observed.values.device)
