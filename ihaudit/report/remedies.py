@@ -102,8 +102,8 @@ _KNOWN = (
         "Statistics of an image that the key leaves alone say whose encoding it is.",
         "Do not release where somebody may hold these photographs. Removing names from encodings does not make them "
         "anonymous: whoever holds the photographs links them back.",
-        "match finds the right candidate no more often than by chance (the interval reaches 0)",
-        ("match",),
+        "match and marks find the right candidate no more often than by chance (the intervals reach 0)",
+        ("match", "marks"),
     ),
     _Known(
         "The randomness of the scheme can be predicted from what it publishes.",

@@ -100,6 +100,7 @@ TABLE = {
         Row("decoder", elsewhere="no pair of an image and its encoding"),
         Row("jigsaw", elsewhere="similar images"),
         Row("linear", elsewhere="no pair of an image and its encoding"),
+        Row("marks", elsewhere="no candidates to choose from"),
         Row("match", elsewhere="no candidates to choose from"),
         Row("phase-public"),
         Row("prng", encodings=1, minutes=True),

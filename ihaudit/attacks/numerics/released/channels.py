@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ihaudit.attacks.numerics.released.fields import Array, bytes_of, parts, splits
-from ihaudit.release import Release
+from ihaudit.attacks.numerics.released.fields import FEW_ROWS, MAX_ROWS, Array, bytes_of, parts, splits
+from ihaudit.release import Release, rows_of
 
 #: Bytes of a part at most that joins the others.
 MAX_BYTES = 200_000
@@ -59,11 +59,13 @@ def channels(calls: Sequence[Release], counts: Sequence[int], target: Release, k
     """
     seen = [parts(r) for r in calls]
     own, beside = parts(target), {} if known is None else parts(known)
+    # Where rows mix images, many of them are no parts of one; other attacks take care of these.
+    alone = all(r.provenance is None or rows_of(r, n) is not None for r, n in zip(calls, counts, strict=True))
     out: list[Channel] = []
     for name in own:
         if not all(name in p for p in seen):
             continue
-        for split in splits([p[name] for p in seen], counts):
+        for split in splits([p[name] for p in seen], counts, MAX_ROWS if alone else FEW_ROWS):
             if name == "encodings" and split.axis is None:
                 continue  # many rows an image: mixtures, which other attacks take care of
             words = f"{name}{', ' if split.words else ''}{split.words}"

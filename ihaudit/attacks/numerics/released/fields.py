@@ -19,8 +19,8 @@ from ihaudit.release import Release
 
 Array = NDArray[Any]
 
-#: Rows of one image at most that are looked at together.
-MAX_ROWS = 4
+#: Rows of one image at most that are looked at together, and where nothing says that a row is made of one image alone.
+MAX_ROWS, FEW_ROWS = 32, 4
 #: Values beside those of images that an array may hold.
 MAX_REST = 4096
 
@@ -71,8 +71,11 @@ class Split:
         return moved.reshape(n, self.rows, *moved.shape[1:])
 
 
-def splits(arrays: Sequence[Array], counts: Sequence[int]) -> list[Split]:
-    """How one array of several calls, on `counts` images (at least two numbers), may be dealt out to them."""
+def splits(arrays: Sequence[Array], counts: Sequence[int], most: int = MAX_ROWS) -> list[Split]:
+    """How one array of several calls, on `counts` images (at least two numbers), may be dealt out to them.
+
+    `most`: rows of one image at most.
+    """
     first = arrays[0]
     found: list[Split] = []
     if len({(a.ndim, a.dtype) for a in arrays}) == 1:
@@ -80,7 +83,7 @@ def splits(arrays: Sequence[Array], counts: Sequence[int]) -> list[Split]:
             alike = {(*a.shape[:axis], *a.shape[axis + 1 :]) for a in arrays}
             ratios = {a.shape[axis] / n for a, n in zip(arrays, counts, strict=True)}
             rows = next(iter(ratios))
-            if len(alike) > 1 or len(ratios) > 1 or rows % 1 or not 1 <= rows <= MAX_ROWS:
+            if len(alike) > 1 or len(ratios) > 1 or rows % 1 or not 1 <= rows <= most:
                 continue
             if rows == 1:
                 found.append(Split("" if axis == 0 else f"along axis {axis}", axis))
