@@ -148,13 +148,15 @@ def _near(text: str, options: tuple[Any, ...]) -> str:
 
 def describe(kind: Any) -> str:
     """A type in words."""
-    if kind in _WORDS:
+    if isinstance(kind, type) and kind in _WORDS:
         return _WORDS[kind]
     if typing.get_origin(kind) in (Union, types.UnionType):
         return " or ".join(describe(a) for a in typing.get_args(kind))
     if typing.get_origin(kind) is Literal:
         return "one of " + ", ".join(map(str, typing.get_args(kind)))
-    return str(kind).replace("typing.", "") if typing.get_origin(kind) else getattr(kind, "__name__", str(kind))
+    if typing.get_origin(kind):
+        return str(kind).replace("typing.", "")
+    return kind.__name__ if isinstance(kind, type) else str(plain(kind))
 
 
 #: Where an object lies in memory, which differs from run to run.

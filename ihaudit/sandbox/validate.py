@@ -177,10 +177,11 @@ def _float32(a: NDArray[Any], field: str) -> NDArray[np.float32]:
         raise SchemeError(
             f"{field} holds whole numbers beyond 2^24, which float32 cannot state exactly; scale them first"
         )
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         b = a.astype(np.float32, copy=False)
-    # A sum is not finite exactly when some value is not (float64 cannot overflow here), and reads the array once.
-    if b.size and not np.isfinite(b.sum(dtype=np.float64)):
+        # A sum is not finite exactly when some value is not (float64 cannot overflow here), and reads the array once.
+        whole = bool(np.isfinite(b.sum(dtype=np.float64)))
+    if not whole:
         raise SchemeError(f"{field} holds {_bad(b)}, expected finite numbers")
     if b.size and a.dtype.kind == "f" and a.dtype.itemsize > 2:
         low, high = float(b.min()), float(b.max())

@@ -26,6 +26,7 @@ _PREFIX = struct.Struct("<4sI")
 #: Header sizes are bounded by what a message can need: names, shapes, a traceback.
 MAX_HEADER = 8 << 20
 MAX_ARRAYS = 4096
+MAX_AXES = 16
 #: Axes together, whatever the size of the others: numpy refuses arrays whose strides would not fit 63 bits.
 _MAX_EXTENT = 1 << 60
 DTYPES = frozenset(
@@ -141,7 +142,7 @@ def _plan(entries: Any, limit: int) -> list[tuple[str, str, tuple[int, ...]]]:
             raise WireError("announced an array of a dtype that is not a plain number")
         if (
             not isinstance(shape, list)
-            or len(shape) > 16
+            or len(shape) > MAX_AXES
             or any(type(d) is not int or not 0 <= d < 1 << 40 for d in shape)
         ):
             raise WireError("announced an array of an impossible shape")

@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import inspect
 import itertools
+import json
 import os
 import socket
 import sys
@@ -29,6 +30,8 @@ from ihaudit.sandbox.taps import Taps
 from ihaudit.scheme import Augmentation, Claim, Scheme
 
 MODULE = "ihaudit_user_scheme"
+#: Words that a scheme declares are cut to this length before they travel; what is shown of them is shorter.
+_MAX_WORDS = 100_000
 _PROVENANCE = ("sources", "coefficients", "masks", "public_sources", "public_coefficients")
 
 
@@ -59,6 +62,7 @@ def main(message: int, applied: dict[str, bool]) -> None:
                 around = Surroundings(hello["path"], hello["surroundings"])
                 around.install()
             scheme, card, make = _load(hello)
+            _check_plain(card)
             wire.send(sock, {"kind": "card", "card": card, "applied": applied})
         except BaseException as e:
             wire.send(sock, _failure(e, hello["path"], hello["memory_mb"]))
@@ -150,7 +154,7 @@ def _load(hello: dict[str, Any]) -> tuple[Any, dict[str, Any], Callable[[dict[st
             shown = ", ".join(f"{k}={v}" for k, v in hello["parameters"].items()) or "its defaults"
             if isinstance(e, TypeError) and hello["parameters"] == {}:
                 raise
-            raise parameters.ParameterError(f"the scheme refuses {shown}: {e}") from e
+            raise parameters.ParameterError(f"the scheme refuses {shown}: {_said(e)}") from e
     else:
         known = parameters.of(type(target))
         values = parameters.values(known, hello["parameters"])
@@ -230,7 +234,7 @@ def _card(scheme: Any, known: list[parameters.Parameter], text: str) -> dict[str
         )
     return {
         "name": _word(scheme, "scheme_name") or cls.__name__,
-        "doc": inspect.cleandoc(doc),
+        "doc": inspect.cleandoc(doc[:_MAX_WORDS]),
         "parameters": {p.name: parameters.plain(getattr(scheme, p.name, p.default)) for p in known},
         "types": {p.name: parameters.describe(p.type) for p in known},
         "secrets": _word(scheme, "secrets") or "",
@@ -249,8 +253,11 @@ def _card(scheme: Any, known: list[parameters.Parameter], text: str) -> dict[str
 def _names(scheme: Any) -> list[str]:
     """The further arrays that a scheme declares."""
     names = getattr(scheme, "publishes", ())
-    if not isinstance(names, (tuple, list)) or not all(isinstance(n, str) for n in names):
+    if not isinstance(names, (tuple, list)):
         raise ContractError(f"publishes is {_what(names)}, expected a tuple of names of arrays in extra")
+    odd = next((n for n in names if not isinstance(n, str)), None)
+    if odd is not None:
+        raise ContractError(f"publishes holds {_what(odd)}, expected names of arrays in extra")
     return [str(n) for n in names[:100]]
 
 
@@ -259,7 +266,20 @@ def _word(scheme: Any, field: str) -> str | None:
     value = getattr(scheme, field, None)
     if value is not None and not isinstance(value, str):
         raise ContractError(f"{field} is {_what(value)}, expected text")
-    return None if value is None else str(value)
+    return None if value is None else str(value)[:_MAX_WORDS]
+
+
+def _check_plain(card: dict[str, Any]) -> None:
+    """Whether a card can travel; claims and augmentations that were changed behind their checks may hold anything.
+
+    Raises:
+        ContractError: it cannot.
+    """
+    for name, value in card.items():
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError, RecursionError) as e:
+            raise ContractError(f"{name} holds what is no number and no text ({_said(e)}); state it anew") from None
 
 
 # --- answering -------------------------------------------------------------------------------------------------------
@@ -297,13 +317,23 @@ def _pack(result: Any) -> tuple[dict[str, Any], list[tuple[str, Any]]]:
 
 
 def _array(value: Any, field: str) -> np.ndarray:
-    if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()  # a torch tensor
+    if hasattr(value, "detach"):  # a torch tensor
+        value = value.detach().cpu()
+        try:
+            value = value.numpy()
+        except (TypeError, RuntimeError) as e:  # bfloat16, sparse, quantised, conjugated, nested
+            kind = f"a tensor of {getattr(value, 'dtype', 'another kind')}"
+            raise ContractError(
+                f"{field} is {kind} that numpy cannot hold ({_said(e)}); release a dense one, such as "
+                "x.to_dense().float()"
+            ) from None
     a = np.asarray(value)
     if type(a) is not np.ndarray:
         a = np.array(a, subok=False)
     if a.dtype.kind not in "biuf":
         raise ContractError(f"{field} has dtype {a.dtype}, expected numbers (it is {_what(value)})")
+    if a.ndim > wire.MAX_AXES:
+        raise ContractError(f"{field} has {a.ndim} axes, expected at most {wire.MAX_AXES}")
     if a.dtype.itemsize > 8:
         a = a.astype(np.float64)
     native = a.dtype.newbyteorder("<")
@@ -316,11 +346,22 @@ def _what(value: Any) -> str:
     return f"a {type(value).__name__}"
 
 
+def _said(e: BaseException) -> str:
+    """What an exception says, in a line; nothing where it fails to."""
+    try:
+        lines = str(e).strip().splitlines()
+        return lines[0][:300] if lines else ""
+    except BaseException:
+        return ""
+
+
 def _failure(e: BaseException, path: str, memory_mb: int) -> dict[str, Any]:
     """An exception as one sentence, with the traceback below the worker's own frames."""
     frames = traceback.extract_tb(e.__traceback__)
     own = [f for f in frames if f.filename != __file__ and "importlib" not in f.filename]
-    trace = "".join(traceback.format_list(own[-20:])) + "".join(traceback.format_exception_only(e))[-2000:]
+    trace = "".join(traceback.format_list(own[-20:]))
+    with contextlib.suppress(BaseException):  # an exception may fail to say what it is
+        trace += "".join(traceback.format_exception_only(e))[-2000:]
     where = next(
         (f" (line {f.lineno} of {os.path.basename(path)})" for f in reversed(frames) if f.filename == path), ""
     )
@@ -332,8 +373,9 @@ def _failure(e: BaseException, path: str, memory_mb: int) -> dict[str, Any]:
     elif isinstance(e, SyntaxError) and e.filename == path:
         text = f"{os.path.basename(path)} is not valid Python: line {e.lineno}: {e.msg}"
     elif isinstance(e, MemoryError):
-        text = f"the scheme ran out of memory{where}: its limit is {memory_mb:,} MB ({e})"
+        said = _said(e)
+        text = f"the scheme ran out of memory{where}: its limit is {memory_mb:,} MB" + (f" ({said})" if said else "")
     else:
-        said = str(e).strip().splitlines()
-        text = f"the scheme raised {type(e).__name__}{where}" + (f": {said[0][:300]}" if said else "")
+        said = _said(e)
+        text = f"the scheme raised {type(e).__name__[:100]}{where}" + (f": {said}" if said else "")
     return {"kind": "error", "error": kind, "message": text[:2000], "traceback": trace[-6000:]}

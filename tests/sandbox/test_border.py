@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from ihaudit.errors import SchemeError, printable
-from ihaudit.release import rows_of
-from ihaudit.sandbox import Limits, SchemeProcess, declaration, scratch, validate, wire
+from ihaudit.release import Provenance, Release, rows_of
+from ihaudit.sandbox import Limits, SchemeProcess, declaration, scratch, validate, wire, worker
 from ihaudit.sandbox.loader import SchemeSource, locate
 from ihaudit.scheme import Claim
 from tests.sandbox.test_hostile import lingering, no_process_is_left
@@ -69,6 +69,11 @@ DECLARED = {
     "claims = Claim('ssim', 0.5, target=object())": "target must be the id",
     "claims = Claim('ssim', 0.5, knows=('everything',))": "knows holds 'everything'",
     "claims = [Claim('ssim', 0.5)] * 101": "101 claims",
+    "c = Claim('ssim', 0.5); object.__setattr__(c, 'text', object()); claims = (c,)": "claims holds what is no number",
+    "a = Augmentation(); object.__setattr__(a, 'shift', object()); augmentation = a": "augmentation holds what is no",
+    "publishes = (b'key',)": "publishes holds a bytes, expected names",
+    "publishes = 'key'": "publishes is a str, expected a tuple",
+    "precision = np.float16": "precision is a type, expected text",
 }
 #: What it returns, and what is said of it.
 RETURNED = {
@@ -82,6 +87,12 @@ RETURNED = {
     "return Release(images, extra={'\\x00': images})": "named an array",
     "return Release(images, extra={'\\ud800': images})": "named an array",
     "return Release(images, extra={'a' * 300: images})": "named an array",
+    "return Release(images.reshape((n,) + (1,) * 16 + (-1,)))": "encodings has 18 axes, expected at most 16",
+    "return Release(images, extra={'k': np.zeros((1,) * 30)})": r"extra\['k'\] has 30 axes",
+    "import torch; return Release(torch.tensor(images).bfloat16())": "tensor of torch.bfloat16 that numpy cannot hold",
+    "import torch; return Release(torch.tensor(images[0, 0]).to_sparse())": "release a dense one",
+    "raise type('E', (Exception,), {'__str__': lambda self: 1 / 0})()": r"the scheme raised E \(line",
+    "raise type('E' * 5000, (Exception,), {'__str__': None, '__repr__': None})()": "the scheme raised E{100} ",
     "return Release(images, extra={str(i): images[:1] for i in range(65)})": "more than 64 arrays",
     # 40 MB of bytes fit the limit of 64 MB; as floats they are 160 MB
     "return Release(np.zeros((10_000, 4_000), np.uint8))": "take 160 MB as floats",
@@ -139,6 +150,22 @@ def test_odd_words_are_made_printable(tmp_path: Path) -> None:
         words.encode()
     assert card.parameters["k"] == "a whole number of 10,001 bits"
     json.dumps(card.parameters)
+
+
+def test_words_longer_than_a_message_are_cut_and_odd_annotations_are_shown(tmp_path: Path) -> None:
+    text = HEAD + textwrap.dedent("""
+        class S(Scheme):
+            secrets = "x" * 10_000_000
+            def __init__(self, k: [int] = 1, j: {} = 2, i: 5 = 3):
+                self.k, self.j, self.i = k, j, i
+            def encode(self, images, labels, public, rng):
+                return images, None
+        S.__doc__ = "\u4e2d" * 5_000_000
+    """)
+    with process(tmp_path, text) as scheme:
+        card = scheme.card
+    assert len(card.doc) == 20_000 and len(card.secrets) == 5_000
+    assert card.parameters == {"k": 1, "j": 2, "i": 3}
 
 
 def test_a_folder_nested_deeper_than_recursion_is_removed(tmp_path: Path) -> None:
@@ -244,6 +271,7 @@ CARD = st.fixed_dictionaries(
         "key": st.just("image") | JSON, "decomposable": JSON, "mechanism": st.none() | JSON, "line": JSON,
         "augmentation": st.none() | AUGMENTATION | JSON,
         "claims": st.lists(CLAIM | JSON, max_size=2) | JSON,
+        "precision": st.just("float32") | JSON, "publishes": JSON,
     },
 )  # fmt: skip
 
@@ -301,6 +329,91 @@ def test_any_arrays_are_a_release_or_one_sentence(arrays: dict[str, Any], image_
         assert part is None or (part.dtype == np.float32 and np.isfinite(part).all())
     rows_of(release, 4)
     assert release.image_range[0] < release.image_range[1]
+
+
+class Sub(np.ndarray):
+    """Lies about itself."""
+
+    shape = property(lambda self: (1, 2))
+
+    def __len__(self) -> int:
+        raise OSError("no length")
+
+
+class Lazy:
+    """Fails when it is asked for its numbers."""
+
+    def __array__(self, *_: object, **__: object) -> np.ndarray:
+        raise KeyboardInterrupt
+
+    def __bool__(self) -> bool:
+        raise OSError("neither")
+
+
+class Mute(Exception):
+    """Fails when it is asked what it says."""
+
+    def __str__(self) -> str:
+        raise SystemExit
+
+
+class Failing:
+    """Fails in another way at every question but those of Python itself."""
+
+    def __getattr__(self, name: str) -> object:
+        raise AttributeError if name.startswith("_") else Mute
+
+
+ODD_DTYPES = ["O", "M8[s]", "m8[D]", "V4", "S3", "U2", "c8", "f2", "f4,f4", ">f8", ">i2", "g", "?", "u8", "i1"]
+ODD: st.SearchStrategy[Any] = st.one_of(
+    ARRAY,
+    st.builds(np.zeros, SHAPES | st.just((4, 8)), st.sampled_from(ODD_DTYPES)),
+    ARRAY.map(lambda a: a.view(Sub)),
+    st.sampled_from(
+        [
+            np.ma.masked_array(np.ones((4, 8)), np.eye(4, 8) > 0),
+            np.matrix(np.eye(4)),
+            np.float64(3),
+            np.zeros((1,) * 20),
+            np.True_,
+        ]
+    ),
+    st.sampled_from([Lazy(), Failing(), Mute(), Sub, range(4), b"abc", bytearray(8), memoryview(bytes(8)), iter([1])]),
+    st.lists(st.lists(st.floats() | st.none(), max_size=3), max_size=4),
+    JSON,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(["release", "pair", "bare"]), st.just(IMAGES) | ODD, st.none() | ODD, st.just((0, 1)) | ODD,
+    st.dictionaries(st.sampled_from(["a", "b/../c", "", "\ud800"]) | st.integers(0, 1), ODD, max_size=2) | ODD,
+    st.none() | st.builds(Provenance, ODD, st.none() | ODD, st.none() | ODD, st.none() | ODD, st.none() | ODD) | ODD,
+)  # fmt: skip
+def test_any_value_that_encode_returns_is_a_release_or_one_sentence(
+    kind: str, encodings: Any, labels: Any, image_range: Any, extra: Any, provenance: Any
+) -> None:
+    """All that happens to an answer: packed by the scheme's process, sent, received, validated."""
+    whole = Release(encodings, labels, image_range, extra, provenance)
+    try:
+        header, fields = worker._pack({"release": whole, "pair": (encodings, labels), "bare": encodings}[kind])
+    except BaseException as e:  # as in `worker.main`
+        said = worker._failure(e, "/s.py", 100)
+        assert said["message"] and isinstance(said["traceback"], str)
+        json.dumps(said)
+        return
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        wire.send(theirs, header, fields)
+        theirs.shutdown(socket.SHUT_WR)
+        try:
+            answer, arrays = wire.receive(ours, limit=1 << 16)
+            release = validate.release(arrays, answer.get("image_range"), n_images=4, n_public=2)
+        except (SchemeError, wire.WireError) as e:
+            printable(str(e)).encode()
+            return
+    assert np.isfinite(release.encodings).all() and release.encodings.dtype == np.float32
+    assert all(a.dtype.kind in "biuf" for a in release.extra.values())
 
 
 NUMBER = st.integers(-2, 1 << 42) | st.sampled_from([0, 1, 2, 1 << 31, 1 << 40, True])
