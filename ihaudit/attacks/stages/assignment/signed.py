@@ -11,7 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ihaudit.attacks.numerics.couples import KNOWN, Couples, affordable, reassigned_jointly
 from ihaudit.attacks.numerics.em import cross_fit
+from ihaudit.attacks.numerics.features import linear_features
 from ihaudit.attacks.numerics.free_coefficients import FreeLinear, Prior, assign_free, rescaled
 from ihaudit.attacks.numerics.members import Assignment, Linear, assign
 from ihaudit.attacks.numerics.mixing import DENSE_COLUMNS, Reconstruction
@@ -20,6 +22,7 @@ from ihaudit.attacks.numerics.moved_kinds import Kind, surveyed
 from ihaudit.attacks.numerics.moved_members import Moved, assign_moved, copies_of
 from ihaudit.attacks.numerics.moved_mixing import MovedMixing
 from ihaudit.attacks.numerics.sizes import Sizes, fewer_images
+from ihaudit.attacks.numerics.transforms import low_frequencies
 from ihaudit.attacks.stages.grouping.signed import regrouped
 from ihaudit.attacks.stages.state import Assigned, Grouped, Moving, Recovered, State
 from ihaudit.contracts.attack import stage
@@ -74,6 +77,9 @@ def assignment_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]
             facts |= {"images_found_twice": mixing.unknowns - len(result.kept)}
             state = _merged(state, _in_place(result.kept, grouped.of_class))
         return state, changed | facts
+    if affordable(observed.slots, grouped.of_class):
+        state, changed = _answer(state, assigned, _jointly(state, signs))
+        return state, changed | facts
     rows = torch.from_numpy(state.decided()).to(noise.device)
     # undecided encodings have no say in the images, but are judged in the same folds as all
     silent = torch.full_like(noise, 1e9)
@@ -90,6 +96,18 @@ def assignment_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]
     found = assign(mixtures, grouped.of_class, assigned.members, target=grouped.encodings_each, sweeps=3)
     state, changed = _answer(state, assigned, found)
     return state, changed | facts
+
+
+def _jointly(state: State, signs: Tensor) -> Assignment:
+    """Members by all images of all encodings together, where images have few encodings (`numerics.couples`)."""
+    observed, grouped, assigned = state.observed, state.require(Grouped), state.require(Assigned)
+    mass = torch.from_numpy(observed.slots.mass).to(signs.device)
+    keep = low_frequencies(observed.shape).to(signs.device)
+    mixtures, _ = linear_features(observed.values, mass, observed.shape, signs=signs, columns=keep)
+    target = grouped.encodings_each
+    couples = Couples.of(mixtures, observed.slots, grouped.of_class, target=target, odds=KNOWN)
+    found = reassigned_jointly(couples, assigned.members)
+    return Assignment(found.members, found.coefficients, found.certainty)
 
 
 def _free(state: State, mixtures: FreeLinear, rows: Tensor, facts: dict[str, Any]) -> tuple[State, dict[str, Any]]:

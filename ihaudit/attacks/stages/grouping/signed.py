@@ -8,17 +8,19 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from ihaudit.attacks.numerics.clusters import Statistic
+from ihaudit.attacks.numerics.clusters import PRIOR, Statistic
 from ihaudit.attacks.numerics.companions import FEW, explained, fewest, only_image, smaller
+from ihaudit.attacks.numerics.couples import KNOWN, Couples, affordable, best_from
 from ihaudit.attacks.numerics.free_coefficients import LEAST, MOST
 from ihaudit.attacks.numerics.grouping import SPARING, Grouping, group
 from ihaudit.attacks.numerics.labels import Slots
 from ihaudit.attacks.numerics.moved_grouping import MovedGrouping, Seen, group_listed, group_moved, seen
 from ihaudit.attacks.numerics.moved_kinds import Kind
-from ihaudit.attacks.numerics.sizes import Sizes
-from ihaudit.attacks.stages.state import Features, Mixtures, Moving, Recovered, State, Unmasked
+from ihaudit.attacks.numerics.sizes import Sizes, fewer_images
+from ihaudit.attacks.stages.state import Assigned, Features, Grouped, Mixtures, Moving, Recovered, State, Unmasked
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
 from ihaudit.engines.parts import elsewhere
@@ -75,11 +77,45 @@ def grouping_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
         unlabelled = observed.slots.classes == 1 and not observed.slots.informative
         if observed.signs is not None or unmasked.known or unlabelled:
             polarity = torch.ones_like(polarity)
-    return state.grouped(found).having(replace(unmasked, polarity=polarity)), found.sizes.facts | {
+    state, facts = _jointly(state, found, polarity, ctx)
+    turned = state.require(Unmasked).polarity
+    assert turned is not None
+    return state, state.require(Grouped).sizes.facts | facts | {
         "score": float(sum(found.scores)),
-        "signs_turned": float((polarity < 0).float().mean()),
+        "signs_turned": float((turned < 0).float().mean()),
         "augmentation": "none seen",
     }
+
+
+def _jointly(state: State, found: Grouping, polarity: Tensor, ctx: Context) -> tuple[State, dict[str, Any]]:
+    """Grouped, and where that is affordable grouped again by what all images explain together (`numerics.couples`):
+    into fewer images where these are enough."""
+    observed, unmasked, mixtures = state.observed, state.require(Unmasked), state.require(Mixtures)
+    if not affordable(observed.slots, found.of_class):
+        return state.grouped(found).having(replace(unmasked, polarity=polarity)), {}
+    known = observed.signs is not None or unmasked.known
+    seed, odds = ctx.seed % 2**31, KNOWN if known else PRIOR
+
+    def of(per_class: NDArray[np.int64], target: float | None) -> tuple[Couples, list[NDArray[np.int64]]]:
+        of_class = [np.arange(n, dtype=np.int64) + k for n, k in zip(per_class, np.cumsum(per_class) - per_class)]
+        return Couples.of(mixtures.rows, observed.slots, of_class, target=target, odds=odds), of_class
+
+    sizes = found.sizes
+    couples, of_class = of(sizes.per_class, sizes.multiplicity if sizes.exact else None)
+    count = int(sizes.per_class.sum())
+    tried = {count: (best_from(couples, seed, (found.members, polarity)), couples, of_class, sizes)}
+    for per_class in fewer_images(observed.slots, sizes):
+        each = float(observed.slots.totals().sum() / per_class.sum())
+        couples, of_class = of(per_class, each)
+        fewer = replace(sizes, per_class=per_class, multiplicity=each)
+        tried[int(per_class.sum())] = (best_from(couples, seed, restarts=2), couples, of_class, fewer)
+    others = sorted((n for n in tried if n < count), reverse=True)
+    guess, couples, of_class, sizes = tried[fewest(count, others, lambda n: tried[n][0].score)]
+    best = couples.answer(guess)
+    state = state.grouped(Grouping(best.members, of_class, sizes, [guess.score]))
+    assigned = Assigned(best.members, best.coefficients, best.certainty)
+    polarity = polarity if known else best.polarity
+    return state.having(assigned, replace(unmasked, polarity=polarity)), {"score_of_couples": round(guess.score, 1)}
 
 
 def _only_image(found: Grouping, mixtures_of: Callable[[Tensor], Tensor], state: State) -> tuple[Tensor, Tensor] | None:
