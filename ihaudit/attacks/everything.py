@@ -19,7 +19,7 @@ from ihaudit.attacks.numerics.released.read import ENOUGH, Known, Reading, read,
 from ihaudit.attacks.numerics.released.screen import Screen
 from ihaudit.attacks.numerics.released.shuffled import pictures_among
 from ihaudit.attacks.numerics.released.tables import lowest_bits
-from ihaudit.attacks.together import count_of, mixed, moved, padded, seeded, whole_of
+from ihaudit.attacks.together import alone, count_of, mixed, moved, padded, seeded, whole_of
 from ihaudit.contracts.attack import AttackOutput, attack
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
@@ -102,7 +102,28 @@ class Everything:
                     return _answer(under, view, tried)
             if reached < ENOUGH and (whole := _together(view, oracle, images, calls, reached, ctx)) is not None:
                 return whole
+            if best is None and (alone := _unordered(view, ctx)) is not None:
+                return _answer(alone, view, tried, ordered=False)
         return _answer(best, view, tried)
+
+
+def _unordered(view: View, ctx: Context) -> Reading | None:
+    """Rows read whose order nobody knows, by what images become that are encoded alone; None where none are."""
+    asked = alone(view, ctx, CALLS - 1)
+    if asked is None:
+        return None
+    images, labels, calls = asked
+    counts = [len(x) for x in images]
+    held = np.arange(sum(counts[:-1]), sum(counts))
+    about = np.concatenate(images), np.concatenate(labels), held, "images encoded alone"
+    oracle = Known(*about, view.similar, ctx.rng("alone"), view.similar_labels)
+    best: Reading | None = None
+    for channel in channels(calls, counts, whole_of(view), None):
+        values = channel.part != "labels"
+        reading = read(channel, oracle, lambda c: c.stacked, values=values) if channel.rows else None
+        if reading is not None and not reading.faint and (best is None or reading.expected > best.expected):
+            best = reading
+    return best
 
 
 def _together(
@@ -258,7 +279,8 @@ def _readings(channel: Channel, view: View, oracle: Known, ctx: Context) -> Iter
     yield read(channel, known, rows, values=values)
 
 
-def _answer(best: Reading | None, view: View, tried: dict[str, float | None]) -> AttackOutput:
+def _answer(best: Reading | None, view: View, tried: dict[str, float | None], *, ordered: bool = True) -> AttackOutput:
+    """`ordered`: the rows of the release are in the order of their images."""
     rows = [[name, "nothing" if score is None else score] for name, score in tried.items()]
     table = {"columns": ["part of the release", "SSIM of what was read off it, on held-out images"], "rows": rows}
     diagnostics: dict[str, Any] = {"tables": {"Parts of the release": table}}
@@ -280,7 +302,7 @@ def _answer(best: Reading | None, view: View, tried: dict[str, float | None]) ->
             ),
         )
     answer = best.answer
-    members = np.arange(len(answer), dtype=np.int64)[:, None] if best.channel.rows else None
+    members = np.arange(len(answer), dtype=np.int64)[:, None] if best.channel.rows and ordered else None
     if members is None and view.pairs is not None and len(answer) > 1:
         answer = answer[~_among(answer, np.asarray(view.pairs.images, np.float32))]
     diagnostics |= {"part": best.channel.name, "way": best.words, "expected": best.expected, "mean_image": best.flat}

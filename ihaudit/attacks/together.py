@@ -23,11 +23,14 @@ from ihaudit.attacks.numerics.released.whole_call import parts_of, put_back, rea
 from ihaudit.contracts.attack import AttackOutput
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
+from ihaudit.errors import SchemeError
 from ihaudit.metrics.ssim import ssim
 from ihaudit.release import Release
 
 #: Rows of a call at most at a first look, and share of the SSIM of held-out images that known ones must come back with.
 LOOKED, BACK = 1200, 0.8
+#: Images of a group that are encoded alone, and so many fewer of the last.
+ALONE, FEWER = 50, 7
 
 
 def moved(view: View, images: list[NDArray[np.float32]], calls: list[Release], ctx: Context) -> AttackOutput | None:
@@ -246,6 +249,45 @@ def _again(view: View, count: int, number: int, purpose: str, ctx: Context) -> _
     asked = [(view.similar[p], labels[p], int(rng.integers(2**31))) for p in picks]
     calls = view.encoder.encode_many(asked)
     return _Calls([np.asarray(x, np.float32) for x, _, _ in asked], [y for _, y, _ in asked], calls)
+
+
+def alone(
+    view: View, ctx: Context, groups: int
+) -> tuple[list[NDArray[np.float32]], list[NDArray[np.int64]], list[Release]] | None:
+    """Similar images encoded one in a call, put together in groups as if each had been a call, the last a smaller one.
+
+    Whatever rows are in an order of their own, those of a call of one image are its own.  None where such calls are
+    refused, take too long, or differ in form.
+    """
+    count = groups * ALONE
+    if view.encoder is None or view.similar is None or len(view.similar) < count:
+        return None
+    rng = ctx.rng("one by one")
+    picks = rng.permutation(len(view.similar))[:count]
+    known = np.zeros(len(view.similar), np.int64) if view.similar_labels is None else view.similar_labels
+    asked = [(view.similar[i : i + 1], known[i : i + 1], int(rng.integers(2**31))) for i in picks]
+    try:
+        made = view.encoder.encode_many(asked[:1])
+        if count * view.encoder.seconds(1) > ctx.encoder_s or len(made[0].encodings) != 1:
+            return None
+        made += view.encoder.encode_many(asked[1:])
+    except SchemeError:
+        return None
+    images, labels, calls = [], [], []
+    for at in np.split(np.arange(count - FEWER), np.arange(1, groups) * ALONE):
+        some = [made[i] for i in at]
+        if len({r.encodings.shape for r in some}) > 1:
+            return None
+        extra = {}
+        for name in set.intersection(*(set(r.extra) for r in some)):
+            values = [r.extra[name] for r in some]
+            if len({(v.shape, v.dtype) for v in values}) == 1 and values[0].shape[:1] == (1,):
+                extra[name] = np.concatenate(values)
+        raw = {"encodings": np.concatenate([r.raw.get("encodings", r.encodings) for r in some])}
+        calls.append(Release(np.concatenate([r.encodings for r in some]), None, some[0].image_range, extra, raw=raw))
+        images.append(np.asarray(view.similar[picks[at]], np.float32))
+        labels.append(known[picks[at]])
+    return images, labels, calls
 
 
 def _own(view: View, count: int) -> int:

@@ -132,3 +132,19 @@ def test_labels_say_no_more_than_the_class() -> None:
     channel = Channel("labels", "labels", [flat], flat[:10], True, pairs=flat)
     found = read(channel, known, lambda c: c.stacked, values=True)
     assert found is not None and found.expected > 0.95 and found.hidden
+
+
+def test_lists_whose_order_says_nothing_are_put_in_order_and_counted() -> None:
+    shown, order = RNG.integers(0, 256, 600), RNG.permutation(600)
+    listed = parts(Release(np.zeros((6, 4)), extra={"at": order[:, None], "v": shown[order]}))
+    assert np.array_equal(listed["extra 2, in the order of extra 1"], shown)
+    one = parts(Release(np.zeros((6, 4)), extra={"v": order * 256 + shown[order]}))
+    assert np.array_equal(one["extra 1, in ascending order"] & 255, shown)
+    counts = RNG.integers(0, 4, 600)
+    events = RNG.permutation(np.repeat(np.arange(600), counts))
+    found = parts(Release(np.zeros((6, 4)), extra={"e": events}))["extra 1, counted"]
+    assert np.array_equal(found, counts[: len(found)])
+    three = [np.zeros(600 - 3), np.zeros(600), np.zeros(500 - 1)]
+    (split,) = splits(three, [6, 6, 5], counted=True)
+    assert split.each == 100 and split.count(np.zeros(701)) == 8 and split(np.ones(150)).sum() == 150
+    assert splits(three, [6, 6, 5]) == []

@@ -12,7 +12,7 @@ from scipy.fft import dct
 
 from ihaudit.attacks.numerics.released.mixed_rows import calls_needed, unmixed
 from ihaudit.attacks.numerics.released.read import Known
-from ihaudit.attacks.together import mixed
+from ihaudit.attacks.together import alone, mixed
 from ihaudit.contracts.attack import AttackOutput
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import Pairs, View
@@ -108,3 +108,17 @@ def test_too_few_pixels_tell_nothing() -> None:
     assert calls_needed(few[0], (3, 3, 2)) == 7
     assert calls_needed(np.zeros((5, 7)), (3, 3, 2)) == 0  # no images' values
     assert calls_needed(np.zeros((1, 18)), (3, 3, 2)) == 0  # one row mixes nothing
+
+
+def test_images_that_are_encoded_alone_are_put_together() -> None:
+    def shuffled(x: Images, rng: np.random.Generator) -> NDArray[Any]:
+        return x[rng.permutation(len(x)), ::-1]
+
+    similar = pictures(170, 3)
+    encoder: Any = Oracle(shuffled)
+    found = alone(View(np.zeros((5, 12, 12, 2)), similar=similar, encoder=encoder), Context(0), 3)
+    assert found is not None
+    images, labels, calls = found
+    assert [len(x) for x in images] == [len(y) for y in labels] == [50, 50, 43]
+    assert all(np.array_equal(r.encodings, x[:, ::-1]) for r, x in zip(calls, images, strict=True))
+    assert alone(View(np.zeros((5, 12)), similar=similar[:20], encoder=encoder), Context(0), 3) is None

@@ -74,6 +74,37 @@ SHARED = _cases(
     "files files-joined",
     sample="halves-shuffled files-joined pad-by-place",
 )
+#: Images written down otherwise.
+RECODED = _cases(
+    "recoded",
+    "how",
+    "wavelets wavelets-shuffled pyramid zigzag gray-code bits-reversed bits-across nibbles-apart gamma float-bits "
+    "rgb-packed bgr-big-endian planes-turned residues residues-three residues-shuffled magnitudes-angles "
+    "magnitudes-angles-grey differences-under-xor differences-in-table xor-neighbours-shuffled dithered-shuffled "
+    "dithered-four error-diffusion chained-table feistel keyed-stream hex-rows decimal-rows lzw-rows run-lengths "
+    "factors projections polar woven-batch one-row backwards next-row rows-shuffled rows-shuffled-negated "
+    "rows-shuffled-under-pad rows-shuffled-cosines rows-shuffled-beside rows-sorted-under-pad rows-sorted larger "
+    "turned-anew shifted-anew colours-anew negated-anew quadrants-anew tables-anew multiplied-anew noise-little "
+    "signs-of-pixels signs-centred six-shares six-shares-modulo eight-shares-bytes noisy-copies "
+    "noisy-copies-shuffled dithered-copies lines-as-rows repeated-rows bits-as-rows pad-of-call key-of-call "
+    "order-of-call table-of-call matrix-of-call signs-of-call order-of-rows one-of-few-keys one-of-few-orders "
+    "palette rows-matrix-bytes rows-xor-next rows-xor-all shifted-under-pad palette-of-call",
+    attacks=("marks", "everything", "linear"),
+    sample="keyed-stream six-shares rows-shuffled-under-pad",
+)
+#: Images in labels and arrays in forms that no list names.
+BESIDE = _cases(
+    "beside",
+    "where",
+    "labels-digits labels-decimal labels-order labels-blocks labels-softmax labels-many labels-rotated "
+    "labels-encrypted sums moments features features-deep signs-of-projections stream-by-row stream-by-call "
+    "chained-stream hashes-of-pixels lines points points-shuffled points-in-one bright-places ranks gaps "
+    "gaps-of-call events events-shuffled text text-hex text-codes varints table-beside basis-beside distances "
+    "mean-and-rest weights noise-low noise-scaled noise-signs noise-sorted noise-parity noise-spread noise-count "
+    "noise-order",
+    attacks=("marks", "everything", "linear"),
+    sample="labels-digits events stream-by-row",
+)
 #: What hides everything in most calls only.
 BEHAVING = _cases(
     "behaving",
@@ -89,6 +120,7 @@ HONEST = _cases(
     "doubles halves classes nonces pad-elsewhere packed-noise smoothed-labels mixed-labels two-rows one-share "
     "range-of-noise label-vectors zeros",
     leaks=False,
+    attacks=("marks", "everything"),
     sample="one-share nonces",
 )
-CASES = [*MAPS, *ROWS, *WRAPPED, *SHARED, *BEHAVING, *HONEST]
+CASES = [*MAPS, *ROWS, *WRAPPED, *SHARED, *RECODED, *BESIDE, *BEHAVING, *HONEST]

@@ -2,7 +2,6 @@
 
 import hashlib
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from scipy.fft import dctn
@@ -97,8 +96,6 @@ class Beside(Scheme):
                     ]
                 )
             }
-        elif where == "pages":  # one array for each image
-            extra = {f"a{i}": v[::-1] ^ np.uint8(77) for i, v in enumerate(b)}
         elif where == "lines":  # one array for each line of all
             extra = {f"l{i:02}": 1 - x[:, i] for i in range(h)}
         elif where == "points":
@@ -120,9 +117,6 @@ class Beside(Scheme):
             }
         elif where == "ranks":
             extra = {"order": np.argsort(x.mean(-1).reshape(n, -1), 1).astype(np.int16)}
-        elif where == "sizes":  # numbers as sizes of arrays
-            tiny = np.rint(small[:, :] * 60).astype(int)
-            extra = {f"{i}-{j}": np.zeros(int(v), bool) for i, r in enumerate(tiny[:20]) for j, v in enumerate(r[:12])}
         elif where == "gaps":  # numbers as distances between marks
             steps = 1 + flat[:, ::3].astype(np.int64)
             extra = {"t": np.cumsum(steps, 1)}
@@ -169,8 +163,6 @@ class Beside(Scheme):
         elif where == "mean-and-rest":
             mean = x.mean(0)
             extra = {"mean": mean, "rest": x - mean}
-        elif where == "steps-of-call":
-            extra = {"first": b[0], "steps": np.stack([u ^ v for u, v in pairwise(b)])}
         elif where == "weights":  # of a model that was fitted to give the images back
             codes = fixed.standard_normal((512, 512))[:n]
             extra = {"w": np.linalg.pinv(codes) @ x.reshape(n, -1)}
@@ -190,9 +182,6 @@ class Beside(Scheme):
         elif where == "noise-spread":  # how much noise varies
             y = (0.05 + x[..., None]) * rng.standard_normal((*x.shape, 12))
             y = y.reshape(n, h, w, -1).astype(np.float32)
-        elif where == "noise-alike":  # how two noises are alike
-            a, d = rng.standard_normal((2, *x.shape, 8))
-            y = np.concatenate([a, x[..., None] * a + np.sqrt(1 - x[..., None] ** 2) * d], -1).reshape(n, h, w, -1)
         elif where == "noise-count":  # how many of many are large
             y = (rng.random((n, h, w, 24)) < x.mean(-1, keepdims=True)).astype(np.float32)
         elif where == "noise-order":  # values of noise in the order of the image

@@ -188,6 +188,15 @@ class Recoded(Scheme):
             y = x[rng.permutation(n)].transpose(0, 2, 1, 3)
         elif how == "rows-shuffled-negated":
             y = 1 - x[rng.permutation(n)]
+        elif how == "rows-shuffled-under-pad":
+            y, span = (b ^ fixed.integers(0, 256, b.shape[1:], dtype=np.uint8))[rng.permutation(n)], (0, 255)
+        elif how == "rows-shuffled-cosines":
+            y = dctn(x, axes=(1, 2), norm="ortho")[rng.permutation(n)]
+        elif how == "rows-shuffled-beside":
+            y = rng.random(x.shape)
+            extra = {"v": (flat * np.uint8(91) + np.uint8(7))[rng.permutation(n)]}
+        elif how == "rows-sorted-under-pad":
+            y, span = (b ^ fixed.integers(0, 256, b.shape[1:], dtype=np.uint8))[np.argsort(x.mean((1, 2, 3)))], (0, 255)
         elif how == "rows-sorted":
             y = x[np.argsort(x.mean((1, 2, 3)))]
         elif how == "larger":

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ihaudit.attacks.numerics.released.fields import FEW_ROWS, MAX_ROWS, Array, bytes_of, parts, splits
+from ihaudit.attacks.numerics.released.fields import COUNTED, FEW_ROWS, MAX_ROWS, Array, bytes_of, parts, splits
 from ihaudit.release import Release, rows_of
 
 #: Bytes of a part at most that joins the others.
@@ -65,7 +65,8 @@ def channels(calls: Sequence[Release], counts: Sequence[int], target: Release, k
     for name in own:
         if not all(name in p for p in seen):
             continue
-        for split in splits([p[name] for p in seen], counts, MAX_ROWS if alone else FEW_ROWS):
+        arrays, rows = [p[name] for p in seen], MAX_ROWS if alone else FEW_ROWS
+        for split in splits(arrays, counts, rows, counted=name.endswith(COUNTED)):
             if name == "encodings" and split.axis is None:
                 continue  # many rows an image: mixtures, which other attacks take care of
             words = f"{name}{', ' if split.words else ''}{split.words}"

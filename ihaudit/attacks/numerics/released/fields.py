@@ -7,7 +7,7 @@ multiple of it), or by its number of values (so many for each image, and perhaps
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,8 @@ Array = NDArray[Any]
 
 #: Rows of one image at most that are looked at together, and where nothing says that a row is made of one image alone.
 MAX_ROWS, FEW_ROWS = 32, 4
+#: Entries at least of an array whose order may say nothing; numbers at most that its values are counted by, in words.
+LISTED, MAX_COUNTED, COUNTED = 256, 8_000_000, "counted"
 #: Values beside those of images that an array may hold.
 MAX_REST = 4096
 
@@ -36,6 +38,7 @@ class Split:
         blocked: rows of one image stand apart (all first ones, then all second ones), not one after the other.
         each, rest: without an axis: values of each image, and values besides.
         behind: those besides stand behind the others.
+        open: the array may end before its last image does; what is missing are zeros.
     """
 
     words: str
@@ -45,9 +48,12 @@ class Split:
     each: int = 0
     rest: int = 0
     behind: bool = False
+    open: bool = False
 
     def count(self, a: Array) -> int:
         """Of how many images an array holds something; 0 where it is not of this kind."""
+        if self.open:
+            return -(-a.size // self.each)
         if self.axis is None:
             return (
                 (a.size - self.rest) // self.each if a.size > self.rest and not (a.size - self.rest) % self.each else 0
@@ -61,6 +67,8 @@ class Split:
         n = self.count(a)
         if self.axis is None:
             flat = a.reshape(-1)
+            if self.open:
+                flat = np.pad(flat, (0, n * self.each - len(flat)))
             flat = flat[: len(flat) - self.rest] if self.behind else flat[self.rest :]
             return flat.reshape(n, self.each)
         moved = np.moveaxis(a, self.axis, 0)
@@ -71,10 +79,12 @@ class Split:
         return moved.reshape(n, self.rows, *moved.shape[1:])
 
 
-def splits(arrays: Sequence[Array], counts: Sequence[int], most: int = MAX_ROWS) -> list[Split]:
+def splits(
+    arrays: Sequence[Array], counts: Sequence[int], most: int = MAX_ROWS, *, counted: bool = False
+) -> list[Split]:
     """How one array of several calls, on `counts` images (at least two numbers), may be dealt out to them.
 
-    `most`: rows of one image at most.
+    `most`: rows of one image at most; `counted`: it ends with the last number that occurs, and so anywhere.
     """
     first = arrays[0]
     found: list[Split] = []
@@ -100,7 +110,11 @@ def splits(arrays: Sequence[Array], counts: Sequence[int], most: int = MAX_ROWS)
     rest = first.size - each * counts[0]
     same = all(a.size == rest + each * n for a, n in zip(arrays, counts, strict=True))
     if each < 1 or each % 1 or not 0 <= rest <= MAX_REST or not same:
-        return []
+        most_each = max(-(-a.size // n) for a, n in zip(arrays, counts, strict=True))
+        within = [most_each * (n - 1) < a.size <= most_each * n for a, n in zip(arrays, counts, strict=True)]
+        if not counted or not all(within):
+            return []
+        return [Split("by the number of values", None, each=most_each, open=True)]
     words = "by the number of values" + (f", of which {rest:g} are left over" if rest else "")
     ends = (False, True) if rest else (False,)
     return [Split(words, None, each=int(each), rest=int(rest), behind=end) for end in ends]
@@ -115,6 +129,7 @@ def parts(release: Release) -> dict[str, Array]:
     if release.labels is not None:
         out["labels"] = release.raw.get("labels", release.labels)
     out |= {f"extra {i + 1}": value for i, value in enumerate(release.extra.values())}
+    out |= {f"extra {i + 1}, {words}": value for i, words, value in _in_order(list(release.extra.values()))}
     names = "".join(release.extra).encode("utf-8", "surrogatepass")
     if len(names) > 512:  # nobody needs so many words to name an array
         out["names of extra arrays"] = np.frombuffer(names, np.uint8)
@@ -123,6 +138,26 @@ def parts(release: Release) -> dict[str, Array]:
     for name, value in list(out.items()):
         out |= {f"{name}, {words}": inner for words, inner in unpacked(value)}
     return out
+
+
+def _in_order(arrays: Sequence[Array]) -> Iterator[tuple[int, str, Array]]:
+    """Lists whose order may say nothing, by their index: in ascending order, with arrays beside them, or counted."""
+    for i, a in enumerate(arrays):
+        if a.dtype.kind not in "iu" or not 1 <= a.ndim <= 2 or len(a) < LISTED or (a.ndim > 1 and a.shape[1] > 4):
+            continue
+        columns = a.reshape(len(a), -1)
+        order = np.lexsort(columns.T[::-1])
+        ranked = columns[order]
+        if (ranked[1:] != ranked[:-1]).any(1).all():
+            if np.array_equal(order, np.arange(len(a))):
+                continue
+            if a.ndim == 1:
+                yield i, "in ascending order", a[order]
+            for j, other in enumerate(arrays):
+                if j != i and other.ndim and len(other) == len(a):
+                    yield j, f"in the order of extra {i + 1}", other[order]
+        elif a.ndim == 1 and int(a.min()) >= 0 and LISTED < int(a.max()) < MAX_COUNTED:
+            yield i, COUNTED, np.bincount(a)
 
 
 def bytes_of(a: Array) -> NDArray[np.uint8]:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit.attacks.numerics.released.bits import MAX_COLUMNS
 from ihaudit.attacks.numerics.released.screen import prints, rare
 from ihaudit.invariants.evidence import Group, fit_group, means
 
@@ -27,8 +26,8 @@ CERTAIN = 6.0
 LOOKED, SAME = 64, 24
 #: Images of which a bit must have its rarer value, at a first look.
 RARER = 8
-#: Numbers of a row at most, and components that they are brought to before they are modelled.
-MAX_NUMBERS, COMPONENTS = 60_000, 200
+#: Bytes and numbers of a row at most, of more some are looked at; components that numbers are brought to at first.
+MAX_BYTES, MAX_NUMBERS, COMPONENTS = 50_000, 20_000, 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +53,10 @@ class Bits:
 def fit_bits(rows: Bytes) -> Bits | None:
     """The bits of rows (R, M, d) that are steady over R encodings of M images; None where there are none."""
     rounds, count, d = rows.shape
-    if rounds < 2 or not d or d * 8 > MAX_COLUMNS:
+    if rounds < 2 or not d:
         return None
+    places = _some(d, MAX_BYTES)
+    rows = rows[:, :, places]
     least = np.maximum(2, count // 50)
     kept, gain = [], []
     for bit in range(8):
@@ -70,6 +71,7 @@ def fit_bits(rows: Bytes) -> Bits | None:
         kept.append(8 * ok + bit)
         gain.append((more / np.maximum(1 - chance, 1e-12))[ok])
     columns, gains = np.concatenate(kept), np.concatenate(gain)
+    columns = 8 * places[columns // 8] + columns % 8
     if not len(columns):
         return None
     best = np.sort(np.argsort(-gains, kind="stable")[:MOST])
@@ -77,8 +79,16 @@ def fit_bits(rows: Bytes) -> Bits | None:
     # Two encodings that agree in a share g beyond chance each keep the image's bit with probability (1 + sqrt(g)) / 2.
     right = np.clip((1 + np.sqrt(gains)) / 2, 0.5, 1 - np.exp(-CERTAIN))
     weights = np.log(right / (1 - right)).astype(np.float32)
-    signs = np.sum([_signs(r, columns) for r in rows], axis=0)
+    there = np.searchsorted(places, columns // 8) * 8 + columns % 8
+    signs = np.sum([_signs(r, there) for r in rows], axis=0)
     return Bits(columns, weights, np.sign(signs).astype(np.float32))
+
+
+def _some(size: int, most: int) -> NDArray[np.int64]:
+    """All places, or as many as may be looked at, in order."""
+    if size <= most:
+        return np.arange(size)
+    return np.sort(np.random.default_rng(size).permutation(size)[:most])
 
 
 def _signs(rows: Bytes, columns: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -91,10 +101,12 @@ class Numbers:
     """Numbers as an image's own and noise, after a rotation.
 
     Attributes:
-        centre, scale: float32 (d,); axes: float32 (d, q).
+        places: int64 (p,), the numbers that are looked at.
+        centre, scale: float32 (p,); axes: float32 (p, q).
         group: the model; templates, counts: float64 (M, d') and (M,), of the images.
     """
 
+    places: NDArray[np.int64]
     centre: NDArray[np.float32]
     scale: NDArray[np.float32]
     axes: NDArray[np.float32]
@@ -104,16 +116,17 @@ class Numbers:
 
     def scores(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
         """float64 (n, M), log odds of each row (n, d) with each image."""
-        x = np.clip((rows - self.centre) * self.scale, -8, 8) @ self.axes
+        x = np.clip((rows[:, self.places] - self.centre) * self.scale, -8, 8) @ self.axes
         return np.asarray(self.group.odds(self.group.reduce(x), self.templates, self.counts))
 
 
 def fit_numbers(rows: NDArray[np.float32]) -> Numbers | None:
     """A model of rows (R, M, d) of R encodings of M images; None where nothing differs more between than within."""
     rounds, count, d = rows.shape
-    if rounds < 2 or not 0 < d <= MAX_NUMBERS:
+    if rounds < 2 or not d:
         return None
-    flat = rows.reshape(rounds * count, d)
+    places = _some(d, MAX_NUMBERS)
+    flat = rows[:, :, places].reshape(rounds * count, len(places))
     centre, spread = flat.mean(0), flat.std(0)
     scale = np.where(spread > 1e-6 * max(float(spread.max()), 1e-30), 1 / np.maximum(spread, 1e-30), 0)
     scale = scale.astype(np.float32)
@@ -129,7 +142,7 @@ def fit_numbers(rows: NDArray[np.float32]) -> Numbers | None:
     group = fit_group(reduced, image)
     if group is None:
         return None
-    return Numbers(centre, scale, axes, group, *means(group.reduce(reduced), image, count))
+    return Numbers(places, centre, scale, axes, group, *means(group.reduce(reduced), image, count))
 
 
 def worth(one: NDArray[Any], other: NDArray[Any]) -> bool:
