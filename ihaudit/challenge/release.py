@@ -186,16 +186,23 @@ def read_labels(labels: NDArray[Any], encodings: int, *, name: str = "labels") -
         ImageError: another shape or number of rows, negative or infinite values, or a form that is not read.
     """
     if labels.ndim not in (1, 2) or len(labels) != encodings or not labels.size:
+        turned = "; here the encodings are the second axis: give label.T" if labels.shape[1:] == (encodings,) else ""
         raise ImageError(
             f"{name} has shape {labels.shape}; for {encodings} encodings it must be ({encodings}, classes) of soft "
-            f"labels, or integers of shape ({encodings},) or ({encodings}, 2)"
+            f"labels, or integers of shape ({encodings},) or ({encodings}, 2){turned}"
         )
     if labels.dtype != bool and (
         not np.issubdtype(labels.dtype, np.number) or np.issubdtype(labels.dtype, np.complexfloating)
     ):
         raise ImageError(f"{name} holds {labels.dtype}; labels must be numbers")
-    if not np.isfinite(labels).all() or labels.min() < 0:
-        raise ImageError(f"{name} holds negative, NaN or infinite values; labels are weights or class numbers")
+    if not np.isfinite(labels).all():
+        bad = int((~np.isfinite(labels)).sum())
+        raise ImageError(f"{name} holds {bad:,} NaN or infinite values; labels are weights or class numbers")
+    if labels.min() < 0:
+        raise ImageError(
+            f"{name} holds negative values, down to {float(labels.min()):g}; labels are weights or class numbers: "
+            "bring scores to weights first (softmax), and number classes from 0"
+        )
     try:
         return read_forms(labels)
     except Unread as e:

@@ -137,8 +137,8 @@ def test_labels_of_the_first_forms() -> None:
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (np.zeros((3, 2)), "must be \\(2, classes\\)"),
-        (np.array([[0.1, -0.2], [0, 1]]), "negative"),
+        (np.zeros((3, 2)), "must be \\(2, classes\\).*give label.T"),
+        (np.array([[0.1, -0.2], [0, 1]]), "down to -0.2; .*softmax"),
         (np.array([[0.1, np.nan], [0, 1]]), "NaN"),
         (np.array([0.5, 0.2]), "one fraction per encoding"),
         (np.zeros((2, 2)), "zero everywhere"),

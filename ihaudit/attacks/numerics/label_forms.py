@@ -26,6 +26,8 @@ _ROUNDING = 0.02
 _MOST_IMAGES = 4
 #: Share of rows that must be taken apart for labels of several attributes to be read.
 _READ = 0.8
+#: Weights of an encoding that sum to less leave nothing of its private images.
+_LEAST = 0.01
 
 Weights = NDArray[np.float32]
 
@@ -80,6 +82,8 @@ def _fractions(values: NDArray[np.float64]) -> Labels:
         named = float(values[:, numbers].max()) > 1 or (count == 3 and float(sums.max()) > 1 + _ROUNDING)
         if named:
             return _weighted(values[:, numbers], values[:, parts])
+    if float(sums.max()) < _LEAST:
+        raise Unread(f"has rows whose weights sum to {float(sums.max()):.3g} at most; scale them to sum to 1")
     if float(values.max()) <= 1.0001:
         if float(sums.max()) <= 1 + _ROUNDING:
             return _unsmoothed(values, sums)
@@ -110,9 +114,29 @@ def _whole(values: NDArray[np.float64], dtype: np.dtype[np.generic]) -> Labels:
         return Labels((values / 100).astype(np.float32), True, "percent")
     if count > 2 and same and float(values.max()) <= _MOST_IMAGES:
         return Labels((values / sums.max()).astype(np.float32), False, "numbers of images of each class")
+    parts = _percent_columns(values)
+    if parts:
+        rest = [j for j in range(count) if j not in parts]
+        found = _weighted(values[:, rest], values[:, parts] / 100)
+        return Labels(found.weights, True, f"{found.form}, in percent")
     if count <= _MOST_IMAGES:
         return _numbers(values, dtype)
     raise Unread(f"has {count} columns of whole numbers up to {values.max():g}; {FORMS} are read")
+
+
+def _percent_columns(values: NDArray[np.float64]) -> list[int]:
+    """Columns that hold coefficients in whole percent beside class numbers; none where there are none."""
+    count = values.shape[1]
+    if count == 4:
+        for parts in ([2, 3], [1, 3], [0, 1]):
+            if bool((np.abs(values[:, parts].sum(1) - 100) <= 100 * _ROUNDING).all()):
+                return parts
+    if count == 3:
+        for j in (2, 0):
+            others = float(np.delete(values, j, 1).max())
+            if float(values[:, j].max()) <= 100 and float((values[:, j] > others).mean()) >= _READ:
+                return [j]
+    return []
 
 
 def _numbers(values: NDArray[np.float64], dtype: np.dtype[np.generic]) -> Labels:

@@ -27,6 +27,12 @@ SOFT_FORMS: list[tuple[str, np.ndarray, str]] = [
     ("pairs and both", np.c_[A, B, LAM, 1 - LAM], "class numbers and coefficients"),
     ("in turns", np.c_[A, LAM, B, 1 - LAM], "class numbers and coefficients"),
     ("lambda first", np.c_[LAM, A, B], "class numbers and coefficients"),
+    ("pairs and percent", np.c_[A, B, np.round(LAM * 100)], "in percent"),
+    (
+        "pairs and both in percent",
+        np.c_[A, B, np.round(LAM * 100), 100 - np.round(LAM * 100)].astype(int),
+        "in percent",
+    ),
     ("smoothed", 0.9 * SOFT + 0.01, "smoothed"),
     ("smoothed percent", 90 * SOFT + 1, "percent, smoothed"),
 ]
@@ -68,6 +74,11 @@ def test_forms_that_name_classes_alone(labels: np.ndarray, weights: np.ndarray) 
     np.testing.assert_allclose(read.weights, weights)
 
 
+def test_class_numbers_of_three_images_are_no_percent() -> None:
+    read = read_forms(np.c_[A, B, RNG.permutation(A)])
+    assert not read.soft and "of 3 images each" in read.form
+
+
 def test_two_classes_with_their_numbers_and_coefficients() -> None:
     read = read_forms(np.c_[A % 2, B % 2, LAM])
     np.testing.assert_allclose(read.weights, LAM[:, None] * np.eye(2)[A % 2] + (1 - LAM)[:, None] * np.eye(2)[B % 2])
@@ -97,6 +108,7 @@ REFUSED: list[tuple[Callable[[], np.ndarray], str]] = [
     (lambda: RNG.uniform(size=COUNT), "one fraction per encoding"),
     (lambda: RNG.uniform(size=(COUNT, 1)), "single column"),
     (lambda: np.full(COUNT, 10**6), "below 100000"),
+    (lambda: SOFT * 1e-300, "sum to 1e-300 at most"),
 ]
 
 
