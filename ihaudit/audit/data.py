@@ -11,7 +11,7 @@ from ihaudit.audit.options import AuditOptions
 from ihaudit.audit.profiles import Profile
 from ihaudit.contracts.context import derive_seed
 from ihaudit.errors import ImageError
-from ihaudit.images import ImageSet, check_compatible, load
+from ihaudit.images import ImageSet, check_compatible, check_scales, load, without
 from ihaudit.release import FloatArray
 from ihaudit.scoring.matches import Candidates
 
@@ -106,7 +106,11 @@ def load_data(options: AuditOptions, profile: Profile) -> Data:
     check_compatible(private, public)
     if similar is not None:
         check_compatible(private, similar)
-    return Data(private, public, similar, options.seed)
+        check_scales(private, similar)
+        similar = without(similar, private)
+        if options.similar is not None and not len(similar):
+            raise ImageError(f"all images of --similar {options.similar} are private ones too; give others like them")
+    return Data(private, public, similar if similar is not None and len(similar) else None, options.seed)
 
 
 def _public_size(options: AuditOptions, private: ImageSet) -> int:

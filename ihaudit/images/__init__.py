@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ihaudit.images.base import ImageSet, check_compatible
+from ihaudit.images.base import ImageSet, check_compatible, check_scales, without
 from ihaudit.images.sources import load
 
-__all__ = ["ImageSet", "check_compatible", "load"]
+__all__ = ["ImageSet", "check_compatible", "check_scales", "load", "without"]

@@ -9,10 +9,13 @@ from functools import cached_property
 import numpy as np
 
 from ihaudit.errors import ImageError
+from ihaudit.images.depth import Scale
 from ihaudit.release import FloatArray, IntArray
 
 #: Classes that unlabelled private images are dealt into, because schemes mix and release labels.
 PSEUDO_CLASSES = 10
+#: By which factor the ranges of two sets of Hounsfield units may differ: each ends at what is brightest in it.
+SAME_SCALE = 1.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +29,7 @@ class ImageSet:
         groups: int64 (N,), which photograph (or person) each image comes from, or None.
         pseudo: whether the labels were made up because the source had none.
         notes: what reading them assumed or left out, one sentence each.
+        scale: of images of more than 8 bits, where black and white lay; None for others.
     """
 
     images: FloatArray
@@ -34,6 +38,7 @@ class ImageSet:
     groups: IntArray | None = None
     pseudo: bool = False
     notes: tuple[str, ...] = ()
+    scale: Scale | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -48,7 +53,7 @@ class ImageSet:
     def subset(self, index: IntArray) -> ImageSet:
         """The images at `index` (int or bool array), in that order."""
         groups = None if self.groups is None else self.groups[index]
-        return ImageSet(self.images[index], self.labels[index], self.name, groups, self.pseudo, self.notes)
+        return ImageSet(self.images[index], self.labels[index], self.name, groups, self.pseudo, self.notes, self.scale)
 
     def concat(self, other: ImageSet) -> ImageSet:
         """These images, then the other's; classes keep their numbers."""
@@ -87,6 +92,28 @@ def check_compatible(a: ImageSet, b: ImageSet) -> None:
             f"{a.name} holds images of {_size(a)}, {b.name} of {_size(b)}; give both in one size "
             "(folders of files are resized with --size)"
         )
+
+
+def check_scales(a: ImageSet, b: ImageSet) -> None:
+    """Raise an `ImageError` where the same values of two sets of more than 8 bits came out differently bright."""
+    if a.scale is None or b.scale is None:
+        return
+    wide, narrow = a.scale.high - a.scale.low, b.scale.high - b.scale.low
+    if not 1 / SAME_SCALE < wide / narrow < SAME_SCALE:
+        raise ImageError(
+            f"{a.scale.high:g} was read as white in {a.name}, and {b.scale.high:g} in {b.name}, so that "
+            "the same picture would differ in them; state the bits of both with --bits, or save both in 8 bits"
+        )
+
+
+def without(images: ImageSet, others: ImageSet) -> ImageSet:
+    """Those images that are not among the others, bit by bit; what was left out is noted."""
+    known = {image.tobytes() for image in others.images}
+    keep = np.array([image.tobytes() not in known for image in images.images], bool)
+    if keep.all():
+        return images
+    note = f"{int((~keep).sum())} of {len(keep)} images are private ones too, and were left out"
+    return replace(images.subset(np.flatnonzero(keep)), notes=(*images.notes, note))
 
 
 def _size(s: ImageSet) -> str:

@@ -46,11 +46,13 @@ class Source:
         images: float32 (N, H, W, C) in [0, 1].
         labels: int64 (N,), or None.
         notes: what was assumed or left out, one sentence each.
+        scale: of images of more than 8 bits, where black and white lay; None for others.
     """
 
     images: FloatArray
     labels: IntArray | None
     notes: tuple[str, ...] = ()
+    scale: Scale | None = None
 
 
 def folder(path: Path, size: int, bits: int | None) -> Source:
@@ -74,9 +76,9 @@ def folder(path: Path, size: int, bits: int | None) -> Source:
     if len(found) > MAX_IMAGES:
         raise ImageError(f"{path} holds {len(found):,} images; give at most {MAX_IMAGES:,}")
     check_room((len(found), size, size, 3), f"{path} at --size {size}")
-    images, each, notes = read_all([Picture(f) for f, _ in found], size, bits, str(path))
+    images, each, notes, how = read_all([Picture(f) for f, _ in found], size, bits, str(path))
     kinds = np.repeat(np.array([kind for _, kind in found], np.int64), each)
-    return Source(images, kinds if groups else None, (*_left_out(path, labelled=bool(groups)), *notes))
+    return Source(images, kinds if groups else None, (*_left_out(path, labelled=bool(groups)), *notes), how)
 
 
 def _check_levels(path: Path, groups: list[tuple[Path, list[Path]]]) -> None:
@@ -101,7 +103,7 @@ def _check_levels(path: Path, groups: list[tuple[Path, list[Path]]]) -> None:
 
 def read_all(
     pictures: Sequence[Picture], size: int, bits: int | None, name: str
-) -> tuple[FloatArray, list[int], list[str]]:
+) -> tuple[FloatArray, list[int], list[str], Scale | None]:
     """Every page of some pictures, on one scale.
 
     Args:
@@ -111,7 +113,8 @@ def read_all(
         name: of the set, for errors.
 
     Returns:
-        float32 (pages, size, size, 3) in [0, 1]; how many pages each picture has; what was assumed, in sentences.
+        float32 (pages, size, size, 3) in [0, 1]; how many pages each picture has; what was assumed, in sentences; the
+        scale of pictures of more than 8 bits.
     """
     looks = [look(p) for p in pictures]
     each = [seen.pages for seen in looks]
@@ -133,7 +136,7 @@ def read_all(
     elif bits is not None:
         notes.append(f"--bits {bits} was not used: no grey picture holds more than 8 bits")
     check_room((len(pages), size, size, 3), f"{name} at --size {size}")
-    return np.stack([read(p, size, how) for p in pages]), each, notes
+    return np.stack([read(p, size, how) for p in pages]), each, notes, how
 
 
 def _shapes(pictures: Sequence[Picture], looks: list[Look], size: int) -> list[str]:

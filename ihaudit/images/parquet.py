@@ -71,13 +71,14 @@ def parquet(paths: list[Path], size: int, bits: int | None) -> Source:
     missing = sum(label is None for label in labels)
     if missing:
         raise ImageError(f"{missing} of {len(labels)} labels of {paths[0].name} are missing; remove these rows")
-    images, each, notes = read_all(pictures, size, bits, paths[0].name)
+    images, each, notes, how = read_all(pictures, size, bits, paths[0].name)
     if others and (not labels or others.keys() & set(_IMAGES + _LABELS)):
         read = "the pictures and their classes" if labels else "the pictures"
         notes.append(f"of {paths[0].name} {read} were read, and not the columns {', '.join(list(others)[:8])}")
     if len(paths) > 1:
         notes.append(f"{len(paths)} parquet files were read as one set: {', '.join(p.name for p in paths[:4])}")
-    return Source(images, np.repeat(_table(labels, paths[0].name), each, axis=0) if labels else None, tuple(notes))
+    kinds = np.repeat(_table(labels, paths[0].name), each, axis=0) if labels else None
+    return Source(images, kinds, tuple(notes), how)
 
 
 def _table(labels: list[Any], name: str) -> IntArray:

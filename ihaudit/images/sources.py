@@ -145,7 +145,7 @@ def _checked(source: Source, name: str, role: Role) -> ImageSet:
                 "(images are then dealt into pseudo-classes)"
             )
         kinds = np.unique(kinds, return_inverse=True)[1].astype(np.int64)  # classes 0..n-1 without gaps
-    return ImageSet(images, kinds, name, pseudo=pseudo, notes=source.notes)
+    return ImageSet(images, kinds, name, pseudo=pseudo, notes=source.notes, scale=source.scale)
 
 
 def _of_channels(shape: tuple[int, ...]) -> str:
@@ -252,7 +252,7 @@ def _array(images: FloatArray, labels: IntArray | None, name: str, bits: int | N
     deep = images.dtype != np.uint8 or bits is not None or (images.size and int(images.max()) <= 1)
     if images.size and images.dtype.kind in "iu" and deep:
         how = scale(Extent.of(images, name), bits, name)
-        return Source(how.unit(images), labels, (how.words,))
+        return Source(how.unit(images), labels, (how.words,), how)
     return Source(_unit_range(images, name), labels)
 
 
