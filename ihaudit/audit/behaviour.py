@@ -32,9 +32,9 @@ from ihaudit.sandbox.elsewhere import Elsewhere
 CALLS, IMAGES = 24, 12
 #: Wall seconds that all of this may take, and released values of ordinary calls and of one that is varied.
 SECONDS = 20.0
-ORDINARY_VALUES, VALUES = 10_000_000, 2_000_000
+ORDINARY_VALUES, VALUES = 10_000_000, 4_000_000
 #: Numbers of images that are tried besides.
-SIZES = (1, 2, 3, 5, 8, 20, 33, 50, 64, 100, 128, 150, 200, 256)
+SIZES = (1, 2, 3, 5, 8, 20, 33, 50, 64, 100, 128, 150, 200, 256, 512, 1000)
 #: Robust deviations from ordinary rows from which the median row of a call is of another kind.
 FAR = 8.0
 #: Rows that are asked for of another kind, to see whether images can be read off them; calls made for them at most.

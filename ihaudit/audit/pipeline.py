@@ -395,11 +395,12 @@ class _Audit:
         return published.with_truth(given, self._made(seed))
 
     def _made(self, seed: int) -> list[Release]:
-        """Releases of the private images by the code itself, the first as this audit would have made it."""
+        """Releases of the private images by the code itself, the last as this audit would have made it."""
         private, scheme = self.data.private, self.code.scheme
         count = published.CALLS if scheme.seconds(len(private)) < published.SECONDS else 2
         seeds = [seed, *(derive_seed(seed, "published", i) for i in range(1, count))]
-        return scheme.encode_many([(private.images, private.labels, s) for s in seeds])
+        made = scheme.encode_many([(private.images, private.labels, s) for s in seeds])
+        return [*made, encode_with_known(scheme, private, self.records, seed)[0]]
 
     def _checks(self, subject: Audited) -> list[Finding]:
         truth, seed = subject.truth, derive_seed(self.options.seed, "release again")

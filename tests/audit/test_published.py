@@ -85,3 +85,39 @@ def test_a_file_cut_short_is_refused_with_its_remedy(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
         with pytest.raises(UsageError, match=rf"{name} cannot be read as a release.npz.*copy the release.npz"):
             published.read(tmp_path / name, 4)
+
+
+def _permuted(seed: int, images: FloatArray = IMAGES) -> Release:
+    rng = np.random.default_rng(seed)
+    values = np.stack([rng.permutation(v.ravel()) ** 2 for v in images])
+    return Release(values.reshape(images.shape).astype(np.float32), np.eye(20, dtype=np.float32))
+
+
+def test_a_release_of_another_scheme_with_the_same_moments_of_all_rows_is_told(tmp_path: Path) -> None:
+    made = [_permuted(s) for s in range(published.CALLS)]
+    other = np.random.default_rng(4).random(IMAGES.shape, dtype=np.float32)
+    for release, status in (
+        (_permuted(50), "measured"),
+        (_permuted(50, other), "broken"),  # the same scheme, other images: rows have other moments
+        (Release(np.random.default_rng(3).permuted(made[0].encodings, axis=0), made[0].labels), "broken"),
+        (Release(made[0].encodings, np.eye(20, dtype=np.float32)[::-1]), "broken"),
+    ):
+        path = _written(release, tmp_path)
+        assert published.compared(published.read(path, 20), made, "float16", path).status == status
+    path = _written(_permuted(50), tmp_path)
+    two = published.compared(published.read(path, 20), [_made(1), _made(2)], "float16", path)
+    assert two.status == "measured"  # too few calls to say how far the code's releases are from each other
+
+
+def test_what_the_code_makes_alike_under_every_seed_must_be_in_the_file(tmp_path: Path) -> None:
+    def made(images: FloatArray, tag: int) -> Release:
+        return Release(1 - images, np.eye(20, dtype=np.float32), extra={"tag": np.arange(20) + tag})
+
+    code = [made(IMAGES, 0) for _ in range(3)]
+    for release, said in (
+        (made(IMAGES, 0), "value by value"),
+        (made(np.roll(IMAGES, 1, 2), 0), "its encodings are not the code's"),
+        (made(IMAGES, 1), "'tag' is not the code's"),
+    ):
+        path = _written(release, tmp_path)
+        assert said in published.compared(published.read(path, 20), code, "float16", path).sentence
