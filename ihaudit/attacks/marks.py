@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ihaudit.attacks.numerics.identity.alignment import assign
 from ihaudit.attacks.numerics.released.channels import Channel, as_numbers, channels, flat, forms
 from ihaudit.attacks.numerics.released.made import made_of
-from ihaudit.attacks.numerics.released.steady import coarse, fit_bits, fit_numbers, worth
+from ihaudit.attacks.numerics.released.steady import coarse, fit_alike, fit_bits, fit_numbers, sure, worth
 from ihaudit.contracts.attack import AttackOutput, attack
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
@@ -30,6 +30,8 @@ FEWER = 7
 LEAST = 16
 #: Standard errors by which held-out rows must be more like their own image than like others of its class.
 SHOWN = 6.0
+#: Or so many of them that one image stands out for, the right one in `ENOUGH` of these.
+SURE = 5
 #: Share of held-out rows that are told rightly from which nothing more is tried.
 ENOUGH = 0.9
 #: Values of a row at most that are looked at under other names, and things made of parts that are read.
@@ -122,10 +124,13 @@ class _Own:
         others = among.sum(1) - 1
         below = (((scores < mine) & among).sum(1) + 0.5 * (((scores == mine) & among).sum(1) - 1))[others > 0]
         place = below / others[others > 0]
-        if len(place) < LEAST // 2 or place.mean() - 0.5 < SHOWN * (12 * len(place)) ** -0.5:
+        known = sure(scores, among)
+        right = known[known >= 0] == own[known >= 0]
+        some = len(right) >= SURE and right.mean() >= ENOUGH
+        if len(place) < LEAST // 2 or not (some or place.mean() - 0.5 > SHOWN * (12 * len(place)) ** -0.5):
             return None
-        right = float((np.where(among, scores, -np.inf).argmax(1) == own).mean())
-        return _Told(right, float((1 / (others + 1)).mean()), model.scores(channel.target))
+        told = float((np.where(among, scores, -np.inf).argmax(1) == own).mean())
+        return _Told(told, float((1 / (others + 1)).mean()), model.scores(channel.target))
 
 
 def _encoded(view: View, ctx: Context) -> _Own:
@@ -166,6 +171,8 @@ def _forms(channel: Channel) -> Iterator[tuple[str, Channel, Callable[[Rows], An
     """Words, forms of a channel, and what is fitted to each."""
     for form in forms(channel):
         yield "bits", form, fit_bits
+    for form in forms(channel):
+        yield "bits of some images", form, fit_alike
     like = channel.stacked
     if channel.target.dtype.kind == "f":
         yield "values in 256 steps", channel.same(lambda a: coarse(a, like), channel.name), fit_bits

@@ -8,7 +8,6 @@ are made, and the question is whether images can be read off them.
 
 from __future__ import annotations
 
-import ast
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihaudit.attacks.numerics.known_pairs.learn import learn
+from ihaudit.audit.surroundings import INSIDE, STRICT, decides_by, looks_around, words_in
 from ihaudit.contracts.context import derive_seed
 from ihaudit.contracts.encoder import Encoder
 from ihaudit.errors import NotApplicable, SchemeError
@@ -60,17 +60,6 @@ MEASURES = (
 )
 #: Rows from which it is said how alike they are.
 ALIKE = 8
-#: Names in a scheme's code that look at who runs it.
-LOOKS = {
-    "sys": {"modules", "_getframe", "argv", "gettrace", "settrace", "setprofile"},
-    "os": {"getppid", "environb", "uname"},
-    "gc": {"get_objects", "get_referrers"},
-    "inspect": {"stack", "currentframe"},
-}
-#: Of these, what no encoder has a reason for.
-STRICT = {"sys.modules", "sys._getframe", "sys.gettrace", "gc.get_objects", "gc.get_referrers", "inspect.stack"}
-MODULES = {"ctypes", "inspect", "gc", "psutil", "cffi", "mmap"}
-INSIDE = ("ihaudit.sandbox", "ihaudit.audit", "ihaudit.games")
 #: The same where nothing can be read off them; and how much more SSIM than ordinary calls they must show otherwise.
 VERY_FAR, BETTER = 25.0, 0.1
 #: SSIM from which ordinary calls show images outright, and how much less shows where they are hidden.
@@ -113,7 +102,7 @@ def behaviour(encoder: Encoder, start: Start, images: ImageSet, text: str, seed:
     try:
         with one_thread():
             study.ordinary()
-            for _ in _varied(study, start):
+            for _ in _varied(study, start, words_in(text)):
                 pass
     except SchemeError as e:
         text_ = "Whether the scheme is the same in every call could not be asked: it fails in some."
@@ -274,8 +263,11 @@ class _Study:
         return f"What should be a convention follows the images, and can carry them: {'; '.join(said)}. State it once."
 
 
-def _varied(study: _Study, start: Start) -> Iterator[None]:
-    """Every condition in turn, while time lasts; each adds to the study."""
+def _varied(study: _Study, start: Start, words: Sequence[str]) -> Iterator[None]:
+    """Every condition in turn, while time lasts; each adds to the study.
+
+    `words`: what the code compares with, which variables may be, too.
+    """
     encoder = study.encoder
 
     def more(n: int, where: NDArray[np.int64] | None = None, process: Encoder = encoder) -> Any:
@@ -328,11 +320,13 @@ def _varied(study: _Study, start: Start) -> Iterator[None]:
         conditions += [("where the files that it asks for exist", {"exists": True}, 2)]
         conditions += [("where the files that it asks for do not exist", {"exists": False}, 2)]
     if "variable" in kinds:
-        conditions += [(f"where the variables that it asks for are “{v}”", {"value": v}, 2) for v in ("1", "true")]
-    for words, answers, calls in conditions:
+        conditions += [
+            (f"where the variables that it asks for are “{v}”", {"value": v}, 2) for v in ("1", "true", *words)
+        ]
+    for said, answers, calls in conditions:
         with suppress(SchemeError), start(answers) as process:
             again = more(count, process=process)
-            study.compare(words, again, [again()[1] for _ in range(calls)])
+            study.compare(said, again, [again()[1] for _ in range(calls)])
             study.asked |= process.asked
         yield
 
@@ -360,6 +354,7 @@ def _verdict(study: _Study, text: str) -> Finding:
         details["flags"] = flags
     spying = sorted({*(STRICT & set(looks)), *(w for k, w in asked if k == "machine")})
     spying += [name for name in looks if name.startswith(INSIDE)]
+    spying += [name for name in decides_by(text) if name not in spying]
     if not study.odd and spying:
         reason = (
             f"the scheme's code looks at who runs it ({', '.join(spying)}): a verdict on what it does here says "
@@ -383,27 +378,6 @@ def _verdict(study: _Study, text: str) -> Finding:
         f"the scheme behaves differently {where} ({worst.seen}), so that a verdict would be about one of its behaviours"
     )
     return _finding("behaviour", "inconclusive", f"{reason[0].upper()}{reason[1:]}.", study, reason, details)
-
-
-def looks_around(text: str) -> list[str]:
-    """Names in a scheme's code that tell it who runs it."""
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
-        return []
-    found = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            if node.attr in LOOKS.get(node.value.id, ()):
-                found.add(f"{node.value.id}.{node.attr}")
-        elif isinstance(node, ast.Import):
-            found |= {a.name for a in node.names if a.name.split(".")[0] in MODULES}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names = {a.name for a in node.names} & LOOKS.get(node.module, set())
-            found |= {f"{node.module}.{n}" for n in names}
-            if node.module.split(".")[0] in MODULES or node.module.startswith(INSIDE):
-                found.add(node.module)
-    return sorted(found)
 
 
 def measures(encodings: NDArray[Any]) -> NDArray[np.float64]:

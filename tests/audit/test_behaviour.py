@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from ihaudit.audit.behaviour import looks_around
+from ihaudit.audit.surroundings import decides_by, looks_around, words_in
 from ihaudit.sandbox.elsewhere import Elsewhere
 from ihaudit.sandbox.loader import locate
 
@@ -47,3 +48,26 @@ def test_code_that_looks_at_who_runs_it() -> None:
     assert looks_around("import ihaudit.sandbox.worker\nfrom ihaudit.audit import traits") == ["ihaudit.audit"]
     assert looks_around("import numpy as np\nx = np.zeros(3)") == []
     assert looks_around("not python (") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("import os\nif (os.cpu_count() or 1) >= 64: pass", ["os.cpu_count"]),
+        ("import time as t\nbegan = t.monotonic()\nlate = began\nx = 1 if late > 9 else 2", ["time.monotonic"]),
+        ("from time import tzname\nshown = tzname[0] not in ('UTC',)", ["time.tzname"]),
+        ("import threading as h, numpy as np\ny = np.where(h.active_count() - 1, 1, 2)", ["threading.active_count"]),
+        ("import os\nworkers = min(4, os.cpu_count() or 1)\nseed = os.getpid()", []),
+        ("import sys\nif __name__ == '__main__':\n    if len(sys.argv) > 1: pass", []),
+        ("import sys\nif '/x' not in sys.path: sys.path.append('/x')", []),
+        ("not python (", []),
+    ],
+)
+def test_decisions_by_where_and_when_are_seen_in_the_text(text: str, names: list[str]) -> None:
+    assert decides_by(text) == names
+
+
+def test_texts_that_variables_are_compared_with() -> None:
+    text = "import os\nif how == 'a': pass\nshown = os.environ.get('USER', '') == 'deploy'"
+    assert words_in(text) == ["deploy", "USER", "a"]
+    assert words_in("not python (") == []

@@ -14,6 +14,7 @@ class Case:
 
     Attributes:
         attacks: the attacks that are tried.
+        exits: the exit codes that are right where these are others than 1 for a leak and 0 for none.
         sample: it is of the few that every run of the tests looks at.
     """
 
@@ -22,7 +23,12 @@ class Case:
     value: str
     leaks: bool = True
     attacks: tuple[str, ...] = ("everything",)
+    exits: tuple[int, ...] = ()
     sample: bool = False
+
+    @property
+    def right(self) -> tuple[int, ...]:
+        return self.exits or ((1,) if self.leaks else (0,))
 
     @property
     def id(self) -> str:
@@ -113,6 +119,16 @@ BEHAVING = _cases(
     attacks=("everything", "linear"),
     sample="few night",
 )
+MINDING = _cases(
+    "minding",
+    "what",
+    "fifth module-calls tens many-hundreds last-rows first-row chance user cached beside-the-code hour seconds classes "
+    "sorted bright whites low-seed public",
+    attacks=("marks", "linear"),
+    sample="user many-hundreds",
+)
+#: What decides by where it runs: its text says so, and no verdict is given.
+PLACED = _cases("placed", "by", "processors uptime zone threads argv host modules frames", exits=(3,), sample="zone")
 #: What gives nothing away.
 HONEST = _cases(
     "honest",
@@ -123,4 +139,4 @@ HONEST = _cases(
     attacks=("marks", "everything"),
     sample="one-share nonces",
 )
-CASES = [*MAPS, *ROWS, *WRAPPED, *SHARED, *RECODED, *BESIDE, *BEHAVING, *HONEST]
+CASES = [*MAPS, *ROWS, *WRAPPED, *SHARED, *RECODED, *BESIDE, *BEHAVING, *MINDING, *PLACED, *HONEST]

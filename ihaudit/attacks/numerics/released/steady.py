@@ -22,6 +22,9 @@ Bytes = NDArray[np.uint8]
 STEADIER, ERRORS, MOST = 0.25, 6.0, 20_000
 #: What a bit says at most, in nats.
 CERTAIN = 6.0
+#: Bytes that are compared bit by bit where images may have marks or not; robust deviations of all scores of a row by
+#: which the best must stand out.
+MAX_ALIKE, STANDS_OUT = 4096, 8.0
 #: Rows that are looked at first, and bits that must be the same in both encodings of all of them.
 LOOKED, SAME = 64, 24
 #: Images of which a bit must have its rarer value, at a first look.
@@ -82,6 +85,37 @@ def fit_bits(rows: Bytes) -> Bits | None:
     there = np.searchsorted(places, columns // 8) * 8 + columns % 8
     signs = np.sum([_signs(r, there) for r in rows], axis=0)
     return Bits(columns, weights, np.sign(signs).astype(np.float32))
+
+
+def fit_alike(rows: Bytes) -> Bits | None:
+    """All bits of rows (R, M, d) that vary, each as good as another: for marks that some images have only."""
+    rounds, count, d = rows.shape
+    if rounds < 2 or not d:
+        return None
+    places = _some(d, MAX_ALIKE)
+    columns = (8 * places[:, None] + np.arange(8)).reshape(-1)
+    signs = np.mean([_signs(r, columns) for r in rows], axis=0)
+    vary = np.abs(signs.mean(0)) < 1 - 2 / count
+    if not vary.any():
+        return None
+    columns, marks = columns[vary], signs[:, vary].astype(np.float32)
+    return Bits(columns, np.ones(len(columns), np.float32), marks)
+
+
+def sure(scores: NDArray[np.float64], among: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """int64 (n,), the image that each row is surely of among those (n, M) that may be; -1 where none stands out."""
+    out = np.full(len(scores), -1, np.int64)
+    for i, (row, mine) in enumerate(zip(scores, among, strict=True)):
+        at = np.flatnonzero(mine)
+        if len(at) < 2:
+            continue
+        best = at[int(np.argmax(row[at]))]
+        others = np.delete(row, best)
+        spread = 1.4826 * float(np.median(np.abs(others - np.median(others))))
+        beside = float(np.max(row[at[at != best]]))
+        if row[best] - beside > STANDS_OUT * max(spread, 1e-9 * float(np.abs(row).max())):
+            out[i] = best
+    return out
 
 
 def _some(size: int, most: int) -> NDArray[np.int64]:
