@@ -32,9 +32,13 @@ def check_images(data: Data) -> Finding | None:
     """What is to be said of the images; None where nothing is.
 
     Raises:
-        ImageError: the private images hardly differ under SSIM, so that no score of them would mean anything.
+        ImageError: the private images are one picture, or hardly differ under SSIM, so that no score of them would
+            mean anything.
     """
     private = data.private
+    if len({x.tobytes() for x in private.images}) == 1:
+        raise ImageError(f"all {len(private)} images of {private.name} are the same picture; give different ones")
+    blank = int((np.ptp(private.images.reshape(len(private), -1), axis=1) == 0).sum())
     alike = likeness(private)
     low, high = (float(v) for v in np.quantile(private.images, [0.001, 0.999]))
     if alike >= TOO_ALIKE:
@@ -47,6 +51,8 @@ def check_images(data: Data) -> Finding | None:
     notes = list(dict.fromkeys(f"{s.name}: {note}" for s in sets.values() if s is not None for note in s.notes))
     if high - low < 0.5:
         notes.append(f"{private.name}: nearly all values lie in [{low:.3g}, {high:.3g}], of the range [0, 1]")
+    if blank:
+        notes.append(f"{private.name}: {blank} of {len(private)} images hold one value only, which is easily guessed")
     if alike >= ALIKE:
         notes.append(f"{private.name}: different images have SSIM {alike:.2f} with each other (median)")
     if not notes:

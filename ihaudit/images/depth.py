@@ -20,6 +20,10 @@ _BITS = (1, 8, 10, 12, 14, 16, 24, 32, 40, 48, 56, 64)
 _OUTLIERS = 4
 #: Values below are padding outside a scan: Hounsfield units begin at -1024.
 _AIR = -1024.0
+#: Share of the values, and how many different ones, from which what lies below is no padding.
+_SCATTERED, _PADS = 0.05, 16
+#: How many times the range of all others the least value may lie below them.
+_FAR = 10.0
 
 
 @dataclass(frozen=True)
@@ -29,15 +33,19 @@ class Extent:
     Attributes:
         low, high: least and largest value.
         common: value that 99.9 % stay below.
-        inner: least value that is no padding (`_AIR`); the least of all where there is none.
+        inner: least value that is no padding (`_AIR`), of fractions the second least; the least where there is none.
+        outer: second largest value; the largest where there is one value only.
         whole: all are whole numbers by their type.
+        spread: values where padding would be are many and different, so that they are no padding.
     """
 
     low: float
     high: float
     common: float
     inner: float
+    outer: float
     whole: bool
+    spread: bool = False
 
     @classmethod
     def of(cls, values: FloatArray, name: str) -> Extent:
@@ -46,21 +54,43 @@ class Extent:
             bad = int((~np.isfinite(values)).sum())
             raise ImageError(f"{name}: {bad:,} of its values are NaN or infinite; replace them")
         some = values.reshape(-1)[:: max(1, values.size // 1_000_000)]
-        low = float(values.min())
-        inner = float(np.min(values, initial=values.max(), where=values >= _AIR)) if low < _AIR else low
-        return cls(low, float(values.max()), float(np.quantile(some, 0.999)), inner, values.dtype.kind in "iub")
+        whole = values.dtype.kind in "iub"
+        low, high = float(values.min()), float(values.max())
+        above = values >= _AIR if whole else values > low
+        inner = float(np.min(values, initial=values.max(), where=above)) if low < (_AIR if whole else 0) else low
+        outer = float(np.max(values, initial=values.min(), where=values < values.max()))
+        below = some[some < _AIR]
+        spread = below.size > _SCATTERED * some.size and len(np.unique(below)) > _PADS
+        return cls(low, high, float(np.quantile(some, 0.999)), inner, outer, whole, spread)
 
     @classmethod
     def all(cls, parts: Iterable[Extent]) -> Extent:
         """Of several together."""
         each = list(parts)
+        low, high = min(p.low for p in each), max(p.high for p in each)
         return cls(
-            min(p.low for p in each),
-            max(p.high for p in each),
+            low,
+            high,
             max(p.common for p in each),
-            min(p.inner for p in each),
+            min(p.inner if p.whole or p.low <= low else p.low for p in each),
+            max(p.outer if p.high >= high else p.high for p in each),
             all(p.whole for p in each),
+            any(p.spread for p in each),
         )
+
+    def refuse_what_is_far(self, name: str) -> None:
+        """Refuse fractions of which one value lies far from all others, as one for "nothing measured" does.
+
+        Raises:
+            ImageError: it names the value.
+        """
+        width = self.outer - self.inner
+        for far, gap in ((self.low, self.inner - self.low), (self.high, self.high - self.outer)):
+            if not self.whole and gap > _FAR * width > 0:
+                raise ImageError(
+                    f"{name} holds the value {far:g} far from all others ({self.inner:g} to {self.outer:g}); where it "
+                    "stands for nothing measured, replace it by what is to be black"
+                )
 
 
 @dataclass(frozen=True)
@@ -98,19 +128,21 @@ def scale(extent: Extent, bits: int | None, name: str) -> Scale:
                 f"{name} holds values from {low:g} to {high:g}, beyond the {bits} bits that --bits states; correct it"
             )
         return Scale(bottom, top, f"values were read as {bits} bits, as stated: {bottom:g} is black, {top:g} white")
-    padded = ""
-    if low < _AIR and extent.whole and high > 0 <= extent.inner:  # -9999 where nothing was measured, and no Hounsfield
+    extent.refuse_what_is_far(name)
+    padding, padded = low < _AIR and extent.whole and not extent.spread and high > 0, ""
+    if padding and extent.inner >= 0:  # such as -9999 where nothing was measured, and no Hounsfield units
         padded, low = f"; values below 0, down to {low:g}, as padding", 0.0
     if low < 0:
-        padding = low < _AIR and extent.whole
-        bottom = _AIR if padding and high > 0 else low
-        cut = f", and values below {_AIR:g} as padding" if bottom > low else ""
+        bottom = low if not padding else extent.inner if extent.inner > _AIR / 2 else _AIR
+        cut = f", and values below {bottom:g} as padding" if bottom > low else ""
         return Scale(bottom, max(high, bottom + 1), f"{bottom:g} was read as black and {high:g} as white{cut}")
     if not extent.whole:
         if high <= 1:
             return Scale(0.0, 1.0, "")
         return Scale(0.0, high, f"0 was read as black and {high:g}, the largest value of all images, as white")
-    used, common = (next(b for b in _BITS if v <= 2.0**b - 1) for v in (high, extent.common))
+    used, common, second = (next(b for b in _BITS if v <= 2.0**b - 1) for v in (high, extent.common, extent.outer))
+    if extent.outer > max(low, extent.inner):  # one value far above all others stands for no brightness, however common
+        common = min(common, second)
     cut = ""
     if used - common >= _OUTLIERS:
         used, cut = common, f"; few values reach {high:g}, and were cut off"

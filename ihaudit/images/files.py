@@ -117,8 +117,8 @@ def read_all(
         scale of pictures of more than 8 bits.
     """
     looks = [look(p) for p in pictures]
-    each = [seen.pages for seen in looks]
-    pages = [replace(p, page=i) for p, seen in zip(pictures, looks, strict=True) for i in range(seen.pages)]
+    each = [len(seen.pages) for seen in looks]
+    pages = [replace(p, page=i) for p, seen in zip(pictures, looks, strict=True) for i in seen.pages]
     notes = _shapes(pictures, looks, size)
     if len(pages) > len(pictures):
         notes.append(f"{len(pictures)} files hold {len(pages)} pages; each was read as an image of its file's class")

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ DICOM = {".dcm", ".dicom", ".ima"}
 _FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "WEBP", "TIFF", "PPM", "AVIF", "JPEG2000", "TGA")
 #: Tags of TIFF: bits of a sample, what zero means, samples of a pixel, colours apart or together, kind of numbers.
 _BITS, _ZERO, _SAMPLES, _APART, _KIND = 258, 262, 277, 284, 339
+#: Tag of TIFF: bits of what a page is to the others; 1 stands for a smaller copy, 4 for a mask.
+_ROLE, _NOT_A_PICTURE = 254, 1 | 4
 #: Smaller pictures hold nothing that SSIM could judge.
 MIN_SIDE = 8
 
@@ -52,14 +55,14 @@ class Look:
     """What was seen of a file before its pictures are read.
 
     Attributes:
-        pages: how many there are.
+        pages: which there are; smaller copies of others, and masks, are none.
         extent: what values of more than 8 bits (or signed ones) reach; None where there are none.
         animated: whether further frames are left out.
         high_byte: the largest high byte of 16-bit colours; None where there are none.
         size: width and height of the first page, in pixels.
     """
 
-    pages: int
+    pages: tuple[int, ...]
     extent: Extent | None
     animated: bool
     high_byte: int | None
@@ -75,23 +78,28 @@ def look(picture: Picture) -> Look:
 
     def seen(f: Any) -> Look:
         frames = int(getattr(f, "n_frames", 1))
-        pages = frames if f.format == "TIFF" else 1
-        parts, high = [], None
+        several = f.format == "TIFF" and frames > 1
+        pages, parts, high = [], [], None
         size = (int(f.size[0]), int(f.size[1]))
-        for i in range(pages):
-            if pages > 1:
+        for i in range(frames if several else 1):
+            if several:
                 f.seek(i)
+                if _tag(f, _ROLE, 0) & _NOT_A_PICTURE:
+                    continue
+            pages.append(i)
             if _deep(f):
                 parts.append(Extent.of(_values(f), picture.path.name))
             elif _deep_colours(f):
                 high = max(high or 0, int(np.asarray(f.convert("RGB")).max()))
-        return Look(pages, Extent.all(parts) if parts else None, frames > 1 and pages == 1, high, size)
+        if not pages:
+            raise ValueError("it holds smaller copies and masks only")
+        return Look(tuple(pages), Extent.all(parts) if parts else None, frames > 1 and not several, high, size)
 
     if picture.data is None and is_dicom(picture.path):
         from ihaudit.images.dicom import values
 
         found = values(picture.path)
-        return Look(1, Extent.of(found, picture.path.name), False, None, (found.shape[1], found.shape[0]))
+        return Look((0,), Extent.of(found, picture.path.name), False, None, (found.shape[1], found.shape[0]))
     result: Look = _opened(picture, seen)
     return result
 
@@ -157,12 +165,25 @@ def damage(path: Path, error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without what readers say of damaged tags, and of large pictures (of twice as many pixels they raise an error)."""
+    log = logging.getLogger("PIL")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
+
+
 def _opened(picture: Picture, work: Callable[[Any], Any]) -> Any:
     from PIL import Image
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # damaged tags, and large pictures: twice as many pixels are an error
+        with quiet():
             source = picture.path if picture.data is None else io.BytesIO(picture.data)
             Image.init()  # so that it knows which formats this build of it reads
             with Image.open(source, formats=[f for f in _FORMATS if f in Image.OPEN]) as f:

@@ -73,7 +73,9 @@ def similarity(a: NDArray[Any], b: NDArray[Any], *, device: str = "cpu") -> NDAr
 
 
 @one_thread()
-def correlation(a: NDArray[Any], b: NDArray[Any], *, shift: int = 0) -> NDArray[np.float32]:
+def correlation(
+    a: NDArray[Any], b: NDArray[Any], *, shift: int = 0, passed: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
     """Normalised cross-correlation of high-passed images, the maximum over shifts by up to `shift` pixels.
 
     High-passing (the image minus its Gaussian blur of sigma 3) removes overall colour and brightness, in which
@@ -83,11 +85,12 @@ def correlation(a: NDArray[Any], b: NDArray[Any], *, shift: int = 0) -> NDArray[
         a: (R, H, W, C).
         b: (N, H, W, C).
         shift: in pixels; shifts are cyclic, which matters at the border only.
+        passed: `highpass` of `b`, where it is compared often.
 
     Returns:
         float32 (R, N) in [-1, 1]; 0 where one of the two is constant.
     """
-    x, y = _highpass(a), _highpass(b)
+    x, y = highpass(a), highpass(b) if passed is None else passed
     flat = y.reshape(len(y), -1).T
     best = np.full((len(x), len(y)), -1.0, np.float32)
     for dy in range(-shift, shift + 1):
@@ -97,7 +100,8 @@ def correlation(a: NDArray[Any], b: NDArray[Any], *, shift: int = 0) -> NDArray[
     return best
 
 
-def _highpass(x: NDArray[Any]) -> NDArray[np.float32]:
+def highpass(x: NDArray[Any]) -> NDArray[np.float32]:
+    """Images (n, H, W, C) less their blur, each of norm 1; 0 where it is constant."""
     v = np.asarray(x, np.float32)
     if np.asarray(x).dtype == np.uint8:
         v = v / np.float32(255)
@@ -126,7 +130,7 @@ def twins(images: NDArray[Any], *, same: float = 0.98) -> NDArray[np.int64]:
     Args:
         images: (N, H, W, C) in [0, 1].
     """
-    x = _highpass(images).reshape(len(images), -1)
+    x = highpass(images).reshape(len(images), -1)
     near = csr_matrix(x @ x.T > same)
     return np.asarray(connected_components(near, directed=False)[1], np.int64)
 
@@ -223,7 +227,7 @@ def shortlist(images: NDArray[Any], rank: NDArray[Any], limit: int, *, same: flo
         return np.asarray(rank, np.int64)
     # Looking at every candidate would cost R x N products for a hopeless R; 20 N are plenty to fill N places.
     pool = np.asarray(rank, np.int64)[: 20 * limit]
-    x = _highpass(images[pool]).reshape(len(pool), -1)
+    x = highpass(images[pool]).reshape(len(pool), -1)
     free = np.ones(len(pool), bool)
     kept: list[int] = []
     for i in range(len(pool)):

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import affine_transform
 
-from ihaudit.metrics.matching import correlation
+from ihaudit.metrics.matching import correlation, highpass
 from ihaudit.metrics.ssim import ssim_of_pairs
 from ihaudit.scheme import Augmentation
 
@@ -66,15 +66,7 @@ class Poses:
     def move(self, images: Images, pose: int) -> Images:
         """Images (n, H, W, C) in a pose; what lies beyond the border is repeated from there."""
         mirror, angle, down, right = self.all[pose]
-        x = images[:, :, ::-1] if mirror else images
-        if angle:
-            x = _turned(x, angle)
-        if down or right:
-            far = max(abs(down), abs(right))
-            h, w = x.shape[1:3]
-            padded = np.pad(x, ((0, 0), (far, far), (far, far), (0, 0)), mode="edge")
-            x = padded[:, far - down : far - down + h, far - right : far - right + w]
-        return np.ascontiguousarray(x)
+        return _shifted(_turned(images, mirror, angle), down, right)
 
     def each(self, images: Images, poses: NDArray[np.int64]) -> Images:
         """Each of images (n, H, W, C) in its own pose (n,)."""
@@ -87,8 +79,12 @@ class Poses:
         """The best pose of every candidate (R, H, W, C) for every image (M, H, W, C), by high-pass correlation."""
         best = np.full((len(candidates), len(pool)), -np.inf, np.float32)
         pose = np.zeros(best.shape, np.int64)
-        for p in range(len(self)):
-            found = correlation(self.move(candidates, p), pool)
+        passed = highpass(pool)
+        turned: dict[tuple[bool, float], Images] = {}  # of the few turns that many shifts share, the last
+        for p, (mirror, angle, down, right) in enumerate(self.all):
+            if (mirror, angle) not in turned:
+                turned = {(mirror, angle): _turned(candidates, mirror, angle)}
+            found = correlation(_shifted(turned[mirror, angle], down, right), pool, passed=passed)
             better = found > best + 1e-6
             best[better], pose[better] = found[better], p
         similarity = np.zeros_like(best)
@@ -98,7 +94,20 @@ class Poses:
         return Fitted(similarity, best, pose)
 
 
-def _turned(images: Images, degrees: float) -> Images:
+def _shifted(images: Images, down: int, right: int) -> Images:
+    x = images
+    if down or right:
+        far = max(abs(down), abs(right))
+        h, w = x.shape[1:3]
+        padded = np.pad(x, ((0, 0), (far, far), (far, far), (0, 0)), mode="edge")
+        x = padded[:, far - down : far - down + h, far - right : far - right + w]
+    return np.ascontiguousarray(x)
+
+
+def _turned(images: Images, mirror: bool, degrees: float) -> Images:
+    images = images[:, :, ::-1] if mirror else images
+    if not degrees:
+        return images
     angle = math.radians(degrees)
     turn = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
     middle = (np.array(images.shape[1:3]) - 1) / 2

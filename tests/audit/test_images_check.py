@@ -29,6 +29,16 @@ def test_near_constant_sets_are_refused() -> None:
         check_images(data(photographs(40)[0] / 32))
 
 
+def test_one_picture_and_blank_ones() -> None:
+    images = photographs(40)[0].copy()
+    for same in (np.repeat(images[:1], 20, 0), np.zeros((20, 32, 32, 3)), np.ones((20, 32, 32, 3))):
+        with pytest.raises(ImageError, match="all 20 images of mine are the same picture"):
+            check_images(data(same))
+    images[:3] = 0.5
+    found = check_images(data(images))
+    assert found is not None and "3 of 40 images hold one value only" in found.sentence
+
+
 def test_notes_are_said() -> None:
     found = check_images(data(photographs(40)[0], notes=("values were read as 12 bits",)))
     assert found is not None and "mine: values were read as 12 bits." in found.sentence

@@ -88,9 +88,9 @@ def test_floats_keep_one_scale(tmp_path: Path) -> None:
 
 
 def test_scales() -> None:
-    assert scale(Extent(0, 1, 1, 0, False), None, "x").words == ""
-    assert scale(Extent(-5, 5, 5, -5, False), None, "x").low == -5
-    assert scale(Extent(-100, 50, 50, -100, True), 8, "x").high == 127
+    assert scale(Extent(0, 1, 1, 0, 1, False), None, "x").words == ""
+    assert scale(Extent(-5, 5, 5, -5, 5, False), None, "x").low == -5
+    assert scale(Extent(-100, 50, 50, -100, 50, True), 8, "x").high == 127
 
 
 @pytest.mark.parametrize(("dtype", "missing"), [(np.int16, -9999), (np.int64, np.iinfo(np.int64).min)])
@@ -101,6 +101,32 @@ def test_a_value_for_nothing_measured_is_no_black(tmp_path: Path, dtype: type, m
     s = load(str(tmp_path / "a.npz"), role="similar")
     np.testing.assert_allclose(s.images[0, 1:, :, 0], GRADIENT[1:], atol=1e-3)
     assert "as padding" in " ".join(s.notes)
+
+
+def test_a_common_value_far_above_the_others_is_no_white(tmp_path: Path) -> None:
+    """65535 in a tenth of the pixels of 12-bit pictures made the rest nearly black."""
+    values = np.round(np.stack([GRADIENT] * 2) * 4095).astype(np.uint16)
+    values[:, :, :3] = 65535
+    np.savez(tmp_path / "a.npz", images=values)
+    s = load(str(tmp_path / "a.npz"), role="similar")
+    np.testing.assert_allclose(s.images[0, :, 3:, 0], GRADIENT[:, 3:], atol=1e-3)
+    assert "65535, and were cut off" in " ".join(s.notes)
+
+
+@pytest.mark.parametrize("missing", [-9999, -3.4e38, 1e20])
+def test_fractions_with_a_value_for_nothing_measured_are_refused(tmp_path: Path, missing: float) -> None:
+    """All that was measured became one white, or one black."""
+    values = GRADIENT.astype(np.float32)
+    values[:5] = missing
+    with pytest.raises(ImageError, match=r"far from all others .*replace it by what is to be black"):
+        load(folder(tmp_path, GRADIENT.astype(np.float32), values, kind="tiff"), role="similar")
+
+
+def test_signed_numbers_that_are_no_hounsfield_units(tmp_path: Path) -> None:
+    """All that lay below -1024 was taken for padding."""
+    values = np.round(np.stack([GRADIENT] * 2) * 65535 - 32768).astype(np.int16)
+    np.savez(tmp_path / "a.npz", images=values)
+    np.testing.assert_allclose(load(str(tmp_path / "a.npz"), role="similar").images[0, ..., 0], GRADIENT, atol=1e-3)
 
 
 @pytest.mark.parametrize(("dtype", "top"), [(np.uint8, 1), (np.int64, 1), (np.uint64, 2**64 - 1)])

@@ -93,14 +93,26 @@ def test_kinds_of_tiff(tmp_path: Path, arrays: np.ndarray, options: dict[str, An
         (BYTES / np.float32(255), {"photometric": "rgb"}, "cannot be read"),
         (GREY / np.float64(255), {}, "cannot be read"),
         (BYTES.astype(np.uint16) * 16, {"photometric": "rgb"}, "only 12 bits are used"),
+        (np.repeat(GREY[..., None], 13, 3), {"photometric": "minisblack", "planarconfig": "contig"}, "cannot be read"),
     ],
 )
 def test_kinds_of_tiff_that_are_refused(
-    tmp_path: Path, arrays: np.ndarray, options: dict[str, Any], message: str
+    tmp_path: Path, arrays: np.ndarray, options: dict[str, Any], message: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     spec = saved(tmp_path, lambda p, i: tifffile.imwrite(p, arrays[i], **options), ".tif")
     with pytest.raises(ImageError, match=message):
         load(spec, role="private", size=16)
+    assert not capfd.readouterr().err
+
+
+def test_smaller_copies_in_a_tiff_are_no_images(tmp_path: Path) -> None:
+    def write(path: Path, i: int) -> None:
+        with tifffile.TiffWriter(path) as f:
+            f.write(BYTES[i], photometric="rgb")
+            f.write(BYTES[i, ::2, ::2], photometric="rgb", subfiletype=1)
+
+    images = load(saved(tmp_path, write, ".tif"), role="private", size=16).images
+    np.testing.assert_allclose(images, BYTES[:4] / 255, atol=1e-6)
 
 
 def test_postscript_under_the_name_of_a_picture_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

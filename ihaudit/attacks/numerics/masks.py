@@ -27,7 +27,7 @@ def under_mask(encodings: NDArray[np.floating], *, sample: int = 512) -> bool:
     x = x - x.mean((1, 2), keepdims=True)
     together = []
     for a, b in ((x[:, :, 1:], x[:, :, :-1]), (x[:, 1:], x[:, :-1])):
-        scale = np.sqrt((a**2).sum((1, 2, 3)) * (b**2).sum((1, 2, 3)))
+        scale = np.sqrt((a**2).sum((1, 2, 3))) * np.sqrt((b**2).sum((1, 2, 3)))
         together.append((a * b).sum((1, 2, 3)) / np.maximum(scale, 1e-12))
     # independent values of whatever number stay below six standard errors
     error = (2 * x[0].size * len(x)) ** -0.5

@@ -176,6 +176,8 @@ def attempt(
 ) -> list[Attempt]:
     """Every map that fits the pairs, with its mean pinned SSIM on the held-out ones; up to an exact one."""
     out: list[Attempt] = []
+    if not len(images):  # all were copies of those held out
+        return out
     for name in families:
         for inverse in _fit(name, images, encodings, similar):
             guess = np.clip(inverse(held_encodings), 0, 1)
