@@ -33,6 +33,8 @@ class Extent:
         Raises:
             ImageError: values of none of these ranges, or not finite.
         """
+        if images.dtype.kind not in "biuf":
+            raise ImageError(f"{name} holds {images.dtype}; images are numbers in [-1, 1], [0, 1] or [0, 255]")
         low, high = np.inf, -np.inf
         for i in range(0, len(images), BLOCK):
             block = images[i : i + BLOCK]

@@ -18,6 +18,8 @@ from ihaudit.release import Release
 
 #: Values looked at per block while checking.
 BLOCK = 2048
+#: Mixtures of images in [-1, 1] reach more than this.
+LEAST = 0.02
 #: What an attacker loses where labels are hard or missing.
 NO_LABELS = (
     "No labels were given: classes and mixing coefficients are unknown, so that encodings are grouped over the whole "
@@ -77,7 +79,9 @@ def read_release(
     whole = published.read(path, 0, "") if is_archive(path) else None
     raw = load_npy(path, mmap=True) if whole is None else whole.encodings
     if not np.issubdtype(raw.dtype, np.floating):
-        raise ImageError(f"{encryption} holds {raw.dtype}; encodings must be float16, float32 or float64")
+        raise ImageError(
+            f"{encryption} holds {raw.dtype}; encodings must be float16, float32 or float64: save x.astype('float32')"
+        )
     if raw.ndim < 2 or len(raw) < 2:
         raise ImageError(f"{encryption} has shape {raw.shape}; at least two encodings are needed, one per row")
     layout = detect(raw, shape, name=str(encryption))
@@ -167,6 +171,12 @@ def _range(
         unread = (
             f"encodings lie in [{low:g}, {high:g}], beyond [-1, 1]; say with --image-range LOW HIGH which range the "
             "images had when they were mixed"
+        )
+        return (-1.0, 1.0), unread
+    if max(-low, high) < LEAST:
+        unread = (
+            f"encodings lie in [{low:g}, {high:g}], a small part of [-1, 1]; say with --image-range LOW HIGH which "
+            "range the images had when they were mixed"
         )
         return (-1.0, 1.0), unread
     if low >= 0:

@@ -61,6 +61,9 @@ def test_perfect_answer_scores_one(example: Example) -> None:
         (lambda g, p, q: (g * 2, p, q), "must lie in \\[-1, 1\\]"),
         (lambda g, p, q: (g * np.nan, p, q), "NaN"),
         (lambda g, p, q: (g, p, q * 1.0), "must be integers"),
+        (lambda g, p, q: (g.astype(str), p, q), r"holds <U\d+; images are numbers"),
+        (lambda g, p, q: (g + 0j, p, q), "holds complex"),
+        (lambda g, p, q: (g, p.astype(object), q), "holds object"),
     ],
 )
 def test_what_does_not_belong_together_is_refused(

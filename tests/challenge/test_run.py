@@ -173,6 +173,9 @@ def test_a_range_that_was_assumed_and_is_not_is_asked_for(tmp_path: Path) -> Non
     with pytest.raises(UsageError, match=r"beyond \[-1, 1\]"):
         in_range(read, None)
     assert in_range(read, (-2.0, 2.0)).release.image_range == (-2.0, 2.0)
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).uniform(-1e-4, 1e-4, (4, 16, 16)))
+    with pytest.raises(UsageError, match=r"a small part of \[-1, 1\]; say with --image-range"):
+        in_range(read_release(tmp_path / "x.npy", None), None)
 
 
 def test_flat_rows_that_are_no_pictures_are_not_read_as_some(tmp_path: Path) -> None:
