@@ -9,6 +9,7 @@ are made, and the question is whether images can be read off them.
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -65,6 +66,14 @@ VERY_FAR, BETTER = 25.0, 0.1
 #: SSIM from which ordinary calls show images outright, and how much less shows where they are hidden.
 PLAIN, HIDDEN = 0.5, 0.3
 
+TITLES = {
+    "behaviour": "Check: the same in every call",
+    "conventions": "Check: conventions do not follow the images",
+    "constant": "Check: arrays do not follow the images alone",
+}
+#: Bytes, compressed, that an array of a whole call must hold more for each image, to hold it.
+LEAST_BYTES = 128
+
 Again = Callable[[], tuple[Sequence[Any], Release]]
 Start = Callable[[dict[str, Any]], Elsewhere]
 
@@ -89,7 +98,8 @@ class Odd:
 
 
 def behaviour(encoder: Encoder, start: Start, images: ImageSet, text: str, seed: int) -> list[Finding]:
-    """Findings of kind ``check``: `checks-behaviour`, and `checks-conventions` where these follow the images.
+    """Findings of kind ``check``: `checks-behaviour`, and `checks-conventions` and `checks-constant` where
+    conventions, or arrays of a whole call whatever the seed, follow the images.
 
     Args:
         encoder: the scheme, as audited.
@@ -117,6 +127,9 @@ def behaviour(encoder: Encoder, start: Start, images: ImageSet, text: str, seed:
     conventions = study.conventions()
     if conventions:
         findings.append(_finding("conventions", "broken", conventions, study))
+    with suppress(SchemeError):
+        if constant := study.constant():
+            findings.append(_finding("constant", "broken", constant, study))
     return findings
 
 
@@ -150,6 +163,7 @@ class _Study:
         if count < 4:
             raise NotApplicable("there are too few images")
         first = self.some(count)
+        self.first = first
         again, labels = self.some(count)[0], first[1]
         self.by_content = [
             tuple(self.encoder.encode_many([first, (again, labels, first[2])])),  # type: ignore[list-item]
@@ -261,6 +275,33 @@ class _Study:
         if not said:
             return ""
         return f"What should be a convention follows the images, and can carry them: {'; '.join(said)}. State it once."
+
+    def constant(self) -> str:
+        """Which arrays of a whole call are the same under every seed and hold something of each image; empty for none.
+
+        Arrays by row, and everything that can be dealt out to images, attacks look at.
+        """
+        (images, labels, seed), (one, other) = self.first, self.by_content[0]
+        half = len(images) // 2
+        asked = [(images, labels, seed + 1), (images[:half], labels[:half], seed + 1)]
+        again, fewer = self.encoder.encode_many(asked)
+        said = []
+        for name, a in one.extra.items():
+            b, c, d = (r.extra.get(name) for r in (again, other, fewer))
+            if b is None or c is None or d is None or (a.ndim and len(a) == len(one.encodings)):
+                continue
+            if not np.array_equal(a, b) or np.array_equal(a, c):
+                continue
+            grows = (len(zlib.compress(a.tobytes())) - len(zlib.compress(d.tobytes()))) / (len(images) - half)
+            if grows >= LEAST_BYTES:
+                said.append(f"{name[:60]!r} (about {grows:,.0f} bytes an image)")
+        if not said:
+            return ""
+        return (
+            f"What the scheme releases in {', '.join(said)} follows the images alone: it is the same under every seed, "
+            "another for other images, and grows with their number. Whoever has the code can tell of any images "
+            "whether it was made of them, and what undoes it stands in the code."
+        )
 
 
 def _varied(study: _Study, start: Start, words: Sequence[str]) -> Iterator[None]:
@@ -430,7 +471,7 @@ def _finding(
     return Finding(
         id=f"checks-{name}",
         kind="check",
-        title="Check: the same in every call" if name == "behaviour" else "Check: conventions do not follow the images",
+        title=TITLES[name],
         status=status,
         sentence=sentence,
         reason=reason,

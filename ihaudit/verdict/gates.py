@@ -208,6 +208,7 @@ CONDITIONAL = {
     "checks-behaviour": "calls of another kind, off whose encodings images can be read",
     "checks-release": "a published release that the code does not make",
     "checks-conventions": "conventions that follow the images, and so can carry them",
+    "checks-constant": "an array that follows the images alone, whatever the seed",
 }
 
 

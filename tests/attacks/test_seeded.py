@@ -66,3 +66,14 @@ def test_other_numbers_and_other_rows_tell_nothing() -> None:
         seeds_of({"a": RNG.random(N), "b": np.full(N, -1), "c": CODES, "d": np.zeros(0), "e": np.array([np.nan])}, N)
         == {}
     )
+
+
+def test_numbers_spelled_out_in_bytes_are_seeds_too() -> None:
+    keys = RNG.integers(0, 256, (N, 8), dtype=np.uint8)
+    drawn = [np.random.default_rng(int.from_bytes(k.tobytes(), "big")) for k in keys]
+    rows = CODES.reshape(N, -1) ^ np.stack([d.integers(0, 256, CODES[0].size, dtype=np.uint8) for d in drawn])
+    seeds = seeds_of({"nonce": keys}, N)
+    found = fit_seeds(IMAGES, rows, seeds)
+    assert found is not None and found.name == "nonce, big-endian"
+    answer = found(rows, seeds[found.name], N)
+    assert answer is not None and np.isclose(answer, IMAGES, atol=2e-3).mean() > 0.98

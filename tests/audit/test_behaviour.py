@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from ihaudit.audit.behaviour import _Study
 from ihaudit.audit.surroundings import decides_by, looks_around, words_in
+from ihaudit.images import ImageSet
+from ihaudit.release import Release
 from ihaudit.sandbox.elsewhere import Elsewhere
 from ihaudit.sandbox.loader import locate
 
@@ -71,3 +78,45 @@ def test_texts_that_variables_are_compared_with() -> None:
     text = "import os\nif how == 'a': pass\nshown = os.environ.get('USER', '') == 'deploy'"
     assert words_in(text) == ["deploy", "USER", "a"]
     assert words_in("not python (") == []
+
+
+class _Oracle:
+    """Encodes in this process: noise, and an array of the whole call."""
+
+    def __init__(self, array: Callable[[NDArray[np.uint8], np.random.Generator], NDArray[Any]]) -> None:
+        self.array = array
+
+    def seconds(self, count: int) -> float:
+        return 0.0
+
+    def encode_many(self, calls: list[Any]) -> list[Release]:
+        out = []
+        for x, _, seed in calls:
+            rng = np.random.default_rng(seed)
+            made = self.array(np.rint(x * 255).astype(np.uint8), rng)
+            out.append(Release(rng.random(x.shape, dtype=np.float32), extra={"state": made}))
+        return out
+
+
+def _encrypted(b: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    packed = np.frombuffer(b"".join(zlib.compress(v.tobytes()) for v in b), np.uint8)
+    return packed ^ np.random.default_rng(5).integers(0, 256, len(packed), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        (_encrypted, True),
+        (lambda b, rng: b.mean(0), False),  # grows with nothing
+        (lambda b, rng: np.bincount(b.ravel(), minlength=256), False),
+        (lambda b, rng: rng.integers(0, 256, b.size + 5, dtype=np.uint8), False),  # follows the seed
+        (lambda b, rng: np.random.default_rng(1).random(100 * len(b) + 1), False),  # follows nothing
+    ],
+)
+def test_an_array_that_follows_the_images_alone_is_named(array: Any, said: bool) -> None:
+    rng = np.random.default_rng(2)
+    images = ImageSet((rng.integers(0, 256, (60, 12, 12, 3)) / 255).astype(np.float32), np.arange(60) % 3, "x")
+    encoder: Any = _Oracle(array)
+    study = _Study(encoder, images, np.random.default_rng(0))
+    study.ordinary()
+    assert ("'state'" in study.constant()) == said

@@ -105,7 +105,8 @@ BESIDE = _cases(
     "labels-digits labels-decimal labels-order labels-blocks labels-softmax labels-many labels-rotated "
     "labels-encrypted sums moments features features-deep signs-of-projections stream-by-row stream-by-call "
     "chained-stream hashes-of-pixels lines points points-shuffled points-in-one bright-places ranks gaps "
-    "gaps-of-call events events-shuffled text text-hex text-codes varints table-beside basis-beside distances "
+    "gaps-of-call events events-shuffled text text-hex text-codes varints "
+    "files-encrypted nonce-in-bytes table-beside basis-beside distances "
     "mean-and-rest weights noise-low noise-scaled noise-signs noise-sorted noise-parity noise-spread noise-count "
     "noise-order",
     attacks=("marks", "everything", "linear"),

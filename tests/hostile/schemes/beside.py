@@ -1,6 +1,7 @@
 """Noise, and beside it the images in labels and further arrays, in forms that no list of formats names."""
 
 import hashlib
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -135,6 +136,15 @@ class Beside(Scheme):
             extra = {"log": np.frombuffer(flat.tobytes().hex().encode(), np.uint8)}
         elif where == "text-codes":
             extra = {"log": np.array([ord(k) for k in flat.tobytes().hex()], np.int32)}
+        elif where == "files-encrypted":
+            files = [zlib.compress(v.tobytes()) for v in flat]
+            joined = np.frombuffer(b"".join(len(f).to_bytes(4, "little") + f for f in files), np.uint8)
+            extra = {"d": joined ^ fixed.integers(0, 256, len(joined), dtype=np.uint8)}
+        elif where == "nonce-in-bytes":
+            nonce = rng.integers(0, 256, (n, 8), dtype=np.uint8)
+            streams = [np.random.default_rng(int.from_bytes(v.tobytes(), "little")) for v in nonce]
+            y = b ^ np.stack([s.integers(0, 256, (h, w, c), dtype=np.uint8) for s in streams])
+            extra, y = {"nonce": nonce}, (y / 255).astype(np.float32)
         elif where == "varints":
             steps = np.diff(flat.reshape(-1).astype(np.int64), prepend=0)
             z = np.where(steps < 0, -2 * steps - 1, 2 * steps)

@@ -21,6 +21,8 @@ from ihaudit.attacks.numerics.released.shared_pads import KINDS, Kind
 LOOKED, BACK, NEAR = 3, 0.98, 2e-3
 #: Values of a call at most, and numbers beside it that may be its seed.
 MAX_VALUES, FEW = 100_000_000, 4
+#: Bytes of a number that is spelled out in bytes.
+MAX_NONCE = 32
 
 Draw = Callable[[int, tuple[int, ...]], NDArray[Any]]
 
@@ -83,7 +85,7 @@ class SeededInverse:
     kind: Kind | None
     there: bool = False
 
-    def __call__(self, rows: NDArray[Any], seeds: NDArray[np.int64], count: int) -> NDArray[np.float32] | None:
+    def __call__(self, rows: NDArray[Any], seeds: NDArray[Any], count: int) -> NDArray[np.float32] | None:
         """float32 (n, H, W, C) in [0, 1] of the first rows (n, ...) of a call of `count`, or None."""
         given = as_codes(rows) if self.kind is None or self.kind.codes else rows.reshape(len(rows), -1)
         if given is None or given.shape[1] != int(np.prod(self.shape)):
@@ -104,10 +106,15 @@ class SeededInverse:
         return out.reshape(len(rows), *self.shape)
 
 
-def seeds_of(extra: Mapping[str, NDArray[Any]], count: int) -> dict[str, NDArray[np.int64]]:
+def seeds_of(extra: Mapping[str, NDArray[Any]], count: int) -> dict[str, NDArray[Any]]:
     """Arrays of whole numbers that may be seeds: one for each of `count` rows, or a few for all."""
     found = {}
     for name, array in extra.items():
+        if array.dtype == np.uint8 and array.ndim == 2 and len(array) == count and 2 <= array.shape[1] <= MAX_NONCE:
+            for order in ("little", "big"):
+                numbers = [int.from_bytes(row.tobytes(), order) for row in array]
+                found[f"{name}, {order}-endian"] = np.array(numbers, object)
+            continue
         flat = np.asarray(array).reshape(-1)
         if not 1 <= flat.size <= max(count, FEW) or (flat.size != count and flat.size > FEW):
             continue
@@ -123,7 +130,7 @@ def seeds_of(extra: Mapping[str, NDArray[Any]], count: int) -> dict[str, NDArray
 
 
 def fit_seeds(
-    images: NDArray[np.float32], rows: NDArray[Any], seeds: Mapping[str, NDArray[np.int64]]
+    images: NDArray[np.float32], rows: NDArray[Any], seeds: Mapping[str, NDArray[Any]]
 ) -> SeededInverse | None:
     """How rows of a call follow from its images and seeds; None where they do not.
 
