@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -263,6 +263,8 @@ class _Model:
         first, last = list(range(len(calls) - held)), list(range(len(calls) - held, len(calls)))
         names = [n for n in tables[0] if all(n in t for t in tables)]
         groups, templates = _fit(tables, calls, first, names, len(scaled))
+        names = list(groups)
+        tables = [{n: t[n] for n in names} for t in tables]  # what tells nothing is not held
         codes = Codes.of(view.candidates)
         bare = cls(layout, bank, scaled, groups, templates, Fusion({}, {}), codes, codes(view.candidates))
         odds = [bare.odds(tables[i], calls[i]) for i in last]
@@ -333,8 +335,23 @@ def _fit(
 
 
 def _fuse(odds: list[dict[str, NDArray[np.float64]]], calls: list[_Rows]) -> Fusion:
-    joined = {name: np.concatenate([o[name] for o in odds]) for name in odds[0]}
-    return fuse(joined, np.concatenate([c.image for c in calls]))
+    return fuse(_Joined(odds), np.concatenate([c.image for c in calls]))
+
+
+@dataclass(frozen=True, eq=False)
+class _Joined(Mapping[str, NDArray[np.float64]]):
+    """Log odds of some calls after one another, put together as they are asked for: all groups are hundreds of MB."""
+
+    of: Sequence[Mapping[str, NDArray[np.float64]]]
+
+    def __getitem__(self, name: str) -> NDArray[np.float64]:
+        return np.concatenate([o[name] for o in self.of])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.of[0])
+
+    def __len__(self) -> int:
+        return len(self.of[0])
 
 
 def _per_row(scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ the nearest relative that is known to be broken.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -98,8 +98,8 @@ class Controlled:
         """What its attacks take at their peak, about, without the process of attacks: a release of so few images."""
         return float(self._data.private.images.size) * 4 * COPIES / 2**20
 
-    def attacks(self, worker: AttackWorker) -> None:
-        """Start its scheme, and run the attacks on its release; once."""
+    def attacks(self, worker: AttackWorker, without: Collection[str] = ()) -> None:
+        """Start its scheme, and run the attacks on its release but those `without` (their specs); once."""
         if self._scheme is not None:
             return
         control, traits, data, ctx = self.control, self._traits, self._data, self._ctx
@@ -117,6 +117,8 @@ class Controlled:
                 costly = registry.get("attack", item.id).costly
                 if control.must_break and costly and self._broken("attack"):
                     continue  # one attack that breaks it is what is asked
+                if item.spec in without:
+                    continue
                 self._play(item, worker)
         except SchemeError as e:
             self._failed = f"its scheme failed: {e}"

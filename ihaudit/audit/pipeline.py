@@ -129,6 +129,11 @@ def _lacking(missing: Sequence[str]) -> str:
     return f"the claim's adversary lacks {', '.join(missing)} (see --knows)"
 
 
+def _costly(item: Item) -> bool:
+    attack: type[Attack] = registry.get("attack", item.id)
+    return attack.costly
+
+
 class _Told:
     """The controls of an audit as one stage of its progress, whatever runs beside each other."""
 
@@ -186,6 +191,7 @@ class _Audit:
         folders = [] if options.fresh else earlier_folders(setup.folder, named=options.out is not None)
         self.earlier = Earlier(folders)
         self.made: dict[str, tuple[str, list[Finding]]] = {}
+        self.spared: set[str] = set()  # costly attacks that had no answer for the release, by their specs
         self.outside = 0.0  # seconds in the encoder by the release and the checks, which are not of the budget
 
     def run(self) -> Results:
@@ -225,9 +231,9 @@ class _Audit:
         with ExitStack() as schemes, Lanes(count, self.options.attack_timeout_s) as lanes:
             # attacks wait for none of what comes before
             jobs = [Job(partial(self._unbudgeted, make), here=True) for make in before]
-            for left, item in zip(range(len(running), 0, -1), running):
-                jobs.append(self._job(item, subject, root, left, lanes))
-            jobs += self._controls(subject.traits, root, lanes, schemes)
+            played = [self._job(i, subject, root, left, lanes) for left, i in zip(range(len(running), 0, -1), running)]
+            costly = tuple(j for j, i in zip(played, running) if i.kind == "attack" and _costly(i))
+            jobs += [*played, *self._controls(subject.traits, root, lanes, schemes, costly)]
             parts = lanes.run(jobs)
         first, parts, controls = (
             parts[: len(before)],
@@ -244,7 +250,7 @@ class _Audit:
         if item.kind == "game":
             return Job(run, here=True)
         attack: type[Attack] = registry.get("attack", item.id)
-        first = item.requested or attack.costly or attack.copies > Attack.copies
+        first = item.requested or _costly(item) or attack.copies > Attack.copies
         return Job(run, memory_mb=self._memory_mb(item, subject), long=SLOW if first else 0.0)
 
     def _unbudgeted(self, make: Callable[[], list[Finding]], worker: AttackWorker) -> list[Finding]:
@@ -274,14 +280,25 @@ class _Audit:
         found = self._kept(f"{item.kind}-{item.spec}", key, make, lanes)
         for finding in found:
             finding.requested = item.requested
+        if found[0].status == "not run" and item.kind == "attack" and _costly(item):
+            self.spared.add(item.spec)
         said = found[0].reason or found[0].sentence or found[0].status
         reporter.done(f"from an earlier audit: {said}" if REUSED in found[0].details else said)
         return found
 
     def _controls(
-        self, traits: Traits | None, root: Context, lanes: Lanes, schemes: ExitStack
+        self,
+        traits: Traits | None,
+        root: Context,
+        lanes: Lanes,
+        schemes: ExitStack,
+        costly: tuple[Job[list[Finding]], ...],
     ) -> list[Job[list[Finding]]]:
-        """What has been broken must break, what holds nothing must not: attacks on each in any lane, then its games."""
+        """What has been broken must break, what holds nothing must not: attacks on each in any lane, then its games.
+
+        What holds nothing shows whether "broken" can be believed of those attacks that have an answer for the release:
+        it waits for the `costly` ones, and is spared those that have none.
+        """
         assert traits is not None
         controls = chosen(traits, self.setup.profile)
         told = _Told(self.stages, len(controls))
@@ -290,29 +307,33 @@ class _Audit:
         common = self.keys.controls(i for i in self.items if not i.reason)
         jobs: list[Job[list[Finding]]] = []
         for name, control in controls.items():
-            made, key, kept = Controlled(control, *about), f"{common} {name}", f"control-{name}"
+            made = Controlled(control, *about)
             schemes.callback(made.close)
             attacks = Job(
-                partial(self._control_attacks, made, key, kept, told),
+                partial(self._control_attacks, made, f"{common} {name}", told),
                 memory_mb=WORKER_MB + made.memory_mb,
                 long=SLOW / 2,
+                after=() if control.must_break else costly,
             )
-            jobs += [attacks, Job(partial(self._control, made, key, kept, told, lanes), here=True, after=attacks)]
+            games = partial(self._control, made, f"{common} {name}", told, lanes)
+            jobs += [attacks, Job(games, here=True, after=(attacks,))]
         return jobs
 
-    def _control_attacks(
-        self, made: Controlled, key: str, name: str, told: _Told, worker: AttackWorker
-    ) -> list[Finding]:
+    def _control_key(self, made: Controlled, key: str) -> str:
+        """With what the control is spared, once that is known."""
+        return key if made.control.must_break or not self.spared else f"{key} without {' '.join(sorted(self.spared))}"
+
+    def _control_attacks(self, made: Controlled, key: str, told: _Told, worker: AttackWorker) -> list[Finding]:
         """Attacks on a control of which nothing is kept; what they find is told by `_control`."""
         told.begin()
-        if self.earlier.findings(key) is None and not self.checkpoints.has(name, key):
-            made.attacks(worker)
+        key = self._control_key(made, key)
+        if self.earlier.findings(key) is None and not self.checkpoints.has(f"control-{made.control.id}", key):
+            made.attacks(worker, () if made.control.must_break else self.spared)
         return []
 
-    def _control(
-        self, made: Controlled, key: str, name: str, told: _Told, lanes: Lanes, worker: AttackWorker
-    ) -> list[Finding]:
-        found = self._kept(name, key, lambda: [made.games(worker)], lanes)
+    def _control(self, made: Controlled, key: str, told: _Told, lanes: Lanes, worker: AttackWorker) -> list[Finding]:
+        key = self._control_key(made, key)
+        found = self._kept(f"control-{made.control.id}", key, lambda: [made.games(worker)], lanes)
         told.ended(found)
         return found
 

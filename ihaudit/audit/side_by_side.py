@@ -37,14 +37,14 @@ class Job(Generic[T]):
         here: it computes in this process, so that only the main thread takes it.
         memory_mb: that it will take at its peak, about; 0 for next to nothing.
         long: how long it takes beside others, about: the longest are begun first.
-        after: what must have ended before it begins; stands before it in the order of the jobs.
+        after: what must have ended before it begins; they stand before it in the order of the jobs.
     """
 
     run: Callable[[AttackWorker], T]
     here: bool = False
     memory_mb: float = 0.0
     long: float = 0.0
-    after: Job[Any] | None = None
+    after: tuple[Job[Any], ...] = ()
 
 
 def free_memory_mb() -> float:
@@ -177,7 +177,7 @@ class Lanes:
 
     def _ready(self, job: Job[Any]) -> bool:
         """What it waits for, if anything, has ended."""
-        return job.after is None or self._done[job.after].done()
+        return all(self._done[other].done() for other in job.after)
 
     def _one(self, job: Job[Any], future: Future[Any], worker: AttackWorker) -> None:
         try:

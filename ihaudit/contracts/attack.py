@@ -92,8 +92,9 @@ class Attack(Protocol):
         needs: what the adversary must have; encodings, unless it says more.
         profiles: the profiles that it runs in unless it is asked for.
         control: it is run against the controls of every audit too; False where they have nothing for it to find.
-        costly: it takes tens of seconds and more, so that on a positive control it is tried after the others; on every
-            control at a reduced budget (``ctx.options["control"]``).
+        costly: it takes tens of seconds and more, so that on a positive control it is tried after the others, on a null
+            control where it had an answer for the release; on every control at a reduced budget
+            (``ctx.options["control"]``).
         trains: it trains networks of its own where ``--train`` is given.
         copies: how often it holds the release's values (float32) at its peak, about: what may run beside it.
     """

@@ -137,6 +137,16 @@ def test_an_attack_that_was_asked_for_and_cannot_run_is_exit_3(tmp_path: Path) -
     assert ihaudit("run", path, *FAST, "--out", "out2", "--exit-zero", cwd=tmp_path).returncode == 0
 
 
+def test_a_costly_attack_without_an_answer_is_not_tried_on_what_holds_nothing(tmp_path: Path) -> None:
+    """`decoder` says nothing of a release of mixtures: what it says of a cipher is no evidence of anything."""
+    ihaudit("run", "mixup", *SMALL, "--attack", "decoder", "--attack", "as-released", "--out", "out", cwd=tmp_path)
+    results = read_results(tmp_path / "out")
+    finding = results.finding("decoder")
+    assert finding is not None and finding.status == "not run"
+    controls = {f.id: {row[0] for row in f.details["table"]["rows"]} for f in results.of_kind("control")}
+    assert controls["control:cipher"] == {"as-released"} and "as-released" in controls["control:identity"]
+
+
 @pytest.mark.slow
 def test_a_killed_audit_is_resumed_and_equals_one_that_was_not(tmp_path: Path) -> None:
     arguments = ("run", "mixup", *FAST, "--seed", "5")

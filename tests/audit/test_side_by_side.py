@@ -48,7 +48,7 @@ def test_a_job_begins_after_the_one_it_waits_for_and_the_main_thread_does_others
         return Job(lambda w: ended.append(name) or name)  # type: ignore[func-returns-value]
 
     first, other = named("attacks on a control"), named("another attack")
-    games = Job(lambda w: ended.append("its games") or "its games", here=True, after=first)  # type: ignore[func-returns-value]
+    games = Job(lambda w: ended.append("its games") or "its games", here=True, after=(first,))  # type: ignore[func-returns-value]
     with Lanes(count, 60.0) as lanes:
         assert lanes.run([first, games, other]) == ["attacks on a control", "its games", "another attack"]
     assert ended.index("attacks on a control") < ended.index("its games")

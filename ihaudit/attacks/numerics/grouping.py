@@ -13,6 +13,7 @@ from torch import Tensor
 from ihaudit.attacks.numerics.clusters import Clusters, Statistic, anneal, extend
 from ihaudit.attacks.numerics.labels import IntArray, Slots
 from ihaudit.attacks.numerics.parallel import run_jobs, single_threaded
+from ihaudit.attacks.numerics.scratch import taken
 from ihaudit.attacks.numerics.sizes import Sizes, infer_sizes
 from ihaudit.attacks.numerics.split_merge import mended
 
@@ -146,7 +147,7 @@ def group(
     def of(rows: IntArray, columns: IntArray) -> list[Statistic]:
         index, column = torch.from_numpy(rows).to(device), torch.from_numpy(columns).to(device)
         return [
-            replace(s, features=s.features[index], weight=s.weight[index], scale=s.scale[index, column])
+            replace(s, features=taken(s.features, index), weight=s.weight[index], scale=s.scale[index, column])
             for s in statistics
         ]
 

@@ -22,6 +22,7 @@ from torch import Tensor
 
 #: bytes from which an array lies in a file, and what is left free on its disk, in units of the array
 LARGE, SPARE = 1 << 28, 2
+_ROWS = 4096
 #: arrays that lie in files
 _mapped: WeakSet[mmap.mmap] = WeakSet()
 
@@ -96,6 +97,17 @@ def _reserve(file: int, size: int) -> None:
         os.posix_fallocate(file, 0, size)
     else:
         os.ftruncate(file, size)
+
+
+def taken(x: Tensor, index: Tensor) -> Tensor:
+    """``x[index]`` in memory, without all pages of `x` there at once: a few rows of a file touch most of them."""
+    if not _mapped:
+        return x[index]
+    out = torch.empty(len(index), *x.shape[1:], dtype=x.dtype, device=x.device)
+    for i in range(0, len(index), _ROWS):
+        out[i : i + _ROWS] = x[index[i : i + _ROWS]]
+        hand_back_pages()
+    return out
 
 
 def hand_back_pages() -> None:
