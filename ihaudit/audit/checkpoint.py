@@ -167,6 +167,17 @@ def let_go(folder: Path) -> None:
         os.close(descriptor)
 
 
+def refuse_held(folder: Path) -> None:
+    """Refuse a folder that another process writes to; nothing is held after it that was not before.
+
+    Raises:
+        UsageError: another one does.
+    """
+    if os.path.realpath(folder) not in _HELD:
+        hold(folder)
+        let_go(folder)
+
+
 def same_plan(old: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
     """Refuse to go on with an audit of something else.
 

@@ -7,6 +7,7 @@ import re
 import tempfile
 from pathlib import Path
 
+from ihaudit.audit.checkpoint import refuse_held
 from ihaudit.audit.options import RunOptions
 from ihaudit.errors import UsageError
 
@@ -20,13 +21,16 @@ def output_folder(options: RunOptions, name: str) -> tuple[Path, bool]:
     Without --out it is reports/<name>, or reports/<name>-2, -3, ... where that one is taken.
 
     Raises:
-        UsageError: --out holds results, or a stopped audit, and neither --overwrite nor --resume was given.
+        UsageError: another run writes there now; or --out holds results, or a stopped audit, and neither --overwrite
+            nor --resume was given.
     """
     if options.resume and options.overwrite:
         raise UsageError("--resume and --overwrite contradict each other; give one of them")
     out = options.out or _default(Path("reports") / _slug(name), options)
     check_writable(out)
     begun, complete = _begun(out), (out / "results.json").exists()
+    if begun:
+        refuse_held(out)  # an audit that goes on there now is no stopped one
     if options.resume:
         if not begun and not complete:
             raise UsageError(f"there is nothing to resume in {out}; leave --resume away to start")

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from ihaudit.audit.checkpoint import Checkpoints, kept_release, pack_release, unpack_release
+from ihaudit.audit.folder import output_folder
+from ihaudit.audit.options import RunOptions
 from ihaudit.audit.seal import user_secret
 from ihaudit.contracts.view import Pairs
 from ihaudit.errors import UsageError
@@ -149,9 +151,17 @@ def test_two_runs_do_not_write_to_one_folder(tmp_path: Path) -> None:
         assert other.stdout.readline() == "held\n"
         with pytest.raises(UsageError, match="another run writes to"):
             Checkpoints(tmp_path / "out").begin({}, resume=False)
+        (tmp_path / "out" / ".work").mkdir()
+        (tmp_path / "out" / ".work" / "plan.json").write_text("{}")
+        out = tmp_path / "out"
+        for asked in (RunOptions(out=out), RunOptions(out=out, resume=True), RunOptions(out=out, overwrite=True)):
+            with pytest.raises(UsageError, match="another run writes to"):
+                output_folder(asked, "noise")
     finally:
         other.kill()  # it goes with its process, however that ends
         other.wait()
+    with pytest.raises(UsageError, match="holds a stopped audit"):
+        output_folder(RunOptions(out=tmp_path / "out"), "noise")
     Checkpoints(tmp_path / "out").begin({}, resume=False)
     Checkpoints(tmp_path / "out").begin({}, resume=False)
 
