@@ -1,4 +1,4 @@
-"""Images that came out negated, found by the folded likelihood of their encodings' magnitudes."""
+"""Images that came out negated, by the folded likelihood of their encodings' magnitudes, or by guesses."""
 
 from __future__ import annotations
 
@@ -57,3 +57,40 @@ def turn_negated(values: Rows, mixing: Mixing, estimate: Reconstruction) -> tupl
         images[better] = others[which[better], better]
         turned += len(better)
     return images, turned
+
+
+def turned_by_guesses(
+    values: Rows, guesses: Rows, mixing: Mixing, before: Tensor, images: Tensor
+) -> tuple[Tensor, int]:
+    """`turn_negated` corrected by what the network saw before any image was known, and the number turned.
+
+    With few encodings an image's magnitudes hardly tell it from its negative, while the network's guesses of global
+    signs, independent of each other, are right for nineteen in twenty.  An image that most of them contradict is
+    turned, and one that most of them confirm is not.
+
+    Args:
+        values: (E, P) magnitudes; guesses: (E, P) signs before any image was known; mixing: images standing still.
+        before: images (N + 1, P) before `turn_negated`; images: after it.
+    """
+    own = before[:-1]
+    contrast = own - own.mean(1, keepdim=True)
+    votes = torch.zeros(2, len(own), device=own.device)
+    total = torch.zeros(len(own), device=own.device)
+    for start in range(0, len(mixing), _BATCH):
+        rows = slice(start, start + _BATCH)
+        mixtures = guesses[rows].float() * values[rows].float()
+        sides = torch.stack([torch.sign(mixtures @ own.T), torch.sign(mixtures @ contrast.T)])
+        for slot in range(mixing.members.shape[1]):
+            ids = mixing.members[rows, slot]
+            weight = mixing.coefficients[rows, slot] ** 2 * (ids >= 0)
+            known = ids.clamp_min(0)
+            total.index_add_(0, known, weight)
+            for vote, side in zip(votes, sides):
+                vote.index_add_(0, known, weight * side.gather(1, known[:, None])[:, 0])
+    whole, part = votes / total.clamp_min(1e-9)
+    changed = (images[:-1] - own).abs().amax(1) > 0
+    out = images.clone()
+    out[:-1][changed & (whole > MAJORITY) & (part > MAJORITY)] = own[changed & (whole > MAJORITY) & (part > MAJORITY)]
+    negated = ~changed & (whole < -MAJORITY) & (part < -MAJORITY)
+    out[:-1][negated] = -own[negated]
+    return out, int(((out[:-1] - own).abs().amax(1) > 0).sum())

@@ -102,12 +102,14 @@ class Unmasked(Part):
         signs: float16 (E, P), expected signs by the mask recovery network, or the known ones.
         polarity: float32 (E,), expected global sign of each row, or None before grouping has found it.
         known: the global signs were known before grouping.
+        guesses: float16 (E, P), what `signs` were before any image was known, kept where encodings are few.
     """
 
     source: ClassVar[str] = "similarity=unmasked and grouping=signed"
     signs: Tensor
     polarity: Tensor | None = None
     known: bool = False
+    guesses: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,10 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ihaudit.attacks.numerics.couples import FEW
 from ihaudit.attacks.numerics.em import noise_start
 from ihaudit.attacks.numerics.least_squares import weighted
 from ihaudit.attacks.numerics.mixing import Reconstruction
-from ihaudit.attacks.numerics.negated import turn_negated
+from ihaudit.attacks.numerics.moved_mixing import MovedMixing
+from ihaudit.attacks.numerics.negated import turn_negated, turned_by_guesses
 from ihaudit.attacks.numerics.orientation import ground
 from ihaudit.attacks.numerics.scratch import empty, hand_back_pages, of_rows
 from ihaudit.attacks.numerics.unmasking import Unmasker
@@ -20,6 +22,8 @@ from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
 from ihaudit.errors import NotApplicable
 
+#: values of a release up to which a second set of signs is kept
+MOST = 20_000_000
 _BATCH = 1024
 
 
@@ -34,6 +38,7 @@ def recovery_unmask(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     # as large as the release: of its rows those that are decided are written again below
     signs = _turned(unmasked.signs, unmasked.polarity)
     own = of_rows(signs, rows)
+    guesses = _guesses(state, unmasked)
     if before is None:
         estimate = weighted(values, mixing, noise_start(values, mixing), signs=own)
     else:
@@ -44,6 +49,9 @@ def recovery_unmask(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
             signs[part] = unmasked.signs[part]
     else:
         images, turned = turn_negated(values, mixing, estimate)
+        if guesses is not None:
+            told = of_rows(guesses, rows)
+            images, turned = turned_by_guesses(values, told, mixing, estimate.images, images)
         known = ground(observed.shape, observed.image_range, observed.view.similar, values.device)
         if known is not None:
             images[:-1][images[:-1] @ known < 0] *= -1
@@ -59,8 +67,18 @@ def recovery_unmask(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     }
     if observed.signs is None and before is not None:
         # what the network saw blind is as large as the release, and after the first assignment nobody groups again
-        state = state.having(replace(unmasked, signs=signs, polarity=torch.ones_like(unmasked.polarity)))
+        polarity = torch.ones_like(unmasked.polarity)
+        state = state.having(replace(unmasked, signs=signs, polarity=polarity, guesses=guesses))
     return state.recovered(rows, estimate, signs), diagnostics
+
+
+def _guesses(state: State, unmasked: Unmasked) -> Tensor | None:
+    """What the network saw before any image was known, where images have few encodings and stand still."""
+    observed, mixing = state.observed, state.mixing()
+    few = observed.slots.label.size <= FEW * mixing.unknowns and observed.values.numel() <= MOST
+    if not few or observed.signs is not None or unmasked.known or isinstance(mixing, MovedMixing):
+        return None
+    return unmasked.signs if unmasked.guesses is None else unmasked.guesses
 
 
 def _turned(signs: Tensor, polarity: Tensor) -> Tensor:
