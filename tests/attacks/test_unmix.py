@@ -21,6 +21,7 @@ from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.release import Truth
 from ihaudit.scheme import Augmentation
+from ihaudit.schemes.instahide import InstaHide
 from ihaudit.schemes.instahide_deployed import InstaHideDeployed
 from ihaudit.scoring.reconstructions import score_attack
 from tests.attacks.releases import instahide
@@ -78,3 +79,21 @@ def test_crops_and_mirrors_are_found_and_undone(scaling: str, least: float) -> N
     # no more is said of the images than they are; with few encodings it may be less
     assert out.confidence is not None
     assert float(out.confidence.mean()) < aligned + 0.1
+
+
+@pytest.mark.slow
+def test_stretches_by_up_to_half_the_side_are_found_and_undone() -> None:
+    """Two copies of an image then differ by up to twice the scale and half of the side."""
+    every, classes = load_images("cifar10_eval")
+    public = load_images("imagenet_patches")[0][:2000]
+    images, labels = every[40:52], classes[40:52]
+    scheme = InstaHide(epochs=50, augment=0.5)
+    release = scheme.encode(images, labels, public, np.random.default_rng(4))
+    view = View(encodings=release.encodings, labels=release.labels, image_range=release.image_range)
+    out = Unmix().run(view, replace(CTX, profile="quick"))
+    assert out.augmentation is not None and out.augmentation.stretch in (0.3, 0.5)
+    truth = Truth(images, labels, release.provenance)
+    scored = score_attack(out, truth, release, decoys=every[100:112], augmentation=scheme.augmentation)
+    aligned, chance = scored.metrics["ssim_aligned"].value, scored.metrics["ssim_chance"].value
+    assert aligned is not None and chance is not None
+    assert aligned > 0.7 and chance < 0.35

@@ -210,7 +210,7 @@ class MovedClusters:
 
 
 def moved_clusters(
-    look: Look, scale: Tensor, clusters: int, *, balance: float = 1.0, rounds: int = 5, last: int = 2
+    look: Look, scale: Tensor, clusters: int, *, balance: float = 1.0, rounds: int = 5, last: int = 2, more: float = 1.0
 ) -> MovedClusters:
     """Clusters of encodings of one class, strongest first.
 
@@ -219,6 +219,7 @@ def moved_clusters(
         clusters: number of images.
         balance: see `clusters.sinkhorn`.
         rounds: EM steps on the strongest encodings; last: on all.
+        more: clusters that are begun with, for each that there is, before those go that are needed least.
     """
     n, k = len(look), max(clusters, 1)
     if n <= k:
@@ -226,11 +227,26 @@ def moved_clusters(
         return MovedClusters(torch.arange(n) % k, torch.ones(n), zero, torch.ones(n), 0.0)
     strong = min(n, STRONG * k)
     some, lam = look.some(torch.arange(strong)), scale[:strong]
-    centres = _starts(some, lam, k)
-    found, centres = _em(some, lam, centres, rounds, balance)
+    centres = _starts(some, lam, k if k == 1 else math.ceil(more * k))
+    if len(centres) > k:
+        centres = _needed(*_em(some, lam, centres, 2, 0.0)[1:], k)
+    found, centres = _em(some, lam, centres, rounds, balance)[:2]
     if strong < n:
-        found, centres = _em(look, scale, centres, last, balance)
+        found, centres = _em(look, scale, centres, last, balance)[:2]
     return found
+
+
+def _needed(centres: Tensor, score: Tensor, k: int) -> Tensor:
+    """The `k` centres that encodings can least do without, by scores float32 (n, K); the least needed goes first.
+
+    Of two that are one image in two poses, either does nearly as well for the encodings of the other.
+    """
+    left = torch.arange(len(centres))
+    while len(left) > k:
+        best, at = score[:, left].clamp_min(0).topk(2, dim=1)
+        worth = torch.zeros(len(left)).index_add_(0, at[:, 0], best[:, 0] - best[:, 1])
+        left = left[torch.arange(len(left)) != worth.argmin()]
+    return centres[left]
 
 
 def _starts(look: Look, lam: Tensor, k: int) -> Tensor:
@@ -238,7 +254,6 @@ def _starts(look: Look, lam: Tensor, k: int) -> Tensor:
     n = len(look)
     count = min(n, max(STARTS * k, 12))
     centres = look.straight[:count]
-    top, score = torch.zeros(1, count, dtype=torch.int64), torch.zeros(count)
     total = torch.ones(count)
     for turn, gathered in enumerate(GATHERED):
         best, motion, sign = look.best(centres)
@@ -257,11 +272,11 @@ def _starts(look: Look, lam: Tensor, k: int) -> Tensor:
             if turn == 0:
                 fresh[c] += votes[c] * centres[c]
                 total[c] += votes[c] * lam[c]
-        centres = fresh
-    sets = [set(t) for t in top.T.tolist()]
-    order = score.argsort(descending=True).tolist()
-    kept = _distinct(order, sets, k)
-    return centres[kept] / _wide(total[kept], centres)
+        sets = [set(t) for t in top.T.tolist()]
+        count = min(count, max(k, count // 2))
+        kept = _distinct(score.argsort(descending=True).tolist(), sets, count)
+        centres, total = fresh[kept], total[kept]
+    return centres[:k] / _wide(total[:k], centres)
 
 
 def _distinct(order: Iterable[int], sets: list[set[int]], k: int) -> list[int]:
@@ -278,7 +293,7 @@ def _distinct(order: Iterable[int], sets: list[set[int]], k: int) -> list[int]:
     return kept
 
 
-def _em(look: Look, lam: Tensor, centres: Tensor, rounds: int, balance: float) -> tuple[MovedClusters, Tensor]:
+def _em(look: Look, lam: Tensor, centres: Tensor, rounds: int, balance: float) -> tuple[MovedClusters, Tensor, Tensor]:
     """Annealed no more: each round compares all with all centres, leaving every encoding out of what it is held to."""
     k = len(centres)
     weight, scale = look.weight[:, None], lam[:, None]
@@ -300,6 +315,7 @@ def _em(look: Look, lam: Tensor, centres: Tensor, rounds: int, balance: float) -
             cluster, certainty, motion.gather(1, pick)[:, 0], sign.gather(1, pick)[:, 0], float((q * score).sum())
         ),
         centres,
+        score,
     )
 
 

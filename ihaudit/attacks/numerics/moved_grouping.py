@@ -7,8 +7,8 @@ measured on the same encodings turned upside down, as no image is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,9 +17,12 @@ from torch import Tensor
 
 from ihaudit.attacks.numerics.grouping import Grouping
 from ihaudit.attacks.numerics.labels import IntArray, Slots
-from ihaudit.attacks.numerics.motions import Motions, about_mean, nearest, shifts
+from ihaudit.attacks.numerics.motions import about_mean, nearest, shifts
 from ihaudit.attacks.numerics.moved_clusters import Look, MovedClusters, Spectra, moved_clusters
 from ihaudit.attacks.numerics.moved_copies import Listed
+from ihaudit.attacks.numerics.moved_kinds import Kind, how_wide, stretched
+from ihaudit.attacks.numerics.moved_stretches import FURTHEST as STRETCH
+from ihaudit.attacks.numerics.moved_stretches import Stretched, factors, other_stretch
 from ihaudit.attacks.numerics.parallel import run_jobs, single_threaded
 from ihaudit.attacks.numerics.sizes import WORTH, infer_sizes
 from ihaudit.attacks.numerics.transforms import Shape
@@ -32,8 +35,13 @@ PROBE, CLASSES, CHANCE = 150, 3, 0.9995
 SEEN, FEWEST = 0.15, 30
 #: share of the weight of a cluster that lies within its shifts; the furthest shift, as a share of the side
 WITHIN, FURTHEST = 0.97, 0.25
+#: clusters that are begun with for each image that there is, where images were stretched
+MORE = 1.6
 #: slots on which numbers of images are tried
 TRIAL = 400
+#: share of the moved pairs that look more alike stretched, from which images were.  Measured: 0.00 to 0.31 where they
+#: were mirrored, shifted or turned, 0.65 to 0.82 where stretched by 10 to 50 % (reports/measurements/augmented.md)
+STRETCHED = 0.45
 Progress = Callable[[str, float | None], None]
 
 
@@ -46,12 +54,14 @@ class Seen:
         moved: share of them that do under another motion than none.
         mirrored: share that do mirrored.
         reach: furthest shift of an image along an axis, in pixels.
+        stretched: images seem to be stretched too.
     """
 
     pairs: int
     moved: float
     mirrored: float
     reach: int
+    stretched: bool = False
 
     @property
     def any(self) -> bool:
@@ -84,10 +94,12 @@ def seen(mixtures: Callable[[Tensor], Tensor], slots: Slots, shape: Shape, devic
     index = torch.from_numpy(every).to(device)
     mass = torch.from_numpy(slots.mass[every]).to(device)
     # whitening needs more encodings than a class has: all of the few classes share it
-    spectra = Spectra.of(mixtures(index).float(), mass, shape, furthest(shape))
-    level, motion, chance = [], [], []
+    unmasked = mixtures(index).float()
+    spectra = Spectra.of(unmasked, mass, shape, furthest(shape))
+    level, motion, chance, pairs = [], [], [], []
     for own in chosen:
-        some = spectra.some(torch.from_numpy(np.searchsorted(every, own)))
+        place = torch.from_numpy(np.searchsorted(every, own)).to(device)
+        some = spectra.some(place)
         size = some.energy.sqrt()
         first, second = np.triu_indices(len(own), 1)
         best, at, _ = some.best(some.straight)
@@ -98,8 +110,9 @@ def seen(mixtures: Callable[[Tensor], Tensor], slots: Slots, shape: Shape, devic
         level.append(best[first, second] / scale)
         motion.append(at[first, second])
         chance.append(other[first, second] / scale)
-    value, at = torch.cat(level), torch.cat(motion)
-    found = at[value > torch.quantile(torch.cat(chance), CHANCE)]
+        pairs.append(torch.stack([place[first], place[second]], 1))
+    alike = torch.cat(level) > torch.quantile(torch.cat(chance), CHANCE)
+    found = torch.cat(motion)[alike]
     if not len(found):
         return Seen(0, 0.0, 0.0, 0)
     mirrored, down, right = spectra.parts(found)
@@ -109,7 +122,11 @@ def seen(mixtures: Callable[[Tensor], Tensor], slots: Slots, shape: Shape, devic
     counts = torch.bincount(distance, minlength=2).double() / len(found)
     beyond = counts.flip(0).cumsum(0).flip(0)
     reach = int((beyond > 0.02).nonzero().max()) if float(moved.double().mean()) > SEEN else 0
-    return Seen(len(found), float(moved.double().mean()), float(mirrored.double().mean()), -(-reach // 2))
+    how = Seen(len(found), float(moved.double().mean()), float(mirrored.double().mean()), -(-reach // 2))
+    if not how.any or not how.reach:
+        return how
+    share = other_stretch(unmasked, mass, shape, furthest(shape), torch.cat(pairs)[alike], mirrored)
+    return replace(how, stretched=share > STRETCHED)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,12 +135,12 @@ class MovedGrouping:
 
     Attributes:
         found: see `Grouping`; members -1 where undecided.
-        motions: the motions there are; moved: int64 (E, s), that of each slot.
+        kind: the motions there are; moved: int64 (E, s), that of each slot.
         polarity: float32 (E,) in {-1, 1}, the global sign of each encoding.
     """
 
     found: Grouping
-    motions: Motions
+    kind: Kind
     moved: IntArray
     polarity: Tensor
 
@@ -146,23 +163,35 @@ def group_moved(
         fill: what lies beyond the border of a shifted image, in mixing units.
         n_private: a publicly stated number of private images.
     """
-    reach = min(2 * how.reach, furthest(shape))
-    spectra = Spectra.of(mixtures, torch.from_numpy(slots.mass).to(mixtures.device), shape, reach)
-    motions = shifts(shape, how.reach, mirror=True, fill=fill)
+    mass = torch.from_numpy(slots.mass).to(mixtures.device)
+    if how.stretched:
+        mirror = how.group().mirror
+        stretch = Stretched.of(mixtures, mass, factors(shape, STRETCH, mirror=mirror), furthest(shape) + 2)
 
-    def framed(found: MovedClusters, scale: Tensor, k: int) -> tuple[Tensor, Tensor]:
-        return _framed(found, spectra, scale, how.reach, k)
+        def by_width(all_found: Sequence[Placed]) -> tuple[Kind, list[Framed]]:
+            theta = [
+                about_mean(stretch.theta(p.found.motion), p.found.cluster, p.scale**2, p.count, turn=False)[0]
+                for p in all_found
+            ]
+            scale = torch.cat([p.scale for p in all_found])
+            kind = stretched(shape, how_wide(torch.cat(theta), scale, shape), mirror=mirror)
+            return kind, [(nearest(t, kind.motions), torch.ones(len(t), dtype=torch.bool)) for t in theta]
 
-    return _grouped(spectra, slots, motions, framed, n_private, progress)
+        return _grouped(stretch, slots, by_width, n_private, progress, more=MORE)
+    spectra = Spectra.of(mixtures, mass, shape, min(2 * how.reach, furthest(shape)))
+    kind = Kind(how.group(), shifts(shape, how.reach, mirror=True, fill=fill))
+
+    def by_shift(all_found: Sequence[Placed]) -> tuple[Kind, list[Framed]]:
+        return kind, [_framed(p.found, spectra, p.scale, how.reach, p.count) for p in all_found]
+
+    return _grouped(spectra, slots, by_shift, n_private, progress)
 
 
 def group_listed(
     mixtures: Tensor,
     slots: Slots,
-    motions: Motions,
-    wide: Motions,
+    kind: Kind,
     *,
-    turn: bool,
     n_private: int | None = None,
     progress: Progress | None = None,
 ) -> MovedGrouping:
@@ -170,24 +199,43 @@ def group_listed(
 
     Args:
         mixtures, n_private: as for `group_moved`.
-        motions: the motions that there are; wide: those from one copy to another, fewer may do; turn: they turn.
+        kind: the motions that there are, and those from one copy to another, of which fewer may do.
     """
+    wide, turn = kind.wide, kind.group.rotation > 0
+    assert wide is not None
     listed = Listed.of(mixtures, torch.from_numpy(slots.mass).to(mixtures.device), wide)
 
-    def framed(found: MovedClusters, scale: Tensor, k: int) -> tuple[Tensor, Tensor]:
-        theta = about_mean(wide.theta[found.motion], found.cluster, scale**2, k, turn=turn)[0]
-        return nearest(theta, motions), torch.ones(len(theta), dtype=torch.bool)
+    def by_mean(all_found: Sequence[Placed]) -> tuple[Kind, list[Framed]]:
+        out = []
+        for p in all_found:
+            theta = about_mean(wide.theta[p.found.motion], p.found.cluster, p.scale**2, p.count, turn=turn)[0]
+            out.append((nearest(theta, kind.motions), torch.ones(len(theta), dtype=torch.bool)))
+        return kind, out
 
-    return _grouped(listed, slots, motions, framed, n_private, progress)
+    return _grouped(listed, slots, by_mean, n_private, progress)
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """The clusters of a class: found, float32 (n,) coefficients of its slots, and their number."""
+
+    found: MovedClusters
+    scale: Tensor
+    count: int
+
+
+#: int64 (n,) motions of a kind that make the copies of a class, and bool (n,): whether they lie within it
+Framed = tuple[Tensor, Tensor]
 
 
 def _grouped(
     look: Look,
     slots: Slots,
-    motions: Motions,
-    framed: Callable[[MovedClusters, Tensor, int], tuple[Tensor, Tensor]],
+    framed: Callable[[Sequence[Placed]], tuple[Kind, list[Framed]]],
     n_private: int | None,
     progress: Progress | None,
+    *,
+    more: float = 1.0,
 ) -> MovedGrouping:
     device = look.weight.device
     alone = ~slots.shared
@@ -203,7 +251,7 @@ def _grouped(
     def clusters(rows: IntArray, columns: IntArray, k: int, exact: bool, rounds: int, last: int) -> MovedClusters:
         scale = torch.from_numpy(slots.mass[rows, columns]).to(device)
         part = look.some(torch.from_numpy(rows).to(device))
-        return moved_clusters(part, scale, k, balance=1.0 if exact else 0.5, rounds=rounds, last=last)
+        return moved_clusters(part, scale, k, balance=1.0 if exact else 0.5, rounds=rounds, last=last, more=more)
 
     tried: dict[int, tuple[int, float]] = {}
 
@@ -221,7 +269,6 @@ def _grouped(
         sizes = infer_sizes(slots, trial, n_private=n_private)
     first = np.concatenate([[0], np.cumsum(sizes.per_class)])
     members = np.full(slots.label.shape, -1, dtype=np.int64)
-    moved = np.full(slots.label.shape, int(nearest(torch.eye(2, 3)[None], motions)), dtype=np.int64)
     signs = np.zeros(slots.label.shape, dtype=np.float32)
     done = 0
 
@@ -235,19 +282,24 @@ def _grouped(
             progress("grouping", done / slots.classes)
         return None if found is None else (found, rows, columns)
 
-    scores = []
-    for c, result in enumerate(run_jobs(one, list(range(slots.classes)), device)):
-        if result is None:
-            continue
-        found, rows, columns = result
-        motion, inside = framed(found, torch.from_numpy(slots.mass[rows, columns]), int(sizes.per_class[c]))
+    results = [
+        (c, result) for c, result in enumerate(run_jobs(one, list(range(slots.classes)), device)) if result is not None
+    ]
+    kind, places = framed(
+        [
+            Placed(found, torch.from_numpy(slots.mass[rows, columns]), int(sizes.per_class[c]))
+            for c, (found, rows, columns) in results
+        ]
+    )
+    moved = np.full(slots.label.shape, int(nearest(torch.eye(2, 3)[None], kind.motions)), dtype=np.int64)
+    for (c, (found, rows, columns)), (motion, inside) in zip(results, places, strict=True):
         members[rows, columns] = np.where(inside.numpy(), first[c] + found.cluster.numpy(), -1)
         moved[rows, columns] = motion.numpy()
         signs[rows, columns] = found.sign.numpy()
-        scores.append(found.score)
+    scores = [found.score for _, (found, _, _) in results]
     of_class = [np.arange(first[c], first[c + 1], dtype=np.int64) for c in range(slots.classes)]
     polarity = _polarity(members, signs, slots, int(first[-1]))
-    return MovedGrouping(Grouping(members, of_class, sizes, scores), motions, moved, torch.from_numpy(polarity))
+    return MovedGrouping(Grouping(members, of_class, sizes, scores), kind, moved, torch.from_numpy(polarity))
 
 
 def _framed(found: MovedClusters, spectra: Spectra, scale: Tensor, reach: int, k: int) -> tuple[Tensor, Tensor]:

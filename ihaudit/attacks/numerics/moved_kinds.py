@@ -48,14 +48,34 @@ class Kind:
     wide: Motions | None = None
 
 
+def stretched(shape: Shape, width: float, *, mirror: bool) -> Kind:
+    """Stretches and shifts by up to a share of the side."""
+    group = Augmentation(shift=width / 2, mirror=mirror, stretch=width)
+    steps = 3 if width < 0.2 else 5
+    spacing = 0.8 * width * min(shape[1:]) / (steps - 1)
+    return Kind(group, stretches(shape, width, steps=steps, mirror=mirror), spacing)
+
+
+def how_wide(theta: Tensor, mass: Tensor, shape: Shape) -> float:
+    """Of `WIDTHS`, by which images were stretched whose copies are moved by `theta` about their mean.
+
+    Args:
+        theta: float32 (n, 2, 3); mass: float32 (n,), coefficients of the copies: the stronger half has a say.
+    """
+    own = theta[mass >= mass.median()] if len(mass) else theta
+    far = []
+    for axis, size in ((0, shape[2]), (1, shape[1])):
+        longer, middle = (own[:, axis, axis].abs() - 1) * (size - 1) / 2, own[:, axis, 2]
+        far += [(middle + longer).abs() / size, (middle - longer).abs() / size]
+    # either end of an axis moves by as much as half the width, one as likely as another
+    width = 4 * float(torch.cat(far).median()) if len(own) else 0.0
+    return min(WIDTHS, key=lambda w: abs(math.log(w / max(width, 1e-6))))
+
+
 def kinds(shape: Shape, fill: float, reach: int, *, mirror: bool, far: bool = True) -> list[Kind]:
     """The kinds that are tried; `reach`: of the shifts that pairs of encodings show; `far`: the widest turns too."""
     out = [Kind(Augmentation(shift=float(reach), mirror=mirror), shifts(shape, reach, mirror=mirror, fill=fill))]
-    for width in WIDTHS:
-        group = Augmentation(shift=width / 2, mirror=mirror, stretch=width)
-        steps = 3 if width < 0.2 else 5
-        spacing = 0.8 * width * min(shape[1:]) / (steps - 1)
-        out.append(Kind(group, stretches(shape, width, steps=steps, mirror=mirror), spacing))
+    out += [stretched(shape, width, mirror=mirror) for width in WIDTHS]
     for degrees, step, wide_step in DEGREES if far else DEGREES[:1]:
         for border in (None, fill):
             group = Augmentation(rotation=degrees, mirror=mirror)

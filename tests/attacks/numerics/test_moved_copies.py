@@ -9,16 +9,19 @@ import torch
 from ihaudit.attacks.numerics.motions import about_mean, nearest, turns
 from ihaudit.attacks.numerics.moved_copies import Listed
 from ihaudit.attacks.numerics.moved_grouping import Seen, group_listed, group_moved
+from ihaudit.attacks.numerics.moved_kinds import Kind
+from ihaudit.scheme import Augmentation
 from tests.attacks.numerics.test_moved import SHAPE, Made, right
 from tests.attacks.numerics.test_moved_kinds import remade
 
 WIDE = turns(SHAPE, 40, mirror=False, fill=-1.0, step=5, reach=0)
 NEAR = turns(SHAPE, 20, mirror=False, fill=-1.0, step=2.5, reach=0)
+TURNED = Kind(Augmentation(rotation=20), NEAR, wide=WIDE)
 
 
 def test_turned_images_are_grouped_where_shifts_alone_are_not_enough() -> None:
     made = remade(NEAR)
-    found = group_listed(made.values, made.slots, NEAR, WIDE, turn=True)
+    found = group_listed(made.values, made.slots, TURNED)
     assert found.found.sizes.per_class.tolist() == [2, 2, 2, 2]
     share = right(found.found.members, made)
     plain = group_moved(made.values, made.slots, SHAPE, Seen(100, 0.9, 0.5, 1), fill=-1.0)
@@ -42,7 +45,7 @@ def test_turned_images_are_grouped_where_shifts_alone_are_not_enough() -> None:
 def test_encodings_that_hold_nothing_in_common_are_grouped_without_a_fault() -> None:
     made = Made(n=4, epochs=6)
     noise = torch.randn(made.values.shape, generator=torch.Generator().manual_seed(0))
-    found = group_listed(noise, made.slots, NEAR, WIDE, turn=True)
+    found = group_listed(noise, made.slots, TURNED)
     assert found.found.members.shape == (24, 2) and bool(torch.isfinite(found.polarity).all())
 
 

@@ -175,31 +175,21 @@ def _moved(state: State, ctx: Context, mixtures: Tensor, how: Seen) -> tuple[Sta
         n_private=observed.n_private,
         progress=ctx.progress,
     )
-    moving = Moving(how.group(), result.motions, torch.from_numpy(result.moved))
-    state, facts = _answer(state, result, moving)
+    state, facts = _answer(state, result)
     return state, facts | {"pairs_moved": round(how.moved, 3), "pairs_mirrored": round(how.mirrored, 3)}
 
 
 def regrouped(state: State, ctx: Context, kind: Kind) -> tuple[State, dict[str, Any]]:
     """Grouped anew, under a kind of motion that pairs of encodings did not show; what was recovered is forgotten."""
     observed, unmasked = state.observed, state.require(Unmasked)
-    assert kind.wide is not None
     mixtures = (unmasked.signs.float() * observed.values).half()
-    result = group_listed(
-        mixtures,
-        observed.slots,
-        kind.motions,
-        kind.wide,
-        turn=kind.group.rotation > 0,
-        n_private=observed.n_private,
-        progress=ctx.progress,
-    )
+    result = group_listed(mixtures, observed.slots, kind, n_private=observed.n_private, progress=ctx.progress)
+    return _answer(state.without(Recovered), result)
+
+
+def _answer(state: State, result: MovedGrouping) -> tuple[State, dict[str, Any]]:
+    observed, unmasked, kind = state.observed, state.require(Unmasked), result.kind
     moving = Moving(kind.group, kind.motions, torch.from_numpy(result.moved), kind.spacing)
-    return _answer(state.without(Recovered), result, moving)
-
-
-def _answer(state: State, result: MovedGrouping, moving: Moving) -> tuple[State, dict[str, Any]]:
-    observed, unmasked = state.observed, state.require(Unmasked)
     found, polarity = result.found, result.polarity
     if observed.signs is not None or unmasked.known:
         polarity = torch.ones_like(polarity)
