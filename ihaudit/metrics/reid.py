@@ -7,13 +7,14 @@ where an attack returns its image a little displaced.
 What "by chance" means depends on how reconstructions were paired with private images:
 
 * By provenance, no pixel was looked at, and a reconstruction without information picks its own image with probability
-  1 / (N + D), the number of private images and decoys.
+  1 / (N + D), the number of private images and decoys; equal ones count once, as either is right for the other.
 * By assignment, pairing looks for likeness, and the paired image would look alike even if candidates were noise.  So
   pairing and identification use different pixels: candidates are assigned to private images by their left halves and
   identified by their right halves, and the other way round; both have to name the image.  Candidates that are noise
   have independent halves; those that are pictures of something else do not, so the same is done with the decoys in the
   place of the private images, and how often that names a decoy is chance.  Decoys and private images are exchangeable
-  for an attack that recovers nothing.  Without decoys chance is taken to be 1 / N, as for independent halves.
+  for an attack that recovers nothing.  Without decoys chance is taken to be 1 / N (equal images
+  count once), as for independent halves.
 """
 
 from __future__ import annotations
@@ -125,7 +126,7 @@ def reidentify(
     if d and not by_provenance:
         above = rate_difference(int(hits.sum()), n, int(null.sum()), d)
         return Reidentification(rate, float(null.mean()), above, hits, null)
-    chance = 1 / (n + d)
+    chance = 1 / len(np.unique(_copies(pool)))
     value, low, high = (None if x is None else x - chance for x in (rate.value, rate.low, rate.high))
     return Reidentification(rate, chance, Estimate(value, low, high, n), hits, np.zeros(0, bool))
 

@@ -9,6 +9,7 @@ import pytest
 
 from ihaudit.metrics.reid import reidentify
 from ihaudit.release import FloatArray
+from tests.attacks.releases import photographs
 from tests.estimates import measured
 from tests.pictures import lookalikes, pictures
 
@@ -69,6 +70,17 @@ def test_an_image_that_occurs_twice_does_not_tie_with_itself() -> None:
     x = pictures(20)
     private = np.concatenate([x[:5], x[:5]])
     assert reidentify(private, np.arange(10), private, x[10:], by_provenance=True).rate.value == 1
+
+
+def test_copies_raise_what_guessing_reaches() -> None:
+    """Of two pictures, ten times each, noise names the right one every second time."""
+    private = np.repeat(photographs(2)[0], 10, 0)
+    noise = np.random.default_rng(0).random((20, *private.shape[1:]))
+    for decoys in (None, private[:6]):
+        found = reidentify(noise, np.arange(20), private, decoys, by_provenance=True)
+        assert found.chance == 0.5
+        assert measured(found.above).low < 0
+    assert measured(reidentify(private, np.arange(20), private, None, by_provenance=True).above).low > 0.3
 
 
 def test_without_decoys() -> None:
