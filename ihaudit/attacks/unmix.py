@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
 
 from ihaudit.attacks.numerics.parallel import hand_back
 from ihaudit.attacks.recipe import Recipe, start
-from ihaudit.attacks.stages.state import Moving, State
+from ihaudit.attacks.stages.restoration.network import restored_state
+from ihaudit.attacks.stages.state import Grouped, Moving, State
 from ihaudit.contracts.attack import attack
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
+from ihaudit.nn.shipped import load_confidence, load_restorer
 
 #: times that the assignment is re-estimated from the reconstructions at most, by profile
 ROUNDS = {"quick": 3, "standard": 5, "full": 8}
@@ -24,6 +26,10 @@ SETTLED = 0.03
 SETTLED_MOVING = 0.08
 #: and times that it is re-estimated at most, where a round is cheap
 MOVING_ROUNDS = 8
+#: images up to which the first ones are judged, so that a figure is to be had long before the end
+JUDGED = 1000
+#: in the record of the first recovery: mean pinned SSIM that its images are expected to reach once they are restored
+EXPECTED = "expected_ssim"
 #: in the profile quick a round is the last, where images move, that changes fewer than this share of encodings and not
 #: much fewer than the one before (measured: purity of clusters rose by 0.002 in the four rounds that follow)
 LITTLE, STANDS = 0.2, 0.85
@@ -63,7 +69,10 @@ class Unmix(Recipe):
     def stages(self, state: State, ctx: Context, *names: str) -> State:
         """See `Recipe.stages`."""
         for name in names:
-            state = super().stages(state, ctx, name)
+            first = name == "recovery" and state.last(name) is None and self.restoration == "network"
+            state = super().stages(state, _telling(ctx, so_far(state)), name)
+            if first:
+                state = _judged(state, ctx)
             if state.observed.values.dtype == torch.float16:
                 hand_back()
         return state
@@ -91,3 +100,37 @@ class Unmix(Recipe):
                 break
             before = changed
         return self.stages(state, ctx, "sharpening")
+
+
+def so_far(state: State) -> str:
+    """What is known before the end: how many images were grouped, and how good the first ones are expected to be."""
+    grouped = state.find(Grouped)
+    if grouped is None:
+        return ""
+    known = f"{grouped.unknowns:,} image{'' if grouped.unknowns == 1 else 's'} grouped"
+    expected = next((r.diagnostics.get(EXPECTED) for r in state.records if r.name == "recovery"), None)
+    return known if expected is None else f"{known}, expected SSIM {expected:.2f} at first"
+
+
+def _judged(state: State, ctx: Context) -> State:
+    """With `EXPECTED` in the last record, where images are not so many that it would take long."""
+    if not 0 < state.require(Grouped).unknowns <= JUDGED:
+        return state
+    features, _ = restored_state(state, load_restorer(device=str(state.observed.values.device)))
+    expected = float(load_confidence(device=ctx.device)(features.to(ctx.device)).mean())
+    *before, last = state.records
+    judged = last.model_copy(update={"diagnostics": last.diagnostics | {EXPECTED: expected}})
+    state = replace(state, records=(*before, judged))
+    ctx.progress(so_far(state), None)
+    return state
+
+
+def _telling(ctx: Context, known: str) -> Context:
+    """With what is known so far beside every message: single ones are passed over where they come fast."""
+    if not known:
+        return ctx
+
+    def progress(message: str, fraction: float | None = None) -> None:
+        ctx.progress(f"{message} ({known})", fraction)
+
+    return replace(ctx, progress=progress)

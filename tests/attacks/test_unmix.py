@@ -97,3 +97,16 @@ def test_stretches_by_up_to_half_the_side_are_found_and_undone() -> None:
     aligned, chance = scored.metrics["ssim_aligned"].value, scored.metrics["ssim_chance"].value
     assert aligned is not None and chance is not None
     assert aligned > 0.7 and chance < 0.35
+
+
+def test_first_figures_are_told_long_before_the_end() -> None:
+    told: list[str] = []
+    sample = instahide(n=8, epochs=12)
+    view = View(encodings=sample.encodings, labels=sample.labels, image_range=(-1.0, 1.0))
+    ctx = Context(seed=1, device="cpu", profile="quick", progress=lambda message, fraction=None: told.append(message))
+    output = Unmix().run(view, ctx)
+    assert told[0] == "similarity"
+    assert f"recovery ({len(output.images)} images grouped)" in told
+    first = next(message for message in told if "expected SSIM" in message)
+    later = told[told.index(first) + 1 :]
+    assert later and all("images grouped, expected SSIM 0." in message for message in later)

@@ -28,6 +28,7 @@ from ihaudit.attacks.numerics.em import summed
 from ihaudit.attacks.numerics.labels import IntArray, Slots
 from ihaudit.attacks.numerics.mixing import DENSE_COLUMNS, Mixing
 from ihaudit.attacks.numerics.parallel import run_jobs
+from ihaudit.attacks.numerics.scratch import hand_back_pages
 from ihaudit.attacks.numerics.transforms import Shape, dct
 
 #: shares of the larger of two images of one class that are tried where no closed form says which is best
@@ -464,6 +465,7 @@ class Linear:
             y = dct(self._mixtures(part) / level, self.shape)
             z = dct(predict(mixing, self.images, part) / level, self.shape)
             moments.append(torch.stack([(y**2).sum(0), (y * z).sum(0), (z**2).sum(0)]))
+            hand_back_pages()  # rows from everywhere: all of a file's pages before the end
         return self.whitened(Whitening.of(*torch.stack(moments).sum(0) / len(rows)))
 
     def whitened(self, whitening: Whitening) -> Linear:
