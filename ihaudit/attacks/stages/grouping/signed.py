@@ -19,6 +19,7 @@ from ihaudit.attacks.numerics.grouping import SPARING, Grouping, group
 from ihaudit.attacks.numerics.labels import Slots
 from ihaudit.attacks.numerics.moved_grouping import MovedGrouping, Seen, group_listed, group_moved, seen
 from ihaudit.attacks.numerics.moved_kinds import Kind
+from ihaudit.attacks.numerics.scratch import hand_back_pages
 from ihaudit.attacks.numerics.sizes import Sizes, fewer_images
 from ihaudit.attacks.stages.state import Assigned, Features, Grouped, Mixtures, Moving, Recovered, State, Unmasked
 from ihaudit.contracts.attack import stage
@@ -44,6 +45,7 @@ def grouping_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
         return (unmasked.signs[rows].float() * observed.values[rows]).half()
 
     how = seen(mixtures_of, observed.slots, observed.shape, observed.values.device)
+    hand_back_pages()
     if how.any:
         # motions are maps on the CPU, and from here on all but the networks is done there
         return _moved(state.on("cpu"), ctx, mixtures_of(torch.arange(len(observed.values))).cpu(), how)
