@@ -103,7 +103,11 @@ def test_first_figures_are_told_long_before_the_end() -> None:
     told: list[str] = []
     sample = instahide(n=8, epochs=12)
     view = View(encodings=sample.encodings, labels=sample.labels, image_range=(-1.0, 1.0))
-    ctx = Context(seed=1, device="cpu", profile="quick", progress=lambda message, fraction=None: told.append(message))
+
+    def tell(message: str, fraction: float | None = None) -> None:
+        told.append(message)
+
+    ctx = Context(seed=1, device="cpu", profile="quick", progress=tell)
     output = Unmix().run(view, ctx)
     assert told[0] == "similarity"
     assert f"recovery ({len(output.images)} images grouped)" in told
