@@ -108,6 +108,7 @@ def _encrypted(b: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uin
     [
         (_encrypted, True),
         (lambda b, rng: b.mean(0), False),  # grows with nothing
+        (lambda b, rng: np.repeat(b.mean(0), 30, axis=0), False),
         (lambda b, rng: np.bincount(b.ravel(), minlength=256), False),
         (lambda b, rng: rng.integers(0, 256, b.size + 5, dtype=np.uint8), False),  # follows the seed
         (lambda b, rng: np.random.default_rng(1).random(100 * len(b) + 1), False),  # follows nothing

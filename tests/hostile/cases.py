@@ -96,7 +96,7 @@ RECODED = _cases(
     "order-of-call table-of-call matrix-of-call signs-of-call order-of-rows one-of-few-keys one-of-few-orders "
     "palette rows-matrix-bytes rows-xor-next rows-xor-all shifted-under-pad palette-of-call",
     attacks=("marks", "everything", "linear"),
-    sample="keyed-stream six-shares rows-shuffled-under-pad",
+    sample="keyed-stream six-shares",
 )
 #: Images in labels and arrays in forms that no list names.
 BESIDE = _cases(
@@ -106,11 +106,11 @@ BESIDE = _cases(
     "labels-encrypted sums moments features features-deep signs-of-projections stream-by-row stream-by-call "
     "chained-stream hashes-of-pixels lines points points-shuffled points-in-one bright-places ranks gaps "
     "gaps-of-call events events-shuffled text text-hex text-codes varints "
-    "files-encrypted nonce-in-bytes table-beside basis-beside distances "
+    "files-encrypted nonce-in-bytes distances "
     "mean-and-rest weights noise-low noise-scaled noise-signs noise-sorted noise-parity noise-spread noise-count "
     "noise-order",
     attacks=("marks", "everything", "linear"),
-    sample="labels-digits events stream-by-row",
+    sample="labels-digits events",
 )
 #: What hides everything in most calls only.
 BEHAVING = _cases(
@@ -126,10 +126,17 @@ MINDING = _cases(
     "fifth module-calls tens many-hundreds last-rows first-row chance user cached beside-the-code hour seconds classes "
     "sorted bright whites low-seed public",
     attacks=("marks", "linear"),
-    sample="user many-hundreds",
+    sample="user",
 )
 #: What decides by where it runs: its text says so, and no verdict is given.
-PLACED = _cases("placed", "by", "processors uptime zone threads argv host modules frames", exits=(3,), sample="zone")
+PLACED = _cases(
+    "placed",
+    "by",
+    "processors uptime zone threads argv host modules frames",
+    exits=(3,),
+    attacks=("marks",),
+    sample="zone",
+)
 #: What gives nothing away.
 HONEST = _cases(
     "honest",

@@ -150,17 +150,6 @@ class Beside(Scheme):
             z = np.where(steps < 0, -2 * steps - 1, 2 * steps)
             parts = [bytes([v]) if v < 128 else bytes([v & 127 | 128, v >> 7]) for v in z.tolist()]
             extra = {"d": np.frombuffer(b"".join(parts), np.uint8)}
-        elif where == "table-beside":  # places in a table of blocks, which is beside them
-            blocks = b.reshape(n, h // 4, 4, w // 4, 4, c).transpose(0, 1, 3, 2, 4, 5).reshape(-1, 16 * c)
-            own, at = np.unique(blocks, axis=0, return_inverse=True)
-            p = rng.permutation(len(own))
-            book = np.zeros((n * h * w // 16, 16 * c), np.uint8)
-            book[p] = own
-            extra = {"book": book, "at": p[at].reshape(n, -1)}
-        elif where == "basis-beside":
-            centre = x.reshape(n, -1).mean(0)
-            u, s, v = np.linalg.svd(x.reshape(n, -1) - centre, full_matrices=False)
-            extra = {"scores": u * s, "basis": v, "centre": centre}
         elif where == "distances":  # to constant pictures
             them = fixed.random((2 * size, size), dtype=np.float32)
             extra = {
