@@ -52,7 +52,7 @@ class Seen:
     Attributes:
         pairs: pairs of encodings that look alike beyond chance.
         moved: share of them that do under another motion than none.
-        mirrored: share that do mirrored.
+        mirrored: share that do mirrored, of those that chance does not account for.
         reach: furthest shift of an image along an axis, in pixels.
         stretched: images seem to be stretched too.
     """
@@ -122,7 +122,10 @@ def seen(mixtures: Callable[[Tensor], Tensor], slots: Slots, shape: Shape, devic
     counts = torch.bincount(distance, minlength=2).double() / len(found)
     beyond = counts.flip(0).cumsum(0).flip(0)
     reach = int((beyond > 0.02).nonzero().max()) if float(moved.double().mean()) > SEEN else 0
-    how = Seen(len(found), float(moved.double().mean()), float(mirrored.double().mean()), -(-reach // 2))
+    # of the pairs that chance finds, half are mirrored
+    chances = (1 - CHANCE) * len(alike)
+    turned_over = max(0.0, (float(mirrored.sum()) - chances / 2) / max(len(found) - chances, 1.0))
+    how = Seen(len(found), float(moved.double().mean()), min(turned_over, 1.0), -(-reach // 2))
     if not how.any or not how.reach:
         return how
     share = other_stretch(unmasked, mass, shape, furthest(shape), torch.cat(pairs)[alike], mirrored)
