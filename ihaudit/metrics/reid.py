@@ -8,6 +8,7 @@ What "by chance" means depends on how reconstructions were paired with private i
 
 * By provenance, no pixel was looked at, and a reconstruction without information picks its own image with probability
   1 / (N + D), the number of private images and decoys; equal ones count once, as either is right for the other.
+  One candidate beside several equal images is one trial.
 * By assignment, pairing looks for likeness, and the paired image would look alike even if candidates were noise.  So
   pairing and identification use different pixels: candidates are assigned to private images by their left halves and
   identified by their right halves, and the other way round; both have to name the image.  Candidates that are noise
@@ -110,11 +111,15 @@ def reidentify(
     if n == 0:
         return Reidentification(Estimate(None), None, Estimate(None), misses, misses)
     pool = private if decoys is None or d == 0 else np.concatenate([private, decoys])
-    hits, null = misses, np.zeros(d, bool)
+    hits, null, trials = misses, np.zeros(d, bool), np.arange(n)
     if by_provenance and len(candidates):
         scores = likeness(candidates, pool, ssim=ssim, device=device) if alike is None else alike
         own = _is_top(scores[np.maximum(chosen, 0)], np.arange(n), _copies(pool))
         hits = (chosen >= 0) & own
+        # One candidate beside several copies of one picture is one trial.
+        trials = np.unique(
+            np.stack([np.where(chosen < 0, -1 - np.arange(n), chosen), _copies(private)]), axis=1, return_index=True
+        )[1]
     elif len(candidates) and alike is not None:
         paired = np.concatenate([assign(alike[:, :n]), assign(alike[:, n:])])
         named = (paired >= 0) & _is_top(alike[np.maximum(paired, 0)], np.arange(len(pool)), _copies(pool))
@@ -122,13 +127,13 @@ def reidentify(
     elif len(candidates):
         named = _by_halves(candidates, pool, n, device)
         hits, null = named[:n], named[n:]
-    rate = rate_estimate(int(hits.sum()), n)
+    rate = rate_estimate(int(hits[trials].sum()), len(trials))
     if d and not by_provenance:
         above = rate_difference(int(hits.sum()), n, int(null.sum()), d)
         return Reidentification(rate, float(null.mean()), above, hits, null)
     chance = 1 / len(np.unique(_copies(pool)))
     value, low, high = (None if x is None else x - chance for x in (rate.value, rate.low, rate.high))
-    return Reidentification(rate, chance, Estimate(value, low, high, n), hits, np.zeros(0, bool))
+    return Reidentification(rate, chance, Estimate(value, low, high, len(trials)), hits, np.zeros(0, bool))
 
 
 def _by_halves(candidates: NDArray[Any], pool: NDArray[Any], n: int, device: str) -> NDArray[np.bool_]:

@@ -30,6 +30,8 @@ class Pairing:
         similarity: float32 (K, N + D), pinned SSIM of the kept candidates with private images and decoys.
         image_of: int64 (R,), the private image that each candidate stands for where stages are judged.
         notes: for the finding's details.
+        unseen: int64 (N,), as `local`, but where there are copies, which of their candidates shows which was not chosen
+            by its pixels.
         fitted: of the kept candidates with private images and decoys in their best poses, where images are moved.
     """
 
@@ -41,6 +43,7 @@ class Pairing:
     similarity: NDArray[Any]
     image_of: NDArray[np.int64]
     notes: dict[str, Any]
+    unseen: NDArray[np.int64]
     fitted: Fitted | None = None
 
     def poses(self, private: bool) -> NDArray[np.int64]:
@@ -92,7 +95,7 @@ def pair(
     if len(kept) == 0:
         empty = np.zeros((0, n + d), np.float32)
         none = np.full(n, -1, np.int64)
-        return Pairing("none", none, np.full(d, -1, np.int64), kept, none, empty, np.full(len(images), -1), {})
+        return Pairing("none", none, np.full(d, -1, np.int64), kept, none, empty, np.full(len(images), -1), {}, none)
     fitted = None if poses is None else poses.fit(images[kept], pool, device=device)
     scores = matching.similarity(images[kept], pool, device=device) if fitted is None else fitted.similarity
     choose = _nearest if reuse else matching.assign
@@ -120,11 +123,12 @@ def pair(
                 "reconstructions fit the private images better than the stated provenance of their encodings does; "
                 "they are paired by assignment instead"
             )
+    unseen = _shared(local, truth.images) if how == "provenance" else local
     if not reuse:
         local, fake = _with_twins(local, scores[:, :n], truth.images, notes), _with_twins(fake, scores[:, n:], decoys)
     if not (image_of >= 0).any():
         image_of[kept[local[local >= 0]]] = np.flatnonzero(local >= 0)
-    return Pairing(how, _outer(kept, local), _outer(kept, fake), kept, local, scores, image_of, notes, fitted)
+    return Pairing(how, _outer(kept, local), _outer(kept, fake), kept, local, scores, image_of, notes, unseen, fitted)
 
 
 def _with_twins(
@@ -145,6 +149,17 @@ def _with_twins(
             f"(such as images {', '.join(map(str, sets[0][:5]))}); one answer counts for all copies of a picture."
         ]
     return matching.credited(chosen, scores, group)
+
+
+def _shared(chosen: NDArray[np.int64], images: NDArray[Any]) -> NDArray[np.int64]:
+    """Images without a candidate get the first one of their copies."""
+    group = matching.twins(images)
+    out = chosen.copy()
+    for g in np.unique(group[chosen < 0]):
+        there = chosen[(group == g) & (chosen >= 0)]
+        if len(there):
+            out[(group == g) & (chosen < 0)] = there[0]
+    return out
 
 
 def _nearest(scores: NDArray[Any]) -> NDArray[np.int64]:

@@ -185,7 +185,7 @@ def _reidentified(
     fitted = pairing.fitted
     return reidentify(
         images[pairing.kept],
-        pairing.local,
+        pairing.unseen,
         private,
         decoys,
         by_provenance=pairing.how == "provenance",

@@ -448,3 +448,17 @@ def test_copies_of_one_picture_are_recovered_together() -> None:
     assert other.metrics["ssim"].value is not None and other.metrics["ssim"].value < 0.4
     apart = Truth(photographs(12)[0], np.arange(12) % 4)
     assert "twins" not in score_attack(AttackOutput(apart.images), apart, Release(apart.images)).details
+
+
+def test_noise_beside_copies_of_few_pictures_identifies_none() -> None:
+    """Which of the copies' candidates shows a picture best is chosen by pixels; identification must not be."""
+    private = np.repeat(photographs(4)[0], 12, 0)
+    truth = Truth(private, np.arange(48) % 4, Provenance(np.arange(48)[:, None]))
+    members = np.arange(48)[:, None]
+    for seed in range(3):
+        noise = np.random.default_rng(seed).random(private.shape).astype(np.float32)
+        found = score_attack(AttackOutput(noise, members=members), truth, Release(noise))
+        assert found.details["pairing"] == "provenance"
+        assert measured(found.metrics["reid_above_chance"]).low <= 0.05
+    right = score_attack(AttackOutput(private, members=members), truth, Release(private))
+    assert measured(right.metrics["reid_above_chance"]).low > 0.6
