@@ -27,6 +27,8 @@ from ihaudit.nn.scales import colours
 TEMPER = 0.5
 #: starts per image and strong encodings per image that are looked at for them, and encodings that each start gathers
 STARTS, STRONG, GATHERED = 8, 25, (6, 12, 25)
+#: starts per image that are left to the last
+LEFT = 4
 #: share of its encodings that a start may have in common with a better one
 SHARED = 0.4
 _VALUES = 4_000_000  # of products held at once
@@ -273,7 +275,7 @@ def _starts(look: Look, lam: Tensor, k: int) -> Tensor:
                 fresh[c] += votes[c] * centres[c]
                 total[c] += votes[c] * lam[c]
         sets = [set(t) for t in top.T.tolist()]
-        count = min(count, max(k, count // 2))
+        count = min(count, max(LEFT * k, count // 2))
         kept = _distinct(score.argsort(descending=True).tolist(), sets, count)
         centres, total = fresh[kept], total[kept]
     return centres[:k] / _wide(total[:k], centres)
