@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,6 +16,7 @@ from ihaudit.attacks.numerics.released.fields import MAX_ROWS
 from ihaudit.attacks.numerics.released.joined import fit_joined
 from ihaudit.attacks.numerics.released.keyed_shifts import as_codes, fit_shifts
 from ihaudit.attacks.numerics.released.made import made_of
+from ihaudit.attacks.numerics.released.of_call import OfCall, of_call
 from ihaudit.attacks.numerics.released.read import ENOUGH, Known, Reading, read, shown
 from ihaudit.attacks.numerics.released.screen import Screen
 from ihaudit.attacks.numerics.released.shuffled import pictures_among
@@ -75,7 +77,8 @@ class Everything:
             tried: dict[str, float | None] = {}
             best: Reading | None = None
             screen = Screen(oracle.images, oracle.labels, oracle.held, ctx.rng("screen"))
-            for channel in _all(found, tried, screen, view):
+            beyond = partial(of_call, calls, [len(x) for x in images], whole_of(view), images[0].shape[1:])
+            for channel in _all(found, tried, screen, view, beyond):
                 ctx.progress("read", None)
                 for reading in _readings(channel, view, oracle, ctx):
                     score = None if reading is None else round(reading.expected, 3)
@@ -198,9 +201,16 @@ def _hidden(view: View, calls: list[Release], counts: list[int]) -> AttackOutput
     )
 
 
-def _all(found: list[Channel], tried: dict[str, float | None], screen: Screen, view: View) -> Iterator[Channel]:
+def _all(
+    found: list[Channel],
+    tried: dict[str, float | None],
+    screen: Screen,
+    view: View,
+    beyond: Callable[[], Iterator[OfCall]],
+) -> Iterator[Channel]:
     """Channels one by one, then together; of those of which little was read (see `tried`), bytes less their neighbours,
-    then two by two, and those under maps that hide images: of what is made of others, what passes a first look."""
+    then two by two, those under maps that hide images, and arrays of a whole call two by two: of what is made of
+    others, what passes a first look."""
     yield from found
     together = joint(found)
     if together is not None:
@@ -222,6 +232,18 @@ def _all(found: list[Channel], tried: dict[str, float | None], screen: Screen, v
             numbers.append((strength, looked, made))
     for _, _, made in sorted(numbers, reverse=True)[:READ]:
         yield made.channel()
+    together_only = []
+    for whole in beyond():
+        looked += 1
+        sources = [c for c in found if c.part in whole.sources and "rows an image" not in c.name]
+        rows = np.concatenate(whole.calls)
+        strength = screen.worth(rows, partial(np.asarray, rows), sources)
+        if strength:
+            together_only.append((strength, -looked, whole))
+    for _, _, whole in sorted(together_only, key=lambda found: found[:2], reverse=True)[:READ]:
+        of_all = whole.channel()
+        if of_all is not None:
+            yield of_all
     if looked:
         tried[f"{looked} things that parts make together or under maps that anyone can undo, at a first look"] = None
 

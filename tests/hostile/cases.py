@@ -112,6 +112,14 @@ BESIDE = _cases(
     attacks=("marks", "everything", "linear"),
     sample="labels-digits events",
 )
+#: Images in arrays of a call that are nothing one by one.
+OF_CALL = _cases(
+    "of_call",
+    "how",
+    "basis components-as-encodings factors codebook codebook-as-encodings palette exclusive-or "
+    "exclusive-or-as-encodings steps steps-modulo",
+    sample="exclusive-or-as-encodings",
+)
 #: What hides everything in most calls only.
 BEHAVING = _cases(
     "behaving",
@@ -147,4 +155,9 @@ HONEST = _cases(
     attacks=("marks", "everything"),
     sample="one-share nonces",
 )
-CASES = [*MAPS, *ROWS, *WRAPPED, *SHARED, *RECODED, *BESIDE, *BEHAVING, *MINDING, *PLACED, *HONEST]
+#: The same arrays filled with noise.
+OF_CALL_HONEST = _cases("of_call", "how", "noise-factors noise-codebook noise-steps", leaks=False)
+CASES = [
+    *(*MAPS, *ROWS, *WRAPPED, *SHARED, *RECODED, *BESIDE, *OF_CALL, *BEHAVING, *MINDING, *PLACED, *HONEST),
+    *OF_CALL_HONEST,
+]

@@ -6,6 +6,7 @@ in it as they are, or its numbers carry anything of them; only then is it read i
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -80,17 +81,22 @@ class Screen:
         Numbers are worth it where they carry more of the images than what they are made of: what those carry by
         themselves is read off them.
         """
-        first = np.concatenate(made.calls(count=2))[: len(self.some)]
+        first = np.concatenate(made.calls(count=2))
+        return self.worth(first, lambda: np.concatenate(made.calls(few=True)), made.sources)
+
+    def worth(self, first: NDArray[Any], rows: Callable[[], NDArray[Any]], sources: Iterable[Channel]) -> float:
+        """The same of rows, of which the `first` are looked at for bits, beyond what `sources` say by themselves."""
+        first = first[: len(self.some)]
         if len(first) < len(self.some) or first[0].size < 2:
             return 0.0
         if first.dtype.kind in "bui":
             there = prints(_narrow(first.reshape(len(first), -1)))
             if any(np.isin(wanted, there).sum() >= THERE for wanted in self.wanted):
                 return np.inf
-        carried = self._carried(np.concatenate(made.calls(few=True)))
+        carried = self._carried(rows())
         if carried < ERRORS:
             return 0.0
-        own, full = max(self._by_itself(c) for c in made.sources), most(len(self.held))
+        own, full = max((self._by_itself(c) for c in sources), default=0.0), most(len(self.held))
         return carried if carried > MORE * own or full - carried < LESS * (full - own) else 0.0
 
     def _by_itself(self, channel: Channel) -> float:
