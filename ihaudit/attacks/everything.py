@@ -77,7 +77,9 @@ class Everything:
             tried: dict[str, float | None] = {}
             best: Reading | None = None
             screen = Screen(oracle.images, oracle.labels, oracle.held, ctx.rng("screen"))
-            beyond = partial(of_call, calls, [len(x) for x in images], whole_of(view), images[0].shape[1:])
+            known = None if view.pairs is None else np.asarray(view.pairs.images, np.float32)
+            counts = [len(x) for x in images]
+            beyond = partial(of_call, calls, counts, whole_of(view), images[0].shape[1:], images, known)
             for channel in _all(found, tried, screen, view, beyond):
                 ctx.progress("read", None)
                 for reading in _readings(channel, view, oracle, ctx):

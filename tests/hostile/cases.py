@@ -116,7 +116,7 @@ BESIDE = _cases(
 OF_CALL = _cases(
     "of_call",
     "how",
-    "basis components-as-encodings factors codebook codebook-as-encodings palette exclusive-or "
+    "basis basis-reordered components-as-encodings factors codebook codebook-as-encodings palette exclusive-or "
     "exclusive-or-as-encodings steps steps-modulo",
     sample="exclusive-or-as-encodings",
 )
@@ -156,7 +156,7 @@ HONEST = _cases(
     sample="one-share nonces",
 )
 #: The same arrays filled with noise.
-OF_CALL_HONEST = _cases("of_call", "how", "noise-factors noise-codebook noise-steps", leaks=False)
+OF_CALL_HONEST = _cases("of_call", "how", "noise-factors noise-basis noise-codebook noise-steps", leaks=False)
 CASES = [
     *(*MAPS, *ROWS, *WRAPPED, *SHARED, *RECODED, *BESIDE, *OF_CALL, *BEHAVING, *MINDING, *PLACED, *HONEST),
     *OF_CALL_HONEST,

@@ -27,6 +27,9 @@ class OfCall(Scheme):
         if how == "basis":  # of the call, turned anew
             turn = np.linalg.qr(rng.standard_normal((len(s), len(s))))[0]
             extra = {"scores": (u * s) @ turn, "basis": turn.T @ vt + 0 * mean, "mean": mean}
+        elif how == "basis-reordered":
+            signs = rng.choice([-1, 1], len(s))
+            extra = {"scores": u * s * signs, "basis": (vt * signs[:, None])[rng.permutation(len(s))]}
         elif how == "components-as-encodings":
             k = 24
             y = ((u * s)[:, :k] * rng.choice([-1, 1], k)).astype(np.float32)
@@ -42,6 +45,11 @@ class OfCall(Scheme):
                 "s": s.mean() * rng.random(s.shape),
                 "v": rng.random(vt.T.shape),
             }
+        elif how == "noise-basis":  # gives nothing away
+            extra = {
+                "scores": rng.standard_normal(u.shape),
+                "basis": np.linalg.qr(rng.standard_normal(vt.T.shape))[0].T,
+            }
         elif how in ("codebook", "codebook-as-encodings", "noise-codebook"):
             p = 4
             patches = flat.reshape(n, h // p, p, w // p, p, c).swapaxes(2, 3).reshape(-1, p * p * c)
@@ -56,6 +64,22 @@ class OfCall(Scheme):
                 extra = {"book": book.reshape(k, p, p, c)}
             else:
                 extra = {"book": book, "places": places.astype(np.uint8)}
+        elif (
+            how == "encodings-as-codebook"
+        ):  # one row for each image, of all small parts of them in an order of the call
+            p = 4
+            y = x.reshape(n, h // p, p, w // p, p, c).swapaxes(2, 3).reshape(-1, p, p, c)
+            order = rng.permutation(len(y))
+            extra = {"places": np.argsort(order).reshape(n, h // p, w // p).astype(np.int32)}
+            y = y[order]
+            soft = np.repeat(soft, len(y) // n, 0)
+        elif how == "encodings-as-few":
+            p, k = 4, 120
+            y = x.reshape(n, h // p, p, w // p, p, c).swapaxes(2, 3).reshape(len(x) * (h // p) * (w // p), -1)
+            y, places = kmeans2(y, k, iter=8, minit="points", seed=int(rng.integers(2**31)))
+            y = y.astype(np.float32).reshape(k, p, p, c)
+            extra = {"places": places.reshape(n, h // p, w // p).astype(np.int32)}
+            soft = np.full((k, soft.shape[1]), 1 / soft.shape[1], np.float32)
         elif how == "palette":
             k = 32
             book, places = kmeans2(flat.reshape(-1, c), k, iter=8, minit="points", seed=int(rng.integers(2**31)))

@@ -12,6 +12,7 @@ from itertools import permutations, product
 from typing import Any
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from ihaudit.attacks.numerics.released.channels import Channel, whole
 from ihaudit.attacks.numerics.released.fields import FEW_ROWS, Array, parts, splits
@@ -19,8 +20,12 @@ from ihaudit.release import Release
 
 #: Arrays that are looked at, ways to combine them, and values of what is made, at most.
 MAX_ARRAYS, MAX_WAYS, MAX_VALUES = 6, 80, 30_000_000
-#: Members of a basis, and entries of a codebook, at least.
-LEAST_BASIS, LEAST_ENTRIES = 3, 2
+#: Members of a basis, and entries of a codebook, at least; members at most that are put in order.
+LEAST_BASIS, LEAST_ENTRIES, MAX_MEMBERS = 3, 2, 1024
+#: Ways to lay entries out that are tried, those that make the smoothest images, by so many of them.
+LAID, LOOKED_AT = 2, 40
+#: Known images at least by which members of a basis are told, how alike scores and theirs must be, and their name.
+LEAST_KNOWN, ALIKE, IMAGES = 24, 0.9, "known images"
 
 Named = Mapping[str, Array]
 
@@ -59,7 +64,12 @@ class _Way:
 
 
 def of_call(
-    calls: Sequence[Release], counts: Sequence[int], whole: Release, shape: tuple[int, ...]
+    calls: Sequence[Release],
+    counts: Sequence[int],
+    whole: Release,
+    shape: tuple[int, ...],
+    images: Sequence[Array] = (),
+    known: Array | None = None,
 ) -> Iterator[OfCall]:
     """All that arrays of a call make together.
 
@@ -68,10 +78,15 @@ def of_call(
         counts: images in each.
         whole: all of the release that is attacked, with rows of known images.
         shape: (H, W, C) of images.
+        images: (n_i, H, W, C) of each call, and `known`, which the last rows of the release are of: they tell which
+            member of a basis is whose; without them members are taken in their order only.
     """
     seen = [_named(r) for r in calls]
     own = _named(whole)
-    names = [name for name in own if all(name in s for s in seen)][:MAX_ARRAYS]
+    if images and known is not None and len(known) >= LEAST_KNOWN:
+        for s, x in zip([*seen, own], [*images, known], strict=True):
+            s[IMAGES] = x.reshape(len(x), -1)
+    names = [name for name in own if name != IMAGES and all(name in s for s in seen)][:MAX_ARRAYS]
     tried = 0
     for way in _ways(names, seen[0], counts[0], shape):
         if tried == MAX_WAYS:
@@ -113,6 +128,7 @@ def _ways(names: Sequence[str], first: Named, count: int, shape: tuple[int, ...]
         *(it for a, b in pairs for it in (_steps(a, b, first, count), _looked_up(a, b, first, shape))),
         *(_products(a, b, names, first, 2 * count * int(np.prod(shape))) for a, b in pairs),
         *(_sums(a, first) for a in names),
+        *(_reordered(a, b, first, count) for a, b in pairs if IMAGES in first),
     ]
     while found:
         left = []
@@ -174,6 +190,38 @@ def _products(a: str, b: str, names: Sequence[str], first: Named, most: int) -> 
             yield _Way(f"the product of {a} and {b}{beside}", (a, b, *others), made)
 
 
+def _reordered(a: str, b: str, first: Named, count: int) -> Iterator[_Way]:
+    """Scores (n, k) in a basis of k members in any order: theirs is that in which known images have them."""
+    x, y = first[a], first[b]
+    if x.ndim != 2 or y.ndim < 2 or len(x) != count or len(y) != x.shape[1] or not LEAST_BASIS <= len(y) <= MAX_MEMBERS:
+        return
+
+    def made(s: Named) -> Array | None:
+        x, images = s[a].astype(np.float64), s[IMAGES]
+        basis = s[b].reshape(len(s[b]), -1).astype(np.float64)
+        if x.shape[1] != len(basis) or basis.shape[1] != images.shape[1] or len(x) < len(images):
+            return None
+        if not (np.isfinite(basis).all() and np.isfinite(x).all()):
+            return None
+        inner = (images - images.mean(0)) @ np.linalg.pinv(basis)
+        given = x[len(x) - len(images) :]
+        likeness = _unit(given).T @ _unit(inner)
+        mine, member = linear_sum_assignment(likeness, maximize=True)
+        if np.median(likeness[mine, member]) < ALIKE:  # the same images judge what is made: chance must not do
+            return None
+        out: Array = (x[:, mine] @ basis[member]).astype(np.float32)
+        return out
+
+    yield _Way(f"the product of {a} and {b}, whose members stand in another order", (a, b), made)
+
+
+def _unit(a: Array) -> Array:
+    """Columns less their mean, of length 1."""
+    out = a - a.mean(0)
+    unit: Array = out / np.maximum(np.linalg.norm(out, axis=0), 1e-12)
+    return unit
+
+
 # --- a codebook and places in it ---
 
 
@@ -189,6 +237,12 @@ def _places_in(a: Array, k: int) -> Array | None:
     return None
 
 
+def _rough(images: Array) -> float:
+    """How much neighbours in (n, H, W, C) differ, in standard deviations: least where images are laid out rightly."""
+    x = images[:LOOKED_AT].astype(np.float64)
+    return float(np.abs(np.diff(x, axis=1)).mean() + np.abs(np.diff(x, axis=2)).mean()) / max(float(x.std()), 1e-12)
+
+
 def _looked_up(a: str, b: str, first: Named, shape: tuple[int, ...]) -> Iterator[_Way]:
     """Entries of a codebook at places: as they are, and put side by side as an image."""
     h, w, c = shape
@@ -202,6 +256,7 @@ def _looked_up(a: str, b: str, first: Named, shape: tuple[int, ...]) -> Iterator
         return None if places is None else (places, s[b].reshape(len(s[b]), -1))
 
     words = f"entries of {b} at the places that {a} states"
+    laid_out: list[tuple[float, int, _Way]] = []
     for ch, planes in ((c, 1), (1, c), (1, 1)):
         each = h * w * ch * planes // size
         if size % ch or h * w * ch * planes % size or x.size % each:
@@ -240,7 +295,10 @@ def _looked_up(a: str, b: str, first: Named, shape: tuple[int, ...]) -> Iterator
                     laid = tiles.transpose(0, 2, 4, 3, 5, 1, 6)
                     return laid.reshape(len(laid), rows * high, columns * wide, planes * ch)
 
-                yield _Way(words, (a, b), tiled)
+                looks = tiled(first)
+                if looks is not None:
+                    laid_out.append((_rough(looks), len(laid_out), _Way(words, (a, b), tiled)))
+    yield from (way for _, _, way in sorted(laid_out, key=lambda found: found[:2])[:LAID])
 
     def plain(s: Named) -> Array | None:
         found = at(s)
