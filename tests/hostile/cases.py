@@ -116,7 +116,8 @@ BESIDE = _cases(
 OF_CALL = _cases(
     "of_call",
     "how",
-    "basis basis-reordered components-as-encodings factors codebook codebook-as-encodings palette exclusive-or "
+    "basis basis-reordered components-as-encodings factors codebook codebook-as-encodings encodings-as-codebook "
+    "encodings-as-few palette exclusive-or "
     "exclusive-or-as-encodings steps steps-modulo",
     sample="exclusive-or-as-encodings",
 )
