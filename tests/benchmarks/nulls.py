@@ -53,7 +53,8 @@ def small(source: str, edge: int, channels: int, count: int, folder: Path, bits:
     out = np.stack([resize(p, (edge, edge, channels), anti_aliasing=True) for p in pictures])
     path = folder / f"{source}.npz"
     deep = np.round(out * (2**bits - 1)).astype(np.uint8 if bits <= 8 else np.uint16)
-    np.savez(path, allow_pickle=False, images=deep, labels=labels[some])
+    named = {"labels": labels[some]} if len(np.unique(labels)) > 1 else {}
+    np.savez(path, allow_pickle=False, images=deep, **named)
     return path
 
 
