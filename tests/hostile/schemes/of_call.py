@@ -53,7 +53,7 @@ class OfCall(Scheme):
         elif how in ("codebook", "codebook-as-encodings", "noise-codebook"):
             p = 4
             patches = flat.reshape(n, h // p, p, w // p, p, c).swapaxes(2, 3).reshape(-1, p * p * c)
-            k = 128
+            k = min(128, len(patches))
             book, places = kmeans2(patches, k, iter=8, minit="points", seed=int(rng.integers(2**31)))
             order = rng.permutation(k)
             book, places = book[order], np.argsort(order)[places]
