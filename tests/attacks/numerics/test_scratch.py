@@ -103,7 +103,7 @@ def test_sums_over_images_add_up_in_place() -> None:
 
 
 def test_unmix_answers_the_same_from_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    sample = instahide(n=6, epochs=30)
+    sample = instahide(n=8, epochs=12)
     view = View(encodings=sample.encodings, labels=sample.labels, image_range=(-1.0, 1.0))
     monkeypatch.setattr(features, "MANY", 1000)
     monkeypatch.setattr(recipe, "MANY", 1000)
@@ -114,6 +114,5 @@ def test_unmix_answers_the_same_from_files(monkeypatch: pytest.MonkeyPatch, tmp_
     held = images()
     monkeypatch.setattr(scratch, "LARGE", 1)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    # sums depend, by their last bits, on where arrays begin in memory, and with few encodings a decision may hang on it
-    assert np.abs(held - images()).max() < 0.01
+    assert np.array_equal(held, images())
     assert os.listdir(tmp_path) == []
