@@ -277,14 +277,10 @@ def levels(rows: Tensor, mass: Tensor) -> tuple[Tensor, float]:
     images, and the variance of the private images' values."""
     share = (1 - mass.sum(1)).clamp_min(0.0)
     energy = (rows.float() ** 2).mean(1).clamp_min(1e-3)
-    # two normal equations in float64: LAPACK's least squares in float32 differ by last bits from call to call
-    own, rest = ((x.double() / energy.double()) for x in ((mass**2).sum(1), share**POWER))
-    aa, ab, bb = float((own * own).sum()), float((own * rest).sum()), float((rest * rest).sum())
-    a, b = float(own.sum()), float(rest.sum())
-    # where encodings hold no public images, or all the same share
-    aa, bb = aa + 1e-9 * bb + 1e-30, bb + 1e-9 * aa + 1e-30
-    inside = aa * bb - ab * ab
-    private, public = (a * bb - b * ab) / inside, (b * aa - a * ab) / inside
+    design = torch.stack([(mass**2).sum(1), share**POWER], 1).cpu() / energy[:, None].cpu()
+    # not the default driver, whose answers differ by last bits from call to call
+    fit = torch.linalg.lstsq(design, torch.ones(len(design), 1), driver="gelsd")
+    private, public = fit.solution[:, 0].tolist()
     noise = max(public, 0.0) * share.clamp_min(0.02) ** POWER + CONSTANT
     return noise, max(private, 0.5)
 

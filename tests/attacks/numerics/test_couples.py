@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ihaudit.attacks.numerics.couples import Couples, affordable, best_from, reassigned_jointly
+from ihaudit.attacks.numerics.couples import Couples, affordable, best_from, levels, reassigned_jointly
 from ihaudit.attacks.numerics.labels import Slots, read_slots
 
 CLASSES, EACH, EPOCHS, WIDTH = 3, 3, 5, 400
@@ -83,3 +83,17 @@ def test_couples_are_left_alone_where_labels_do_not_tell_or_encodings_are_many()
     assert not affordable(hard, of_class)
     assert not affordable(slots, [np.arange(1, dtype=np.int64)])
     assert not affordable(slots, [ids[:1] for ids in of_class])
+
+
+def test_levels_of_noise_are_the_same_to_the_bit_whatever_memory_held_before() -> None:
+    rng = np.random.default_rng(0)
+    rows = torch.from_numpy(rng.standard_normal((96, 30)).astype(np.float32))
+    mass = torch.from_numpy(rng.uniform(0.05, 0.4, (96, 2)).astype(np.float32))
+    seen = set()
+    for call in range(200):
+        # freed, for whatever the next call asks for and does not fill
+        held = [torch.full((1 + i % 8,), (call + i) % 3, dtype=torch.int32) for i in range(call)]
+        del held
+        noise, energy = levels(rows.clone(), mass.clone())
+        seen.add((noise.numpy().tobytes(), energy))
+    assert len(seen) == 1
