@@ -83,6 +83,24 @@ class ClassBlock:
         return len(self.strong) == len(self.every[0].weight)
 
 
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """What is kept of the clusters of a class: a posterior grows with the encodings times the images.
+
+    Attributes:
+        label: int64 (n,), the likeliest cluster of every encoding; polarity and score: see `Clusters`.
+    """
+
+    label: IntArray
+    polarity: Tensor
+    score: float
+
+    @classmethod
+    def of(cls, found: Clusters) -> Labelled:
+        """The likeliest clusters."""
+        return cls(found.posterior.argmax(1).cpu().numpy(), found.polarity, found.score)
+
+
 def clustered(block: ClassBlock) -> Clusters:
     """The clusters of a class: the same wherever it is done."""
     strong = torch.from_numpy(block.strong).to(block.every[0].weight.device)
@@ -102,14 +120,14 @@ def clustered(block: ClassBlock) -> Clusters:
     return found if block.all_strong else extend(block.every, strong, found, balance=1.0 if block.exact else 0.5)
 
 
-def clustered_alone(block: ClassBlock) -> Clusters:
+def clustered_alone(block: ClassBlock) -> Labelled:
     """`clustered`, with a process to itself: tensor operations on one thread, as beside other classes."""
     with single_threaded():
-        return clustered(block)
+        return Labelled.of(clustered(block))
 
 
 #: Maps `clustered_alone` over the blocks of all classes, somewhere else.
-Elsewhere = Callable[[Callable[[ClassBlock], Clusters], Sequence[ClassBlock]], list[Clusters]]
+Elsewhere = Callable[[Callable[[ClassBlock], Labelled], Sequence[ClassBlock]], list[Labelled]]
 
 
 def group(
@@ -182,10 +200,10 @@ def group(
         restarts = 3 if len(keep) * k < effort.many else 1
         return ClassBlock(of(rows, columns), keep, k, seed * 1000 + c, restarts, sizes.exact), rows, columns
 
-    def one(c: int) -> tuple[Clusters, IntArray, IntArray] | None:
+    def one(c: int) -> tuple[Labelled, IntArray, IntArray] | None:
         nonlocal done
         made = block(c)
-        found = None if made is None else (clustered(made[0]), *made[1:])
+        found = None if made is None else (Labelled.of(clustered(made[0])), *made[1:])
         done += 1
         if progress is not None:
             progress("grouping", done / slots.classes)
@@ -198,7 +216,7 @@ def group(
             sum(s.features.shape[1] * s.features.itemsize for s in statistics) + PER_PAIR * int(sizes.per_class[c])
         )
 
-    def sent(to: Elsewhere) -> list[tuple[Clusters, IntArray, IntArray] | None]:
+    def sent(to: Elsewhere) -> list[tuple[Labelled, IntArray, IntArray] | None]:
         blocks = [block(c) for c in range(slots.classes)]
         answers = iter(to(clustered_alone, [made[0] for made in blocks if made is not None]))
         return [None if made is None else (next(answers), *made[1:]) for made in blocks]
@@ -210,7 +228,7 @@ def group(
         if found is None:
             continue
         clusters, rows, columns = found
-        members[rows, columns] = first[c] + clusters.posterior.argmax(1).cpu().numpy()
+        members[rows, columns] = first[c] + clusters.label
         scores.append(clusters.score)
         # both slots of an encoding have a say in its sign
         odds = torch.atanh(clusters.polarity.clamp(-0.9999, 0.9999))

@@ -31,8 +31,9 @@ from ihaudit.scheme import Augmentation
 #: strong slots of a class that are compared in pairs, classes that are looked at, and quantile of chance beyond which
 #: a pair counts
 PROBE, CLASSES, CHANCE = 150, 3, 0.9995
-#: share of the pairs found that a motion must have
-SEEN, FEWEST = 0.15, 30
+#: share of the pairs found that a motion must have, pairs there must be, and standard deviations by which moved pairs
+#: must be more than chance finds
+SEEN, FEWEST, SURE = 0.15, 30, 3.0
 #: share of the weight of a cluster that lies within its shifts; the furthest shift, as a share of the side
 WITHIN, FURTHEST = 0.97, 0.25
 #: clusters that are begun with for each image that there is, where images were stretched
@@ -50,7 +51,7 @@ class Seen:
     """How images seem to move.
 
     Attributes:
-        pairs: pairs of encodings that look alike beyond chance.
+        pairs: pairs of encodings that look alike, less those that chance accounts for.
         moved: share of them that do under another motion than none.
         mirrored: share that do mirrored, of those that chance does not account for.
         reach: furthest shift of an image along an axis, in pixels.
@@ -113,23 +114,34 @@ def seen(mixtures: Callable[[Tensor], Tensor], slots: Slots, shape: Shape, devic
         pairs.append(torch.stack([place[first], place[second]], 1))
     alike = torch.cat(level) > torch.quantile(torch.cat(chance), CHANCE)
     found = torch.cat(motion)[alike]
-    if not len(found):
+    # pairs that chance finds, under any of the motions: all there are where a class has a thousand images, few of
+    # whose encodings are looked at
+    chances = (1 - CHANCE) * len(alike)
+    true = len(found) - chances
+    if true <= 0:
         return Seen(0, 0.0, 0.0, 0)
     mirrored, down, right = spectra.parts(found)
     distance = torch.maximum(down.abs(), right.abs())
-    moved = mirrored | (distance > 0)
-    # two copies are at most twice as far apart as each is moved; a few pairs are found by chance
-    counts = torch.bincount(distance, minlength=2).double() / len(found)
-    beyond = counts.flip(0).cumsum(0).flip(0)
-    reach = int((beyond > 0.02).nonzero().max()) if float(moved.double().mean()) > SEEN else 0
-    # of the pairs that chance finds, half are mirrored
-    chances = (1 - CHANCE) * len(alike)
-    turned_over = max(0.0, (float(mirrored.sum()) - chances / 2) / max(len(found) - chances, 1.0))
-    how = Seen(len(found), float(moved.double().mean()), min(turned_over, 1.0), -(-reach // 2))
+    of_chance = _distances(spectra) * chances
+    moving = float((mirrored | (distance > 0)).sum()) - chances
+    moved = min(1.0, moving / true) if moving > SURE * chances**0.5 else 0.0
+    # two copies are at most twice as far apart as each is moved
+    counts = torch.bincount(distance, minlength=len(of_chance)).double() - of_chance.to(distance.device)
+    beyond = counts.flip(0).cumsum(0).flip(0) / true
+    reach = int((beyond > 0.02).nonzero().max()) if moved > SEEN else 0
+    turned_over = max(0.0, (float(mirrored.sum()) - chances / 2) / true)
+    how = Seen(round(true), moved, min(turned_over, 1.0), -(-reach // 2))
     if not how.any or not how.reach:
         return how
     share = other_stretch(unmasked, mass, shape, furthest(shape), torch.cat(pairs)[alike], mirrored)
     return replace(how, stretched=share > STRETCHED)
+
+
+def _distances(spectra: Spectra) -> Tensor:
+    """float64 (reach + 1,): the share of all motions that go so far."""
+    _, down, right = spectra.parts(torch.arange(2 * spectra.window**2, device=spectra.weight.device))
+    distance = torch.maximum(down.abs(), right.abs()).cpu()
+    return torch.bincount(distance, minlength=spectra.reach + 1).double() / len(distance)
 
 
 @dataclass(frozen=True, eq=False)

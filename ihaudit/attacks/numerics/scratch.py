@@ -22,7 +22,8 @@ from torch import Tensor
 
 #: bytes from which an array lies in a file, and what is left free on its disk, in units of the array
 LARGE, SPARE = 1 << 28, 2
-_ROWS = 4096
+#: rows that are worked on between two times that pages are handed back
+ROWS = 4096
 #: arrays that lie in files
 _mapped: WeakSet[mmap.mmap] = WeakSet()
 
@@ -104,8 +105,8 @@ def taken(x: Tensor, index: Tensor) -> Tensor:
     if not _mapped:
         return x[index]
     out = torch.empty(len(index), *x.shape[1:], dtype=x.dtype, device=x.device)
-    for i in range(0, len(index), _ROWS):
-        out[i : i + _ROWS] = x[index[i : i + _ROWS]]
+    for i in range(0, len(index), ROWS):
+        out[i : i + ROWS] = x[index[i : i + ROWS]]
         hand_back_pages()
     return out
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from ihaudit.attacks.numerics.labels import read_slots
@@ -135,6 +136,22 @@ def test_motion_is_seen_where_there_is_one_and_only_there() -> None:
     assert not none.any and none.reach == 0 and none.pairs > 30
     noise = torch.randn(moving.values.shape, generator=torch.Generator().manual_seed(0))
     assert not seen(noise.__getitem__, moving.slots, SHAPE, CPU).any
+
+
+@pytest.mark.parametrize("move", [False, True])
+def test_pairs_that_chance_finds_are_no_motion_where_a_class_has_more_images_than_are_looked_at(move: bool) -> None:
+    """Of the 150 encodings of a class ten pairs show the same image, as where a class has a thousand images."""
+    rng = np.random.default_rng(5)
+    images = gaussian_filter(rng.standard_normal((3 * 140, 24, 24, 3)), (0, 1, 1, 0)).astype(np.float32)
+    members = np.concatenate([np.arange(140) + 140 * c for c in range(3)] + [np.arange(10) + 140 * c for c in range(3)])
+    shown = images[members]
+    if move:
+        shown[:420] = np.roll(shown[:420], 2, axis=2)
+    values = rows_of(shown / shown.std() + 0.3 * rng.standard_normal(shown.shape).astype(np.float32))
+    slots = read_slots(np.eye(3, dtype=np.float32)[members // 140], len(members))
+    how = seen(values.__getitem__, slots, SHAPE, CPU)
+    assert 20 <= how.pairs <= 40
+    assert how.moved > 0.8 if move else how.moved == how.reach == 0 and not how.any
 
 
 def right(grouped: np.ndarray, made: Made) -> float:

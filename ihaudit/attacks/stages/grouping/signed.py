@@ -19,9 +19,19 @@ from ihaudit.attacks.numerics.grouping import SPARING, Grouping, group
 from ihaudit.attacks.numerics.labels import Slots
 from ihaudit.attacks.numerics.moved_grouping import MovedGrouping, Seen, group_listed, group_moved, seen
 from ihaudit.attacks.numerics.moved_kinds import Kind
-from ihaudit.attacks.numerics.scratch import hand_back_pages
+from ihaudit.attacks.numerics.scratch import ROWS, empty, hand_back_pages
 from ihaudit.attacks.numerics.sizes import Sizes, fewer_images
-from ihaudit.attacks.stages.state import Assigned, Features, Grouped, Mixtures, Moving, Recovered, State, Unmasked
+from ihaudit.attacks.stages.state import (
+    Assigned,
+    Features,
+    Grouped,
+    Mixtures,
+    Moving,
+    Observed,
+    Recovered,
+    State,
+    Unmasked,
+)
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
 from ihaudit.engines.parts import elsewhere
@@ -48,7 +58,7 @@ def grouping_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     hand_back_pages()
     if how.any:
         # motions are maps on the CPU, and from here on all but the networks is done there
-        return _moved(state.on("cpu"), ctx, mixtures_of(torch.arange(len(observed.values))).cpu(), how)
+        return _moved(state.on("cpu"), ctx, _unmasked(observed, unmasked), how)
     squares, mixtures = state.require(Features), state.require(Mixtures)
     mass = torch.from_numpy(observed.slots.mass).to(squares.rows.device)
     statistics = [
@@ -166,6 +176,16 @@ def _without_companions(
     return replace(best, sizes=replace(best.sizes, source=found.sizes.source)), sign
 
 
+def _unmasked(observed: Observed, unmasked: Unmasked) -> Tensor:
+    """All encodings float16 (E, P) on the CPU as far as they are unmasked; in a file where they are many."""
+    out = empty((len(observed.values), observed.values.shape[1]), torch.float16, "cpu")
+    for i in range(0, len(out), ROWS):
+        rows = slice(i, i + ROWS)
+        out[rows] = unmasked.signs[rows].float() * observed.values[rows]
+        hand_back_pages()
+    return out
+
+
 def _moved(state: State, ctx: Context, mixtures: Tensor, how: Seen) -> tuple[State, dict[str, Any]]:
     observed = state.observed
     result = group_moved(
@@ -184,8 +204,9 @@ def _moved(state: State, ctx: Context, mixtures: Tensor, how: Seen) -> tuple[Sta
 def regrouped(state: State, ctx: Context, kind: Kind) -> tuple[State, dict[str, Any]]:
     """Grouped anew, under a kind of motion that pairs of encodings did not show; what was recovered is forgotten."""
     observed, unmasked = state.observed, state.require(Unmasked)
-    mixtures = (unmasked.signs.float() * observed.values).half()
-    result = group_listed(mixtures, observed.slots, kind, n_private=observed.n_private, progress=ctx.progress)
+    result = group_listed(
+        _unmasked(observed, unmasked), observed.slots, kind, n_private=observed.n_private, progress=ctx.progress
+    )
     return _answer(state.without(Recovered), result)
 
 
