@@ -13,6 +13,7 @@ import inspect
 import itertools
 import json
 import os
+import re
 import socket
 import sys
 import traceback
@@ -355,6 +356,31 @@ def _said(e: BaseException) -> str:
         return ""
 
 
+#: folders and files of code that asks for what a scheme has not, and what to do instead
+_NEEDS = (
+    (
+        re.compile(r"/(multiprocessing|billiard|loky)/|/concurrent/futures/process"),
+        "a scheme is one process and shares no memory: encode without pools and worker processes, or in threads",
+    ),
+    (
+        re.compile(r"/(socket|ssl)\.py$|/(urllib|http|urllib3|requests|httpx|aiohttp)/"),
+        "a scheme has no network: put what it fetches into a file beside it, and read that",
+    ),
+)
+
+
+def _remedy(e: BaseException, files: list[str]) -> str:
+    """What to do where the sandbox is the reason, for code that was not written to run in one; `files` that it ran."""
+    if not isinstance(e, OSError):
+        return ""
+    for place, remedy in _NEEDS:
+        if any(place.search(file) for file in files):
+            return f"; {remedy}"
+    if isinstance(e, PermissionError) and e.filename is not None:
+        return "; a scheme may write to the folder named by the variable TMPDIR alone, which is gone when it ends"
+    return ""
+
+
 def _failure(e: BaseException, path: str, memory_mb: int) -> dict[str, Any]:
     """An exception as one sentence, with the traceback below the worker's own frames."""
     frames = traceback.extract_tb(e.__traceback__)
@@ -378,4 +404,5 @@ def _failure(e: BaseException, path: str, memory_mb: int) -> dict[str, Any]:
     else:
         said = _said(e)
         text = f"the scheme raised {type(e).__name__[:100]}{where}" + (f": {said}" if said else "")
+        text += _remedy(e, [f.filename for f in frames if f.filename != path])
     return {"kind": "error", "error": kind, "message": text[:2000], "traceback": trace[-6000:]}

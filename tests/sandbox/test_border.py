@@ -10,6 +10,8 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Callable
+from multiprocessing.connection import Client
 from pathlib import Path
 from typing import Any
 
@@ -414,6 +416,29 @@ def test_any_value_that_encode_returns_is_a_release_or_one_sentence(
             return
     assert np.isfinite(release.encodings).all() and release.encodings.dtype == np.float32
     assert all(a.dtype.kind in "biuf" for a in release.extra.values())
+
+
+def _refuse() -> None:
+    raise PermissionError(13, "Permission denied", "/elsewhere/key.bin")
+
+
+@pytest.mark.parametrize(
+    ("asks", "remedy"),
+    [
+        (lambda: Client(("127.0.0.1", 1)), "without pools and worker processes"),
+        (lambda: socket.create_connection(("127.0.0.1", 1)), "no network"),
+        (_refuse, "TMPDIR"),
+        (lambda: os.stat("/no/such/file"), ""),
+        (lambda: [][1], ""),
+    ],
+)
+def test_what_the_sandbox_refuses_is_said_with_what_to_do_instead(asks: Callable[[], Any], remedy: str) -> None:
+    try:
+        asks()
+    except Exception as e:
+        said = str(worker._failure(e, "/s.py", 100)["message"])
+    before, _, told = said.partition("; ")
+    assert before.startswith("the scheme raised ") and (remedy in told if remedy else not told)
 
 
 NUMBER = st.integers(-2, 1 << 42) | st.sampled_from([0, 1, 2, 1 << 31, 1 << 40, True])
