@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -26,12 +27,26 @@ class UNetConfig:
         return asdict(self)
 
 
+class Normalisation(nn.GroupNorm):
+    """Group normalisation; on a CPU in float32.
+
+    For bfloat16 whose channels lie last torch has a loop of its own there, which takes six times as long (torch 2.13,
+    one thread, 64 x 48 x 16 x 16: 3.3 ms, 0.57 in float32) and was a quarter of the whole network.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(B, width, H, W) -> the same shape and kind."""
+        if input.device.type != "cpu" or input.dtype != torch.bfloat16:
+            return super().forward(input)
+        return super().forward(input.float()).to(input.dtype)
+
+
 class ResidualBlock(nn.Module):
     """Pre-activation residual block; the second convolution starts at zero, so that depth costs nothing at first."""
 
     def __init__(self, width: int, groups: int, kernel: int = 3) -> None:
         super().__init__()
-        self.norm = nn.GroupNorm(groups, width)
+        self.norm = Normalisation(groups, width)
         self.first = nn.Conv2d(width, width, kernel, padding=kernel // 2)
         self.second = nn.Conv2d(width, width, kernel, padding=kernel // 2)
         nn.init.zeros_(self.second.weight)

@@ -60,7 +60,8 @@ class Unmasker:
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         # where the processor lacks bf16, emulating it is slower than float32
         self.bf16 = bf16_is_fast(self.device.type)
-        self.batch = 64 if self.device.type == "cpu" else 1024
+        # 16 rows fit into the caches of a core: a tenth of the time less than with 64
+        self.batch = 16 if self.device.type == "cpu" else 1024
 
     def __call__(
         self,
