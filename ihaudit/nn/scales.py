@@ -82,6 +82,12 @@ def _pooled(x: Tensor, shape: torch.Size) -> Tensor:
     return F.adaptive_avg_pool2d(x.reshape(n, c * o, h, w), (shape[3], shape[4])).reshape(n, c, o, *shape[3:])
 
 
+def _doubled(x: Tensor) -> Tensor:
+    """(n, colours, orientations, h, w) -> (n, colours, orientations, 2 h, 2 w), every place four times."""
+    n, c, o, h, w = x.shape
+    return x[:, :, :, :, None, :, None].expand(-1, -1, -1, -1, 2, -1, 2).reshape(n, c, o, 2 * h, 2 * w)
+
+
 def context(energies: list[Tensor], level: int) -> Tensor:
     """What is known of a coefficient's size without looking at it.
 
@@ -90,27 +96,31 @@ def context(energies: list[Tensor], level: int) -> Tensor:
         level: 0 for the finest; len(energies) - 1 for what is left at the end.
 
     Returns:
-        float32 (colours * orientations, n, h, w, features): logarithms of mean energies.
+        float32 (colours * orientations, features, n, h, w): logarithms of mean energies.
     """
     last = len(energies) - 1
     me = energies[level]
-    found = [_others(me, 1)]
+
+    def log(x: Tensor) -> Tensor:
+        return (x + _FLOOR).log()
+
+    found = [log(_others(me, 1))]
     if level < last:
-        found += [_others(me, 2), _others(me, 1, 2)]
+        found += [log(_others(me, 2)), log(_others(me, 1, 2))]
     if level < last - 1:  # where the smallest pictures have more than one place
         near = _near(me)
-        found += [near, near.mean((1, 2), keepdim=True), _others(me, 3, 4)]
-        parent = energies[level + 1].repeat_interleave(2, 3).repeat_interleave(2, 4)
-        found += [parent, parent.mean(2, keepdim=True), parent.mean((1, 2), keepdim=True)]
+        found += [log(near), log(near.mean((1, 2), keepdim=True)), log(_others(me, 3, 4))]
+        parent = energies[level + 1]
+        found += [_doubled(log(p)) for p in (parent, parent.mean(2, keepdim=True), parent.mean((1, 2), keepdim=True))]
     elif level == last - 1:
-        found += [energies[last], energies[last].mean(1, keepdim=True)]
+        found += [log(energies[last]), log(energies[last].mean(1, keepdim=True))]
     for finer in range(max(0, level - 2), level):
         child = _pooled(energies[finer], me.shape)
         if finer == level - 1 and level < last:
-            found.append(child)
-        found += [child.mean(2, keepdim=True), child.mean((1, 2), keepdim=True)]
-    stacked = torch.stack([(f + _FLOOR).log().expand_as(me) for f in found], -1)
-    return stacked.permute(1, 2, 0, 3, 4, 5).reshape(-1, *stacked.shape[0:1], *stacked.shape[3:])
+            found.append(log(child))
+        found += [log(child.mean(2, keepdim=True)), log(child.mean((1, 2), keepdim=True))]
+    # places last, as they are in the energies: features last would be a copy with strides, and another one
+    return torch.stack([f.expand_as(me).permute(1, 2, 0, 3, 4) for f in found], 2).flatten(0, 1)
 
 
 class Level(nn.Module):
@@ -134,9 +144,10 @@ class Level(nn.Module):
         self.register_buffer("log_energy", torch.zeros(bands))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(bands, m, features) -> (bands, m)."""
-        x = ((x - self.mean) / self.spread).clamp(-5, 5)
-        return torch.baddbmm(self.level, F.silu(torch.baddbmm(self.bias, x, self.first)), self.second)[..., 0]
+        """(bands, features, m) -> (bands, m); `x` is overwritten."""
+        x = x.sub_(self.mean.mT).div_(self.spread.mT).clamp_(-5, 5)
+        hidden = torch.baddbmm(self.bias.mT, self.first.mT, x)
+        return torch.baddbmm(self.level, self.second.mT, F.silu(hidden))[:, 0]
 
 
 class Scales(nn.Module):
@@ -149,7 +160,7 @@ class Scales(nn.Module):
         probe = [e**2 for e in pyramid(torch.zeros(1, 3, side, side), self.config.levels)]
         shapes = [context(probe, level).shape for level in range(len(probe))]
         self.nets = nn.ModuleDict(
-            {k: nn.ModuleList([Level(s[0], s[-1], self.config.hidden) for s in shapes]) for k in KINDS}
+            {k: nn.ModuleList([Level(s[0], s[1], self.config.hidden) for s in shapes]) for k in KINDS}
         )
 
     def relative(self, energies: list[Tensor], kind: str) -> list[Tensor]:
@@ -159,8 +170,8 @@ class Scales(nn.Module):
     def forward(self, relative: list[Tensor], kind: str, level: int) -> Tensor:
         """The logarithm of the expected relative energy at one level: shaped as ``relative[level]``."""
         x = context(relative, level)
-        bands, n, h, w, _ = x.shape
-        found: Tensor = self.level(kind, level)(x.reshape(bands, n * h * w, -1)).reshape(bands, n, h, w)
+        bands, features, n, h, w = x.shape
+        found: Tensor = self.level(kind, level)(x.reshape(bands, features, n * h * w)).reshape(bands, n, h, w)
         return found.transpose(0, 1).reshape(relative[level].shape)
 
     def predict(self, energies: list[Tensor], kind: str) -> list[Tensor]:

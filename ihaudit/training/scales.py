@@ -58,10 +58,9 @@ def settle(net: Scales, pool: PyramidMixtures, rng: np.random.Generator) -> None
             level.log_energy.copy_(e.mean((0, 3, 4)).reshape(-1).clamp_min(1e-9).log())
         relative = net.relative(energies, kind)
         for k, level in enumerate(nets):
-            x = context(relative, k)
-            x = x.reshape(len(x), -1, x.shape[-1])
-            level.mean.copy_(x.mean(1, keepdim=True))
-            level.spread.copy_(x.std(1, keepdim=True).clamp_min(1e-2))
+            x = context(relative, k).flatten(2)
+            level.mean.copy_(x.mean(2)[:, None])
+            level.spread.copy_(x.std(2)[:, None].clamp_min(1e-2))
 
 
 class ScalesTask(Task[Scales, dict[str, list[Tensor]]]):

@@ -7,7 +7,8 @@ share no divisor, m is searched on a geometric grid by the same score.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +48,12 @@ Trial = Callable[[int, int, bool], float]
 #: a further cluster must bring this share of what the present ones bring on average.  A true image that was merged with
 #: another brings as much as any; splitting one image in two brings a few per cent, from fitting noise
 WORTH = 0.3
+#: at least so many times as many clusters of the first class must bring this share of what they are asked for, or the
+#: other classes are spared the trial, which costs most where clusters are many.  Too many clusters brought 0.02 to 0.2
+#: of it on releases of known number; an image that was merged with another brings three times what it is asked for
+HOPELESS, MANIFOLD = 0.5, 1.8
+#: as many classes say so where images are not equally frequent, since one class may hold few of them then
+UNEVEN = 2
 
 
 def infer_sizes(slots: Slots, trial: Trial, *, n_private: int | None = None, most: int | None = None) -> Sizes:
@@ -66,17 +73,38 @@ def infer_sizes(slots: Slots, trial: Trial, *, n_private: int | None = None, mos
     exact = len(divisors) > 1
     grid = [float(m) for m in divisors[:12]] if exact else _grid(totals, most)
     best = grid[0]
-    best_score = best_clusters = 0.0
+    of_best: dict[int, tuple[int, float]] = {}
     for m in grid:
         counts = {c: max(1, round(totals[c] / m)) for c in probes}
-        clusters = float(sum(counts.values()))
-        score = sum(trial(c, k, exact) for c, k in counts.items())
-        if best_clusters == 0 or score - best_score > WORTH * best_score / best_clusters * (clusters - best_clusters):
-            # a score below zero explains nothing, and must not make the next one look better than it is
-            best, best_score, best_clusters = m, max(score, 0.0), clusters
+        scores: dict[int, float] = {}
+        for c, k in counts.items():
+            scores[c] = trial(c, k, exact)
+            if len(scores) >= (1 if exact else UNEVEN) and _hopeless(counts, scores, of_best):
+                break
+        if len(scores) < len(counts):
+            continue
+        if not of_best or _worth(sum(counts.values()), sum(scores.values()), of_best.values()) > 1:
+            best, of_best = m, {c: (k, scores[c]) for c, k in counts.items()}
     per_class = np.where(totals > 0, np.maximum(1, np.round(totals / best)), 0).astype(np.int64)
     source = ONE_OF_SOME if exact else "best grouping"
     return Sizes(per_class, best, exact, source)
+
+
+def _worth(clusters: int, score: float, best: Collection[tuple[int, float]]) -> float:
+    """What more clusters bring over what they are asked for; `best`: clusters and scores of the best numbers so far."""
+    # a score below zero explains nothing, and must not make the next one look better than it is
+    before, reached = sum(k for k, _ in best), max(sum(s for _, s in best), 0.0)
+    gained, asked = score - reached, WORTH * reached / before * (clusters - before)
+    return gained / asked if asked > 0 else math.inf if gained > asked else 0.0
+
+
+def _hopeless(counts: dict[int, int], scores: dict[int, float], best: dict[int, tuple[int, float]]) -> bool:
+    """Whether the classes tried so far say by themselves that clusters are far too many."""
+    before = [best[c] for c in scores if c in best]
+    clusters = sum(counts[c] for c in scores)
+    if sum(s for _, s in before) <= 0 or clusters < MANIFOLD * sum(k for k, _ in before):
+        return False
+    return _worth(clusters, sum(scores.values()), before) < HOPELESS
 
 
 def fewer_images(slots: Slots, sizes: Sizes) -> list[NDArray[np.int64]]:

@@ -17,6 +17,26 @@ def test_number_of_images_is_found_from_counts_and_scores() -> None:
     assert found.per_class.tolist() == [2, 3, 4] and found.exact and found.multiplicity == 20
 
 
+def test_far_too_many_images_are_tried_on_one_class_only() -> None:
+    slots = instahide_slots([40, 60, 80])
+    true = {0: 2, 1: 3, 2: 4}
+    tried: list[tuple[int, int]] = []
+
+    def trial(c: int, k: int, exact: bool) -> float:
+        tried.append((c, k))
+        return 100.0 * min(k, true[c]) + 2.0 * k
+
+    assert sizes.infer_sizes(slots, trial).multiplicity == 20
+    assert [k for c, k in tried if c == 0] == [2, 4, 8, 10] and [k for c, k in tried if c == 2] == [4]
+
+
+def test_a_class_that_scores_nothing_does_not_speak_for_the_others() -> None:
+    slots = instahide_slots([40, 60, 80])
+    true = {0: 2, 1: 6, 2: 8}
+    found = sizes.infer_sizes(slots, lambda c, k, exact: 0.0 if c == 0 else 100.0 * min(k, true[c]) + 2.0 * k)
+    assert found.multiplicity == 10
+
+
 def test_a_stated_number_of_images_is_kept() -> None:
     found = sizes.infer_sizes(instahide_slots([41, 60, 80]), lambda c, k, exact: 0.0, n_private=9)
     assert int(found.per_class.sum()) == 9
