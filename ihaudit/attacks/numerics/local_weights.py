@@ -39,6 +39,7 @@ _MOST_PADDED = 1.35  # area over the picture's: what is mirrored into the rest i
 _MOST_IMAGES, _MOST_COMPARED = 500, 20_000
 _MOST_VALUES = 100_000_000  # of all mixtures: a dozen arrays of that size are held, 400 MB each
 _ROUNDS = 3  # solutions, with variances estimated anew between them
+_TOLERANCE_BETWEEN, _TOLERANCE = 1e-2, 1e-3  # of a solution from which variances are estimated anew, and of the last
 _LEAST_FIRST, _LEAST = 0.15, 0.1  # of an encoding's variance that recurring images cannot explain
 _LEAST_OF_BAND = 1e-3  # of a band's mean square: rounding is not modelled below it
 _ROWS = 256
@@ -167,8 +168,10 @@ def local_least_squares(
         if progress:
             progress("weights from place to place", n / _ROUNDS)
         begin = (start, np.zeros((shares.shape[1], y.shape[1]), np.float32)) if found is None else (found.x, found.v)
-        found = solve(mix, scaled, y, specific, common, prior, scale=scale, start=begin)
-        if n == _ROUNDS - 1:
+        last = n == _ROUNDS - 1
+        tolerance = _TOLERANCE if last else _TOLERANCE_BETWEEN
+        found = solve(mix, scaled, y, specific, common, prior, scale=scale, start=begin, tolerance=tolerance)
+        if last:
             break
         # what is expected of squares, given all that is seen: the estimate's own, and what it may be wrong by
         doubt = 1 / (1 / common + squares.T @ (1 / specific))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from scipy.sparse import csr_matrix
 
-from ihaudit.attacks.numerics.joint import outer, solve
+from ihaudit.attacks.numerics.joint import inverted, outer, solve
 
 
 @pytest.mark.parametrize("g", [0, 9])
@@ -30,3 +31,14 @@ def test_joint_solution_is_the_direct_one(g: int) -> None:
     weight = rng.uniform(size=(e, 3)).astype(np.float32)
     normal = (outer(csr_matrix(c)) @ weight).reshape(n, n, 3)
     np.testing.assert_allclose(normal[..., 1], (c * weight[:, 1:2]).T @ c, rtol=1e-4, atol=1e-5)
+
+
+def test_inverses_also_where_single_precision_does_not_carry() -> None:
+    plain = torch.randn(3, 5, 9, generator=torch.Generator().manual_seed(0))
+    normal = plain @ plain.mT
+    torch.testing.assert_close(inverted(normal) @ normal, torch.eye(5).expand(3, 5, 5), atol=1e-3, rtol=0)
+    ill = torch.eye(2).repeat(2, 1, 1) + 1
+    ill[1] = torch.tensor([[1.0, 1.0], [1.0, 1.0 - 1e-7]])
+    found = inverted(ill)
+    torch.testing.assert_close(found[0], torch.linalg.inv(ill[0]))
+    assert found.isfinite().all()
