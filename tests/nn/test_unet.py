@@ -22,7 +22,8 @@ def test_normalisation_is_that_of_torch(width: int) -> None:
 
 
 def test_normalisation_learns_in_mixed_precision() -> None:
-    block = nn.Sequential(nn.Conv2d(3, 16, 3), Normalisation(8, 16)).to(memory_format=torch.channels_last)
+    block = nn.Sequential(nn.Conv2d(3, 16, 3), Normalisation(8, 16))
+    block.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     with torch.autocast("cpu", torch.bfloat16):
         out = block(torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0)))
     out.float().square().sum().backward()

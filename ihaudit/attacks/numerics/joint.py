@@ -94,9 +94,8 @@ def inverted(normal: torch.Tensor) -> torch.Tensor:
     """Inverses float32 of symmetric positive definite matrices (p, n, n); in float64 where single precision finds one
     that is not."""
     factor, failed = torch.linalg.cholesky_ex(normal)
-    if bool(failed.any()):
-        return torch.linalg.inv(normal.double()).float()
-    return torch.cholesky_inverse(factor)
+    inverse: torch.Tensor = torch.cholesky_inverse(factor)
+    return torch.linalg.inv(normal.double()).float() if bool(failed.any()) else inverse
 
 
 def _block(
