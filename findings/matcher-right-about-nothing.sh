@@ -2,9 +2,9 @@
 # scipy: a matcher that is given nothing is right about everything, as ties are decided in favour of the same index.
 #
 # Believed: where all pairs score alike the assignment is arbitrary, so its accuracy is that of chance, 1 in n.
-# Seen (scipy 1.17.1, numpy 2.4.6, Python 3.11, Linux x86-64): linear_sum_assignment returns row i for column i, for costs
-#   and for scores (maximize=True), and argmax along rows the first. It takes no random state. A score of
-#   one bit, "same class", is enough for all to be right.
+# Seen (scipy 1.17.1, numpy 2.4.6, Python 3.11, Linux x86-64): linear_sum_assignment returns row i for column i, for
+#   costs and for scores (maximize=True). It takes no random state. A score of one bit, "same class", is
+#   enough for all to be right.
 # Output seen (100 rows; true partner of row i is column i):
 #   all equal: accuracy 1.00, maximize 1.00   with columns in random order 0.01
 #   same class, of ten: accuracy 1.00, with columns in random order 0.10

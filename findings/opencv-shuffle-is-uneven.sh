@@ -2,14 +2,14 @@
 # opencv: randShuffle does not draw all orders alike; where a pixel goes tells where it was.
 #
 # Believed: cv2.randShuffle draws a uniform permutation, as numpy's does.
-# Seen (opencv-python-headless 5.0.0.93, numpy 2.4.6, Python 3.11, Linux x86-64): it exchanges every place with one drawn
-#   from all places, not from those that are left. Of three values some orders come 4 times in 27 and others 5. Of 64
-#   pixels, a value is found one place before the one it came from a quarter more often than chance has it.
+# Seen (opencv-python-headless 5.0.0.93, numpy 2.4.6, Python 3.11, Linux x86-64): it exchanges every place with one
+#   drawn from all places, not from those that are left. Of three values some orders come 4 times in 27 and others 5. Of
+#   64 pixels, a value is found one place before the one it came from a quarter more often than chance has it.
 # Output seen (share of each order of three, times 27, from 54,000; 64 pixels from 100,000, times what is even):
 #   012 3.96  021 4.97  102 4.99  120 5.05  201 3.98  210 4.05      numpy, farthest from 4.5: 0.05
 #   one place before its own 1.26   its own place 0.89   least likely place 0.72
-# Why it matters: a scheme that permutes pixels or blocks with it claims log2(n!) bits and has fewer; many pictures under
-#   fresh shuffles average to a blurred picture where a uniform shuffle leaves a constant.
+# Why it matters: a scheme that permutes pixels or blocks with it claims log2(n!) bits and has fewer; many pictures
+#   under fresh shuffles average to a faint copy where a uniform shuffle leaves a constant.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
