@@ -94,8 +94,9 @@ def inverted(normal: torch.Tensor) -> torch.Tensor:
     """Inverses float32 of symmetric positive definite matrices (p, n, n); in float64 where single precision finds one
     that is not."""
     factor, failed = torch.linalg.cholesky_ex(normal)
-    inverse: torch.Tensor = torch.cholesky_inverse(factor)
-    return torch.linalg.inv(normal.double()).float() if bool(failed.any()) else inverse
+    inverse: torch.Tensor
+    inverse = torch.linalg.inv(normal.double()).float() if bool(failed.any()) else torch.cholesky_inverse(factor)
+    return inverse
 
 
 def _block(
