@@ -7,13 +7,13 @@ from typing import ClassVar
 
 import torch
 
-from ihaudit.attacks.numerics.parallel import hand_back
 from ihaudit.attacks.recipe import Recipe, start
 from ihaudit.attacks.stages.restoration.network import restored_state
-from ihaudit.attacks.stages.state import Grouped, Moving, State
+from ihaudit.attacks.stages.state import Grouped, Moving, Shown, State
 from ihaudit.contracts.attack import attack
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
+from ihaudit.environment import return_memory
 from ihaudit.nn.shipped import load_confidence, load_restorer
 
 #: times that the assignment is re-estimated from the reconstructions at most, by profile
@@ -74,7 +74,7 @@ class Unmix(Recipe):
             if first:
                 state = _judged(state, ctx)
             if state.observed.values.dtype == torch.float16:
-                hand_back()
+                return_memory()
         return state
 
     def solve(self, state: State, ctx: Context) -> State:
@@ -87,11 +87,17 @@ class Unmix(Recipe):
             moving = state.find(Moving) is not None  # the first assignment may see it
             if moving:
                 least = MOVING_ROUNDS if few else 5
-            if done >= max(ROUNDS[ctx.profile], least):
+            most = max(ROUNDS[ctx.profile], least)
+            if done >= most:
                 break
             state = self.stages(state, ctx, "assignment")
             changed = state.records[-1].diagnostics.get("changed", 1.0)
-            if changed > 0:
+            shown = state.find(Shown)
+            hurried = shown is not None and shown.again
+            if shown is not None:
+                hurry = ctx.profile == "quick" and not few and state.find(Moving) is None
+                state = state.having(replace(shown, again=hurry and changed >= SETTLED and done + 1 < most))
+            if changed > 0 or hurried:
                 state = self.stages(state, ctx, "recovery")
             if changed < (SETTLED_MOVING if moving else SETTLED):
                 break

@@ -285,6 +285,7 @@ def refined(
     middle, half = _middle(span)
     c = Mixing.of(result.members, result.coefficients, rest, n).dense.double().numpy()
     u = (u - np.float32(middle) * c.sum(1).astype(np.float32)[:, None, None, None]) / np.float32(half)
+    del unmasked  # as large as the release: nothing of it stays while images are solved for
     images = ((result.images - middle) / half).reshape(n, -1).astype(np.float32)
     left = u.reshape(e, -1) - c[:, :-1].astype(np.float32) @ images
     mean = ((rest @ left) / (rest @ rest)).astype(np.float32)
@@ -295,7 +296,9 @@ def refined(
         shares = loadings(embed(left.reshape(u.shape), Whitener(u - u.mean(0, keepdims=True))))
     del left
     first = np.concatenate([images, mean[None]]).reshape(n + 1, *u.shape[1:])
-    found, scaled, frame = local_least_squares(c, first, u, level, shares, net, progress, paired=paired)
+    handed_over = [u]
+    del u
+    found, scaled, frame = local_least_squares(c, first, handed_over.pop(), level, shares, net, progress, paired=paired)
     x = within_range(found.x[:-1], found.variance[:-1], frame)
     return Refined(
         (frame.images(x) * np.float32(half) + np.float32(middle)).astype(np.float32),

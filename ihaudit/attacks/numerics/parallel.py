@@ -7,10 +7,9 @@ the same from run to run on one machine.
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -63,12 +62,6 @@ def run_jobs(
 
     with single_threaded(), ThreadPoolExecutor(count) as pool:
         return list(pool.map(one, items))
-
-
-def hand_back() -> None:
-    """Returns memory that was freed, and that the C library keeps for each thread, to the system; where it can."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def row_blocks(total: int, batch: int, device: torch.device | str) -> list[list[slice]]:

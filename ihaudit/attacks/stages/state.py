@@ -70,6 +70,10 @@ class Observed:
         return int(hint) if hint else None
 
 
+#: difference of a coefficient that makes another encoding of it
+MOVED = 0.02
+
+
 class Part:
     """What some stage leaves for those after it; `source` names the variants that do, for a refusal."""
 
@@ -210,6 +214,29 @@ class Recovered(Part):
     estimate: Reconstruction
     signs: Tensor | None = None
     confidence: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Shown(Part):
+    """What each encoding was made of when the mask recovery network last saw it.
+
+    Attributes:
+        members, coefficients: as in `Assigned`; members `UNSEEN` where it was not shown.
+        again: further rounds follow, so that only encodings that are made of something else by now need be seen again.
+    """
+
+    UNSEEN: ClassVar[int] = -2
+
+    source: ClassVar[str] = "recovery=unmask"
+    members: NDArray[np.int64]
+    coefficients: NDArray[np.float32]
+    again: bool = False
+
+    def stale(self, assigned: Assigned) -> NDArray[np.bool_]:
+        """bool (E,): rows that are made of something else now."""
+        moved = np.abs(self.coefficients - assigned.coefficients) > MOVED
+        stale: NDArray[np.bool_] = ((self.members != assigned.members) | moved).any(1)
+        return stale
 
 
 @dataclass(frozen=True, eq=False)

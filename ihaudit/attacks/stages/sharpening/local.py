@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ihaudit.attacks.numerics.demix import Demixed
 from ihaudit.attacks.numerics.local_weights import Refined, refined, too_many
@@ -20,6 +21,7 @@ from ihaudit.attacks.stages.sharpening.recurring import sharpening_recurring
 from ihaudit.attacks.stages.state import Assigned, Moving, Recovered, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
+from ihaudit.release import FloatArray
 
 
 @stage("sharpening", "local")
@@ -89,8 +91,16 @@ def _refined(state: State, recovered: Recovered, ctx: Context) -> Refined | None
     images = to_arrays(estimate.images[:-1], observed.shape)
     noise = np.sqrt(estimate.noise.cpu().numpy().astype(np.float64))
     first = Demixed(images, assigned.members, assigned.coefficients, noise, np.zeros(len(images), np.int64))
-    unmasked = to_arrays(recovered.signs.float() * observed.values, observed.shape)
-    return refined(first, unmasked, observed.slots.mass, observed.image_range, ctx.progress, paired=False)
+    labels, span = observed.slots.mass, observed.image_range
+    # without a name here, so that it can be given up there
+    return refined(first, _unmasked(recovered.signs, state), labels, span, ctx.progress, paired=False)
+
+
+def _unmasked(signs: Tensor, state: State) -> FloatArray:
+    """float32 (E, H, W, C), masks undone."""
+    mixtures = signs.float()
+    mixtures *= state.observed.values
+    return to_arrays(mixtures, state.observed.shape)
 
 
 def _estimate(state: State, recovered: Recovered, found: Refined) -> Reconstruction:
