@@ -472,3 +472,18 @@ def test_every_image_in_every_row_is_provenance_like_any_other(tmp_path: Path) -
     assert release.provenance.sources.shape == (4, 4)
     assert rows_of(release, 4) is None
     assert os.listdir(tmp_path / "scratch") == []
+
+
+def test_what_a_scheme_draws_without_a_seed_is_new_in_every_process(tmp_path: Path) -> None:
+    """Forks of a process that has loaded a library share its generators: the same keys and noise, a leak of ours."""
+    drawn_from = "[np.random.rand(), random.random(), np.random.default_rng().random()]"
+    body = f"import random; return Release((images * 0 + {drawn_from}).astype(np.float32))"
+    drawn = []
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        with process(tmp_path / folder, returned(body)) as scheme:
+            drawn.append([scheme.encode(IMAGES, LABELS, seed=1).encodings[0, 0, 0] for _ in range(2)])
+    found = np.array(drawn)  # process, call, source
+    assert found.shape == (2, 2, 3)
+    for source in range(3):
+        assert len(set(found[..., source].ravel().tolist())) == 4
