@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import torch
@@ -51,13 +52,14 @@ class Guess:
     Attributes:
         posterior: of each couple of an encoding.
         sign: expected global sign, given the couple.
-        part: coefficient of the first image, given the couple.
+        part: coefficient of the first image, given the couple; other: of the second.
         score: log-likelihood, in nats, more than that of no images at all.
     """
 
     posterior: Tensor
     sign: Tensor
     part: Tensor
+    other: Tensor
     score: float = 0.0
 
 
@@ -72,12 +74,23 @@ class Answer:
 
 
 @dataclass(frozen=True, eq=False)
-class _Solved:
+class Solved:
     """Images float32 (N, D), the inverse (N, N) of their normal matrix, and expected signed coefficients (E, N)."""
 
     images: Tensor
     inverse: Tensor
     held: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Products of encodings with both images of couples, and of these with each other, each (E, A, B) or broadcast."""
+
+    first: Tensor
+    second: Tensor
+    aa: Tensor
+    bb: Tensor
+    ab: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,11 +134,7 @@ class Couples:
         Args:
             of_class: images of each class; see `affordable`.
         """
-        most = max(len(ids) for ids in of_class)
-        table = torch.full((len(of_class), most), -1, dtype=torch.long)
-        for c, ids in enumerate(of_class):
-            table[c, : len(ids)] = torch.from_numpy(ids)
-        choice = table[torch.from_numpy(slots.label)].to(rows.device)
+        first, second = choices(slots, of_class, rows.device)
         mass = torch.from_numpy(slots.mass).to(rows.device)
         noise, energy = levels(rows, mass)
         return cls(
@@ -133,9 +142,9 @@ class Couples:
             1 / noise,
             mass,
             torch.from_numpy(slots.shared).to(rows.device),
-            choice[:, 0].clamp_min(0),
-            choice[:, 1].clamp_min(0),
-            (choice[:, 0, :, None] >= 0) & (choice[:, 1, None] >= 0),
+            first.clamp_min(0),
+            second.clamp_min(0),
+            (first >= 0)[:, :, None] & (second >= 0)[:, None],
             sum(map(len, of_class)),
             1 / energy,
             odds,
@@ -156,8 +165,18 @@ class Couples:
         return self._guess(q, polarity.float()[:, None, None].expand_as(q))
 
     def _guess(self, q: Tensor, sign: Tensor) -> Guess:
-        part = self.mass[:, 0, None, None].expand_as(q)
-        return Guess(q / q.sum((1, 2), keepdim=True).clamp_min(1e-30), sign, part)
+        part, other = (self.mass[:, slot, None, None].expand_as(q) for slot in range(2))
+        return Guess(q / q.sum((1, 2), keepdim=True).clamp_min(1e-30), sign, part, other)
+
+    def images(self, guess: Guess) -> Tensor:
+        """float32 (N, D), by least squares."""
+        return self._solved(guess).images
+
+    def explained_by(self, images: Tensor) -> Guess:
+        """From images float32 (N, D) that these encodings had no part in."""
+        unseen = torch.zeros(len(self.rows), self.count, device=self.rows.device)
+        inverse = torch.zeros(self.count, self.count, device=self.rows.device)
+        return self._expected(Solved(images, inverse, unseen), 1.0, torch.zeros(self.count, device=self.rows.device))
 
     def annealed(self, guess: Guess, start: float, steps: int) -> Guess:
         """EM from a guess; the inverse temperature rises from `start` to 1 within `RISING` of the steps, and noise is
@@ -175,12 +194,12 @@ class Couples:
         nothing = self._weighted((self.rows**2).mean(1))
         return replace(guess, score=guess.score + weighted._constant() - nothing._constant())
 
-    def _left(self, found: _Solved) -> Tensor:
+    def _left(self, found: Solved) -> Tensor:
         """Mean squares float32 (E,) of what images leave that were solved without the encoding."""
         leverage = self.weight * ((found.held @ found.inverse) * found.held).sum(1)
         return (self.rows - found.held @ found.images).square().mean(1) / (1 - leverage.clamp_max(0.9))
 
-    def _weighted(self, left: Tensor) -> Couples:
+    def _weighted(self, left: Tensor) -> Self:
         """With noise by what images leave, rather than by what coefficients leave to public images: it says little of
         how textured these are, and one busy encoding outweighs many.  The median one's stays."""
         relative = left * self.weight
@@ -196,8 +215,7 @@ class Couples:
         value, at = guess.posterior.flatten(1).max(1)
         a, b = at // self.second.shape[1], at % self.second.shape[1]
         members = torch.cat([self.first.gather(1, a[:, None]), self.second.gather(1, b[:, None])], 1)
-        part = guess.part.flatten(1).gather(1, at[:, None])
-        mass = torch.where(self.shared[:, None], torch.cat([part, self.mass.sum(1, keepdim=True) - part], 1), self.mass)
+        mass = torch.cat([x.flatten(1).gather(1, at[:, None]) for x in (guess.part, guess.other)], 1)
         sign = guess.sign.flatten(1).gather(1, at[:, None])[:, 0]
         return Answer(members.cpu().numpy(), mass.float().cpu().numpy(), value.cpu().numpy(), sign)
 
@@ -206,11 +224,10 @@ class Couples:
         out.index_add_(0, self.first.flatten(), q.sum(2).flatten())
         return out.index_add_(0, self.second.flatten(), q.sum(1).flatten())
 
-    def _solved(self, guess: Guess) -> _Solved:
+    def _solved(self, guess: Guess) -> Solved:
         """Images by least squares, couples being as likely as they are thought to be."""
         a, b, n = self.first, self.second, self.count
-        q, t = guess.posterior, guess.part
-        u = self.mass.sum(1)[:, None, None] - t
+        q, t, u = guess.posterior, guess.part, guess.other
         signed = q * guess.sign
         held = torch.zeros(len(q), n, device=q.device)
         held.scatter_add_(1, a, (signed * t).sum(2)).scatter_add_(1, b, (signed * u).sum(1))
@@ -222,9 +239,9 @@ class Couples:
         both.index_add_(0, (a[:, :, None] * n + b[:, None]).flatten(), (q * t * u).flatten())
         normal = both.view(n, n) + both.view(n, n).T + torch.diag(own + self.ridge)
         inverse = torch.linalg.inv(normal)
-        return _Solved(inverse @ ((held * self.weight[:, None]).T @ self.rows), inverse, held)
+        return Solved(inverse @ ((held * self.weight[:, None]).T @ self.rows), inverse, held)
 
-    def _expected(self, found: _Solved, sharp: float, offset: Tensor) -> Guess:
+    def _expected(self, found: Solved, sharp: float, offset: Tensor) -> Guess:
         """Responsibilities given the images, each encoding being compared with images solved without it."""
         a, b, held = self.first, self.second, found.held
         dots, gram = self.rows @ found.images.T, found.images @ found.images.T
@@ -244,7 +261,15 @@ class Couples:
         bb = (own[b] - 2 * pb * rb + pb**2 * lost)[:, None]
         ab = gram[a[:, :, None], b[:, None]] - pa[:, :, None] * rb[:, None] - pb[:, None] * ra[:, :, None]
         ab += pa[:, :, None] * pb[:, None] * lost[:, :, None]
-        da, db = da[:, :, None], db[:, None]
+        t, u, sign, score = self._fitted(Moments(da[:, :, None], db[:, None], aa, bb, ab), sharp)
+        score = score.masked_fill(~self.allowed, FORBIDDEN)
+        q = torch.softmax((score + offset[a][:, :, None] + offset[b][:, None]).flatten(1), 1).view_as(score)
+        reached = (q * score).sum() - (q * q.clamp_min(1e-30).log()).sum()
+        return Guess(q, sign, t, u, float(reached))
+
+    def _fitted(self, m: Moments, sharp: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The best coefficients of couples, their expected global signs, and their log-likelihoods."""
+        da, db, aa, bb, ab = m.first, m.second, m.aa, m.bb, m.ab
         total = self.mass.sum(1)[:, None, None]
         t = self.mass[:, 0, None, None].expand_as(ab)
         if bool(self.shared.any()):
@@ -258,10 +283,17 @@ class Couples:
         tilt = scale * (t * da + u * db)
         cost = scale * ((t**2 * aa + u**2 * bb) / 2 + t * u * ab)
         score = torch.logaddexp(self.odds / 2 + tilt, -self.odds / 2 - tilt) - cost
-        score = score.masked_fill(~self.allowed, FORBIDDEN)
-        q = torch.softmax((score + offset[a][:, :, None] + offset[b][:, None]).flatten(1), 1).view_as(score)
-        reached = (q * score).sum() - (q * q.clamp_min(1e-30).log()).sum()
-        return Guess(q, torch.tanh(self.odds / 2 + tilt), t, float(reached))
+        return t, u, torch.tanh(self.odds / 2 + tilt), score
+
+
+def choices(slots: Slots, of_class: Sequence[IntArray], device: torch.device) -> tuple[Tensor, Tensor]:
+    """int64 (E, A) and (E, B): images that either slot of an encoding may hold by its class, filled up with -1."""
+    most = max(len(ids) for ids in of_class)
+    table = torch.full((len(of_class), most), -1, dtype=torch.long)
+    for c, ids in enumerate(of_class):
+        table[c, : len(ids)] = torch.from_numpy(ids)
+    choice = table[torch.from_numpy(slots.label)].to(device)
+    return choice[:, 0], choice[:, 1]
 
 
 def affordable(slots: Slots, of_class: Sequence[IntArray]) -> bool:

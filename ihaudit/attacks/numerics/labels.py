@@ -6,7 +6,7 @@ public up to one ambiguity: two images of one class add up (Carlini et al. 2021,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,10 @@ class Slots:
         """Whether every encoding is said to hold one image and nothing else."""
         alone = self.count == 1 or bool((self.label[:, 1:] < 0).all())
         return alone and bool((self.mass.sum(1) > 0.98).all())
+
+    def every(self, step: int) -> Slots:
+        """Of every `step`-th encoding."""
+        return replace(self, label=self.label[::step], mass=self.mass[::step], shared=self.shared[::step])
 
     def totals(self) -> IntArray:
         """int64 (classes,): how many slots each class fills, over all encodings."""

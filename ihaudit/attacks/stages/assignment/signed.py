@@ -15,6 +15,7 @@ from ihaudit.attacks.numerics.couples import KNOWN, Couples, affordable, reassig
 from ihaudit.attacks.numerics.em import cross_fit
 from ihaudit.attacks.numerics.features import linear_features
 from ihaudit.attacks.numerics.free_coefficients import FreeLinear, Prior, assign_free, rescaled
+from ihaudit.attacks.numerics.free_couples import SOURCE, reassigned_freely, whitened
 from ihaudit.attacks.numerics.members import Assignment, Linear, assign
 from ihaudit.attacks.numerics.mixing import DENSE_COLUMNS, Reconstruction
 from ihaudit.attacks.numerics.motions import Motions, nearest
@@ -80,6 +81,9 @@ def assignment_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]
     if affordable(observed.slots, grouped.of_class):
         state, changed = _answer(state, assigned, _jointly(state, signs))
         return state, changed | facts
+    if grouped.sizes.source == SOURCE:
+        state, changed = _answer(state, assigned, _freely(state, signs))
+        return state, changed | facts
     rows = torch.from_numpy(state.decided()).to(noise.device)
     # undecided encodings have no say in the images, but are judged in the same folds as all
     silent = torch.full_like(noise, 1e9)
@@ -107,6 +111,17 @@ def _jointly(state: State, signs: Tensor) -> Assignment:
     target = grouped.encodings_each
     couples = Couples.of(mixtures, observed.slots, grouped.of_class, target=target, odds=KNOWN)
     found = reassigned_jointly(couples, assigned.members)
+    return Assignment(found.members, found.coefficients, found.certainty)
+
+
+def _freely(state: State, signs: Tensor) -> Assignment:
+    """Members and coefficients by all images of all encodings together, where images are few (`free_couples`)."""
+    observed, grouped, assigned = state.observed, state.require(Grouped), state.require(Assigned)
+    values = observed.values
+    rows = whitened(lambda r: signs[r].float() * values[r].float(), len(values), observed.shape, values.device)
+    if grouped.unknowns == 2:  # their directions are not found better than they were
+        return Assignment(assigned.members, assigned.coefficients, np.ones(len(values), np.float32))
+    found = reassigned_freely(rows, observed.slots, grouped.sizes.per_class, assigned.members)
     return Assignment(found.members, found.coefficients, found.certainty)
 
 

@@ -15,6 +15,7 @@ from ihaudit.attacks.numerics.clusters import PRIOR, Statistic
 from ihaudit.attacks.numerics.companions import FEW, explained, fewest, only_image, smaller
 from ihaudit.attacks.numerics.couples import KNOWN, Couples, affordable, best_from
 from ihaudit.attacks.numerics.free_coefficients import LEAST, MOST
+from ihaudit.attacks.numerics.free_couples import SOURCE, Few, estimated, few_images, images_of, numbers, whitened
 from ihaudit.attacks.numerics.grouping import SPARING, Grouping, group
 from ihaudit.attacks.numerics.labels import Slots
 from ihaudit.attacks.numerics.moved_grouping import MovedGrouping, Seen, group_listed, group_moved, seen
@@ -83,6 +84,9 @@ def grouping_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
         polarity, strength = alone
         state, found = _one_image(state, found, strength.cpu().numpy())
     else:
+        few = _few_images(found, mixtures_of, state, ctx)
+        if few is not None:
+            return _answered(state, few)
         found, polarity = _without_companions(found, polarity, mixtures, observed.slots, grouped)
         # one class for all: clusters mix images with others' negatives, and know signs less well than the network does
         # (rows right at T = 20, k = 6, seed 3: 0.83 and 0.98)
@@ -128,6 +132,36 @@ def _jointly(state: State, found: Grouping, polarity: Tensor, ctx: Context) -> t
     assigned = Assigned(best.members, best.coefficients, best.certainty)
     polarity = polarity if known else best.polarity
     return state.having(assigned, replace(unmasked, polarity=polarity)), {"score_of_couples": round(guess.score, 1)}
+
+
+def _few_images(found: Grouping, mixtures_of: Callable[[Tensor], Tensor], state: State, ctx: Context) -> Few | None:
+    """`free_couples.few_images`, where labels tell no coefficients of two images and images may be few."""
+    observed = state.observed
+    slots, count = observed.slots, int(found.sizes.per_class.sum())
+    if slots.informative or slots.count != 2 or bool((slots.label < 0).any()) or (count > FEW and slots.classes == 1):
+        return None
+    tried = numbers(slots, count, observed.n_private)
+    if not tried or (count > FEW and len(tried) == 1):
+        return None
+    rows = whitened(mixtures_of, len(slots.label), observed.shape, observed.values.device)
+    few = few_images(rows, slots, tried, ctx.seed % 2**31)
+    return None if few is None or (count > FEW and not few.enough) else few
+
+
+def _answered(state: State, few: Few) -> tuple[State, dict[str, Any]]:
+    observed, unmasked = state.observed, state.require(Unmasked)
+    slots, count = estimated(observed.slots, few), int(few.per_class.sum())
+    sizes = Sizes(few.per_class, slots.label.size / count, False, SOURCE)
+    state = replace(state, observed=replace(observed, slots=slots))
+    state = state.grouped(Grouping(few.answer.members, images_of(few.per_class), sizes, []))
+    known = observed.signs is not None or unmasked.known
+    polarity = torch.ones_like(few.answer.polarity) if known else few.answer.polarity
+    assigned = Assigned(few.answer.members, few.answer.coefficients, few.answer.certainty)
+    return state.having(assigned, replace(unmasked, polarity=polarity)), sizes.facts | {
+        "score_by_images": few.scores,
+        "signs_turned": float((polarity < 0).float().mean()),
+        "augmentation": "none seen",
+    }
 
 
 def _only_image(found: Grouping, mixtures_of: Callable[[Tensor], Tensor], state: State) -> tuple[Tensor, Tensor] | None:
