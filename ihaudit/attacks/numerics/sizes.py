@@ -2,7 +2,7 @@
 
 If a scheme uses every image m times, each class fills a multiple of m slots, so m divides the greatest common divisor
 of the classes' slot counts; which divisor is decided by the leave-one-out score of trial groupings.  Where the counts
-share no divisor, m is searched on a geometric grid by the same score.
+share no divisor, m is searched on a geometric grid by the same score, which is made finer at its best.
 """
 
 from __future__ import annotations
@@ -43,6 +43,10 @@ class Sizes:
 ONE_OF_SOME = "divisor of the label counts with the best grouping"
 #: smaller numbers of images that are tried at most
 SMALLER = 3
+#: factor between two steps of the grid, and times that the step behind the best one is halved
+STEP, BETWEEN = 1.25, 2
+#: steps of the grid that are always tried; beyond them it goes on while one of the last was the best
+STEPS, GAINING = 24, 2
 #: trial(class, K, exact) -> leave-one-out score in nats
 Trial = Callable[[int, int, bool], float]
 #: a further cluster must bring this share of what the present ones bring on average.  A true image that was merged with
@@ -74,7 +78,10 @@ def infer_sizes(slots: Slots, trial: Trial, *, n_private: int | None = None, mos
     grid = [float(m) for m in divisors[:12]] if exact else _grid(totals, most)
     best = grid[0]
     of_best: dict[int, tuple[int, float]] = {}
-    for m in grid:
+
+    def better(m: float) -> bool:
+        """Whether m slots per image are worth their clusters; they are the best ones then."""
+        nonlocal best, of_best
         counts = {c: max(1, round(totals[c] / m)) for c in probes}
         scores: dict[int, float] = {}
         for c, k in counts.items():
@@ -82,9 +89,23 @@ def infer_sizes(slots: Slots, trial: Trial, *, n_private: int | None = None, mos
             if len(scores) >= (1 if exact else UNEVEN) and _hopeless(counts, scores, of_best):
                 break
         if len(scores) < len(counts):
-            continue
-        if not of_best or _worth(sum(counts.values()), sum(scores.values()), of_best.values()) > 1:
+            return False
+        found = not of_best or _worth(sum(counts.values()), sum(scores.values()), of_best.values()) > 1
+        if found:
             best, of_best = m, {c: (k, scores[c]) for c, k in counts.items()}
+        return found
+
+    for step, m in enumerate(grid):
+        if not exact and step >= STEPS and best not in grid[step - GAINING : step]:
+            break
+        better(m)
+    if not exact and len(probes) == 1:
+        # a step of a quarter is many images where one class holds them all; several classes average it out
+        upper = best / STEP
+        for _ in range(BETWEEN):
+            middle = math.sqrt(best * upper)
+            if not better(middle):
+                upper = middle
     per_class = np.where(totals > 0, np.maximum(1, np.round(totals / best)), 0).astype(np.int64)
     source = ONE_OF_SOME if exact else "best grouping"
     return Sizes(per_class, best, exact, source)
@@ -125,8 +146,9 @@ def _probe_classes(totals: NDArray[np.int64]) -> list[int]:
 
 def _grid(totals: NDArray[np.int64], most: int) -> list[float]:
     largest = max(8.0, float(totals[totals > 0].min()) / 2) if np.any(totals > 0) else 8.0
-    grid = [largest / 1.25**i for i in range(24)]
-    return [m for m in grid if m >= 4 and totals.sum() / m <= most] or [max(4.0, totals.sum() / most)]
+    fewest = max(4.0, totals.sum() / most)
+    grid = [largest / STEP**i for i in range(math.ceil(math.log(max(largest / fewest, 1), STEP)) + 1)]
+    return [m for m in grid if m >= fewest] or [fewest]
 
 
 def _round_to_sum(values: NDArray[np.float64], total: int) -> NDArray[np.int64]:

@@ -37,6 +37,19 @@ def test_a_class_that_scores_nothing_does_not_speak_for_the_others() -> None:
     assert found.multiplicity == 10
 
 
+def test_a_class_of_many_images_is_counted_beyond_the_steps_that_are_always_tried() -> None:
+    """As without labels, where all images are of one class; 24 steps end at 339 images."""
+    slots = instahide_slots([70_000])
+    assert 660 <= sizes.infer_sizes(slots, lambda c, k, exact: 100.0 * min(k, 700) + 0.1 * k).per_class[0] <= 740
+    tried: list[int] = []
+
+    def few(c: int, k: int, exact: bool) -> float:
+        tried.append(k)
+        return 100.0 * min(k, 40) + 0.1 * k
+
+    assert 36 <= sizes.infer_sizes(slots, few).per_class[0] <= 46 and max(tried) < 350
+
+
 def test_a_stated_number_of_images_is_kept() -> None:
     found = sizes.infer_sizes(instahide_slots([41, 60, 80]), lambda c, k, exact: 0.0, n_private=9)
     assert int(found.per_class.sum()) == 9
