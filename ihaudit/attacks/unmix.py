@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import torch
 
+from ihaudit.attacks.numerics.evidence import blank
 from ihaudit.attacks.recipe import Recipe, start
 from ihaudit.attacks.stages.restoration.network import restored_state
 from ihaudit.attacks.stages.state import Grouped, Moving, Shown, State
@@ -122,7 +123,8 @@ def _judged(state: State, ctx: Context) -> State:
     """With `EXPECTED` in the last record, where images are not so many that it would take long."""
     if not 0 < state.require(Grouped).unknowns <= JUDGED:
         return state
-    features, _ = restored_state(state, load_restorer(device=str(state.observed.values.device)))
+    picture, _ = restored_state(state, load_restorer(device=str(state.observed.values.device)))
+    features = torch.cat([picture, blank(len(picture)).to(picture.device)], 1)
     expected = float(load_confidence(device=ctx.device)(features.to(ctx.device)).mean())
     *before, last = state.records
     judged = last.model_copy(update={"diagnostics": last.diagnostics | {EXPECTED: expected}})

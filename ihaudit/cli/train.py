@@ -63,6 +63,9 @@ def command(
             "'small' (shipped) or 'paper', about the size of the paper's, for a GPU."
         ),
     ] = None,
+    begin: Annotated[
+        Path | None, typer.Option("--start", help="restorer: weights to begin with; default: random ones.")
+    ] = None,
     encoder: Annotated[
         Path | None, typer.Option(help="membership: similarity weights to build on; default: the shipped ones.")
     ] = None,
@@ -77,7 +80,8 @@ def command(
     if name not in trainers:
         raise UsageError(f"there is no network called {name!r}{registry.suggest(name, trainers)}")
     trainer = trainers[name]
-    options = {k: v for k, v in {"gan": gan, "network": network, "encoder": encoder}.items() if v is not None}
+    given_options = {"gan": gan, "network": network, "encoder": encoder, "start": begin}
+    options = {k: v for k, v in given_options.items() if v is not None}
     for option in options.keys() - set(trainer.options):
         raise UsageError(f"this network has no option --{option}; it takes {', '.join(trainer.options) or 'none'}")
     given = {"steps": steps, "batch": batch, "rate": rate, "every": every}

@@ -97,7 +97,7 @@ class MixedRelease:
     """A release of the reference kind before its masks: each epoch mixes every private image with another.
 
     Attributes:
-        members: int64 (E, 2) private images of each encoding.
+        members: int64 (E, s) private images of each encoding.
         coefficients: float32 (E, k), those of the private images first; none above 0.65, private ones at least 0.3.
         mixtures: float32 (E, H, W, C) on [-1, 1].
     """
@@ -107,14 +107,17 @@ class MixedRelease:
     mixtures: Floats
 
 
-def mix_release(rng: np.random.Generator, private: Uints, public: Uints, epochs: int, k: int) -> MixedRelease:
-    """E = `epochs` * N mixtures of two of `private` uint8 (N, H, W, C) and k - 2 of `public` uint8 (M, H, W, C)."""
+def mix_release(
+    rng: np.random.Generator, private: Uints, public: Uints, epochs: int, k: int, *, slots: int = 2
+) -> MixedRelease:
+    """E = `epochs` * N mixtures of `slots` of `private` uint8 (N, H, W, C) and k - `slots` of `public` uint8
+    (M, H, W, C)."""
     n = len(private)
-    members = np.concatenate([np.stack([rng.permutation(n) for _ in range(2)], 1) for _ in range(epochs)])
-    weights = coefficients(rng, np.ones((len(members), k), bool), 0.65, private=2, least=0.3)
+    members = np.concatenate([np.stack([rng.permutation(n) for _ in range(slots)], 1) for _ in range(epochs)])
+    weights = coefficients(rng, np.ones((len(members), k), bool), 0.65, private=slots, least=0.3)
     x = np.zeros((len(members), *private.shape[1:]), np.float32)
     for j in range(k):
-        image = private[members[:, j]] if j < 2 else public[rng.integers(0, len(public), len(members))]
+        image = private[members[:, j]] if j < slots else public[rng.integers(0, len(public), len(members))]
         x += weights[:, j, None, None, None] * (image.astype(np.float32) / 127.5 - 1)
     return MixedRelease(members, weights, x)
 

@@ -1,8 +1,12 @@
-"""`ihaudit train restorer`: reconstructions of our own releases, the restorer's training on them, and its card."""
+"""`ihaudit train restorer`: reconstructions of our own releases, the restorer's training on them, and its card.
+
+Half of what it learns from is what the attack `unmix` truly hands it (`_attacked`), wrong images among it; the other
+half is simulated, many times as fast: least squares from a partly wrong pairing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -20,13 +24,16 @@ from ihaudit.attacks.numerics.standard_errors import standard_errors
 from ihaudit.attacks.numerics.unmasking import Unmasker
 from ihaudit.contracts.trainer import Job, trainer
 from ihaudit.metrics.ssim import ssim, ssim_challenge
-from ihaudit.nn.fitting import Task, TrainConfig, autocast, train
+from ihaudit.nn.fitting import Task, TrainConfig, autocast, learning_curve, train
 from ihaudit.nn.mixtures import Uints, mix_release
 from ihaudit.nn.restorer import Restorer, RestorerConfig
+from ihaudit.nn.shipped import load_restorer
 from ihaudit.nn.sources import HUNDRED, TRAINED_ON, load_split
+from ihaudit.nn.weights import card as card_of
 from ihaudit.training import start, write
+from ihaudit.training._attacked import Attacked, Setting, attack_release, cached
 
-DEFAULTS = TrainConfig(steps=3000, every=250, batch=64, rate=1e-3, cool_down=0.6)
+DEFAULTS = TrainConfig(steps=3000, every=250, batch=64, rate=4e-4, cool_down=0.7)
 SHAPE = (3, 32, 32)
 
 
@@ -52,18 +59,65 @@ class SimulationConfig:
     masked: float = 0.9
 
 
-#: Releases to train on, and how many more the training is validated on.
-RELEASES, HELD_OUT = SimulationConfig(), 8
+@dataclass(frozen=True)
+class AttackConfig:
+    """Releases that are attacked for training.
+
+    Attributes:
+        count: releases; share: of them in a batch.
+        kinds: shares of weighted labels, classes only and none, with two private images per encoding, and of one
+            private image per encoding.
+        epochs: encodings per image and slot, with weighted labels; told: with less or other than that.
+        k: fewest and most images per mixture; alone: with one private image.
+        few, many: fewest and most private images, up to ten encodings per image and beyond.
+        right: correlation from which a reconstruction is one of the image that is assigned to it.
+    """
+
+    count: int = 30
+    share: float = 0.6
+    kinds: tuple[float, float, float, float] = (0.74, 0.13, 0.06, 0.07)
+    epochs: tuple[int, ...] = (4, 5, 5, 7, 7, 10, 10, 15, 20, 30)
+    told: tuple[int, ...] = (10, 15, 20, 30)
+    k: tuple[int, int] = (4, 10)
+    alone: tuple[int, int] = (2, 6)
+    few: tuple[int, int] = (50, 100)
+    many: tuple[int, int] = (40, 70)
+    right: float = 0.5
+
+    def setting(self, rng: np.random.Generator) -> Setting:
+        """A random one."""
+        kind = int(rng.choice(4, p=self.kinds))
+        epochs = int(rng.choice(self.told if kind else self.epochs))
+        low, high = self.alone if kind == 3 else self.k
+        fewest, most = self.few if epochs <= 10 else self.many
+        labels = ("soft", "hard", "none", str(rng.choice(["soft", "hard"])))[kind]
+        k, images = int(rng.integers(low, high + 1)), int(rng.integers(fewest, most + 1))
+        return Setting(epochs, k, images, 1 if kind == 3 else 2, labels)
+
+
+#: Releases to train on: simulated, and attacked.
+RELEASES, ATTACKS = SimulationConfig(count=20), AttackConfig()
+#: Releases that the training is validated on.
+VALIDATED = (
+    Setting(5, 6, 60),
+    Setting(10, 6, 60),
+    Setting(20, 6, 50),
+    Setting(5, 5, 60),
+    Setting(10, 9, 60),
+    Setting(20, 8, 50),
+)
 
 
 @dataclass(frozen=True)
 class Samples:
-    """truth, estimate, doubt: (n, 3, 32, 32) on [-1, 1], kept as float16; error: float32 (n,)."""
+    """truth, estimate, doubt: (n, 3, 32, 32) on [-1, 1], kept as float16; error: float32 (n,); alike: float32 (n,),
+    correlation of estimate and truth."""
 
     truth: Tensor
     estimate: Tensor
     doubt: Tensor
     error: Tensor
+    alike: Tensor
 
     def __len__(self) -> int:
         return len(self.truth)
@@ -126,23 +180,41 @@ def simulate(
     error, doubt = standard_errors(magnitude, signs, mixing, estimate)
 
     kept = [v.reshape(n, *SHAPE).half() for v in (images, estimate.images[:-1], doubt)]
-    return Samples(kept[0], kept[1], kept[2], error)
+    centred = [v - v.mean(1, keepdim=True) for v in (images, estimate.images[:-1])]
+    return Samples(kept[0], kept[1], kept[2], error, F.cosine_similarity(centred[0], centred[1]))
+
+
+def samples(found: Attacked) -> Samples:
+    """What attacks left."""
+    return Samples(*(torch.from_numpy(getattr(found, f)) for f in FIELDS))
 
 
 class RestorerTask(Task[Restorer, Samples]):
     """The learned image prior on reconstructions."""
 
-    def __init__(self, training: Samples, held_out: Samples, shape: RestorerConfig | None = None) -> None:
-        self.training, self.held_out = training, held_out
-        self.shape = shape or RestorerConfig()
+    def __init__(
+        self, attacked: Samples, simulated: Samples, held_out: Mapping[str, Samples], first: Restorer | None = None
+    ) -> None:
+        """`attacked` and `simulated` are trained on, `held_out` is what it is validated on, by name; `first`: weights
+        to begin with."""
+        self.attacked, self.simulated, self.held_out, self.first = attacked, simulated, held_out, first
+        self.shape = RestorerConfig() if first is None else first.config
         super().__init__(self.shape.as_dict())
 
     def build(self) -> Restorer:
-        return Restorer(self.shape)
+        net = Restorer(self.shape)
+        if self.first is not None:
+            net.load_state_dict(self.first.state_dict())
+        return net
 
     def draw(self, rng: np.random.Generator, config: TrainConfig) -> Samples:
         """Random samples, mirrored, turned and with their colours permuted: errors have no preferred direction."""
-        some = self.training.some(torch.from_numpy(rng.integers(0, len(self.training), config.batch)))
+        own = round(ATTACKS.share * config.batch)
+        picked = [
+            pool.some(torch.from_numpy(rng.integers(0, len(pool), n)))
+            for pool, n in ((self.attacked, own), (self.simulated, config.batch - own))
+        ]
+        some = Samples.join(picked)
         parts = [some.truth, some.estimate, some.doubt]
         if rng.random() < 0.5:
             parts = [p.flip(3) for p in parts]
@@ -153,48 +225,48 @@ class RestorerTask(Task[Restorer, Samples]):
         if rng.random() < 0.3:
             order = torch.from_numpy(rng.permutation(3))
             parts = [p[:, order] for p in parts]
-        return Samples(parts[0], parts[1], parts[2], some.error).to(config.device)
+        return Samples(parts[0], parts[1], parts[2], some.error, some.alike).to(config.device)
 
     def loss(self, net: Restorer, batch: Samples, config: TrainConfig) -> Tensor:
-        """Squared error in units of the standard error, SSIM in both conventions, and the error of the quality."""
+        """Squared error in units of the standard error and SSIM in both conventions, where an image is of what is
+        assigned to it, and the error of the quality everywhere."""
         with autocast(config):
             image, quality = net(*batch.inputs())
         shown: Tensor = image.clamp(-1.2, 1.2)
         relative = ((shown - batch.truth) ** 2).mean((1, 2, 3)) / (batch.error**2 + 1e-4)
         strict = uniform_ssim(shown, batch.truth, 2.0)
         mild = uniform_ssim((shown + 1) / 2, (batch.truth + 1) / 2, 1.0)
+        right = (batch.alike >= ATTACKS.right).float()
         # the quality is judged on what is shown, without pulling the image towards what is easy to judge
         judged = F.binary_cross_entropy_with_logits(quality, mild.detach().clamp(0, 1))
-        return (relative.clamp_max(4) + (1 - strict) + (1 - mild)).mean() + 0.2 * judged
+        return ((relative.clamp_max(4) + (1 - strict) + (1 - mild)) * right).mean() + 0.2 * judged
 
     def validate(self, net: Restorer, config: TrainConfig) -> dict[str, float]:
-        losses, scores = [], []
-        for i in range(0, len(self.held_out), 128):
-            batch = self.held_out.some(slice(i, i + 128)).to(config.device)
-            losses.append(float(self.loss(net, batch, config)))
-            with autocast(config):
-                image, quality = net(*batch.inputs())
-            mild = uniform_ssim((image.clamp(-1, 1) + 1) / 2, (batch.truth + 1) / 2, 1.0)
-            scores.append(
-                [
-                    float(uniform_ssim(image.clamp(-1, 1), batch.truth, 2.0).mean()),
-                    float(uniform_ssim(batch.estimate.clamp(-1, 1), batch.truth, 2.0).mean()),
-                    float((torch.sigmoid(quality) - mild).abs().mean()),
-                ]
-            )
-        after, before, off = np.mean(scores, 0)
-        return {
-            "loss": float(np.mean(losses)),
-            "after": float(after),
-            "before": float(before),
-            "quality_off": float(off),
-        }
+        found: dict[str, float] = {}
+        for name, held in self.held_out.items():
+            rows = []
+            for i in range(0, len(held), 128):
+                batch = held.some(slice(i, i + 128)).to(config.device)
+                with autocast(config):
+                    image, quality = net(*batch.inputs())
+                mild = uniform_ssim((image.clamp(-1, 1) + 1) / 2, (batch.truth + 1) / 2, 1.0)
+                strict, before = (uniform_ssim(v.clamp(-1, 1), batch.truth, 2.0) for v in (image, batch.estimate))
+                off = (torch.sigmoid(quality) - mild).abs()
+                loss = self.loss(net, batch, config).expand(len(mild))
+                rows.append(torch.stack([loss, before, strict, mild, off]))
+            means = torch.cat(rows, 1).mean(1).tolist()
+            found |= {f"{key} {name}": value for key, value in zip(MEASURED, means, strict=True)}
+        each = {key: float(np.mean([found[f"{key} {name}"] for name in self.held_out])) for key in MEASURED}
+        return each | found
 
     def describe(self, figures: Mapping[str, float]) -> str:
-        return (
-            f"SSIM (challenge, windows) {figures['before']:.4f} before, {figures['after']:.4f} after; "
-            f"quality off by {figures['quality_off']:.3f}"
-        )
+        by = "; ".join(f"{n}: {figures[f'strict {n}']:.4f} / {figures[f'mild {n}']:.4f}" for n in self.held_out)
+        return f"SSIM (challenge / windows of [0, 1]) {by}; quality off by {figures['quality_off']:.3f}"
+
+
+#: what is validated: the loss, SSIM in the challenge's convention before and after, of [0, 1] after, and how far off
+#: the quality is
+MEASURED = ("loss", "before", "strict", "mild", "quality_off")
 
 
 def uniform_ssim(a: Tensor, b: Tensor, data_range: float, *, window: int = 7) -> Tensor:
@@ -227,22 +299,23 @@ def _samples(path: Path, make: Callable[[], Samples], log: Callable[[str], None]
     return found
 
 
-@trainer("restorer", "restores reconstructions, with confidence; attack unmix")
+@trainer("restorer", "restores reconstructions, with confidence; attack unmix", options=("start",))
 def train_restorer(job: Job) -> dict[str, Any]:
-    """Simulate releases, attack them, train the restorer on the results, measure it, write weights and card.
+    """Simulate and attack releases, train the restorer on the results, measure it, write weights and card.
 
     Raises:
         ImageError: training images are missing.
         NotApplicable: the weights of `unmix` are not shipped.
+        UsageError: the weights to begin with are missing or damaged.
     """
     config = start(job, DEFAULTS)
     split = load_split(job.data)
     unmasker = Unmasker(SHAPE, (-1.0, 1.0), config.device)
     ten = split.train_labels < HUNDRED
     pools = [split.train_private[ten], split.train_private[~ten], split.train_public]
-    half = len(split.held_cifar) // 2
+    half, patches = len(split.held_cifar) // 2, len(split.held_patches) // 2
 
-    def many() -> Samples:
+    def simulated() -> Samples:
         parts = []
         for i in range(RELEASES.count):
             rng = np.random.default_rng([config.seed, 5, i])
@@ -252,20 +325,51 @@ def train_restorer(job: Job) -> dict[str, Any]:
                 job.log(f"release {i + 1}/{RELEASES.count}")
         return Samples.join(parts)
 
-    def few() -> Samples:
-        public = split.held_patches[: len(split.held_patches) // 2]
-        rngs = [np.random.default_rng([config.seed, 6, i]) for i in range(HELD_OUT)]
-        return Samples.join([simulate(r, split.held_cifar[:half], public, RELEASES, unmasker) for r in rngs])
-
     stem = job.checkpoint_path
-    training = _samples(stem.with_suffix(".training.npz"), many, job.log)
-    held = _samples(stem.with_suffix(".held.npz"), few, job.log)
-    task = RestorerTask(training, held)
+
+    def attacked() -> Iterator[Attacked]:
+        for i in range(ATTACKS.count):
+            rng = np.random.default_rng([config.seed, 11, i])
+            setting = ATTACKS.setting(rng)
+            pool = int(rng.choice(3, p=[0.6, 0.3, 0.1]))
+            labels = split.train_labels[ten] if pool == 0 else rng.integers(0, 10, len(pools[pool]))
+
+            def make() -> Attacked | None:
+                return attack_release(rng, setting, pools[pool], labels, split.train_public, i, config.device)  # noqa: B023
+
+            found = cached(stem.with_suffix(".attacked"), i, make)
+            if found is not None:
+                job.log(f"attacked {i + 1}/{ATTACKS.count}: {setting}, {len(found)} images")
+                yield found
+
+    def held(i: int, setting: Setting) -> Samples:
+        rng = np.random.default_rng([config.seed, 12, i])
+        found = cached(
+            stem.with_suffix(".held"),
+            i,
+            lambda: attack_release(
+                rng, setting, split.held_cifar[:half], split.held_labels[:half], split.held_patches[:patches], i
+            ),
+        )
+        assert found is not None  # a release of images under weighted labels
+        return samples(found)
+
+    first = load_restorer(job.options["start"]) if "start" in job.options else None
+    task = RestorerTask(
+        samples(Attacked.join(list(attacked()))),
+        _samples(stem.with_suffix(".simulated.npz"), simulated, job.log),
+        {f"T={s.epochs}, k={s.k}": held(i, s) for i, s in enumerate(VALIDATED)},
+        first,
+    )
     net, record = train(task, config, job.checkpoint_path, job.log)
+    second = (split.held_cifar[half:], split.held_patches[patches:])
     card = {
         "trained_on": f"reconstructions of releases of {TRAINED_ON}",
+        "start": None if first is None else card_of(job.options["start"])["sha256"],
         "releases": asdict(RELEASES),
-        "held_out": held_out_figures(net, split.held_cifar[half:], split.held_patches, unmasker, config.device),
+        "attacked": asdict(ATTACKS),
+        "held_out": held_out_figures(net, *second, unmasker, config.device),
+        "curve": learning_curve(record),
     }
     return write(job, net, task.network, config, record, card)
 
@@ -276,10 +380,9 @@ def held_out_figures(
 ) -> dict[str, dict[str, float]]:
     """Mean SSIM in both conventions before and after, from the true pairing with mistakes, by epochs, k = 6."""
     out = {}
-    second = public[len(public) // 2 :]
     for epochs in (10, 20, 50):
         config = replace(RELEASES, epochs=(epochs, epochs), k=(6, 6), masked=1.0)
-        s = simulate(np.random.default_rng([7, epochs]), private, second, config, unmasker)
+        s = simulate(np.random.default_rng([7, epochs]), private, public, config, unmasker)
         s = s.some(slice(None)).to(device)
         image, quality = net(s.estimate, s.doubt, s.error)
         truth, before, after = (_shown(v.cpu()) for v in (s.truth, s.estimate, image))

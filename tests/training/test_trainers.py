@@ -32,6 +32,7 @@ from ihaudit.training import (
     unmix_deployed,
 )
 from ihaudit.training import filter as moved_filter
+from ihaudit.training._attacked import Setting
 from tests.nn.samples import write_data
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -69,7 +70,14 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (moved_filter, {"MEASURED": 1, "DEFAULTS": replace(moved_filter.DEFAULTS, validation=48)}),
         (fusion, {"MEASURED": 2, "DEFAULTS": replace(fusion.DEFAULTS, validation=120)}),
         (scales, {"CENTRE": 64, "HELD_OUT": 16}),
-        (restorer, {"RELEASES": restorer.SimulationConfig(count=1, images=8, epochs=(4, 5)), "HELD_OUT": 1}),
+        (
+            restorer,
+            {
+                "RELEASES": restorer.SimulationConfig(count=1, images=8, epochs=(4, 5)),
+                "ATTACKS": restorer.AttackConfig(count=1, few=(8, 8), many=(8, 8), epochs=(10,), told=(10,), k=(4, 4)),
+                "VALIDATED": (Setting(10, 4, 8),),
+            },
+        ),
         (confidence, {"SETTINGS": ((8, 4, 8),)}),
         (recolour, {"RECOVERIES": ("gradient",), "PRIVATE": 8, "EPOCHS": 10, "MIXED": (3,)}),
         (pixels, {"STARTS": 1}),

@@ -27,7 +27,16 @@ def believed_held_out(share: Tensor) -> Tensor:
 
 def held_out_share(values: Tensor, signs: Tensor, mixing: Mixing, estimate: Reconstruction, shape: Shape) -> Tensor:
     """How much of an encoding's part in an image the image explains that was made without it, float32 (N,): about 1
-    where it is as it should be, 0 where its encodings have nothing in common.
+    where it is as it should be, 0 where its encodings have nothing in common; arguments as of `explained`."""
+    told, whole = explained(values, signs, mixing, estimate, shape)
+    return _by_image(told, mixing) / _by_image(whole, mixing).clamp_min(1e-9)
+
+
+def explained(
+    values: Tensor, signs: Tensor, mixing: Mixing, estimate: Reconstruction, shape: Shape
+) -> tuple[Tensor, Tensor]:
+    """What the image in each slot, made without the encoding, explains of it, and what it should, float32 (E, s) each,
+    in units of the noise's variance; both 0 in slots without an image.
 
     Args:
         values: (E, P) magnitudes; signs: (E, P) expected signs; mixing: of the images, standing still.
@@ -46,15 +55,47 @@ def held_out_share(values: Tensor, signs: Tensor, mixing: Mixing, estimate: Reco
     gram += 1e-3 * gram.diagonal().mean().clamp_min(1e-8) * torch.eye(count + 1, device=values.device)
     inverse = torch.linalg.inv(gram)
     images = inverse @ (held.T @ rows)
-    leverage = ((held @ inverse) * held).sum(1).clamp_max(0.9)
+    pull = held @ inverse
+    leverage = (pull * held).sum(1).clamp_max(0.9)
     left = (rows - held @ images) / (1 - leverage)[:, None]  # of what was made without the encoding
-    out = torch.zeros(count, device=values.device)
-    for image in range(count):
-        own = torch.nonzero(held[:, image] > 0)[:, 0]
-        if not len(own):
-            continue
-        amount = held[own, image, None]
-        without = images[image] - (held[own] @ inverse[image])[:, None] * left[own]
-        part = amount * without
-        out[image] = ((left[own] + part) * part).sum() / part.square().sum().clamp_min(1e-9)
-    return out
+    told, whole = (torch.zeros(members.shape, device=values.device) for _ in range(2))
+    for slot in range(members.shape[1]):
+        # an image in two slots of an encoding is one part of it
+        there = (members[:, slot] >= 0) & (members[:, :slot] != members[:, slot, None]).all(1)
+        ids = members[:, slot].clamp_min(0)[:, None]
+        without = images[ids[:, 0]] - pull.gather(1, ids) * left
+        part = held.gather(1, ids) * without
+        told[:, slot] = ((left + part) * part).sum(1) * there
+        whole[:, slot] = part.square().sum(1) * there
+    return told, whole
+
+
+def grounds(told: Tensor, whole: Tensor, mixing: Mixing) -> Tensor:
+    """On what the share of `held_out_share` rests, float32 (5, N), from the answers of `explained`.
+
+    The share itself; how uneven it is from encoding to encoding, as a logarithm of the variance over what noise makes;
+    the logarithm of the number of encodings that it rests on, strong ones alone counting; the part of what should be
+    explained that lies in encodings of which little is; and the share of the *other* images in encodings in which an
+    image is the strongest: where an image is negated, whole encodings were turned with it, so that their other images
+    are there with the wrong sign.
+    """
+    total = _by_image(whole, mixing)
+    floor = total.clamp_min(1e-9)
+    share = _by_image(told, mixing) / floor
+    own = told / whole.clamp_min(1e-9)
+    count = _by_image((whole > 0).float(), mixing)
+    off = own - share[mixing.members.clamp_min(0)]
+    uneven = _by_image(off.square() * whole, mixing) / (count - 1).clamp_min(1)
+    effective = total.square() / _by_image(whole.square(), mixing).clamp_min(1e-9)
+    little = _by_image(whole * (own < ENOUGH), mixing) / floor
+    led = whole > whole.sum(1, keepdim=True) / 2
+    beside = [_by_image((v.sum(1, keepdim=True) - v) * led, mixing) for v in (told, whole)]
+    nan = torch.full_like(share, float("nan"))
+    other = torch.where(beside[1] > 0, beside[0] / beside[1].clamp_min(1e-9), nan)
+    return torch.stack([share, (uneven + 1e-2).log(), effective.clamp_min(0.5).log(), little, other])
+
+
+def _by_image(amounts: Tensor, mixing: Mixing) -> Tensor:
+    """Sums float32 (N,) of amounts (E, s) over the slots that hold each image."""
+    out = torch.zeros(mixing.unknowns, device=amounts.device)
+    return out.index_add_(0, mixing.members.clamp_min(0).flatten(), (amounts * (mixing.members >= 0)).flatten())

@@ -26,37 +26,49 @@ def turn_negated(values: Rows, mixing: Mixing, estimate: Reconstruction) -> tupl
     """
     images, turned = estimate.images.clone(), 0
     for _ in range(2):
-        own = images[:-1]
-        others = torch.stack([-own, 2 * own.mean(1, keepdim=True) - own])
-        changes = others - own
-
-        def gain(rows: slice, images: Tensor = images, changes: Tensor = changes) -> Tensor:
-            predicted = mixing.forward(images, rows)
-            level = estimate.noise[rows, None]
-            y = values[rows].float()
-            now = log_likelihood(y, predicted, level).sum(1)
-            out = torch.zeros(len(changes), mixing.unknowns, device=values.device)
-            for slot in range(mixing.members.shape[1]):
-                ids = mixing.members[rows, slot]
-                known = ids.clamp_min(0)
-                weight = mixing.coefficients[rows, slot, None] * (ids >= 0)[:, None]
-                for k, turned in enumerate(changes):
-                    moved = predicted + weight * mixing.seen(turned, rows, slot)
-                    change = log_likelihood(y, moved, level).sum(1) - now
-                    out[k].index_add_(0, known, torch.sign(change) * weight[:, 0] ** 2)
-            return out
-
-        best, which = summed(gain, len(mixing), _BATCH, values.device).max(0)
-        votes = torch.zeros_like(best)
-        for slot in range(mixing.members.shape[1]):
-            ids = mixing.members[:, slot]
-            votes.index_add_(0, ids.clamp_min(0), mixing.coefficients[:, slot] ** 2 * (ids >= 0))
-        better = torch.nonzero(best > MAJORITY * votes)[:, 0]
+        votes, others = votes_to_turn(values, mixing, Reconstruction(images, estimate.noise))
+        best, which = votes.max(0)
+        better = torch.nonzero(best > MAJORITY)[:, 0]
         if not len(better):
             break
         images[better] = others[which[better], better]
         turned += len(better)
     return images, turned
+
+
+def votes_to_turn(values: Rows, mixing: Mixing, estimate: Reconstruction) -> tuple[Tensor, Tensor]:
+    """By how many of its encodings, weighted by lambda squared, each image is more likely turned than as it is.
+
+    Returns:
+        float32 (2, N) in [-1, 1] for its negative and for its negated contrast; and (2, N, P), what these are.
+    """
+    images = estimate.images
+    own = images[:-1]
+    others = torch.stack([-own, 2 * own.mean(1, keepdim=True) - own])
+    changes = others - own
+
+    def gain(rows: slice) -> Tensor:
+        predicted = mixing.forward(images, rows)
+        level = estimate.noise[rows, None]
+        y = values[rows].float()
+        now = log_likelihood(y, predicted, level).sum(1)
+        out = torch.zeros(len(changes), mixing.unknowns, device=values.device)
+        for slot in range(mixing.members.shape[1]):
+            ids = mixing.members[rows, slot]
+            known = ids.clamp_min(0)
+            weight = mixing.coefficients[rows, slot, None] * (ids >= 0)[:, None]
+            for k, turned in enumerate(changes):
+                moved = predicted + weight * mixing.seen(turned, rows, slot)
+                change = log_likelihood(y, moved, level).sum(1) - now
+                out[k].index_add_(0, known, torch.sign(change) * weight[:, 0] ** 2)
+        return out
+
+    found = summed(gain, len(mixing), _BATCH, values.device)
+    votes = torch.zeros_like(found[0])
+    for slot in range(mixing.members.shape[1]):
+        ids = mixing.members[:, slot]
+        votes.index_add_(0, ids.clamp_min(0), mixing.coefficients[:, slot] ** 2 * (ids >= 0))
+    return found / votes.clamp_min(1e-9), others
 
 
 def turned_by_guesses(
@@ -73,6 +85,19 @@ def turned_by_guesses(
         before: images (N + 1, P) before `turn_negated`; images: after it.
     """
     own = before[:-1]
+    whole, part = votes_by_guesses(values, guesses, mixing, before)
+    changed = (images[:-1] - own).abs().amax(1) > 0
+    out = images.clone()
+    out[:-1][changed & (whole > MAJORITY) & (part > MAJORITY)] = own[changed & (whole > MAJORITY) & (part > MAJORITY)]
+    negated = ~changed & (whole < -MAJORITY) & (part < -MAJORITY)
+    out[:-1][negated] = -own[negated]
+    return out, int(((out[:-1] - own).abs().amax(1) > 0).sum())
+
+
+def votes_by_guesses(values: Rows, guesses: Rows, mixing: Mixing, images: Tensor) -> Tensor:
+    """Votes of encodings for their images being the right way up, whole and in contrast, float32 (2, N) in [-1, 1];
+    arguments as of `turned_by_guesses`."""
+    own = images[:-1]
     contrast = own - own.mean(1, keepdim=True)
     votes = torch.zeros(2, len(own), device=own.device)
     total = torch.zeros(len(own), device=own.device)
@@ -87,10 +112,4 @@ def turned_by_guesses(
             total.index_add_(0, known, weight)
             for vote, side in zip(votes, sides):
                 vote.index_add_(0, known, weight * side.gather(1, known[:, None])[:, 0])
-    whole, part = votes / total.clamp_min(1e-9)
-    changed = (images[:-1] - own).abs().amax(1) > 0
-    out = images.clone()
-    out[:-1][changed & (whole > MAJORITY) & (part > MAJORITY)] = own[changed & (whole > MAJORITY) & (part > MAJORITY)]
-    negated = ~changed & (whole < -MAJORITY) & (part < -MAJORITY)
-    out[:-1][negated] = -own[negated]
-    return out, int(((out[:-1] - own).abs().amax(1) > 0).sum())
+    return votes / total.clamp_min(1e-9)

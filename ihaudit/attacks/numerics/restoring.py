@@ -29,7 +29,7 @@ def restored(
     shape: Shape,
     image_range: tuple[float, float],
 ) -> tuple[Tensor, Tensor]:
-    """Features of confidence float32 (N, FEATURES) and restored images (N, P) in mixing units.
+    """Features of confidence float32 (N, PICTURE) and restored images (N, P) in mixing units.
 
     Args:
         values: float32 (E, P) magnitudes; signs: float (E, P) expected signs.
@@ -42,11 +42,8 @@ def restored(
     c, h, w = shape
     if c not in (1, 3) or min(h, w) < MIN_SIDE:
         raise NotApplicable(f"the restorer needs grey or colour images of at least 16 pixels, not {c}x{h}x{w}")
-    error, doubt = standard_errors(values, signs, mixing, estimate)
-    low, high = image_range
-    middle, half = (low + high) / 2, max((high - low) / 2, 1e-9)
-    error, doubt = error / half, doubt / half
-    scaled = (estimate.images[:-1] - middle) / half
+    scaled, doubt, error = restorer_inputs(values, signs, mixing, estimate, image_range)
+    middle, half = _centre(image_range)
     images, quality = torch.empty_like(scaled), torch.empty(len(scaled), device=scaled.device)
     for i in range(0, len(scaled), _BATCH):
         part = slice(i, i + _BATCH)
@@ -54,6 +51,21 @@ def restored(
     share = doubt.square().mean(1).sqrt() / error.clamp_min(1e-6)
     features = torch.stack([quality, error.clamp_min(1e-5).log(), certainty.to(error.device), share], 1)
     return features, images * half + middle
+
+
+def restorer_inputs(
+    values: Rows, signs: Rows, mixing: Mixing, estimate: Reconstruction, image_range: tuple[float, float]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Estimates float32 (N, P), doubt (N, P) and standard errors (N,) on [-1, 1], as the restorer is given them;
+    arguments as of `restored`."""
+    error, doubt = standard_errors(values, signs, mixing, estimate)
+    middle, half = _centre(image_range)
+    return (estimate.images[:-1] - middle) / half, doubt / half, error / half
+
+
+def _centre(image_range: tuple[float, float]) -> tuple[float, float]:
+    low, high = image_range
+    return (low + high) / 2, max((high - low) / 2, 1e-9)
 
 
 def _apply(net: Restorer, estimate: Tensor, doubt: Tensor, error: Tensor, shape: Shape) -> tuple[Tensor, Tensor]:

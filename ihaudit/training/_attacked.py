@@ -1,0 +1,164 @@
+"""Attacks on our own releases, up to restoration: what the restorer and the confidence are trained and judged on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from ihaudit.attacks.numerics.mixing import Reconstruction
+from ihaudit.attacks.numerics.pictures import to_pictures
+from ihaudit.attacks.numerics.restoring import mean_certainty, restorer_inputs
+from ihaudit.attacks.numerics.scratch import of_rows
+from ihaudit.attacks.stages.restoration.network import evidence
+from ihaudit.attacks.stages.state import Assigned, Grouped, Recovered, State
+from ihaudit.attacks.unmix import Unmix
+from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
+from ihaudit.errors import NotApplicable
+from ihaudit.metrics.matching import correlation
+from ihaudit.nn.mixtures import Uints, mix_release
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One release: uses of each image and slot, images per mixture, private images, those in each mixture, and labels
+    ("soft", "hard" or "none")."""
+
+    epochs: int
+    k: int
+    images: int
+    slots: int = 2
+    labels: str = "soft"
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """Reconstructions before restoration, with the image that each is of.
+
+    Attributes:
+        truth, estimate, doubt: float16 (n, 3, 32, 32) on [-1, 1]; truth is of the image assigned to each, or the most
+            alike where none is left.
+        error, certainty: float32 (n,), see `restorer_inputs` and `mean_certainty`.
+        alike: float32 (n,), correlation with `truth`; assigned: bool (n,), whether an image was left for it.
+        evidence: float32 (n, EVIDENCE), see `evidence`.
+        release: int64 (n,), the number of the release.
+    """
+
+    truth: NDArray[np.float16]
+    estimate: NDArray[np.float16]
+    doubt: NDArray[np.float16]
+    error: NDArray[np.float32]
+    certainty: NDArray[np.float32]
+    alike: NDArray[np.float32]
+    assigned: NDArray[np.bool_]
+    evidence: NDArray[np.float32]
+    release: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+    @staticmethod
+    def join(parts: Sequence[Attacked]) -> Attacked:
+        """All in one."""
+        return Attacked(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Attacked)))
+
+    def save(self, path: Path) -> None:
+        """As .npz, whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part.npz")
+        np.savez(part, **{f.name: getattr(self, f.name) for f in fields(Attacked)})
+        part.replace(path)
+
+    @staticmethod
+    def load(path: Path) -> Attacked:
+        """What `save` wrote."""
+        with np.load(path) as z:
+            return Attacked(*(z[f.name] for f in fields(Attacked)))
+
+
+def release(
+    rng: np.random.Generator,
+    private: Uints,
+    labels: NDArray[np.int64],
+    public: Uints,
+    setting: Setting,
+) -> View:
+    """A release of all `private` (N, 32, 32, 3) with secret masks."""
+    mixed = mix_release(rng, private, public, setting.epochs, setting.k, slots=setting.slots)
+    x = mixed.mixtures * (rng.integers(0, 2, mixed.mixtures.shape, dtype=np.int8) * 2 - 1)
+    soft = np.zeros((len(x), int(labels.max()) + 1), np.float32)
+    for j in range(setting.slots):
+        np.add.at(soft, (np.arange(len(x)), labels[mixed.members[:, j]]), mixed.coefficients[:, j])
+    shown = {"soft": soft, "hard": (soft > 0).astype(np.float32), "none": None}[setting.labels]
+    return View(encodings=x, labels=shown, image_range=(-1.0, 1.0))
+
+
+def attacked(state: State, private: Uints, number: int) -> Attacked:
+    """What a finished state but for its restoration holds; `private` uint8 (N, 32, 32, 3)."""
+    observed, known, recovered = state.observed, state.require(Assigned), state.require(Recovered)
+    rows, values, _ = state.decided_rows()
+    assert recovered.signs is not None
+    noise = recovered.estimate.noise[rows]
+    scaled, doubt, error = restorer_inputs(
+        values,
+        of_rows(recovered.signs, rows),
+        state.mixing().some(rows),
+        Reconstruction(recovered.estimate.images, noise),
+        observed.image_range,
+    )
+    certainty = mean_certainty(known.members, known.coefficients, known.certainty, state.require(Grouped).unknowns)
+    shown = to_pictures(recovered.estimate.images[:-1], observed.shape, observed.image_range)
+    truth = private.astype(np.float32) / 255
+    likeness = correlation(shown, truth)
+    found, columns = linear_sum_assignment(-likeness)
+    of = likeness.argmax(1)
+    of[found] = columns
+    assigned = np.zeros(len(shown), bool)
+    assigned[found] = True
+    return Attacked(
+        (truth[of] * 2 - 1).transpose(0, 3, 1, 2).astype(np.float16),
+        scaled.view(-1, *observed.shape).half().numpy(),
+        doubt.view(-1, *observed.shape).half().numpy(),
+        error.numpy(),
+        certainty.numpy(),
+        likeness[np.arange(len(shown)), of].astype(np.float32),
+        assigned,
+        evidence(state).numpy().astype(np.float32),
+        np.full(len(shown), number, np.int64),
+    )
+
+
+def attack_release(
+    rng: np.random.Generator,
+    setting: Setting,
+    private: Uints,
+    labels: NDArray[np.int64],
+    public: Uints,
+    number: int,
+    device: str = "cpu",
+) -> Attacked | None:
+    """One release of images drawn from `private`, attacked; None where the attack finds nothing."""
+    chosen = rng.choice(len(private), setting.images, replace=False)
+    view = release(rng, private[chosen], labels[chosen], public, setting)
+    ctx = Context(seed=number, device=device, profile="quick")
+    attack = Unmix()
+    try:
+        return attacked(attack.solve(attack.begin(view, ctx), ctx), private[chosen], number)
+    except NotApplicable:
+        return None
+
+
+def cached(folder: Path, number: int, make: Callable[[], Attacked | None]) -> Attacked | None:
+    """The release of this number, kept in `folder` so that what was attacked once is not attacked again."""
+    path = folder / f"{number:04d}.npz"
+    if path.exists():
+        return Attacked.load(path)
+    found = make()
+    if found is not None:
+        found.save(path)
+    return found

@@ -1,0 +1,58 @@
+"""What the encodings of images say of them."""
+
+from __future__ import annotations
+
+import torch
+
+from ihaudit.attacks.numerics.evidence import COUNTS, SHARE, blank, by_encodings, counts
+from ihaudit.attacks.numerics.least_squares import weighted
+from ihaudit.attacks.numerics.mixing import Mixing, Reconstruction
+from ihaudit.nn.confidence import EVIDENCE
+from tests.attacks.numerics.test_moved import SHAPE, Made
+
+#: columns of `by_encodings`
+RESTS, OTHERS, TURNED, UPRIGHT = 2, 4, 5, 6
+
+
+def release() -> tuple[torch.Tensor, Mixing]:
+    """Mixtures float32 (E, P) of eight images, and how they are mixed."""
+    made = Made(n=8, epochs=12, move=False)
+    return made.values, Mixing(made.mixing.members, made.mixing.coefficients, made.mixing.share, 8)
+
+
+def asked(values: torch.Tensor, signs: torch.Tensor, mixing: Mixing, guesses: torch.Tensor | None) -> torch.Tensor:
+    """The evidence of images solved with these signs."""
+    estimate = weighted(values, mixing, signs=signs)
+    return by_encodings(values, signs, mixing, estimate, SHAPE, guesses)
+
+
+def test_an_image_that_was_turned_with_its_encodings_is_denied_by_the_others_in_them() -> None:
+    mixtures, mixing = release()
+    values, signs = mixtures.abs(), torch.sign(mixtures)
+    right = asked(values, signs, mixing, signs)
+    assert bool((right[:, OTHERS] > 0.4).all()) and float(right[:, UPRIGHT].median()) > 0.9
+    led = mixing.coefficients.argmax(1) == (mixing.members == 2).float().argmax(1)
+    turned = torch.where(((mixing.members == 2).any(1) & led)[:, None], -signs, signs)
+    wrong = asked(values, turned, mixing, signs)
+    assert float(wrong[2, OTHERS]) < 0 < 0.9 < float(right[2, UPRIGHT])
+    assert float(wrong[2, UPRIGHT]) < 0 and float(wrong[[0, 1, 4, 5], UPRIGHT].min()) > 0.9
+    assert bool(torch.isnan(asked(values, signs, mixing, None)[:, UPRIGHT]).all())
+
+
+def test_an_image_of_one_strong_encoding_rests_on_little() -> None:
+    mixtures, mixing = release()
+    coefficients = mixing.coefficients.clone()
+    rows, slots = torch.nonzero(mixing.members == 2, as_tuple=True)
+    coefficients[rows[1:], slots[1:]] *= 0.05
+    weak = Mixing(mixing.members, coefficients, mixing.share, 8)
+    found = asked(mixtures.abs(), torch.sign(mixtures), weak, None)
+    assert float(found[2, RESTS]) < 0.2 < 1 < float(found[0, RESTS])
+
+
+def test_evidence_has_its_columns() -> None:
+    mixtures, mixing = release()
+    numbers = counts(mixing, torch.full((len(mixtures),), 0.04), told=True, labels=False)
+    assert numbers.shape == (8, COUNTS) and blank(8).shape == (8, EVIDENCE)
+    assert asked(mixtures.abs(), torch.sign(mixtures), mixing, None).shape == (8, EVIDENCE - SHARE - COUNTS)
+    torch.testing.assert_close(numbers[:, 2], torch.full((8,), 0.2).log())
+    assert isinstance(weighted(mixtures, mixing), Reconstruction)
