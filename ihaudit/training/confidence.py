@@ -51,6 +51,8 @@ KEPT = 6
 UNASKED, ALONE = 0.15, 0.1
 #: Noise on features, in units of their spread: images are few, and those that are wrong are fewer.
 JITTER = 0.4
+#: Weight of the absolute error beside the cross-entropy.
+ABSOLUTE = 1.0
 #: The chance of an image to be wrong from which confidence is bounded, and by what.
 CAP = (0.05, 0.6)
 _BATCH = 64
@@ -140,7 +142,7 @@ class ConfidenceTask(Task[Confidence, tuple[Tensor, Tensor]]):
         for part in net.nets:
             answer = part(x)
             expected = (torch.sigmoid(answer[:, 0]) * trust).clamp(1e-4, 1 - 1e-4)
-            total = total + F.binary_cross_entropy(expected, reached) + 0.3 * (expected - reached).abs().mean()
+            total = total + F.binary_cross_entropy(expected, reached) + ABSOLUTE * (expected - reached).abs().mean()
             total = total + 0.2 * F.binary_cross_entropy_with_logits(answer[:, 1], (reached < WRONG).float())
         return total / len(net.nets)
 
@@ -203,7 +205,7 @@ def train_confidence(job: Job) -> dict[str, Any]:
     # images and photographs that no network was trained on: a restorer judges its own training images too kindly
     all_of_them = dict(enumerate(SETTINGS))
     judged = many(stem.with_suffix(".fit"), 8, all_of_them, slice(half), split.held_patches[:patches])
-    others = {i: s for i, s in all_of_them.items() if i % 3 == 0}
+    others = {i: s for i, s in all_of_them.items() if i % KEPT == 0}
     other = many(stem.with_suffix(".test"), 9, others, slice(half, None), split.held_patches[patches:])
     kept = judged.release % KEPT == 0
     task = ConfidenceTask(judged.some(~kept) if not kept.all() else judged, judged.some(kept))

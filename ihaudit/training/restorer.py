@@ -97,6 +97,8 @@ class AttackConfig:
 
 #: Releases to train on: simulated, and attacked.
 RELEASES, ATTACKS = SimulationConfig(count=20), AttackConfig()
+#: Shares of trained weights that are tried beside those that training began with.
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 #: Releases that the training is validated on.
 VALIDATED = (
     Setting(5, 6, 60),
@@ -362,16 +364,37 @@ def train_restorer(job: Job) -> dict[str, Any]:
         first,
     )
     net, record = train(task, config, job.checkpoint_path, job.log)
+    share = 1.0 if first is None else averaged(net, first.to(config.device), task, config, job.log)
     second = (split.held_cifar[half:], split.held_patches[patches:])
     card = {
         "trained_on": f"reconstructions of releases of {TRAINED_ON}",
         "start": None if first is None else card_of(job.options["start"])["sha256"],
+        "share_of_training": share,
         "releases": asdict(RELEASES),
         "attacked": asdict(ATTACKS),
         "held_out": held_out_figures(net, *second, unmasker, config.device),
         "curve": learning_curve(record),
     }
     return write(job, net, task.network, config, record, card)
+
+
+@torch.no_grad()
+def averaged(
+    net: Restorer, first: Restorer, task: RestorerTask, config: TrainConfig, log: Callable[[str], None]
+) -> float:
+    """Averages weights with those that training began with, in the proportion that is best on what was held out, and
+    answers the share of the new ones: images are few, and what the first had learned of more is kept (Wortsman et al.
+    2022, "Robust fine-tuning of zero-shot models")."""
+    old, new = first.state_dict(), {k: v.clone() for k, v in net.state_dict().items()}
+    losses = {}
+    for share in SHARES:
+        net.load_state_dict({k: old[k].lerp(new[k], share) for k in new})
+        found = task.validate(net, config)
+        losses[share] = found["loss"]
+        log(f"share {share}: held out {found['loss']:.4f}; {task.describe(found)}")
+    best = min(losses, key=lambda share: losses[share])
+    net.load_state_dict({k: old[k].lerp(new[k], best) for k in new})
+    return best
 
 
 @torch.no_grad()

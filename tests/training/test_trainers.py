@@ -40,7 +40,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 #: what the card of each network measures
 HELD_OUT = {
     "comparator": {"eps=0.1", "eps=0.2", "eps=0.5", "shifted"},
-    "confidence": {"mean_said", "mean_reached", "off", "correlation"},
+    "confidence": {"mean_said", "mean_reached", "off", "off_by_release", "wrong", "wrong_above_0.6"},
     "filter": {"range", "eps=0.5"},
     "fusion": {"M=10, eps=0.1", "M=30, eps=0.1", "M=50, eps=0.1", "M=30, eps=0.3", "M=30, eps=0.5"},
     "membership": {"cifar", "photographs", "range"},
@@ -78,7 +78,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                 "VALIDATED": (Setting(10, 4, 8),),
             },
         ),
-        (confidence, {"SETTINGS": ((8, 4, 8),)}),
+        (confidence, {"SETTINGS": (Setting(8, 4, 8),)}),
         (recolour, {"RECOVERIES": ("gradient",), "PRIVATE": 8, "EPOCHS": 10, "MIXED": (3,)}),
         (pixels, {"STARTS": 1}),
     ]
