@@ -23,10 +23,14 @@ from ihaudit.contracts.attack import AttackOutput
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
+from ihaudit.metrics.matching import twins
 from ihaudit.scheme import Knowledge
 
 #: Edge in pixels at which a profile works on larger images, and from how many times that on.
 WORKING, LARGE = {"quick": 48, "standard": 96}, 1.5
+
+#: high-pass correlation above which two answers show one picture, and answers up to which they are compared
+ALIKE, COMPARED = 0.95, 3000
 
 
 class Recipe:
@@ -188,6 +192,15 @@ def _size(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape)) or "no axis"
 
 
+def alike_answers(images: NDArray[np.float32]) -> tuple[int, int] | None:
+    """How many answers (R, H, W, C) look like another, and how many pictures these show; None where none does."""
+    if not 1 < len(images) <= COMPARED:
+        return None
+    sizes = np.bincount(twins(images, same=ALIKE))
+    several = sizes[sizes > 1]
+    return (int(several.sum()), len(several)) if len(several) else None
+
+
 def answer(state: State) -> AttackOutput:
     """The output of a finished state."""
     restored, assigned, sizes = state.require(Restored), state.require(Assigned), state.require(Grouped).sizes
@@ -221,6 +234,14 @@ def answer(state: State) -> AttackOutput:
             "images, or of one in two poses, which lowers their confidence."
         )
         diagnostics["averages"] = averages
+    alike = alike_answers(restored.images)
+    if alike is not None:
+        shown, pictures = alike
+        sentence += (
+            f" {shown} of its answers show {pictures} picture{'' if pictures == 1 else 's'}, or nearly: private images "
+            "that look alike and are not told apart, or images that were taken for several."
+        )
+        diagnostics |= {"answers_alike": shown, "pictures_of_these": pictures}
     public, record = state.find(PublicFound), state.last("public")
     if public is not None and record is not None:
         facts, found = record.diagnostics, public.index[public.index >= 0]

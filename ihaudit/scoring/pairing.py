@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihaudit.contracts.attack import AttackOutput
+from ihaudit.figures import number
 from ihaudit.metrics import matching
 from ihaudit.metrics.poses import Fitted, Poses
 from ihaudit.release import Provenance, Truth
@@ -143,10 +144,14 @@ def _with_twins(
         return chosen
     if notes is not None:
         sets = [np.flatnonzero(group == g).tolist() for g in np.unique(group[copies])]
-        notes |= {"twins": int(copies.sum()), "twin_sets": sets[:20]}
+        alone = _mean(scores, chosen)
+        notes |= {"twins": int(copies.sum()), "twin_sets": sets[:20], "pictures": len(np.unique(group))}
+        notes["ssim_each_its_own"] = alone
         notes["flags"] = [
-            f"{int(copies.sum())} of {len(images)} private images are copies of {len(sets)} pictures, or nearly "
-            f"(such as images {', '.join(map(str, sets[0][:5]))}); one answer counts for all copies of a picture."
+            f"{int(copies.sum())} of {len(images)} private images are copies of {len(sets)} "
+            f"picture{'' if len(sets) == 1 else 's'}, or nearly "
+            f"(such as images {', '.join(map(str, sets[0][:5]))}); one answer counts for all copies of a picture. "
+            f"Were each copy judged by an answer of its own, mean SSIM would be {number(alone)}."
         ]
     return matching.credited(chosen, scores, group)
 
@@ -168,6 +173,12 @@ def _nearest(scores: NDArray[Any]) -> NDArray[np.int64]:
 
 def _outer(kept: NDArray[Any], local: NDArray[Any]) -> NDArray[np.int64]:
     return np.where(local >= 0, kept[np.maximum(local, 0)], -1).astype(np.int64)
+
+
+def _mean(scores: NDArray[Any], chosen: NDArray[np.int64]) -> float:
+    """Mean SSIM over images of a pairing, as it is reported: 0 for those without a candidate."""
+    own = scores[np.maximum(chosen, 0), np.arange(scores.shape[1])]
+    return float(np.where(chosen >= 0, own, 0.0).mean())
 
 
 def _mean_score(scores: NDArray[Any], chosen: NDArray[Any]) -> float:

@@ -13,6 +13,7 @@ from skimage.metrics import structural_similarity
 
 from ihaudit.contracts.attack import AttackOutput
 from ihaudit.contracts.context import Context
+from ihaudit.figures import number
 from ihaudit.metrics import l2, ssim
 from ihaudit.metrics.challenge import challenge_scores
 from ihaudit.metrics.poses import Poses
@@ -444,6 +445,12 @@ def test_copies_of_one_picture_are_recovered_together() -> None:
     assert scored.metrics["ssim"].value is not None and scored.metrics["ssim"].value > 0.95
     assert scored.details["twins"] == 48 and len(scored.details["twin_sets"]) == 4
     assert "48 of 48 private images are copies of 4 pictures" in scored.details["flags"][0]
+    # both counts: the pictures, and what is left where every copy asks for an answer of its own
+    assert scored.details["pictures"] == 4
+    assert 0 < scored.details["ssim_each_its_own"] < 4.01 / 48
+    assert f"{number(scored.details['ssim_each_its_own'])}" in scored.details["flags"][0]
+    often = score_attack(AttackOutput(np.repeat(pictures[:1], 48, 0)), truth, release, decoys=decoys)
+    assert often.metrics["ssim"].value is not None and often.metrics["ssim"].value < 0.5  # one picture, however often
     other = score_attack(AttackOutput(photographs(4, 77)[0]), truth, release, decoys=decoys)
     assert other.metrics["ssim"].value is not None and other.metrics["ssim"].value < 0.4
     apart = Truth(photographs(12)[0], np.arange(12) % 4)
