@@ -14,6 +14,7 @@ from ihaudit.audit.worker import AttackWorker
 from ihaudit.contracts.attack import AttackOutput
 from ihaudit.contracts.configure import configure_game
 from ihaudit.contracts.context import Context
+from ihaudit.environment import return_memory
 from ihaudit.errors import NotApplicable, SchemeError
 from ihaudit.metrics.threads import one_thread
 from ihaudit.results import Cost, Finding
@@ -102,4 +103,5 @@ def _game(item: Item, subject: Subject, ctx: Context) -> list[Finding]:
     except Exception as e:
         findings = [item.failed(f"the game failed ({type(e).__name__}: {e})", traceback.format_exc())]
     findings[0].cost = Cost(wall_s=time.perf_counter() - wall, cpu_s=time.process_time() - cpu)
+    return_memory()
     return findings

@@ -53,7 +53,7 @@ Trial = Callable[[int, int, bool], float]
 #: another brings as much as any; splitting one image in two brings a few per cent, from fitting noise
 WORTH = 0.3
 #: at least so many times as many clusters of the first class must bring this share of what they are asked for, or the
-#: other classes are spared the trial, which costs most where clusters are many.  Too many clusters brought 0.02 to 0.2
+#: other classes are spared the trial, which costs most where clusters are many.  Too many clusters brought 0.02 to 0.5
 #: of it on releases of known number; an image that was merged with another brings three times what it is asked for
 HOPELESS, MANIFOLD = 0.5, 1.8
 #: as many classes say so where images are not equally frequent, since one class may hold few of them then
