@@ -25,6 +25,7 @@ from ihaudit.contracts.context import Context, Progress, derive_seed
 from ihaudit.contracts.control import Control
 from ihaudit.contracts.traits import Traits
 from ihaudit.errors import SchemeError
+from ihaudit.games.adversary.training import forget
 from ihaudit.images import ImageSet
 from ihaudit.release import FloatArray, IntArray, Release
 from ihaudit.results import Cost, Finding
@@ -134,9 +135,11 @@ class Controlled:
         except SchemeError as e:
             self._failed = f"its scheme failed: {e}"
         self.close()
+        if self._scheme is not None:
+            forget(self._scheme)
+        parts, self._found, self._subject = self._found, [], None  # its release and answers are not needed again
         if self._failed:
             return control_finding(self.control, self._traits, [], self._failed)
-        parts = self._found
         finding = control_finding(self.control, self._traits, parts)
         finding.cost = Cost(wall_s=sum(p.cost.wall_s for p in parts), cpu_s=sum(p.cost.cpu_s for p in parts))
         return finding

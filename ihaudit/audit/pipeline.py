@@ -47,6 +47,7 @@ from ihaudit.contracts.attack import Attack
 from ihaudit.contracts.context import Context, derive_seed
 from ihaudit.contracts.traits import Traits
 from ihaudit.environment import allowed_cores, package_versions, return_memory
+from ihaudit.games.adversary.training import forget
 from ihaudit.metrics.ssim import SETTINGS
 from ihaudit.release import Release
 from ihaudit.results import Cost, Finding, Results, SchemeCard
@@ -192,6 +193,7 @@ class _Audit:
         self.earlier = Earlier(folders)
         self.made: dict[str, tuple[str, list[Finding]]] = {}
         self.spared: set[str] = set()  # costly attacks that had no answer for the release, by their specs
+        self.games = 0  # still to be played against the release
         self.outside = 0.0  # seconds in the encoder by the release and the checks, which are not of the budget
 
     def run(self) -> Results:
@@ -226,6 +228,7 @@ class _Audit:
         )
         self.outside = self.code.scheme.spent_s
         running = [i for i in self.items if not i.reason]
+        self.games = sum(i.kind == "game" for i in running)
         count = min(self.options.jobs or allowed_cores(), 1 + sum(i.kind == "attack" for i in running))
         return_memory()  # of the release as it was sent and checked
         with ExitStack() as schemes, Lanes(count, self.options.attack_timeout_s) as lanes:
@@ -278,6 +281,9 @@ class _Audit:
         ctx = replace(root, encoder_s=share, progress=reporter.update)
         make = partial(run_item, item, subject, worker, ctx, trials)
         found = self._kept(f"{item.kind}-{item.spec}", key, make, lanes)
+        self.games -= item.kind == "game"  # all of them are played in the main thread
+        if item.kind == "game" and not self.games:
+            forget(subject.encoder)
         for finding in found:
             finding.requested = item.requested
         if found[0].status == "not run" and item.kind == "attack" and _costly(item):

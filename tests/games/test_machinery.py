@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ihaudit.contracts.game import GameSetting
 from ihaudit.contracts.learner import learner
 from ihaudit.errors import NotApplicable
 from ihaudit.games import base
+from ihaudit.games.adversary import training
 from ihaudit.games.adversary.components import components
 from ihaudit.games.challenger import Challenger, draw_pairs, pick_rows, same_label_partner, split
 from ihaudit.games.distinguisher import guess
@@ -334,3 +336,15 @@ def test_what_is_trained_is_shared_between_games_of_the_same_learner() -> None:
     calls = encoder.calls
     play("one-run:learner=ridge", s, options=options)
     assert encoder.calls == calls + 1
+
+
+def test_what_games_shared_does_not_outlive_them() -> None:
+    class Played:
+        """An encoder, which the shared training refers to."""
+
+    encoder = Played()
+    training._SHARED[encoder] = {(): encoder}  # type: ignore[dict-item]
+    training.forget(encoder)  # type: ignore[arg-type]
+    gone = weakref.ref(encoder)
+    del encoder
+    assert gone() is None

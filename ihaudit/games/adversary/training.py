@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from ihaudit.contracts.context import Context
+from ihaudit.contracts.encoder import Encoder
 from ihaudit.contracts.game import GameSetting
 from ihaudit.contracts.learner import Learner
 from ihaudit.games.adversary.invariants import IMAGES, learn
@@ -50,6 +51,11 @@ class Trained:
 
 
 _SHARED: WeakKeyDictionary[Any, dict[tuple[object, ...], Trained]] = WeakKeyDictionary()
+
+
+def forget(encoder: Encoder) -> None:
+    """Give up what the games of an encoder shared (30 MB and more), which holds the encoder too and would stay."""
+    _SHARED.pop(encoder, None)
 
 
 def budget_of(ctx: Context) -> Budget:
