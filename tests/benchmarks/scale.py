@@ -89,11 +89,23 @@ class Timed(Unmix):
 
 def matched(images: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Challenge and pinned SSIM, each float64 (N,), of every true image with the answer that it is matched with."""
-    rows, columns = linear_sum_assignment(-correlation(images, truth))
+    rows, columns = matching(correlation(images, truth))
     strict, pinned = np.zeros(len(truth)), np.zeros(len(truth))
     strict[columns] = ssim_challenge(images[rows], truth[columns])
     pinned[columns] = ssim(images[rows], truth[columns])
     return strict, pinned
+
+
+def matching(similarity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of pairs: those that are each other's best, and the best assignment of the rest.
+
+    The best assignment of all takes ten minutes of 10,000 images.
+    """
+    column, best = similarity.argmax(1), similarity.argmax(0)
+    sure = np.flatnonzero(best[column] == np.arange(len(similarity)))
+    rows, columns = np.delete(np.arange(len(similarity)), sure), np.delete(np.arange(len(best)), column[sure])
+    i, j = linear_sum_assignment(-similarity[np.ix_(rows, columns)])
+    return np.concatenate([sure, rows[i]]), np.concatenate([column[sure], columns[j]])
 
 
 def row(source: str, n: int, epochs: int, seed: int, sample: Sample, profile: ProfileName) -> str:
