@@ -36,7 +36,7 @@ from ihaudit.attacks.numerics.transforms import Shape, dct, low_frequencies
 #: encodings that numbers of images are tried on; all others join the images found
 SEARCHED = 240
 #: slots per image from which a number of images is worth trying
-SLOTS = 8
+SLOTS = 12
 #: annealings of each number of images, and steps of encodings that join
 RESTARTS, JOINING = 2, 10
 #: a further image must bring this share of what the present ones bring on average (seeds 3 to 7, one image to twenty,

@@ -145,7 +145,8 @@ def _few_images(found: Grouping, mixtures_of: Callable[[Tensor], Tensor], state:
         return None
     rows = whitened(mixtures_of, len(slots.label), observed.shape, observed.values.device)
     few = few_images(rows, slots, tried, ctx.seed % 2**31)
-    return None if few is None or (count > FEW and not few.enough) else few
+    # images of nothing bring more the fewer encodings each has, without end
+    return None if few is None or (len(tried) > 1 and not few.enough) else few
 
 
 def _answered(state: State, few: Few) -> tuple[State, dict[str, Any]]:
