@@ -113,8 +113,11 @@ def mix_release(
     """E = `epochs` * N mixtures of `slots` of `private` uint8 (N, H, W, C) and k - `slots` of `public` uint8
     (M, H, W, C)."""
     n = len(private)
-    members = np.concatenate([np.stack([rng.permutation(n) for _ in range(slots)], 1) for _ in range(epochs)])
-    weights = coefficients(rng, np.ones((len(members), k), bool), 0.65, private=slots, least=0.3)
+    members = np.zeros((n * epochs, slots), np.int64)
+    for at in range(0, len(members), n):
+        for slot in range(slots):
+            members[at : at + n, slot] = rng.permutation(n)
+    weights = coefficients(rng, np.ones((len(members), k), bool), 0.65, private=slots, least=0.3 if slots else 0.0)
     x = np.zeros((len(members), *private.shape[1:]), np.float32)
     for j in range(k):
         image = private[members[:, j]] if j < slots else public[rng.integers(0, len(public), len(members))]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 from scipy.optimize import linear_sum_assignment
 
 from ihaudit.attacks.numerics.mixing import Reconstruction
@@ -27,7 +28,11 @@ from ihaudit.nn.mixtures import Uints, mix_release
 @dataclass(frozen=True)
 class Setting:
     """One release: uses of each image and slot, images per mixture, private images, those in each mixture, and labels
-    ("soft", "hard" or "none")."""
+    ("soft", "hard" or "none").
+
+    With no private image in any mixture, as many classes under which mixtures of public images are numbered in turn;
+    with no images per mixture (k = 0) noise as smooth as photographs in their place: what is found is nobody's.
+    """
 
     epochs: int
     k: int
@@ -89,11 +94,17 @@ def release(
     setting: Setting,
 ) -> View:
     """A release of all `private` (N, 32, 32, 3) with secret masks."""
-    mixed = mix_release(rng, private, public, setting.epochs, setting.k, slots=setting.slots)
-    x = mixed.mixtures * (rng.integers(0, 2, mixed.mixtures.shape, dtype=np.int8) * 2 - 1)
+    mixed = mix_release(rng, private, public, setting.epochs, setting.k or 6, slots=setting.slots)
+    content = mixed.mixtures
+    if not setting.k:
+        noise = gaussian_filter(rng.standard_normal(content.shape), (0, *[rng.uniform(1, 3)] * 2, 0))
+        content = (0.3 / noise.std() * noise).astype(np.float32)
+    x = content * (rng.integers(0, 2, content.shape, dtype=np.int8) * 2 - 1)
     soft = np.zeros((len(x), int(labels.max()) + 1), np.float32)
     for j in range(setting.slots):
         np.add.at(soft, (np.arange(len(x)), labels[mixed.members[:, j]]), mixed.coefficients[:, j])
+    if not setting.slots:
+        soft = np.eye(setting.images, dtype=np.float32)[np.arange(len(x)) % setting.images]
     shown = {"soft": soft, "hard": (soft > 0).astype(np.float32), "none": None}[setting.labels]
     return View(encodings=x, labels=shown, image_range=(-1.0, 1.0))
 
@@ -148,9 +159,10 @@ def attack_release(
     ctx = Context(seed=number, device=device, profile="quick")
     attack = Unmix()
     try:
-        return attacked(attack.solve(attack.begin(view, ctx), ctx), private[chosen], number)
+        found = attacked(attack.solve(attack.begin(view, ctx), ctx), private[chosen], number)
     except NotApplicable:
         return None
+    return found if setting.slots and setting.k else replace(found, assigned=np.zeros_like(found.assigned))
 
 
 def cached(folder: Path, number: int, make: Callable[[], Attacked | None]) -> Attacked | None:

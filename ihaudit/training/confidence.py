@@ -42,6 +42,16 @@ SETTINGS = (
     Setting(30, 4, 40, 1, "none"),
     *(Setting(t, k, n) for t, k, n in ((30, 6, 2), (60, 4, 2), (30, 5, 3), (20, 6, 5), (20, 6, 10), (10, 6, 10))),
     *(Setting(t, k, 1, labels=labels) for t in (30, 50, 80) for k in (4, 6) for labels in ("soft", "none")),
+    *(
+        Setting(t, k, n, 0, "hard")
+        for t, k, n in ((8, 4, 4), (15, 4, 4), (30, 4, 4), (60, 4, 4), (100, 4, 4), (8, 4, 10))
+    ),
+    *(
+        Setting(t, k, n, 0, "hard")
+        for t, k, n in ((30, 5, 10), (60, 3, 4), (15, 6, 4), (40, 6, 6), (80, 4, 3), (20, 4, 6))
+    ),
+    *(Setting(t, 0, n) for t, n in ((12, 12), (6, 30), (20, 10), (10, 40), (30, 10), (8, 20), (15, 20), (40, 6))),
+    *(Setting(t, 0, n, labels="hard") for t, n in ((8, 20), (15, 20), (20, 10))),
 )
 
 
