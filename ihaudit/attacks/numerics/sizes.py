@@ -43,8 +43,9 @@ class Sizes:
 ONE_OF_SOME = "divisor of the label counts with the best grouping"
 #: smaller numbers of images that are tried at most
 SMALLER = 3
-#: factor between two steps of the grid, and times that the step behind the best one is halved
-STEP, BETWEEN = 1.25, 2
+#: factor between two steps of the grid, times that the step behind the best one is halved, and the share that a cluster
+#: must bring there: the last images are the faintest, one too few costs them all, one too many costs little
+STEP, BETWEEN, LAST = 1.25, 2, 0.15
 #: steps of the grid that are always tried; beyond them it goes on while one of the last was the best
 STEPS, GAINING = 24, 2
 #: trial(class, K, exact) -> leave-one-out score in nats
@@ -79,7 +80,7 @@ def infer_sizes(slots: Slots, trial: Trial, *, n_private: int | None = None, mos
     best = grid[0]
     of_best: dict[int, tuple[int, float]] = {}
 
-    def better(m: float) -> bool:
+    def better(m: float, share: float = WORTH) -> bool:
         """Whether m slots per image are worth their clusters; they are the best ones then."""
         nonlocal best, of_best
         counts = {c: max(1, round(totals[c] / m)) for c in probes}
@@ -90,7 +91,7 @@ def infer_sizes(slots: Slots, trial: Trial, *, n_private: int | None = None, mos
                 break
         if len(scores) < len(counts):
             return False
-        found = not of_best or _worth(sum(counts.values()), sum(scores.values()), of_best.values()) > 1
+        found = not of_best or _worth(sum(counts.values()), sum(scores.values()), of_best.values()) > share / WORTH
         if found:
             best, of_best = m, {c: (k, scores[c]) for c, k in counts.items()}
         return found
@@ -104,7 +105,7 @@ def infer_sizes(slots: Slots, trial: Trial, *, n_private: int | None = None, mos
         upper = best / STEP
         for _ in range(BETWEEN):
             middle = math.sqrt(best * upper)
-            if not better(middle):
+            if not better(middle, LAST):
                 upper = middle
     per_class = np.where(totals > 0, np.maximum(1, np.round(totals / best)), 0).astype(np.int64)
     source = ONE_OF_SOME if exact else "best grouping"
