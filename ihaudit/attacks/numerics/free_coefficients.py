@@ -48,6 +48,8 @@ POWER = 1.9
 #: correlation of residuals' logarithms with coefficients from which the former say what public images have, by private
 #: images of an encoding: sums of two are spread more widely
 TELLING = {1: 0.3, 2: 0.5}
+#: encodings from which a correlation says anything
+FEWEST = 8
 #: common factors of all coefficients that are tried
 FACTORS = np.geomspace(0.5, 2.5, 161)
 
@@ -217,7 +219,9 @@ def rescaled(
 
 def common_factor(weight: NDArray[np.float64], residual: NDArray[np.float64], telling: float) -> float | None:
     """By what coefficients are to be multiplied so that residuals (E,) go with what their sums (E,) leave; None where
-    the correlation of both is weaker than `telling`."""
+    the correlation of both is weaker than `telling`, or of hardly any encodings."""
+    if len(weight) < FEWEST:
+        return None
     loud = np.log(residual)
     if np.corrcoef(weight, loud)[0, 1] > -telling:
         return None

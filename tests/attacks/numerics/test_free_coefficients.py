@@ -111,6 +111,7 @@ def test_the_common_factor_is_found_where_residuals_tell_it_and_nowhere_else() -
     residual = (1 - weight) ** 1.9 * np.exp(0.3 * rng.standard_normal(2000))
     assert common_factor(weight * 1.25, residual, 0.5) == pytest.approx(0.8, abs=0.03)
     assert common_factor(weight, rng.permutation(residual), 0.3) is None
+    assert common_factor(weight[:0], residual[:0], 0.3) is None  # no encoding of which both images are decided
 
 
 def test_rescaling_makes_images_equally_strong_and_predicts_the_same() -> None:
