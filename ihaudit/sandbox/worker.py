@@ -377,7 +377,10 @@ def _remedy(e: BaseException, files: list[str]) -> str:
         if any(place.search(file) for file in files):
             return f"; {remedy}"
     if isinstance(e, PermissionError) and e.filename is not None:
-        return "; a scheme may write to the folder named by the variable TMPDIR alone, which is gone when it ends"
+        return (
+            "; a scheme writes to the folder named by the variable TMPDIR alone, which is gone when it ends, "
+            "and does not read what is the audit's"
+        )
     return ""
 
 

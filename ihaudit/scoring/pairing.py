@@ -144,7 +144,7 @@ def _with_twins(
         return chosen
     if notes is not None:
         sets = [np.flatnonzero(group == g).tolist() for g in np.unique(group[copies])]
-        alone = _mean(scores, chosen)
+        alone = _mean_score(scores, chosen, least=-1.0)
         notes |= {"twins": int(copies.sum()), "twin_sets": sets[:20], "pictures": len(np.unique(group))}
         notes["ssim_each_its_own"] = alone
         notes["flags"] = [
@@ -175,18 +175,12 @@ def _outer(kept: NDArray[Any], local: NDArray[Any]) -> NDArray[np.int64]:
     return np.where(local >= 0, kept[np.maximum(local, 0)], -1).astype(np.int64)
 
 
-def _mean(scores: NDArray[Any], chosen: NDArray[np.int64]) -> float:
-    """Mean SSIM over images of a pairing, as it is reported: 0 for those without a candidate."""
-    own = scores[np.maximum(chosen, 0), np.arange(scores.shape[1])]
-    return float(np.where(chosen >= 0, own, 0.0).mean())
-
-
-def _mean_score(scores: NDArray[Any], chosen: NDArray[Any]) -> float:
-    """Mean SSIM over images of a pairing, 0 for images without a candidate."""
+def _mean_score(scores: NDArray[Any], chosen: NDArray[Any], *, least: float = 0.0) -> float:
+    """Mean SSIM over images of a pairing, none below `least` (-1: as reported), 0 for those without a candidate."""
     if scores.shape[1] == 0:
         return 0.0
     own = scores[np.maximum(chosen, 0), np.arange(scores.shape[1])]
-    return float(np.where(chosen >= 0, np.maximum(own, 0), 0.0).mean())
+    return float(np.where(chosen >= 0, np.maximum(own, least), 0.0).mean())
 
 
 def fits(members: NDArray[Any], provenance: Provenance) -> bool:
