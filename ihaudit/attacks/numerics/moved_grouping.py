@@ -122,12 +122,12 @@ def seen(mixtures: Callable[[Tensor], Tensor], slots: Slots, shape: Shape, devic
         return Seen(0, 0.0, 0.0, 0)
     mirrored, down, right = spectra.parts(found)
     distance = torch.maximum(down.abs(), right.abs())
-    of_chance = _distances(spectra) * chances
     moving = float((mirrored | (distance > 0)).sum()) - chances
     moved = min(1.0, moving / true) if moving > SURE * chances**0.5 else 0.0
-    # two copies are at most twice as far apart as each is moved
-    counts = torch.bincount(distance, minlength=len(of_chance)).double() - of_chance.to(distance.device)
-    beyond = counts.flip(0).cumsum(0).flip(0) / true
+    # two copies are at most twice as far apart as each is moved; the furthest pairs are so few that chance, taken off
+    # here, takes them too, and four pixels become three
+    counts = torch.bincount(distance, minlength=2).double() / len(found)
+    beyond = counts.flip(0).cumsum(0).flip(0)
     reach = int((beyond > 0.02).nonzero().max()) if moved > SEEN else 0
     turned_over = max(0.0, (float(mirrored.sum()) - chances / 2) / true)
     how = Seen(round(true), moved, min(turned_over, 1.0), -(-reach // 2))
@@ -135,13 +135,6 @@ def seen(mixtures: Callable[[Tensor], Tensor], slots: Slots, shape: Shape, devic
         return how
     share = other_stretch(unmasked, mass, shape, furthest(shape), torch.cat(pairs)[alike], mirrored)
     return replace(how, stretched=share > STRETCHED)
-
-
-def _distances(spectra: Spectra) -> Tensor:
-    """float64 (reach + 1,): the share of all motions that go so far."""
-    _, down, right = spectra.parts(torch.arange(2 * spectra.window**2, device=spectra.weight.device))
-    distance = torch.maximum(down.abs(), right.abs()).cpu()
-    return torch.bincount(distance, minlength=spectra.reach + 1).double() / len(distance)
 
 
 @dataclass(frozen=True, eq=False)

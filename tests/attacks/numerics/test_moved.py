@@ -154,6 +154,16 @@ def test_pairs_that_chance_finds_are_no_motion_where_a_class_has_more_images_tha
     assert how.moved > 0.8 if move else how.moved == how.reach == 0 and not how.any
 
 
+def test_the_furthest_shift_is_seen_though_few_pairs_are_so_far_apart() -> None:
+    rng = np.random.default_rng(6)
+    images = gaussian_filter(rng.standard_normal((36, 32, 32, 3)), (0, 1, 1, 0)).astype(np.float32)
+    members = np.repeat(np.arange(36), 12)
+    shown = np.stack([np.roll(images[m], rng.integers(-4, 5, 2), (0, 1)) for m in members])
+    values = rows_of(shown / shown.std() + 0.3 * rng.standard_normal(shown.shape).astype(np.float32))
+    slots = read_slots(np.eye(3, dtype=np.float32)[members % 3], len(members))
+    assert seen(values.__getitem__, slots, (3, 32, 32), CPU).reach == 4
+
+
 def right(grouped: np.ndarray, made: Made) -> float:
     """Share of decided slots whose cluster's most frequent image is theirs."""
     decided = grouped >= 0
