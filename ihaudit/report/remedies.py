@@ -138,8 +138,8 @@ _KNOWN = (
         ("side-channel",),
     ),
     _Known(
-        "A released field holds private images as they are.",
-        "Remove the field before anything else, and withdraw what was released.",
+        "A released field holds private images as they are, or turned, negated, brighter or smaller.",
+        "Withdraw what was released, and remove the field; where it is the encodings, no key hides what they show.",
         "plain-copies finds no copy in any field",
         ("plain-copies",),
     ),

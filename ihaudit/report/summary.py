@@ -22,6 +22,7 @@ from ihaudit.report.selection import (
 )
 from ihaudit.results import Finding, Results
 from ihaudit.verdict import headline
+from ihaudit.verdict.gates import EVENTS
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,9 @@ def line(results: Results) -> str:
     """Gate statistic, value with interval, bound, number of images or trials, worst attack, profile."""
     gate = results.gate
     about = decided_by(results)
-    if about == "secret":
-        return f"{words.sentence(gate.statistic)[:-1]} · by {gate.by} · profile {results.profile}"
+    if about in EVENTS:  # which has no figure: what must not happen did
+        who = f" · by {gate.by}" if gate.by else ""
+        return f"{words.sentence(gate.statistic)[:-1]}{who} · profile {results.profile}"
     if gate.measured is None or gate.measured.value is None:
         text = words.sentence((gate.sentence or gate.statistic or "nothing was decided").removeprefix("Inconclusive: "))
         return f"{text} Profile {results.profile}."

@@ -16,8 +16,15 @@ from ihaudit.verdict.exceedance import ALPHA, Exceedance, exceedances
 
 #: What is said of pictures that count in the best of four polarities alone.
 TURNED = "recovered as negatives or mirror images, each scored in its best polarity"
+#: Checks of an audit beyond its attacks that miss the gate where they come out broken, and what each then says.
+CONDITIONAL = {
+    "checks-behaviour": "calls of another kind, off whose encodings images can be read",
+    "checks-release": "a published release that the code does not make",
+    "checks-conventions": "conventions that follow the images, and so can carry them",
+    "checks-constant": "an array that follows the images alone, whatever the seed",
+}
 #: Checks without a figure: what they look for happened, or it did not.
-EVENTS = ("secret", "copies", "strict")
+EVENTS = ("secret", "copies", "strict", *CONDITIONAL)
 #: The metric that a check of the gate, or a claim of the same name, bounds.
 GATED_METRIC = {"ssim": "ssim", "reid": "reid_above_chance", "advantage": "advantage"}
 
@@ -192,24 +199,14 @@ def copies_check(findings: Sequence[Finding]) -> GateCheck | None:
     broke = [f for f in findings if f.kind == "check" and f.id == "plain-copies" and f.status == "broken"]
     if not broke:
         return None
-    fields = len(broke[0].details.get("table", {}).get("rows", [])) or 1
     return GateCheck(
         name="copies",
         statistic="released fields that repeat private images themselves",
-        measured=Estimate(float(fields), n=fields),
+        measured=Estimate(1.0, n=1),
         bound=0.0,
         met=False,
         by=broke[0].id,
     )
-
-
-#: Checks of an audit beyond its attacks that miss the gate where they come out broken, and what each then says.
-CONDITIONAL = {
-    "checks-behaviour": "calls of another kind, off whose encodings images can be read",
-    "checks-release": "a published release that the code does not make",
-    "checks-conventions": "conventions that follow the images, and so can carry them",
-    "checks-constant": "an array that follows the images alone, whatever the seed",
-}
 
 
 def conditional_checks(findings: Sequence[Finding]) -> list[GateCheck]:

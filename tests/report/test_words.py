@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ import pytest
 import ihaudit
 from ihaudit.contracts.format import Source, report_format
 from ihaudit.errors import UsageError
-from ihaudit.report import cards, details, render, summary, words
+from ihaudit.report import cards, details, front, render, summary, words
 from ihaudit.report.formats import html
 from ihaudit.report.sections import attacks, claims, controls, gallery, limits
 from ihaudit.results import Finding, StageRecord
 from ihaudit.stats import Estimate
+from ihaudit.verdict.decide import decide
+from ihaudit.verdict.gates import CONDITIONAL, GateOptions
 from tests.report import synthetic
 
 
@@ -267,3 +270,24 @@ def test_controls_that_did_not_run_reassure_no_one() -> None:
             f.status = "not run"
     assert "no controls ran" in str(claims.build(Source(r))["checks"][0].sure)
     assert "serious: No control was run" in flag_texts(r)
+
+
+@pytest.mark.parametrize("name", ["copies", *CONDITIONAL])
+def test_what_happened_or_did_not_has_no_figure(name: str) -> None:
+    by = "plain-copies" if name == "copies" else name
+    found = Finding(id=by, kind="check", title="t", status="broken")
+    results = synthetic.results()
+    _, results.gate = decide([*results.findings, found], [], GateOptions(), controls_required=False)
+    check = next(c for c in results.gate.checks if c.name == name)
+    results.gate.statistic, results.gate.measured, results.gate.by = check.statistic, check.measured, check.by
+    assert f" · by {by} · " in summary.line(results) and not re.search(r"\d\.\d", summary.line(results))
+    line = next(row for row in front.lines(results) if row.by == by)
+    assert (line.bound, line.measured) == ("must not happen", "happened")
+    row = claims.check_row(results, check)
+    assert row.tried == [by] and not row.not_tried and "1.000" not in row.outcome
+
+
+def test_gate_sentence_of_a_check_has_no_figure() -> None:
+    found = Finding(id="checks-constant", kind="check", title="t", status="broken")
+    _, gate = decide([found], [], GateOptions(), controls_required=False)
+    assert gate.sentence == "Gate missed: an array that follows the images alone, whatever the seed (checks-constant)."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ihaudit.contracts.format import Source
@@ -102,13 +102,25 @@ EVENTS = {
     ),
     "copies": (
         "No released field repeats private images themselves.",
-        "private images lie in the release as they are",
+        "private images lie in the release in plain sight",
         "none found",
     ),
     STRICT: (
         "Nothing else comes out broken: no game, check or observation (--strict).",
         "broken{by}",
         "nothing did",
+    ),
+    "checks-behaviour": (
+        "Images cannot be read off the encodings of calls of another kind (number of images, seed, process).",
+        "they can{by}",
+        "none were",
+    ),
+    "checks-release": ("The published release is one that the code makes.", "it is not{by}", "it is"),
+    "checks-conventions": ("Conventions such as the range do not follow the images.", "they do{by}", "they do not"),
+    "checks-constant": (
+        "No array follows the images alone, whatever the seed.",
+        "one does{by}",
+        "none does",
     ),
 }
 
@@ -120,6 +132,8 @@ def check_row(results: Results, check: GateCheck) -> Row:
         quantity, bound = "advantage" if check.name == STRICT else "ssim", "must not happen"
         outcome = happened.format(by=words.by(check.by)) if check.met is False else otherwise
         sure = _sure(results, None, "")[1:]
+        if check.by and check.name not in ("secret", STRICT):  # a check of its own, which no attack bears on
+            quantity = ""
     else:
         quantity, unit = check.name, words.gate_unit(check.name)
         claimed = words.sentence(check.statistic or check.name)
@@ -127,7 +141,7 @@ def check_row(results: Results, check: GateCheck) -> Row:
         outcome = words.estimate(check.measured, unit) if check.measured else "not measured"
         outcome += words.by(check.by)
         sure = _sure(results, check.measured, unit)
-    return _row(
+    row = _row(
         results,
         quantity,
         None,
@@ -137,6 +151,7 @@ def check_row(results: Results, check: GateCheck) -> Row:
         outcome=outcome,
         sure=sure,
     )
+    return row if quantity else replace(row, tried=[check.by or check.name], not_tried=[])
 
 
 @section("claims", "Claim against measurement", order=30)
