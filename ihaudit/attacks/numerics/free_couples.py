@@ -44,7 +44,7 @@ RESTARTS, JOINING = 2, 10
 WORTH = 0.05
 #: numbers in a row that bring too little, after which no more are tried
 IDLE = 1
-#: numbers of images beyond which every second one is tried
+#: numbers of images beyond which every second one is tried, unless it was stated
 EVERY = 8
 #: numbers of images that class numbers allow, of which so many are tried
 ALLOWED = 6
@@ -184,7 +184,7 @@ def numbers(slots: Slots, grouped: int, n_private: int | None = None) -> list[In
     totals = slots.totals()
     if slots.classes == 1:
         counts = range(grouped // 2 if grouped >= MANY else 1, FEW + EVERY) if n_private is None else [n_private]
-        fine = [n for n in counts if (n <= EVERY or n % 2 == 0) and n * SLOTS <= totals[0]]
+        fine = [n for n in counts if (n_private or n <= EVERY or n % 2 == 0) and n * SLOTS <= totals[0]]
         return [np.array([n], np.int64) for n in fine]
     found = [np.round(totals / m).astype(np.int64) for m in multiplicities(slots) if m >= SLOTS]
     few = [per_class for per_class in found if per_class.sum() <= FEW]

@@ -13,7 +13,7 @@ from torch import Tensor
 from ihaudit.attacks.numerics.labels import read_slots
 from ihaudit.attacks.numerics.least_squares import weighted
 from ihaudit.attacks.numerics.motions import Motions, shifts
-from ihaudit.attacks.numerics.moved_grouping import MovedGrouping, Seen, group_moved, seen
+from ihaudit.attacks.numerics.moved_grouping import SEEN, MovedGrouping, Seen, group_moved, seen
 from ihaudit.attacks.numerics.moved_members import Moved, assign_moved
 from ihaudit.attacks.numerics.moved_mixing import MovedMixing
 from ihaudit.attacks.numerics.sizes import Sizes, fewer_images
@@ -150,18 +150,24 @@ def test_pairs_that_chance_finds_are_no_motion_where_a_class_has_more_images_tha
     values = rows_of(shown / shown.std() + 0.3 * rng.standard_normal(shown.shape).astype(np.float32))
     slots = read_slots(np.eye(3, dtype=np.float32)[members // 140], len(members))
     how = seen(values.__getitem__, slots, SHAPE, CPU)
-    assert 20 <= how.pairs <= 40
+    assert 20 <= how.pairs <= 40 and how.mirrored < SEEN
     assert how.moved > 0.8 if move else how.moved == how.reach == 0 and not how.any
 
 
 def test_the_furthest_shift_is_seen_though_few_pairs_are_so_far_apart() -> None:
+    """Of 60 pairs three are six pixels apart and the others two; chance finds up to 17, half of them beyond four."""
     rng = np.random.default_rng(6)
-    images = gaussian_filter(rng.standard_normal((36, 32, 32, 3)), (0, 1, 1, 0)).astype(np.float32)
-    members = np.repeat(np.arange(36), 12)
-    shown = np.stack([np.roll(images[m], rng.integers(-4, 5, 2), (0, 1)) for m in members])
+    images = gaussian_filter(rng.standard_normal((3 * 130, 24, 24, 3)), (0, 1, 1, 0)).astype(np.float32)
+    members = np.concatenate([np.arange(150) % 130 + 130 * c for c in range(3)])
+    shown = images[members]
+    for c in range(3):
+        shown[150 * c + 130 : 150 * (c + 1)] = np.roll(shown[150 * c + 130 : 150 * (c + 1)], 2, axis=1)
+        shown[150 * c] = np.roll(shown[150 * c], -4, axis=0)
     values = rows_of(shown / shown.std() + 0.3 * rng.standard_normal(shown.shape).astype(np.float32))
-    slots = read_slots(np.eye(3, dtype=np.float32)[members % 3], len(members))
-    assert seen(values.__getitem__, slots, (3, 32, 32), CPU).reach == 4
+    slots = read_slots(np.eye(3, dtype=np.float32)[members // 130], len(members))
+    how = seen(values.__getitem__, slots, SHAPE, CPU)
+    assert 40 <= how.pairs <= 80 and how.moved > 0.5
+    assert how.reach == 3
 
 
 def right(grouped: np.ndarray, made: Made) -> float:

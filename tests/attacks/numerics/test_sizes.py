@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from ihaudit.attacks.numerics import (
     labels,
@@ -48,6 +49,31 @@ def test_a_class_of_many_images_is_counted_beyond_the_steps_that_are_always_trie
         return 100.0 * min(k, 40) + 0.1 * k
 
     assert 36 <= sizes.infer_sizes(slots, few).per_class[0] <= 46 and max(tried) < 350
+
+
+@pytest.mark.parametrize("true", [678, 700])
+def test_between_two_steps_one_image_too_many_is_rather_taken_than_one_too_few(true: int) -> None:
+    """The grid has 662 and 827 images in a class that holds all; 740 lie half-way."""
+    found = sizes.infer_sizes(instahide_slots([70_000]), lambda c, k, exact: 100.0 * min(k, true) + 0.1 * k)
+    assert 735 <= found.per_class[0] <= 745
+
+
+def test_a_class_of_few_images_does_not_call_the_others_hopeless() -> None:
+    slots = instahide_slots([437, 1013, 1703])  # no common divisor: images are not equally frequent
+    merged = {1: 8, 2: 13}
+
+    def trial(c: int, k: int, exact: bool) -> float:
+        if c == 0:
+            return 100.0 * min(k, 3) + 0.1 * k
+        apart = k > 2.4 * merged[c]  # three images that fall apart together
+        return 100.0 * min(k, (3 if apart else 1) * merged[c]) + 0.1 * k
+
+    assert sizes.infer_sizes(slots, trial).per_class.tolist() == [10, 22, 37]
+
+
+def test_scores_below_zero_are_no_images_however_fast_they_rise() -> None:
+    found = sizes.infer_sizes(instahide_slots([437, 1013, 1703]), lambda c, k, exact: -100.0 / k)
+    assert found.per_class[0] == 2
 
 
 def test_a_stated_number_of_images_is_kept() -> None:
