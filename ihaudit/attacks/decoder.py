@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ihaudit.attacks.known import NO_PAIRS, Source, refuse_constant, sources
+from ihaudit.attacks.known import Source, no_pairs, refuse_constant, sources
 from ihaudit.attacks.numerics.known_pairs.base import Encodings, Images
 from ihaudit.attacks.numerics.known_pairs.dependence import FEWEST, LEVEL, by_chance
 from ihaudit.attacks.numerics.known_pairs.learn import EXACT, FEW_GAIN, Attempt, again, attempt
@@ -114,7 +114,7 @@ def _cases(view: View, ctx: Context) -> list[_Case]:
         if cases[-1].best > EXACT:
             break
     if not cases:
-        raise NotApplicable(f"{most} pairs are too few to train a network on" if most else NO_PAIRS)
+        raise NotApplicable(f"{most} pairs are too few to train a network on" if most else no_pairs(view))
     return sorted(cases, key=lambda c: c.flat - c.best)
 
 

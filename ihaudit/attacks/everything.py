@@ -252,8 +252,13 @@ def _all(
 
 def _asked(view: View, ctx: Context) -> tuple[Known, list[NDArray[np.float32]], list[Release]]:
     """Similar images with what the scheme releases of them, in calls of two sizes."""
-    if view.encoder is None or view.similar is None or len(view.similar) < CALLS * 16:
-        raise NotApplicable("the adversary has no oracle, or too few similar images to ask it about")
+    if view.encoder is None:
+        raise NotApplicable("the adversary has no oracle")
+    if view.similar is None or len(view.similar) < CALLS * 16:
+        few = 0 if view.similar is None else len(view.similar)
+        raise NotApplicable(
+            f"of the {CALLS * 16} similar images that the oracle is asked about the adversary has {few}"
+        )
     per_call = min(PER_CALL[ctx.profile], len(view.similar) // CALLS)
     while per_call > 32 and CALLS * view.encoder.seconds(per_call) > ctx.encoder_s:
         per_call //= 2

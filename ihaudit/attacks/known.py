@@ -21,11 +21,19 @@ CALLS = 4
 LARGE = 6144
 #: similar images of a class at least, for their mean
 OF_CLASS = 10
-#: why an attack that needs pairs has none
-NO_PAIRS = (
-    "no pair of an image and its encoding is to be had: every encoding holds several images, or the "
-    "adversary has neither known records (--known-pairs) nor the oracle with similar images"
-)
+#: similar images at least, for the oracle to be asked
+ASKED = CALLS * 4
+
+
+def no_pairs(view: View) -> str:
+    """Why an attack that needs pairs of an image and its encoding has none."""
+    none = "no pair of an image and its encoding is to be had"
+    few = 0 if view.similar is None else len(view.similar)
+    if view.encoder is None:
+        return f"{none}: the adversary has neither known records (--known-pairs) nor the oracle"
+    if few < ASKED:
+        return f"{none}: of the {ASKED} similar images that the oracle is asked about the adversary has {few}"
+    return f"{none}: every encoding holds several images, or encodings of another call have another shape"
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +93,7 @@ def encoded(view: View, ctx: Context, per_call: int) -> Source | None:
     At most `per_call` in each of `CALLS` calls, fewer where they would take longer than `Context.encoder_s`; None where
     the adversary has no oracle or no similar images, or where a row is not made of one image.
     """
-    if view.encoder is None or view.similar is None or len(view.similar) < CALLS * 4:
+    if view.encoder is None or view.similar is None or len(view.similar) < ASKED:
         return None
     per_call = max(min(per_call, 60), per_call * LARGE // max(LARGE, view.similar[0].size))
     while per_call > 16 and CALLS * view.encoder.seconds(per_call) > ctx.encoder_s:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ihaudit.attacks.known import NO_PAIRS, Source, refuse_constant, sources
+from ihaudit.attacks.known import Source, no_pairs, refuse_constant, sources
 from ihaudit.attacks.numerics.known_pairs.learn import EXACT, PRIOR, Learned, curve, learn
 from ihaudit.contracts.attack import AttackOutput, attack
 from ihaudit.contracts.context import Context
@@ -123,7 +123,7 @@ def _best(view: View, ctx: Context) -> tuple[Learned, Source]:
         if found.expected > EXACT:
             break
     if not learned:
-        raise NotApplicable(NO_PAIRS)
+        raise NotApplicable(no_pairs(view))
 
     def promise(one: tuple[Learned, Source]) -> tuple[bool, float]:
         found = one[0]

@@ -70,7 +70,7 @@ def _some(images: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 def _finding(found: ImageRange, stated: tuple[float, float], was_stated: bool) -> Finding:
-    said = f"[{stated[0]:g}, {stated[1]:g}], {'as stated' if was_stated else 'the convention'}"
+    said = f"[{stated[0]:g}, {stated[1]:g}], {'its image_range' if was_stated else 'the convention'}"
     how = found.how if found.how.startswith("normalised") or found.how.startswith("less") else ""
     sentence = (
         f"The release does not look like images mixed on {said}, but like images mixed on {found.words()}"

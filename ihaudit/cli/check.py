@@ -85,9 +85,9 @@ def described(card: Declaration, trial: Trial) -> list[str]:
         f"parameters  {parameters}",
         *(f"claim       {c.sentence()}" for c in card.claims),
         *(["claim       none; the default gate and adversary are audited"] if not card.claims else []),
-        f"key         {card.key}, as declared",
+        f"key         {card.key} (`key` of the class)",
         f"images      {' x '.join(map(str, trial.images))} in [0, 1], mixed on "
-        f"[{release.image_range[0]:g}, {release.image_range[1]:g}] as declared",
+        f"[{release.image_range[0]:g}, {release.image_range[1]:g}] (`image_range` of the release)",
         f"encodings   {' x '.join(map(str, release.encodings.shape))} {release.encodings.dtype}, values in {low_high}",
         f"labels      {labels}",
         *(f"extra       {k}: {' x '.join(map(str, v.shape))}" for k, v in release.extra.items()),

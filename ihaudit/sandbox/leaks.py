@@ -91,7 +91,8 @@ def _rows(value: NDArray[Any], width: int) -> NDArray[Any] | None:
 
 
 def _pieces(name: str, value: NDArray[Any], images: NDArray[np.float32]) -> dict[str, Any] | None:
-    """Whether rows of pictures hold pieces of images, as they are or turned, mirrored or negated, beside others."""
+    """Whether rows of pictures hold pieces of images, as they are or turned, mirrored, negated or shifted around, whatever
+    stands beside them."""
     n, h, w, c = images.shape
     rows = value[..., None] if value.ndim == 3 and c == 1 else value
     if rows.ndim == 4 and rows.shape[1] == c and rows.shape[3] != c:
@@ -117,7 +118,9 @@ def _pieces(name: str, value: NDArray[Any], images: NDArray[np.float32]) -> dict
     target, _ = _unit(np.stack(turned).reshape(len(turned), -1), q)
     hit, worst, count = np.zeros(len(wanted), bool), 0.0, 0
     for row in rows:
-        spots = _windows(np.asarray(row, np.float32)[None]).reshape(-1, _PIECE**2 * c)
+        # across the edges too: images that were shifted around, each by a step of its own, are cut there
+        around = np.pad(np.asarray(row, np.float32), ((0, _PIECE - 1), (0, _PIECE - 1), (0, 0)), "wrap")
+        spots = _windows(around[None]).reshape(-1, _PIECE**2 * c)
         unit, solid = _unit(spots, q)
         corr = np.abs(unit @ target.T).max(0, where=solid[:, None], initial=0.0).reshape(len(wanted), 8).max(1)
         above = corr > _SAME

@@ -104,7 +104,7 @@ def release(arrays: dict[str, NDArray[Any]], image_range: Any, *, n_images: int,
             if len(extra) == MAX_EXTRA:
                 raise SchemeError(f"extra holds more than {MAX_EXTRA} arrays; put them into one")
             if value.dtype.kind == "f" and not np.isfinite(value).all():
-                raise SchemeError(f"extra[{name[6:]!r}] holds {_bad(value)}, expected finite numbers")
+                raise SchemeError(f"extra[{name[6:]!r}] holds {_bad(value)}, expected finite numbers; {_LOOK}")
             extra[name[6:]] = value
     provenance = _provenance(arrays, encodings.shape, n_images, n_public)
     finer = {k: a for k, a in arrays.items() if k in ("encodings", "labels") and _is_finer(a)}
@@ -182,7 +182,7 @@ def _float32(a: NDArray[Any], field: str) -> NDArray[np.float32]:
         # A sum is not finite exactly when some value is not (float64 cannot overflow here), and reads the array once.
         whole = bool(np.isfinite(b.sum(dtype=np.float64)))
     if not whole:
-        raise SchemeError(f"{field} holds {_bad(b)}, expected finite numbers")
+        raise SchemeError(f"{field} holds {_bad(b)}, expected finite numbers; {_LOOK}")
     if b.size and a.dtype.kind == "f" and a.dtype.itemsize > 2:
         low, high = float(b.min()), float(b.max())
         if max(-low, high) > MAX_VALUE:
@@ -192,6 +192,10 @@ def _float32(a: NDArray[Any], field: str) -> NDArray[np.float32]:
     return b
 
 
+_LOOK = "look in encode for 0 / 0, logarithms and roots of what may be 0 or less, and overflow"
+
+
 def _bad(a: NDArray[Any]) -> str:
     nan, inf = int(np.isnan(a).sum()), int(np.isinf(a).sum())
-    return " and ".join(t for t in (f"{nan:,} NaN" if nan else "", f"{inf:,} infinite values" if inf else "") if t)
+    values = f"{inf:,} infinite value{'' if inf == 1 else 's'}"
+    return " and ".join(t for t in (f"{nan:,} NaN" if nan else "", values if inf else "") if t)

@@ -328,9 +328,19 @@ def _array(value: Any, field: str) -> np.ndarray:
                 f"{field} is {kind} that numpy cannot hold ({_said(e)}); release a dense one, such as "
                 "x.to_dense().float()"
             ) from None
-    a = np.asarray(value)
+    try:
+        a = np.asarray(value)
+    except (ValueError, TypeError) as e:  # rows of several lengths, say
+        raise ContractError(
+            f"{field} is {_what(value)} that makes no array ({_said(e)}); give all rows one shape, and say whose they "
+            "are in the provenance"
+        ) from None
     if type(a) is not np.ndarray:
         a = np.array(a, subok=False)
+    if a.dtype.kind == "c":
+        raise ContractError(
+            f"{field} has dtype {a.dtype}, expected real numbers; np.stack([x.real, x.imag], -1) holds both"
+        )
     if a.dtype.kind not in "biuf":
         raise ContractError(f"{field} has dtype {a.dtype}, expected numbers (it is {_what(value)})")
     if a.ndim > wire.MAX_AXES:

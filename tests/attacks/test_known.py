@@ -30,6 +30,17 @@ def test_equal_encodings_are_refused_at_once(attack: str) -> None:
         configure(attack).run(view, Context(seed=0))
 
 
+@pytest.mark.parametrize(
+    ("asked", "similar", "why"), [(False, 40, "nor the oracle"), (True, 5, "16 .* has 5"), (True, 40, "several")]
+)
+def test_that_there_are_no_pairs_is_said_with_the_one_reason_that_holds(asked: bool, similar: int, why: str) -> None:
+    images, _ = photographs(40, size=16)
+    encoder = InProcess(PixelPermutation(), images[:0]) if asked else None
+    mixtures = np.zeros((10, 9), np.float32) + np.arange(10)[:, None]  # of another shape than the oracle's
+    with pytest.raises(NotApplicable, match=why):
+        configure("linear").run(View(encodings=mixtures, similar=images[:similar], encoder=encoder), Context(seed=0))
+
+
 @pytest.mark.parametrize("x", [np.zeros((1, 5)), np.eye(3), 1e3 + np.eye(3)])
 def test_others_are_not(x: np.ndarray) -> None:
     refuse_constant(View(encodings=x.astype(np.float32)))

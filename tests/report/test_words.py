@@ -17,7 +17,7 @@ from ihaudit.report.sections import attacks, claims, controls, gallery, limits
 from ihaudit.results import Finding, StageRecord
 from ihaudit.stats import Estimate
 from ihaudit.verdict.decide import decide
-from ihaudit.verdict.gates import CONDITIONAL, GateOptions
+from ihaudit.verdict.gates import CONDITIONAL, TURNED, GateOptions
 from tests.report import synthetic
 
 
@@ -291,3 +291,16 @@ def test_gate_sentence_of_a_check_has_no_figure() -> None:
     found = Finding(id="checks-constant", kind="check", title="t", status="broken")
     _, gate = decide([found], [], GateOptions(), controls_required=False)
     assert gate.sentence == "Gate missed: an array that follows the images alone, whatever the seed (checks-constant)."
+
+
+def test_an_attack_that_broke_by_negatives_shows_the_figure_it_broke_by() -> None:
+    results = synthetic.results()
+    found = next(f for f in results.findings if f.kind == "attack" and f.status == "broken")
+    row = attacks.build(Source(results, synthetic.arrays()))["rows"][0]
+    assert row["finding"].id == found.id and not row["turned"]
+    found.metrics |= {"ssim_q90": Estimate(0.247, n=40), "ssim_polarity_q90": Estimate(0.694, n=40)}
+    found.sentence = f"The 90 % quantile of SSIM is 0.694; {TURNED}; exactly as answered that figure is 0.247."
+    source = Source(results, synthetic.arrays())
+    row = attacks.build(source)["rows"][0]
+    assert (row["q90"][:5], row["turned"]) == ("0.247", "0.694")
+    assert "0.694 as negatives or mirror images" in html.render(source)

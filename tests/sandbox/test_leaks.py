@@ -63,6 +63,16 @@ def test_pieces_beside_noise_in_shuffled_rows_are_found() -> None:
     assert found[0]["images"] > 10
 
 
+def test_small_pictures_shifted_around_by_a_step_of_each_are_found() -> None:
+    """Most pieces of 16 x 16 pixels are cut at the edge where they are shifted to."""
+    rng = np.random.default_rng(1)
+    small = load("embedded", role="private").images[:14, ::2, ::2]
+    rolled = np.stack([np.roll(v, rng.integers(0, 16, 2), (0, 1)) for v in small])
+    (found,) = leaks(Release(rolled), small)
+    assert found["form"].startswith("pieces") and found["images"] > 9
+    assert not leaks(Release(NOISE[:14, :16, :16]), small)
+
+
 def test_pieces_of_other_images_are_none() -> None:
     others = load("embedded", role="public").images[:60]
     assert leaks(Release(np.concatenate([others[:, :16], NOISE[:60, :16]], 2)), IMAGES) == []

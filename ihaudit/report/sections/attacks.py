@@ -10,6 +10,7 @@ from ihaudit.report import charts, words
 from ihaudit.report.known_pairs import bought
 from ihaudit.report.selection import answers, best_baseline, by_weight, ran, value
 from ihaudit.results import Finding
+from ihaudit.verdict.gates import TURNED
 
 #: Rows in the reviewer's part, the broken ones first; the annex has every attack.
 SHOWN = 6
@@ -36,6 +37,8 @@ def _row(attack: Finding, baseline: Finding | None) -> dict[str, Any]:
         "answered": answers(attack),
         "ssim": words.estimate(attack.metrics.get("ssim")),
         "q90": words.estimate(attack.metrics.get("ssim_q90")),
+        # what its outcome rests on, where the plain score does not show it
+        "turned": words.number(value(attack, "ssim_polarity_q90")) if TURNED in attack.sentence else "",
         "reid": words.estimate(attack.metrics.get("reid"), "%"),
         "above": own if above is None else words.estimate(above, "%"),
         "cost": words.duration(attack.cost.wall_s),

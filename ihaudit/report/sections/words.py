@@ -31,7 +31,8 @@ def meanings(results: Results) -> list[tuple[str, str]]:
     return [
         (
             "broken (attack)",
-            f"the {quantile_name(g.quantile)} of SSIM over private images lies above {ssim} and above chance, or the "
+            f"the {quantile_name(g.quantile)} of SSIM over private images lies above {ssim} and above chance "
+            "(negatives and mirror images count as recovered: each picture in the best of four polarities), or the "
             f"95 % interval of re-identification above chance lies above {reid}, or a secret was recovered.",
         ),
         (
