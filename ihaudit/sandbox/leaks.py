@@ -91,8 +91,8 @@ def _rows(value: NDArray[Any], width: int) -> NDArray[Any] | None:
 
 
 def _pieces(name: str, value: NDArray[Any], images: NDArray[np.float32]) -> dict[str, Any] | None:
-    """Whether rows of pictures hold pieces of images, as they are or turned, mirrored, negated or shifted around, beside
-    what hides the rest."""
+    """Whether rows of pictures hold pieces of images, as they are or turned, mirrored, negated or shifted around,
+    beside what hides the rest."""
     n, h, w, c = images.shape
     rows = value[..., None] if value.ndim == 3 and c == 1 else value
     if rows.ndim == 4 and rows.shape[1] == c and rows.shape[3] != c:
