@@ -94,10 +94,17 @@ class Candidates:
         """(n, bands): expected signal energy per band of images given by their coefficients (n, P)."""
         return (coefficients.square() * (response.gain.square() / response.power)) @ self.basis.bands
 
+    def blocks(self) -> Iterator[Tensor]:
+        """(n, P) centred coefficients of all images, n at most `BLOCK`."""
+        if self._kept is not None:
+            yield from self._kept
+            return
+        for raw in self._raw():
+            yield self.basis.forward(raw - self.mean)
+
     def _blocks(self, response: Response) -> Iterator[tuple[Tensor, Tensor]]:
         if self._kept is None:
-            for raw in self._raw():
-                block = self.basis.forward(raw - self.mean)
+            for block in self.blocks():
                 yield block, self.energy(block, response)
             return
         key = id(response.power)

@@ -17,6 +17,9 @@ from ihaudit.attacks.numerics.image_range import Levels
 from ihaudit.attacks.numerics.transforms import Basis
 from ihaudit.attacks.recipe import levelled
 from ihaudit.attacks.single.calibrate import calibrate
+from ihaudit.attacks.single.finish import Finisher
+from ihaudit.attacks.single.finish import calibrate as calibrate_local
+from ihaudit.attacks.single.local import LocalFilter, LocalPrior, applies
 from ihaudit.attacks.single.match import MatchConfig, Matcher, Matches
 from ihaudit.attacks.single.posterior import Recolourer
 from ihaudit.attacks.single.prepare import Units, magnitudes
@@ -25,7 +28,7 @@ from ihaudit.contracts.attack import AttackOutput
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
-from ihaudit.nn.shipped import load_unmask
+from ihaudit.nn.shipped import load_scales, load_unmask
 from ihaudit.nn.weights import digests
 from ihaudit.release import FloatArray
 from ihaudit.results import StageRecord
@@ -38,6 +41,7 @@ SEARCH = {"quick": MatchConfig(beam=2, branch=1, sweeps=1), "standard": MatchCon
 CALIBRATION = {"quick": 128, "standard": 256, "full": 512}  # own mixtures on which the network's response is measured
 #: Encodings searched together: bounds memory.
 _BATCH = 100
+_MATCHING = 0.7  # share of the time, for progress
 _FEWEST_PUBLIC = 16
 #: `MatchConfig.excess` where the number of public images is known, so that false ones are bounded by it.
 _EXCESS_WHEN_COUNTED = 0.0
@@ -105,7 +109,17 @@ def single(view: View, ctx: Context, *, matching: Literal["filter", "ssim"], wei
         coefficients = np.where(picks >= 0, 1 / k, 0).astype(np.float32)
     else:
         config = _search(view, ctx, k)
-        matches, mean, facts = match(recolourer, public, units, magnitude[:count], config, ctx, clock)
+        matches, mean, facts = match(
+            recolourer,
+            public,
+            units,
+            magnitude[:count],
+            config,
+            ctx,
+            clock,
+            private_sum,
+            counted=bool(k or _known_k(view)),
+        )
         logits = torch.cat([matches.logits, logits[count:]])
         images, share = private_images(matches, magnitude[:count], mean, units, private_sum)
         found, coefficients = matches.members.numpy(), matches.coefficients.numpy()
@@ -149,25 +163,61 @@ def match(
     config: MatchConfig,
     ctx: Context,
     clock: Clock,
+    private_sum: FloatArray | None = None,
+    *,
+    counted: bool = False,
 ) -> tuple[Matches, Tensor, dict[str, Any]]:
-    """Calibrate on the public set and match encodings in batches; also the mean public image (1, C, H, W)."""
+    """Calibrate on the public set and match encodings in batches; also the mean public image (1, C, H, W).
+
+    `private_sum` as of `_private_sum`; `counted` where `config.limit` is the number of public images.
+    """
     basis = Basis(magnitude.shape[1:])
     ctx.progress("learning how the network responds to public images", 0.1)
     candidates = Candidates(public, basis, units.low / units.scale, units.high / units.scale)
     calibration = calibrate(recolourer, candidates, ctx.rng("calibration"), CALIBRATION[ctx.profile])
     clock.stop("calibration", "own mixtures", sign_share=calibration.sign_share)
     matcher = Matcher(recolourer, candidates, calibration, config)
+    finisher = _finisher(recolourer, candidates, config.excess if counted else None, ctx)
+    before = after = 0
     parts = []
     for start in range(0, len(magnitude), _BATCH):
+        rows = slice(start, start + _BATCH)
 
         def progress(f: float, start: int = start) -> None:
             done = (start + f * min(_BATCH, len(magnitude) - start)) / len(magnitude)
             ctx.progress(f"matching public images ({len(magnitude)} encodings)", 0.15 + 0.85 * done)
 
-        parts.append(matcher.run(torch.from_numpy(magnitude[start : start + _BATCH]), progress))
+        part = torch.from_numpy(magnitude[rows])
+        matches = matcher.run(part, lambda f: progress(_MATCHING * f))
+        before += int((matches.members >= 0).sum())
+        if finisher is not None:
+            sums = None if private_sum is None else torch.from_numpy(private_sum[rows])
+            matches = finisher.run(matches, part, sums, lambda f: progress(_MATCHING + (1 - _MATCHING) * f))
+        after += int((matches.members >= 0).sum())
+        parts.append(matches)
     matches = Matches(*(torch.cat([getattr(p, f) for p in parts]) for f in Matches.__dataclass_fields__))
     clock.stop("matching", "filter")
-    return matches, candidates.mean, {"threshold": matcher.threshold, "sought": config.limit}
+    facts = {
+        "threshold": matcher.threshold,
+        "sought": config.limit,
+        "by_power": before,
+        "by_local_variances": after if finisher is not None else None,
+    }
+    return matches, candidates.mean, facts
+
+
+def _finisher(recolourer: Recolourer, candidates: Candidates, excess: float | None, ctx: Context) -> Finisher | None:
+    """None where pictures are of a shape that the network of variances does not suit, or it is missing."""
+    try:
+        net = load_scales()
+    except NotApplicable:
+        return None
+    shape = candidates.basis.shape
+    if not applies(shape, net.config.levels):
+        return None
+    search = LocalFilter(LocalPrior(net, shape), candidates)
+    calibrate_local(recolourer, search, ctx.rng("local variances"))
+    return Finisher(recolourer, search, excess)
 
 
 def private_images(

@@ -1,0 +1,171 @@
+"""The last public images of a mixture: fainter ones than `match` sees, by what is left of it, place by place.
+
+Released labels state what the private coefficients sum to, and all coefficients sum to one: how much of the mixture is
+still unexplained is known then, and a faint public image is believed more readily where something is missing, and
+hardly where nothing is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ihaudit.attacks.single.fit import fit_coefficients
+from ihaudit.attacks.single.local import LocalFilter
+from ihaudit.attacks.single.match import Matches
+from ihaudit.attacks.single.posterior import Recolourer
+
+#: A score is believed while it exceeds the largest expected by chance, sqrt(2 ln M), by this much: where nothing is
+#: known of what is missing; where nothing is missing; and where `_CLEARLY` or more is.
+_EXCESS, _EXCESS_NOTHING, _EXCESS_MISSING = 0.5, 1.3, 0.0
+_CLEARLY = 0.04
+#: What a public image was found by need not be exceeded again for it to stay.
+_STAYS = 0.3
+#: Own mixtures on which chance is measured.
+CALIBRATION = 128
+_LIMITS = (0.005, 0.7)  # of a coefficient to begin a fit with
+
+
+def calibrate(recolourer: Recolourer, search: LocalFilter, rng: np.random.Generator) -> None:
+    """Measure what scores are by chance, on own mixtures of which all but the strongest image is known."""
+    candidates, high = search.candidates, 6
+    k = rng.integers(3, high + 1, CALIBRATION)
+    c = np.abs(rng.standard_normal((CALIBRATION, high))) * (np.arange(high)[None] < k[:, None])
+    weights = torch.from_numpy((c / c.sum(1, keepdims=True)).astype(np.float32))
+    members = torch.from_numpy(rng.integers(0, len(candidates), (CALIBRATION, high)))
+    x = candidates.images(members.reshape(-1)).reshape(CALIBRATION, high, *candidates.mean.shape[1:])
+    magnitude = torch.einsum("bk,bkchw->bchw", weights, x).abs()
+    strongest = weights.argmax(1, keepdim=True)
+    known = torch.einsum("bk,bkchw->bchw", weights.scatter(1, strongest, 0.0), x)
+    explained = known + weights.gather(1, strongest)[..., None, None] * candidates.mean
+    logits = search.prior.resigned(recolourer.logits(magnitude, known), magnitude, explained)
+    search.calibrate(magnitude * logits.sign() - explained, members)
+
+
+@dataclass(eq=False)
+class _State:
+    """One row per encoding; `images` is (E, limit, C, H, W), zero where there is no member."""
+
+    members: Tensor
+    coefficients: Tensor
+    scores: Tensor
+    images: Tensor
+    logits: Tensor
+
+    @property
+    def known(self) -> Tensor:
+        return torch.einsum("rk,rkchw->rchw", self.coefficients, self.images)
+
+
+class Finisher:
+    """Goes on where `Matcher` ends."""
+
+    def __init__(
+        self, recolourer: Recolourer, search: LocalFilter, excess: float | None = None, sweeps: int = 1
+    ) -> None:
+        """`excess` instead of `_EXCESS` and what labels say; `sweeps` revisions of all choices."""
+        self.recolourer, self.search, self.excess, self.sweeps = recolourer, search, excess, sweeps
+        self.mean = search.candidates.mean
+        self.chance = math.sqrt(2 * math.log(max(2, len(search.candidates))))
+
+    def run(
+        self,
+        matches: Matches,
+        magnitude: Tensor,
+        private_sum: Tensor | None = None,
+        progress: Callable[[float], None] = lambda _: None,
+    ) -> Matches:
+        """`matches` with fainter images, and without those that do not stand out.
+
+        Args:
+            matches: of the encodings.
+            magnitude: float32 (E, C, H, W).
+            private_sum: (E,) sums of private coefficients, where labels tell them.
+        """
+        self.magnitude, self.private_sum = magnitude, private_sum
+        e, limit = matches.members.shape
+        images = self._images(matches.members.reshape(-1)).reshape(e, limit, *magnitude.shape[1:])
+        state = _State(
+            matches.members.clone(),
+            matches.coefficients.clone(),
+            matches.scores.clone(),
+            images,
+            matches.logits.clone(),
+        )
+        self._grow(state)
+        for sweep in range(self.sweeps):
+            progress((1 + sweep) / (1 + self.sweeps))
+            self._revise(state)
+            self._grow(state)
+        order = state.coefficients.argsort(1, descending=True)
+        members, c, scores = (t.gather(1, order) for t in (state.members, state.coefficients, state.scores))
+        return Matches(members, c, scores, state.logits, state.known)
+
+    def _images(self, members: Tensor) -> Tensor:
+        images = self.search.candidates.images(members.clamp_min(0))
+        return torch.where((members >= 0)[:, None, None, None], images, 0.0)
+
+    def _look(self, state: _State, rows: Tensor) -> None:
+        """Signs, then coefficients, given what is known of these rows."""
+        magnitude, c, images = self.magnitude[rows], state.coefficients[rows], state.images[rows]
+        known = torch.einsum("rk,rkchw->rchw", c, images)
+        logits = self.recolourer.logits(magnitude, known, mirror=True)
+        logits = self.search.prior.resigned(logits, magnitude, self._explained(c, images))
+        used = state.members[rows] >= 0
+        state.logits[rows] = logits
+        state.coefficients[rows] = fit_coefficients(logits, magnitude, images - self.mean, used, self.mean, c)
+
+    def _explained(self, c: Tensor, images: Tensor) -> Tensor:
+        left = (1 - c.sum(1)).clamp_min(0)[:, None, None, None]
+        return torch.einsum("rk,rkchw->rchw", c, images) + left * self.mean
+
+    def _threshold(self, c: Tensor, rows: Tensor) -> Tensor:
+        """(r,) given the coefficients (r, limit) of what counts as known."""
+        if self.excess is not None:
+            return torch.full((len(rows),), self.chance + self.excess)
+        if self.private_sum is None:
+            return torch.full((len(rows),), self.chance + _EXCESS)
+        missing = (1 - self.private_sum[rows] - c.sum(1)).div(_CLEARLY).clamp(0, 1)
+        return self.chance + _EXCESS_NOTHING + missing * (_EXCESS_MISSING - _EXCESS_NOTHING)
+
+    def _best(self, state: _State, rows: Tensor, c: Tensor, exclude: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        mixture = self.magnitude[rows] * state.logits[rows].sign()
+        gradient = self.search.prior.gradient(mixture - self._explained(c, state.images[rows]))
+        return self.search.best(gradient, exclude)
+
+    def _grow(self, state: _State) -> None:
+        """Add the image that stands out most until none does; a last look at every encoding is part of it."""
+        rows = torch.arange(len(state.members))
+        while len(rows):
+            self._look(state, rows)
+            c, members = state.coefficients[rows], state.members[rows]
+            score, index, start = self._best(state, rows, c, members)
+            grows = (score > self._threshold(c, rows)) & (members < 0).any(1)
+            rows, score, index, start = (t[grows] for t in (rows, score, index, start))
+            slot = (members[grows] < 0).float().argmax(1)
+            state.members[rows, slot], state.scores[rows, slot] = index, score
+            state.coefficients[rows, slot] = start.clamp(*_LIMITS)
+            state.images[rows, slot] = self._images(index)
+
+    def _revise(self, state: _State) -> None:
+        """Each choice is made again given all others."""
+        for slot in range(state.members.shape[1]):
+            rows = torch.nonzero(state.members[:, slot] >= 0)[:, 0]
+            if not len(rows):
+                continue
+            others, c = state.members[rows], state.coefficients[rows]
+            others[:, slot], c[:, slot] = -1, 0.0
+            score, index, start = self._best(state, rows, c, others)
+            before = state.members[rows, slot]
+            keep = score > self._threshold(c, rows) - _STAYS * (index == before)
+            index = torch.where(keep, index, -1)
+            same = index == before
+            state.members[rows, slot], state.scores[rows, slot] = index, torch.where(keep, score, 0.0)
+            fresh = torch.where(keep, start.clamp(*_LIMITS), 0.0)
+            state.coefficients[rows, slot] = torch.where(same, state.coefficients[rows, slot], fresh)
+            state.images[rows, slot] = self._images(index)
