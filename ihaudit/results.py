@@ -105,6 +105,7 @@ class ImageCard(_Model):
     shape: list[int]
     classes: int
     sha256: str
+    pseudo: bool = False  # the source states no classes: images were dealt into these
 
 
 class SchemeCard(_Model):

@@ -49,6 +49,12 @@ def check_images(data: Data) -> Finding | None:
         )
     sets = {"private": private, "public": data.public, "similar": data.similar}
     notes = list(dict.fromkeys(f"{s.name}: {note}" for s in sets.values() if s is not None for note in s.notes))
+    if private.pseudo and not any("pseudo-classes" in note for note in private.notes):
+        count = len(np.unique(private.labels))
+        notes.append(
+            f"{private.name}: no classes are stated (by subfolders, or labels beside the images); images were dealt "
+            f"into {count} pseudo-classes, since schemes release labels"
+        )
     if high - low < 0.5:
         notes.append(f"{private.name}: nearly all values lie in [{low:.3g}, {high:.3g}], of the range [0, 1]")
     if blank:

@@ -27,6 +27,7 @@ def image_card(images: ImageSet | None) -> ImageCard | None:
         shape=list(images.images.shape[1:]),
         classes=len(np.unique(images.labels)),
         sha256=images.sha256,
+        pseudo=images.pseudo,
     )
 
 

@@ -64,7 +64,9 @@ def _image_row(role: str, card: ImageCard) -> dict[str, str]:
         "name": card.name,
         "count": words.number(card.count),
         "shape": shape_text(card.shape),
-        "classes": words.number(card.classes),
+        "classes": f"none stated; dealt into {words.number(card.classes)}"
+        if card.pseudo
+        else words.number(card.classes),
         "sha256": card.sha256,
     }
 

@@ -24,6 +24,15 @@ def test_photographs_are_fine_and_nothing_is_said() -> None:
     assert check_images(data(photographs(40)[0])) is None
 
 
+def test_classes_that_were_made_up_are_said_once() -> None:
+    found = check_images(data(photographs(40)[0], pseudo=True))
+    assert (
+        found is not None and "mine: no classes are stated" in found.sentence and "2 pseudo-classes" in found.sentence
+    )
+    again = check_images(data(photographs(40)[0], pseudo=True, notes=("images are dealt into pseudo-classes",)))
+    assert again is not None and again.sentence.count("pseudo-classes") == 1
+
+
 def test_near_constant_sets_are_refused() -> None:
     with pytest.raises(ImageError, match="with one scale"):
         check_images(data(photographs(40)[0] / 32))

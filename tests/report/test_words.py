@@ -287,6 +287,15 @@ def test_what_happened_or_did_not_has_no_figure(name: str) -> None:
     assert row.tried == [by] and not row.not_tried and "1.000" not in row.outcome
 
 
+def test_classes_that_were_made_up_are_not_shown_as_those_of_images() -> None:
+    results, stored = synthetic.results(), synthetic.arrays()
+    assert "class 0" in html.render(Source(results, stored))
+    assert results.private is not None
+    results.private.pseudo = True
+    page = html.render(Source(results, stored))
+    assert "class 0" not in page and "none stated; dealt into 4" in page
+
+
 def test_gate_sentence_of_a_check_has_no_figure() -> None:
     found = Finding(id="checks-constant", kind="check", title="t", status="broken")
     _, gate = decide([found], [], GateOptions(), controls_required=False)

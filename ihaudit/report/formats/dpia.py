@@ -48,7 +48,7 @@ def _images(card: ImageCard | None) -> str:
     if card is None:
         return "none"
     size = " x ".join(map(str, card.shape))
-    classes = words.plural(card.classes, "class", "classes")
+    classes = "no classes stated" if card.pseudo else words.plural(card.classes, "class", "classes")
     return f"{words.plural(card.count, 'image')} of {size} ({escape(card.name, 80)}), {classes}"
 
 

@@ -135,6 +135,7 @@ def reconstructions(source: Source, finding: Finding, each: int, *, overview: bo
     first = "An encoding of it" if known is None or known.all() else "An encoding"
     first += HEAT if drawn else ""
     columns = ["Original", *([first] if codes is not None else []), *(["|Encoding|"] if has_signs else [])]
+    private = source.results.private
     labels, challenge = _labels(source, len(truth)), source.scores(finding, "ssim_challenge")
     rows = []
     for which, i in chosen(given.ranks(), each):
@@ -145,7 +146,7 @@ def reconstructions(source: Source, finding: Finding, each: int, *, overview: bo
                 pictures.append(png(magnitude(codes[i])))
         pictures.append(png(to_uint8(found[i])) if mine[i] else "")
         stricter = float(challenge[i]) if challenge is not None and len(challenge) == len(scores) else None
-        label = f"class {labels[i]}" if labels is not None else ""
+        label = f"class {labels[i]}" if labels is not None and not (private and private.pseudo) else ""
         rows.append(
             Row(which, i, label, words.scaled(float(scores[i])), words.scaled(stricter), pictures, given.note(i))
         )
