@@ -10,13 +10,15 @@ import torch
 
 from ihaudit.attacks import recipe
 from ihaudit.attacks.numerics import features
+from ihaudit.attacks.numerics.mixing import Reconstruction
 from ihaudit.attacks.numerics.pictures import to_pictures
+from ihaudit.attacks.numerics.sizes import GUESSED
 from ihaudit.attacks.recipe import start
 from ihaudit.attacks.stages.assignment import signed
 from ihaudit.attacks.stages.recovery import unmask
 from ihaudit.attacks.stages.sharpening import local
 from ihaudit.attacks.stages.similarity import unmasked
-from ihaudit.attacks.stages.state import Moving, Recovered, State
+from ihaudit.attacks.stages.state import Assigned, Grouped, Moving, Recovered, State
 from ihaudit.attacks.unmix import Unmix
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
@@ -28,7 +30,7 @@ from ihaudit.schemes.instahide import InstaHide
 from ihaudit.schemes.instahide_deployed import InstaHideDeployed
 from ihaudit.scoring.reconstructions import score_attack
 from tests.attacks.releases import instahide
-from tests.attacks.states import correlation
+from tests.attacks.states import correlation, true_state
 from tests.benchmarks.attacks import reference
 from tests.benchmarks.scale import matched
 from tests.data import DATA, load_images
@@ -78,6 +80,38 @@ def test_motions_are_asked_for_once_and_when_coefficients_are_known() -> None:
     assert signed.to_survey(told)
     record = StageRecord(name="assignment", variant="signed", diagnostics={signed.GAINS: {}})
     assert not signed.to_survey(replace(told, records=(record,)))
+
+
+def test_images_that_no_encoding_bears_out_are_left_out_where_their_number_is_a_guess() -> None:
+    """Two clusters too many: of one encoding, and of encodings that have nothing in common."""
+    sample = instahide(n=6, epochs=20, k=3, size=16)
+    state = true_state(sample, sample.members, exact=False)
+    grouped, assigned = state.require(Grouped), state.require(Assigned)
+    members, n = assigned.members.copy(), 6
+    members[:1, 0], members[10:40, 0] = n, n + 1
+    of_class = [*grouped.of_class[:-1], np.append(grouped.of_class[-1], [n, n + 1])]
+    sizes = replace(grouped.sizes, per_class=np.array([len(ids) for ids in of_class]), source=GUESSED)
+    mixtures = instahide(n=6, epochs=20, k=3, size=16, mask=False).encodings
+    signs = torch.from_numpy(np.sign(mixtures).transpose(0, 3, 1, 2).reshape(len(members), -1).astype(np.float32))
+    signs[10:40] *= torch.randint(0, 2, signs[10:40].shape, generator=torch.Generator().manual_seed(0)) * 2.0 - 1
+    noise = torch.full((len(members),), 0.01)
+    images = torch.zeros(n + 3, signs.shape[1])
+    state = state.having(
+        replace(grouped, of_class=of_class, sizes=sizes),
+        replace(assigned, members=members),
+        Recovered(Reconstruction(images, noise), signs),
+    )
+    record = StageRecord(name="assignment", variant="signed", diagnostics={})
+    assert signed._without_idle(state, signs)[1] == 0  # not before they were assigned once
+    once, left_out = signed._without_idle(replace(state, records=(record,)), signs)
+    assert left_out == 1 and once.require(Grouped).unknowns == n + 1
+    np.testing.assert_array_equal(once.require(Assigned).members, np.where(members == n, -1, np.minimum(members, n)))
+    twice, left_out = signed._without_idle(replace(state, records=(record,) * 2), signs)
+    assert left_out == 2 and twice.require(Grouped).unknowns == n
+    assert len(twice.require(Recovered).estimate.images) == n + 1
+    np.testing.assert_array_equal(twice.require(Assigned).members[40:], members[40:])
+    told = state.having(replace(state.require(Grouped), sizes=replace(sizes, source="stated")))
+    assert signed._without_idle(replace(told, records=(record,) * 2), signs)[1] == 0
 
 
 def test_class_numbers_alone_are_not_taken_for_stretches() -> None:

@@ -29,6 +29,8 @@ MANY = 100_000
 BLOCKED = 1 << 24
 #: log odds that the network guesses a global sign right (0.93 of held-out mixtures at k = 6, 0.88 at k = 4)
 PRIOR = 2.2
+#: bounds of what guessed scales are multiplied by
+AMOUNTS = (0.1, 4.0)
 #: the expected sign before anything is known
 GUESS = math.tanh(PRIOR / 2)
 
@@ -43,6 +45,7 @@ class Statistic:
         scale: float32 (n,) of the image's part in the features.
         signed: whether that part has an unknown sign.
         temper: weight of the log-likelihood.
+        spread: how far the part's true scale is from the one given, as a share of it, where that is a guess.
     """
 
     features: Tensor
@@ -50,6 +53,7 @@ class Statistic:
     scale: Tensor
     signed: bool = False
     temper: float = 1.0
+    spread: float = 0.0
 
     def some(self, rows: Tensor) -> Statistic:
         """The part of the encodings `rows`."""
@@ -72,19 +76,21 @@ class Statistic:
         features = self.features.float()
         return features @ features.T
 
-    def compare(self, q: Tensor, sign: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def compare(self, q: Tensor, sign: Tensor | None = None, amount: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Encodings against cluster means that they are left out of.
 
         Args:
             q: (..., n, K) responsibilities; sign: (..., n, K) expected signs, all 1 where None.
+            amount: (..., n, K) what `scale` is to be multiplied by in the means, 1 where None.
 
         Returns:
             ``w s <f, mean>`` and ``w s^2 |mean|^2 / 2``, each (..., n, K).
         """
         weight, scale = self.weight[:, None], self.scale[:, None]
-        votes = q * weight * scale
-        alpha = votes / ((votes * scale).sum(-2, keepdim=True) + 1e-6)
-        leverage = (alpha * scale).clamp_max(0.9)
+        held = scale if amount is None else scale * amount
+        votes = q * weight * held
+        alpha = votes / ((votes * held).sum(-2, keepdim=True) + 1e-6)
+        leverage = (alpha * held).clamp_max(0.9)
         if sign is not None:
             alpha = alpha * sign
         if self._gram is not None:
@@ -102,13 +108,14 @@ class Statistic:
         left_out = (dots - alpha * self._energy) / (1 - leverage)
         return weight * scale * left_out, weight * scale**2 * norms / 2
 
-    def means(self, q: Tensor, sign: Tensor | None, blocks: Sequence[slice]) -> Means:
-        """Means of all clusters, from `blocks` of rows of q and signs (n, K)."""
+    def means(self, q: Tensor, sign: Tensor | None, amount: Tensor | None, blocks: Sequence[slice]) -> Means:
+        """Means of all clusters, from `blocks` of rows of q, signs and amounts (n, K)."""
         short = bf16_is_fast(q.device.type)
         mass = torch.zeros(q.shape[1], device=q.device)
         votes = torch.zeros(q.shape[1], self.features.shape[1], device=q.device)
         for rows in blocks:
             weight, scale = self.weight[rows, None], self.scale[rows, None]
+            scale = scale if amount is None else scale * amount[rows]
             mine = q[rows] * weight * scale
             mass += (mine * scale).sum(0)
             if sign is not None:
@@ -129,12 +136,13 @@ class Means:
     means: Tensor
     mass: Tensor
 
-    def compare(self, rows: slice, q: Tensor, sign: Tensor | None) -> tuple[Tensor, Tensor]:
-        """`Statistic.compare` for some rows, with their q and signs (r, K)."""
+    def compare(self, rows: slice, q: Tensor, sign: Tensor | None, amount: Tensor | None) -> tuple[Tensor, Tensor]:
+        """`Statistic.compare` for some rows, with their q, signs and amounts (r, K)."""
         s = self.of
         weight, scale = s.weight[rows, None], s.scale[rows, None]
-        alpha = q * weight * scale / self.mass
-        leverage = (alpha * scale).clamp_max(0.9)
+        held = scale if amount is None else scale * amount
+        alpha = q * weight * held / self.mass
+        leverage = (alpha * held).clamp_max(0.9)
         if sign is not None:
             alpha *= sign
         if bf16_is_fast(q.device.type):
@@ -224,19 +232,15 @@ def _iterate(
     if q.dim() == 2 and q.numel() > BLOCKED:
         return _iterate_in_blocks(statistics, q, sign, inverse_temperatures, balance)
     score = torch.zeros_like(q)
+    amounts: list[Tensor | None] = [None for _ in statistics]
     for inverse_temperature in inverse_temperatures:
         score = torch.zeros_like(q)
-        for statistic in statistics:
+        for n, statistic in enumerate(statistics):
             sharp = inverse_temperature * statistic.temper
-            if statistic.signed:
-                agree, cost = statistic.compare(q, sign)
-                tilt = sharp * agree
-                # log of the sum over both signs, each with its prior
-                score += torch.logaddexp(PRIOR / 2 + tilt, -PRIOR / 2 - tilt) - sharp * cost
-                sign = torch.tanh(PRIOR / 2 + tilt)
-            else:
-                agree, cost = statistic.compare(q)
-                score += sharp * (agree - cost)
+            agree, cost = statistic.compare(q, sign if statistic.signed else None, amounts[n])
+            fit, turned, amounts[n] = _fit(statistic, sharp * agree, sharp * cost)
+            score += fit
+            sign = sign if turned is None else turned
         q = sinkhorn(score, balance)
     total = (q * score).sum((-2, -1)).view(-1)
     best = int(total.argmax())
@@ -244,26 +248,56 @@ def _iterate(
     return Clusters(q, sign.gather(1, q.argmax(1, keepdim=True))[:, 0], float(total[best]))
 
 
+def _fit(statistic: Statistic, agree: Tensor, cost: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """The log-likelihood of clusters, expected signs where these are unknown, and what scales are best multiplied by
+    where these are guesses."""
+    right, amount = _with_sign(statistic, agree, cost)
+    if not statistic.signed:
+        return right, None, amount
+    wrong, other = _with_sign(statistic, -agree, cost)
+    sign = torch.tanh((PRIOR + right - wrong) / 2)
+    if amount is not None and other is not None:
+        amount = torch.where(sign < 0, other, amount)
+    # log of the sum over both signs, each with its prior
+    return torch.logaddexp(PRIOR / 2 + right, wrong - PRIOR / 2), sign, amount
+
+
+def _with_sign(statistic: Statistic, agree: Tensor, cost: Tensor) -> tuple[Tensor, Tensor | None]:
+    """The log-likelihood under one sign, and the best amounts.
+
+    Strong and weak encodings of an image would be two images otherwise: each explains its own better.
+    """
+    if not statistic.spread:
+        return agree - cost, None
+    tight = 1 / statistic.spread**2
+    amount = ((agree + tight) / (2 * cost + tight)).clamp(*AMOUNTS)
+    # how many amounts would do as well (Laplace)
+    many = torch.log1p(2 * cost / tight) / 2
+    return amount * agree - amount**2 * cost - tight / 2 * (amount - 1) ** 2 - many, amount
+
+
 def _iterate_in_blocks(
     statistics: Sequence[Statistic], q: Tensor, sign: Tensor, inverse_temperatures: Sequence[float], balance: float
 ) -> Clusters:
     """`_iterate` of one start; q, signs and scores are all that is held of every encoding with every cluster."""
     sign, score = sign.clone(), torch.empty_like(q)
+    amounts = [torch.ones_like(q) if s.spread else None for s in statistics]
     size = max(1, BLOCKED // 16 // q.shape[1])
     blocks = [slice(i, i + size) for i in range(0, len(q), size)]
     for inverse_temperature in inverse_temperatures:
-        means = [s.means(q, sign if s.signed else None, blocks) for s in statistics]
+        means = [s.means(q, sign if s.signed else None, amount, blocks) for s, amount in zip(statistics, amounts)]
         for rows in blocks:
             total = torch.zeros_like(q[rows])
-            for statistic, mean in zip(statistics, means):
+            for statistic, mean, amount in zip(statistics, means, amounts):
                 sharp = inverse_temperature * statistic.temper
-                agree, cost = mean.compare(rows, q[rows], sign[rows] if statistic.signed else None)
-                if statistic.signed:
-                    tilt = sharp * agree
-                    total += torch.logaddexp(PRIOR / 2 + tilt, -PRIOR / 2 - tilt) - sharp * cost
-                    sign[rows] = torch.tanh(PRIOR / 2 + tilt)
-                else:
-                    total += sharp * (agree - cost)
+                own = None if amount is None else amount[rows]
+                agree, cost = mean.compare(rows, q[rows], sign[rows] if statistic.signed else None, own)
+                fit, turned, found = _fit(statistic, sharp * agree, sharp * cost)
+                total += fit
+                if turned is not None:
+                    sign[rows] = turned
+                if amount is not None and found is not None:
+                    amount[rows] = found
             score[rows] = total
         del q
         q = sinkhorn(score, balance)

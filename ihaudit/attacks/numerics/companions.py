@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ihaudit.attacks.numerics.labels import Slots, multiplicities
-from ihaudit.attacks.numerics.sizes import WORTH, Sizes
+from ihaudit.attacks.numerics.sizes import GUESSED, STEP, WORTH, Sizes
 from ihaudit.attacks.numerics.transforms import Shape, dct, low_frequencies
 
 #: images up to which companions can pass for images: beyond, any two images meet too seldom
 FEW = 24
+#: and clusters up to which a grouping may be of so few: it makes some to spare
+SPARED = round(FEW * STEP)
 #: where all encodings hold one image, one direction stands out by so much from the next, and that one by less ...
 ALONE, NEXT = 4.0, 2.0
 #: ... or, where it stands out by more than this, by less than so much
@@ -59,7 +61,7 @@ def explained(rows: Tensor, weight: Tensor, members: NDArray[np.int64], mass: ND
 def smaller(slots: Slots, sizes: Sizes) -> list[int]:
     """Smaller numbers of images to try, falling; none where images are many or their number was stated."""
     count = int(sizes.per_class.sum())
-    if not 1 < count <= FEW or "best grouping" not in sizes.source:
+    if not 1 < count <= (SPARED if sizes.source == GUESSED else FEW) or "best grouping" not in sizes.source:
         return []
     totals = int(slots.totals().sum())
     if sizes.exact:

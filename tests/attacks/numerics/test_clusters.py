@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -39,10 +40,12 @@ def test_annealing_finds_clusters_whatever_the_global_signs() -> None:
     assert found.polarity.abs().max() <= 1
 
 
+@pytest.mark.parametrize("spread", [0.0, 0.6])
 @pytest.mark.parametrize("balance", [1.0, 0.5, 0.0])
-def test_blocks_of_encodings_come_to_the_same(monkeypatch: pytest.MonkeyPatch, balance: float) -> None:
+def test_blocks_of_encodings_come_to_the_same(monkeypatch: pytest.MonkeyPatch, balance: float, spread: float) -> None:
     monkeypatch.setattr(clusters, "bf16_is_fast", lambda _: False)
     both, _ = planted(700, 4, 60, 1.0, 3)  # more than dimensions, as where blocks are needed
+    both = [replace(s, spread=spread) for s in both]
     q = torch.rand(700, 4, generator=torch.Generator().manual_seed(0))
     q /= q.sum(1, keepdim=True)
 
@@ -71,6 +74,22 @@ def test_one_image_beats_two_halves_of_it() -> None:
     two = anneal(both, 2, generator=torch.Generator().manual_seed(0), restarts=1)
     assert one.score > 0 and two.score < 1.3 * one.score
     assert (one.polarity < 0).float().mean() == pytest.approx(0.2, abs=0.1)
+
+
+def test_strong_and_weak_encodings_of_one_image_are_not_two_images() -> None:
+    """As where labels tell no coefficients: 30 images came out as 90 and more."""
+    both, _ = planted(60, 1, 300, 1.0, 2, signal=3)
+    guessed = [replace(s, scale=torch.full_like(s.scale, float(s.scale.mean()))) for s in both]
+
+    def gain(spread: float) -> float:
+        runs = [[replace(s, spread=spread * (1 if s.signed else 1.8)) for s in guessed] for _ in range(2)]
+        one, two = (
+            anneal(run, k, generator=torch.Generator().manual_seed(0), restarts=1).score
+            for k, run in enumerate(runs, 1)
+        )
+        return two / one - 1
+
+    assert gain(0.0) > 0.05 and gain(0.5) < 0.01
 
 
 @pytest.mark.parametrize("dims", [3, 40])

@@ -16,13 +16,15 @@ from ihaudit.attacks.numerics.em import cross_fit
 from ihaudit.attacks.numerics.features import linear_features
 from ihaudit.attacks.numerics.free_coefficients import FreeLinear, Prior, assign_free, rescaled
 from ihaudit.attacks.numerics.free_couples import SOURCE, reassigned_freely, whitened
+from ihaudit.attacks.numerics.held_out import MOST, NOTHING, held_out_share
 from ihaudit.attacks.numerics.members import Assignment, Linear, assign
 from ihaudit.attacks.numerics.mixing import DENSE_COLUMNS, Reconstruction
 from ihaudit.attacks.numerics.motions import Motions, nearest
 from ihaudit.attacks.numerics.moved_kinds import Kind, surveyed
 from ihaudit.attacks.numerics.moved_members import Moved, assign_moved, copies_of
 from ihaudit.attacks.numerics.moved_mixing import MovedMixing
-from ihaudit.attacks.numerics.sizes import Sizes, fewer_images
+from ihaudit.attacks.numerics.scratch import of_rows
+from ihaudit.attacks.numerics.sizes import GUESSED, Sizes, fewer_images
 from ihaudit.attacks.numerics.transforms import low_frequencies
 from ihaudit.attacks.stages.grouping.signed import regrouped
 from ihaudit.attacks.stages.state import Assigned, Grouped, Moving, Recovered, State
@@ -38,6 +40,9 @@ MERGED = 5
 REST = 0.05
 #: in the record of the assignment before which motions were asked for: nats that each kind of them gains
 GAINS = "gain_by_motion"
+#: encodings that an image is held by at least, and assignments after which it must explain others than its own, where
+#: the number of images is a guess (clusters too many end with one to three encodings, or explain nothing)
+HELD, SURE = 4, 2
 #: share of images that were found before, from which their number is too large
 TWICE = 0.1
 
@@ -80,6 +85,11 @@ def assignment_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]
             facts |= {"images_found_twice": mixing.unknowns - len(result.kept)}
             state = _merged(state, _in_place(result.kept, grouped.of_class))
         return state, changed | facts
+    state, left_out = _without_idle(state, signs)
+    if left_out:
+        facts |= {"images_left_out": left_out}
+        grouped, assigned, mixing = state.require(Grouped), state.require(Assigned), state.mixing()
+        recovered = state.require(Recovered)
     if affordable(observed.slots, grouped.of_class):
         state, changed = _answer(state, assigned, _jointly(state, signs))
         return state, changed | facts
@@ -172,6 +182,30 @@ def _known(state: State) -> Moved:
     return Moved(signs, observed.values, noise, recovered.estimate.images, mixing, observed.slots)
 
 
+def _without_idle(state: State, signs: Tensor) -> tuple[State, int]:
+    """Without images that hardly any encoding holds, or that explain nothing of what they were not made from, where
+    their number is a guess, and how many these were: grouping makes rather too many than too few."""
+    grouped, assigned = state.require(Grouped), state.require(Assigned)
+    rounds, count = sum(r.name == "assignment" for r in state.records), grouped.unknowns
+    if grouped.sizes.source != GUESSED or rounds < 1 or count < 2:
+        return state, 0
+    held = np.bincount(assigned.members[assigned.members >= 0], minlength=count)
+    stays = held >= HELD
+    if rounds >= SURE and len(assigned.members) <= MOST:
+        rows, values, mixing = state.decided_rows()
+        estimate = state.require(Recovered).estimate
+        known = Reconstruction(estimate.images, estimate.noise[rows])
+        share = held_out_share(values[:], of_rows(signs, rows)[:], mixing, known, state.observed.shape)
+        stays &= (share > NOTHING).cpu().numpy()
+    for ids in grouped.of_class:  # a class that encodings name has an image
+        if len(ids) and not stays[ids].any():
+            stays[ids[held[ids].argmax()]] = True
+    left_out = int((~stays).sum())
+    if not left_out:
+        return state, 0
+    return _reduced(state, np.where(stays, np.arange(count), -1)), left_out
+
+
 def _in_place(kept: NDArray[np.int64], of_class: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     """For `_merged`: images that are not kept become one with the first of their class that is."""
     first = np.arange(sum(map(len, of_class)))
@@ -184,11 +218,16 @@ def _in_place(kept: NDArray[np.int64], of_class: Sequence[NDArray[np.int64]]) ->
 
 def _merged(state: State, first: NDArray[np.int64]) -> State:
     """With one image for each that was found in several poses; `first` is of `copies_of`."""
+    return _reduced(state, first)
+
+
+def _reduced(state: State, first: NDArray[np.int64]) -> State:
+    """With the images that are `first` int64 (N,) of themselves; others become that one, or are left out (-1)."""
     grouped, assigned, recovered = state.require(Grouped), state.require(Assigned), state.require(Recovered)
     kept = np.flatnonzero(first == np.arange(len(first)))
-    place = np.searchsorted(kept, first)
+    place = np.where(first >= 0, np.searchsorted(kept, first), -1)
     members = np.where(assigned.members >= 0, place[assigned.members.clip(0)], -1)
-    of_class = [np.unique(place[ids]) for ids in grouped.of_class]
+    of_class = [np.unique(place[ids][place[ids] >= 0]) for ids in grouped.of_class]
     per_class = np.array([len(ids) for ids in of_class])
     totals = state.observed.slots.totals()[: len(per_class)]
     each = totals[per_class > 0] / per_class[per_class > 0]

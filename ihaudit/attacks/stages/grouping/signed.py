@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ihaudit.attacks.numerics.clusters import PRIOR, Statistic
-from ihaudit.attacks.numerics.companions import FEW, explained, fewest, only_image, smaller
+from ihaudit.attacks.numerics.companions import SPARED, explained, fewest, only_image, smaller
 from ihaudit.attacks.numerics.couples import KNOWN, Couples, affordable, best_from
 from ihaudit.attacks.numerics.free_coefficients import LEAST, MOST
 from ihaudit.attacks.numerics.free_couples import SOURCE, Few, estimated, few_images, images_of, numbers, whitened
@@ -42,6 +42,8 @@ from ihaudit.release import FloatArray
 ALONE = 0.4
 #: weights of the two log-likelihoods (chosen on a development seed of the reference benchmark, T = 10 to 50)
 SQUARES, MIXTURES = 0.5, 0.7
+#: how far squares and coefficients that labels do not tell are from usual ones, as a share of these
+GUESSES = 0.9, 0.5
 
 
 @stage("grouping", "signed")
@@ -62,9 +64,18 @@ def grouping_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
         return _moved(state.on("cpu"), ctx, _unmasked(observed, unmasked), how)
     squares, mixtures = state.require(Features), state.require(Mixtures)
     mass = torch.from_numpy(observed.slots.mass).to(squares.rows.device)
+    guessed = not observed.slots.informative or observed.slots.whole
+    of_squares, of_mixtures = GUESSES if guessed else (0.0, 0.0)
     statistics = [
-        Statistic(squares.rows, squares.weight, mass**2, temper=SQUARES),
-        Statistic(mixtures.rows, mixtures.weight, mass, signed=unmasked.polarity is None, temper=MIXTURES),
+        Statistic(squares.rows, squares.weight, mass**2, temper=SQUARES, spread=of_squares),
+        Statistic(
+            mixtures.rows,
+            mixtures.weight,
+            mass,
+            signed=unmasked.polarity is None,
+            temper=MIXTURES,
+            spread=of_mixtures,
+        ),
     ]
 
     def grouped(n_private: int | None) -> tuple[Grouping, Tensor]:
@@ -138,10 +149,15 @@ def _few_images(found: Grouping, mixtures_of: Callable[[Tensor], Tensor], state:
     """`free_couples.few_images`, where labels tell no coefficients of two images and images may be few."""
     observed = state.observed
     slots, count = observed.slots, int(found.sizes.per_class.sum())
-    if slots.informative or slots.count != 2 or bool((slots.label < 0).any()) or (count > FEW and slots.classes == 1):
+    if (
+        slots.informative
+        or slots.count != 2
+        or bool((slots.label < 0).any())
+        or (count > SPARED and slots.classes == 1)
+    ):
         return None
     tried = numbers(slots, count, observed.n_private)
-    if not tried or (count > FEW and len(tried) == 1):
+    if not tried or (count > SPARED and len(tried) == 1):
         return None
     rows = whitened(mixtures_of, len(slots.label), observed.shape, observed.values.device)
     few = few_images(rows, slots, tried, ctx.seed % 2**31)
@@ -168,7 +184,7 @@ def _answered(state: State, few: Few) -> tuple[State, dict[str, Any]]:
 def _only_image(found: Grouping, mixtures_of: Callable[[Tensor], Tensor], state: State) -> tuple[Tensor, Tensor] | None:
     """`companions.only_image`, where labels do not speak against it."""
     slots, count = state.observed.slots, int(found.sizes.per_class.sum())
-    if count > FEW or state.observed.n_private is not None or int((slots.totals() > 0).sum()) != 1:
+    if count > SPARED or state.observed.n_private is not None or int((slots.totals() > 0).sum()) != 1:
         return None
     mass = torch.from_numpy(slots.mass.sum(1)).to(state.observed.values.device)
     return only_image(mixtures_of, mass, state.observed.shape)
