@@ -48,8 +48,8 @@ IDLE = 1
 EVERY = 8
 #: numbers of images that class numbers allow, of which so many are tried
 ALLOWED = 6
-#: images by grouping from which on half of them are there: search begins with these
-MANY = 12
+#: images by grouping from which on a quarter of them are there: search begins with these (4 images were grouped as 12)
+MANY, FEWER = 12, 4
 #: directions that are taken for images when noise is estimated
 DIRECTIONS = 8
 #: where sizes come from
@@ -183,7 +183,7 @@ def numbers(slots: Slots, grouped: int, n_private: int | None = None) -> list[In
     """
     totals = slots.totals()
     if slots.classes == 1:
-        counts = range(grouped // 2 if grouped >= MANY else 1, FEW + EVERY) if n_private is None else [n_private]
+        counts = range(grouped // FEWER if grouped >= MANY else 1, FEW + EVERY) if n_private is None else [n_private]
         fine = [n for n in counts if (n_private or n <= EVERY or n % 2 == 0) and n * SLOTS <= totals[0]]
         return [np.array([n], np.int64) for n in fine]
     found = [np.round(totals / m).astype(np.int64) for m in multiplicities(slots) if m >= SLOTS]

@@ -69,7 +69,7 @@ def test_classes_of_one_image_do_not_multiply_the_others() -> None:
 
 
 def test_what_noise_explains_by_chance_is_no_image() -> None:
-    """Scores of 240 mixtures of public images: nine clusters were the first to explain anything, and twelve came out."""
+    """Scores of 240 mixtures of public images: nine clusters were the first to explain anything; twelve came out."""
     by_chance = {1: -389, 2: -2329, 3: -448, 9: 98, 12: -5, 36: -16}
     slots = instahide_slots([240])
     assert sizes.infer_sizes(slots, lambda c, k, exact: by_chance.get(k, -600.0)).per_class.tolist() == [1]
@@ -77,9 +77,9 @@ def test_what_noise_explains_by_chance_is_no_image() -> None:
 
 @pytest.mark.parametrize("true", [678, 700])
 def test_between_two_steps_one_image_too_many_is_rather_taken_than_one_too_few(true: int) -> None:
-    """The grid has 662 and 827 images in a class that holds all; 740 lie half-way."""
-    found = sizes.infer_sizes(instahide_slots([70_000]), lambda c, k, exact: 100.0 * min(k, true) + 0.1 * k)
-    assert 735 <= found.per_class[0] <= 745
+    """What is too many is left out by the assignment; an image too few is lost."""
+    found = sizes.infer_sizes(instahide_slots([70_000]), lambda c, k, exact: 1000.0 * min(k, true) + 0.1 * k)
+    assert true <= found.per_class[0] <= 1.6 * true
 
 
 def test_a_class_of_few_images_does_not_call_the_others_hopeless() -> None:
@@ -88,16 +88,17 @@ def test_a_class_of_few_images_does_not_call_the_others_hopeless() -> None:
 
     def trial(c: int, k: int, exact: bool) -> float:
         if c == 0:
-            return 100.0 * min(k, 3) + 0.1 * k
+            return 10_000.0 * min(k, 3) + 0.1 * k
         apart = k > 2.4 * merged[c]  # three images that fall apart together
-        return 100.0 * min(k, (3 if apart else 1) * merged[c]) + 0.1 * k
+        return 10_000.0 * min(k, (3 if apart else 1) * merged[c]) + 0.1 * k
 
-    assert sizes.infer_sizes(slots, trial).per_class.tolist() == [10, 22, 37]
+    found = sizes.infer_sizes(slots, trial).per_class
+    assert 24 <= found[1] <= 36 and 39 <= found[2] <= 60, found
 
 
 def test_scores_below_zero_are_no_images_however_fast_they_rise() -> None:
     found = sizes.infer_sizes(instahide_slots([437, 1013, 1703]), lambda c, k, exact: -100.0 / k)
-    assert found.per_class[0] == 2
+    assert found.per_class[0] == 1
 
 
 def test_a_stated_number_of_images_is_kept() -> None:

@@ -21,7 +21,7 @@ from ihaudit.attacks.numerics.labels import Slots
 from ihaudit.attacks.numerics.moved_grouping import MovedGrouping, Seen, group_listed, group_moved, seen
 from ihaudit.attacks.numerics.moved_kinds import Kind
 from ihaudit.attacks.numerics.scratch import ROWS, empty, hand_back_pages
-from ihaudit.attacks.numerics.sizes import Sizes, fewer_images
+from ihaudit.attacks.numerics.sizes import STEP, Sizes, fewer_images
 from ihaudit.attacks.stages.state import (
     Assigned,
     Features,
@@ -156,7 +156,7 @@ def _few_images(found: Grouping, mixtures_of: Callable[[Tensor], Tensor], state:
         or (count > SPARED and slots.classes == 1)
     ):
         return None
-    tried = numbers(slots, count, observed.n_private)
+    tried = numbers(slots, round(count / STEP), observed.n_private)  # grouping makes some to spare
     if not tried or (count > SPARED and len(tried) == 1):
         return None
     rows = whitened(mixtures_of, len(slots.label), observed.shape, observed.values.device)
