@@ -60,7 +60,7 @@ def test_classes_of_one_image_do_not_multiply_the_others() -> None:
 
     def trial(c: int, k: int, exact: bool) -> float:
         tried.append((c, k))
-        return 20.0 * slots.totals()[c] / true[c] * min(k, true[c]) + 0.1 * k
+        return float(20.0 * slots.totals()[c] / true[c] * min(k, true[c]) + 0.1 * k)
 
     found = sizes.infer_sizes(slots, trial)
     assert found.source == sizes.GUESSED and all(c != 0 for c, _ in tried)
