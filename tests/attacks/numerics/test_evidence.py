@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from ihaudit.attacks.numerics.evidence import COUNTS, SHARE, blank, by_encodings, counts
@@ -56,3 +57,10 @@ def test_evidence_has_its_columns() -> None:
     assert asked(mixtures.abs(), torch.sign(mixtures), mixing, None).shape == (8, EVIDENCE - SHARE - COUNTS)
     torch.testing.assert_close(numbers[:, 2], torch.full((8,), 0.2).log())
     assert isinstance(weighted(mixtures, mixing), Reconstruction)
+
+
+def test_more_encodings_and_images_than_many_make_no_difference() -> None:
+    many = Mixing.of(np.arange(4000)[:, None] % 2 * 39, np.ones((4000, 1)), np.zeros(4000), 40)
+    numbers = counts(many, torch.ones(4000), told=True, labels=True)
+    torch.testing.assert_close(numbers[0, [0, 3]], torch.tensor([200.0, 30.0]).log())
+    torch.testing.assert_close(numbers[1, 0], torch.tensor(0.5).log())  # an image of no encoding
