@@ -16,6 +16,7 @@ from ihaudit.registry import suggest
 from ihaudit.report import charts, known_pairs, plots, render, words
 from ihaudit.results import Results, write_results
 from ihaudit.verdict import headline
+from ihaudit.verdict.gates import EVENTS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -129,7 +130,11 @@ class AuditResults(Results):
             for c in self.claims
         ]
         rows += [
-            (c.statistic, words.estimate(c.measured, words.gate_unit(c.name)), words.CHECK_WORD[c.met])
+            (
+                c.statistic,
+                "happened" if c.name in EVENTS else words.estimate(c.measured, words.gate_unit(c.name)),
+                words.CHECK_WORD[c.met],
+            )
             for c in self.gate.checks
         ]
         body = "".join("<tr>" + "".join(f"<td>{e(x)}</td>" for x in row) + "</tr>" for row in rows)

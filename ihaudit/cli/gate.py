@@ -39,9 +39,10 @@ def command(
     """
     given = locals()
     from ihaudit.cli._common import say_verdict
+    from ihaudit.figures import estimate, scaled
     from ihaudit.results import read_arrays, read_results
     from ihaudit.verdict.decide import regate
-    from ihaudit.verdict.gates import GateOptions
+    from ihaudit.verdict.gates import EVENTS, GateOptions, gate_unit
 
     read = read_results(results)
     stored = GateOptions.stored(read.options.get("gates", {}))
@@ -53,12 +54,15 @@ def command(
     else:
         for check in gate.checks:
             word = "not decided" if check.met is None else "met" if check.met else "missed"
-            by = f" ({check.by})" if check.by else ""
-            say(f"{word:11s} {check.statistic}: {check.measured} against {check.bound:g}{by}")
+            by, unit = f" ({check.by})" if check.by else "", gate_unit(check.name)
+            figure = f": {estimate(check.measured, unit)} against {scaled(check.bound, unit)}"
+            say(f"{word:12s} {check.statistic}{'' if check.name in EVENTS else figure}{by}")
         for claim in decided.claims:
-            say(f"{claim.status:11s} claim: {claim.text}: {claim.measured}")
+            by, unit = f" ({claim.by})" if claim.by else "", gate_unit(claim.quantity)
+            figure = f"{estimate(claim.measured, unit)} against {scaled(claim.bound, unit)}"
+            say(f"{claim.status:12s} claim: {claim.text}: {figure}{by}")
         for reason in gate.reasons:
-            say(f"note        {reason}")
+            say(f"note         {reason}")
         say_verdict(gate)
         say(f"gate {gate.status} (exit code {gate.exit_code})")
     raise typer.Exit(0 if exit_zero and gate.exit_code in (1, 3) else gate.exit_code)

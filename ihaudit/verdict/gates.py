@@ -262,6 +262,7 @@ def reid_check(attacks: Sequence[Finding], gates: GateOptions) -> GateCheck:
         return check
     check.measured, check.by = max(rows, key=lambda r: low_end(r[0]))
     check.met = not low_end(check.measured) > gates.max_reid
+    check.statistic += _not_wholly_above(check)
     return check
 
 
@@ -273,7 +274,17 @@ def advantage_check(games: Sequence[Finding], bound: float) -> GateCheck:
     if rows:
         missed, check.measured, check.by = rows[0]
         check.met = not missed
+        check.statistic += _not_wholly_above(check)
     return check
+
+
+def _not_wholly_above(check: GateCheck) -> str:
+    """What is said where a bound is met by a value above it."""
+    return (
+        ", not above the bound with its whole 95 % interval"
+        if check.met and value_of(check.measured) > check.bound
+        else ""
+    )
 
 
 def advantages(games: Sequence[Finding], bound: float) -> list[tuple[bool, Estimate, str]]:

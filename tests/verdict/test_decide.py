@@ -187,6 +187,14 @@ def test_reidentification_gates_by_itself() -> None:
     assert verdict(attack("all"), gates=GateOptions(max_ssim=1.0, max_reid=1.0)).code == 0
 
 
+def test_a_bound_that_is_met_by_a_value_above_it_says_why() -> None:
+    found = attack("noise")
+    for value, low, why in ((0.075, -0.013, True), (0.03, -0.013, False)):
+        found.metrics["reid_above_chance"] = Estimate(value, low, 0.292, N)
+        reid = next(c for c in verdict(found).gate.checks if c.name == "reid")
+        assert reid.met and reid.statistic.endswith("whole 95 % interval") is why
+
+
 def test_a_close_miss_does_not_stand_before_a_clear_one() -> None:
     a, wide = attack("all"), [Estimate(0.52, 0.44, 0.54, N), Estimate(0.52, 0.51, 0.54, N)]
     for measured_, named in zip(wide, ("re-identification", "SSIM"), strict=True):
