@@ -22,7 +22,7 @@ from ihaudit.attacks.single.posterior import Recolourer
 
 #: A score is believed while it exceeds the largest expected by chance, sqrt(2 ln M), by this much: where nothing is
 #: known of what is missing; where nothing is missing; and where `_CLEARLY` or more is.
-_EXCESS, _EXCESS_NOTHING, _EXCESS_MISSING = 0.5, 1.3, 0.0
+_EXCESS, _EXCESS_NOTHING, _EXCESS_MISSING = 0.5, 1.3, -0.2
 _CLEARLY = 0.04
 #: What a public image was found by need not be exceeded again for it to stay.
 _STAYS = 0.3
@@ -56,6 +56,7 @@ class _State:
     scores: Tensor
     images: Tensor
     logits: Tensor
+    network: Tensor
 
     @property
     def known(self) -> Tensor:
@@ -90,13 +91,8 @@ class Finisher:
         self.magnitude, self.private_sum = magnitude, private_sum
         e, limit = matches.members.shape
         images = self._images(matches.members.reshape(-1)).reshape(e, limit, *magnitude.shape[1:])
-        state = _State(
-            matches.members.clone(),
-            matches.coefficients.clone(),
-            matches.scores.clone(),
-            images,
-            matches.logits.clone(),
-        )
+        tensors = (matches.members, matches.coefficients, matches.scores, images, matches.logits, matches.network)
+        state = _State(*(t.clone() for t in tensors))
         self._grow(state)
         for sweep in range(self.sweeps):
             progress((1 + sweep) / (1 + self.sweeps))
@@ -104,7 +100,7 @@ class Finisher:
             self._grow(state)
         order = state.coefficients.argsort(1, descending=True)
         members, c, scores = (t.gather(1, order) for t in (state.members, state.coefficients, state.scores))
-        return Matches(members, c, scores, state.logits, state.known)
+        return Matches(members, c, scores, state.logits, state.known, state.network)
 
     def _images(self, members: Tensor) -> Tensor:
         images = self.search.candidates.images(members.clamp_min(0))
@@ -114,8 +110,8 @@ class Finisher:
         """Signs, then coefficients, given what is known of these rows."""
         magnitude, c, images = self.magnitude[rows], state.coefficients[rows], state.images[rows]
         known = torch.einsum("rk,rkchw->rchw", c, images)
-        logits = self.recolourer.logits(magnitude, known, mirror=True)
-        logits = self.search.prior.resigned(logits, magnitude, self._explained(c, images))
+        state.network[rows] = self.recolourer.logits(magnitude, known, mirror=True)
+        logits = self.search.prior.resigned(state.network[rows], magnitude, self._explained(c, images))
         used = state.members[rows] >= 0
         state.logits[rows] = logits
         state.coefficients[rows] = fit_coefficients(logits, magnitude, images - self.mean, used, self.mean, c)

@@ -54,6 +54,7 @@ class Matches:
         coefficients, scores: float32 (E, limit), 0 where members is -1.
         logits: float32 (E, C, H, W) sign log odds given the known part.
         known: float32 (E, C, H, W) the part of the mixture that is explained.
+        network: float32 (E, C, H, W) as `logits`, by the network alone: what is known of how often it is right.
     """
 
     members: Tensor
@@ -61,6 +62,7 @@ class Matches:
     scores: Tensor
     logits: Tensor
     known: Tensor
+    network: Tensor
 
 
 @dataclass(eq=False)
@@ -224,7 +226,7 @@ class Matcher:
     def _answer(self, beam: _Beam) -> Matches:
         order = beam.coefficients.argsort(1, descending=True)
         members, c, scores = (t.gather(1, order) for t in (beam.members, beam.coefficients, beam.scores))
-        return Matches(members, c, scores, beam.logits, beam.known)
+        return Matches(members, c, scores, beam.logits, beam.known, beam.logits)
 
 
 def _survivors(beam: _Beam, count: int) -> Tensor:

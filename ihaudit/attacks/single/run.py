@@ -99,6 +99,7 @@ def single(view: View, ctx: Context, *, matching: Literal["filter", "ssim"], wei
     clock.stop("recolouring", "network", certainty=float(_certainty(logits, magnitude).mean()))
     count = min(MATCHED[ctx.profile], len(magnitude))
     private_sum = _private_sum(view, count)
+    network = logits
     if matching == "ssim":
         k = k or _known_k(view) or 4
         picks, rest = _as_published(magnitude[:count], logits[:count], public, units, k, ctx)
@@ -120,12 +121,12 @@ def single(view: View, ctx: Context, *, matching: Literal["filter", "ssim"], wei
             private_sum,
             counted=bool(k or _known_k(view)),
         )
-        logits = torch.cat([matches.logits, logits[count:]])
+        network, logits = (torch.cat([x, logits[count:]]) for x in (matches.network, matches.logits))
         images, share = private_images(matches, magnitude[:count], mean, units, private_sum)
         found, coefficients = matches.members.numpy(), matches.coefficients.numpy()
         clock.stop("private", "subtract", private_sum="labels" if private_sum is not None else "rest")
         clock.records[-2].diagnostics.update(facts)
-    certainty = _certainty(logits, magnitude)
+    certainty = _certainty(network, magnitude)
     explained = (found >= 0).sum(1)
     lambdas = np.full((len(view.encodings), 1), np.nan, np.float32)
     lambdas[:count, 0] = share

@@ -46,7 +46,8 @@ def begun(faint: float) -> tuple[Matches, Tensor]:
     members[:, :2] = torch.stack([3 * e, 3 * e + 1], 1)
     c = torch.zeros(N, LIMIT)
     c[:, 0], c[:, 1] = 0.4, 0.2
-    return Matches(members, c, 10.0 * (c > 0), torch.zeros_like(mixture), known), mixture
+    logits = torch.zeros_like(mixture)
+    return Matches(members, c, 10.0 * (c > 0), logits, known, logits), mixture
 
 
 def test_the_faintest_image_is_found(finisher: Finisher) -> None:
@@ -81,8 +82,8 @@ def test_no_more_are_sought_than_there_is_room_for(finisher: Finisher) -> None:
     assert finisher.run(full, mixture.abs()).members.shape == (N, 2)
 
 
-def _rest(matches: Matches) -> tuple[Tensor, Tensor]:
-    return matches.logits, matches.known
+def _rest(matches: Matches) -> tuple[Tensor, Tensor, Tensor]:
+    return matches.logits, matches.known, matches.network
 
 
 def test_a_faint_image_is_believed_where_something_is_missing() -> None:
