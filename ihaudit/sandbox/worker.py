@@ -328,6 +328,10 @@ def _array(value: Any, field: str) -> np.ndarray:
                 f"{field} is {kind} that numpy cannot hold ({_said(e)}); release a dense one, such as "
                 "x.to_dense().float()"
             ) from None
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise ContractError(
+            f"{field} is a masked array, whose masked values a file would hold too; release x.filled(0)"
+        )
     try:
         a = np.asarray(value)
     except (ValueError, TypeError) as e:  # rows of several lengths, say

@@ -52,6 +52,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     "returns_text": (scheme("return 'hello'"), "returned a str"),
     "object_array": (scheme("return Release(np.array([[object()]]))"), "dtype object"),
     "complex_array": (scheme("return Release(images.astype(complex))"), "dtype complex.*real numbers.*x.imag"),
+    "masked": (scheme("return Release(np.ma.masked_array(images, images > 0.5))"), "masked array.*filled"),
     "ragged_rows": (scheme("return Release([v[: 4 + i] for i, v in enumerate(images)])"), "makes no array.*one shape"),
     "text_array": (scheme("return Release(np.array([['a']]))"), "dtype <U1"),
     "lazily_failing": (
