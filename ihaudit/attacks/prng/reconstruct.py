@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihaudit.attacks.numerics.demix import Demixed, demix
+from ihaudit.attacks.numerics.labels import read_slots
 from ihaudit.attacks.numerics.local_weights import refine
 from ihaudit.attacks.numerics.shared import sharpen
 from ihaudit.attacks.numerics.transforms import Whitener
@@ -24,6 +25,8 @@ from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
 from ihaudit.release import FloatArray
 
+#: expected SSIM, on average, from which images that no label separated are answered instead of the mixtures
+BELIEVED = 0.5
 _LEAST_REST = 0.02  # mean weight that labels leave to public images, below which there are none
 
 
@@ -100,7 +103,7 @@ class Reconstruction:
 
 
 def reconstruct(unmasked: UnmaskedRelease, knowns: Knowns, ctx: Context) -> Reconstruction:
-    """Private images where labels allow to separate them; the unmasked mixtures themselves otherwise.
+    """Private images where they can be separated; the unmasked mixtures themselves otherwise.
 
     The mixtures of `unmasked` are negated in place where their common sign turns out to be wrong.
     """
@@ -111,8 +114,10 @@ def reconstruct(unmasked: UnmaskedRelease, knowns: Knowns, ctx: Context) -> Reco
     u = unmasked.mixtures[known]
     labels = None if view.labels is None else np.asarray(view.labels)[known]
     found: Reconstruction | None = None
-    if labels is not None and len(u) >= 4:
+    if len(u) >= 4:
         ctx.progress("grouping unmasked mixtures", None)
+        found = _untold(u, labels, view, ctx)
+    if found is None and labels is not None and len(u) >= 4:
         public_mixed = float((1 - labels.sum(1)).mean()) > _LEAST_REST
         if knowns.public is not None and public_mixed:
             found = _exactly(u, labels, knowns.public, view, ctx)
@@ -121,6 +126,17 @@ def reconstruct(unmasked: UnmaskedRelease, knowns: Knowns, ctx: Context) -> Reco
     if found is None:
         found = _one_each(u, labels, knowns, ctx)
     return replace(found.of_release(known), polarity=polarity.reason)
+
+
+def _untold(u: NDArray[np.float32], labels: FloatArray | None, view: View, ctx: Context) -> Reconstruction | None:
+    """Where labels are class numbers, or there are none: by the stages of `unmix`, to which coefficients are unknowns;
+    None where labels tell them, or hardly any of its images would be right (no two encodings may share one)."""
+    if read_slots(labels, len(u), per_encoding=view.hints.get("private_per_encoding")).informative:
+        return None
+    found = by_stages(u, labels, view, ctx)
+    if found is None or found.confidence is None or found.confidence.mean() < BELIEVED:
+        return None
+    return found
 
 
 def _exactly(
@@ -187,7 +203,7 @@ def _reconstruction(solved: Demixed, view: View, variant: str, method: str, extr
     )
 
 
-def by_stages(u: NDArray[np.float32], labels: FloatArray, view: View, ctx: Context) -> Reconstruction | None:
+def by_stages(u: NDArray[np.float32], labels: FloatArray | None, view: View, ctx: Context) -> Reconstruction | None:
     """By the stages of the attack `unmix`, with the masks known; None where they do not apply.
 
     They group by squares and mixtures together, and judge an encoding by images that it had no part in.
@@ -196,8 +212,7 @@ def by_stages(u: NDArray[np.float32], labels: FloatArray, view: View, ctx: Conte
     recipe = Unmix()
     try:
         state = start(mixtures, ctx, signs=np.sign(u))
-        if not state.observed.slots.informative:
-            return None
+        told = state.observed.slots.informative
         state = recipe.stages(recipe.solve(state, ctx), ctx, "restoration")
     except NotApplicable:
         return None
@@ -210,8 +225,8 @@ def by_stages(u: NDArray[np.float32], labels: FloatArray, view: View, ctx: Conte
         restored.images,
         assigned.members,
         assigned.coefficients,
-        # where the masks are certain, variances say more than the network that was taught by uncertain ones
-        restored.confidence if recovered.confidence is None else recovered.confidence,
+        # where masks and coefficients are certain, variances say more than a network that was taught by uncertain ones
+        recovered.confidence if told and recovered.confidence is not None else restored.confidence,
         "signed",
         "Grouping and least squares with weights from place to place on the unmasked mixtures gives "
         f"{len(restored.images)} private images{extra}.",

@@ -18,11 +18,12 @@ from tests.attacks.states import correlation
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def recovered(sample: Sample, lost: int = 0) -> Reconstruction:
-    """From a release whose masks are all known but the first `lost`."""
+def recovered(sample: Sample, lost: int = 0, **changes: np.ndarray | None) -> Reconstruction:
+    """From a release whose masks are all known but the first `lost`, with something else released."""
     known = np.arange(len(sample.encodings)) >= lost
     mixtures = sample.encodings * known[:, None, None, None].astype(np.float32)
-    knowns = Knowns.of(View(sample.encodings, sample.labels, (-1.0, 1.0)), Context(0))
+    view = replace(View(sample.encodings, sample.labels, (-1.0, 1.0)), **changes)  # type: ignore[arg-type]
+    knowns = Knowns.of(view, Context(0))
     return reconstruct.reconstruct(UnmaskedRelease(mixtures, known), knowns, Context(0))
 
 
@@ -36,6 +37,24 @@ def test_few_encodings_are_grouped_by_the_stages_of_unmix(monkeypatch: pytest.Mo
     alone = recovered(sample, lost=5)
     assert alone.variant in ("local-least-squares", "generalised-least-squares", "least-squares")
     assert correlation(found.images, sample.images) > correlation(alone.images, sample.images)
+
+
+@pytest.mark.parametrize("kind", ["none", "hard"])
+def test_images_are_found_where_no_label_tells_coefficients(kind: str) -> None:
+    """Without labels the mixtures themselves were answered."""
+    sample = instahide(n=6, epochs=20, k=4, size=32, mask=False)
+    labels = None if kind == "none" else (sample.labels > 0).astype(np.float32)
+    found = recovered(sample, labels=labels)
+    assert found.variant == "signed" and len(found.images) == 6
+    assert correlation(found.images, sample.images) > 0.8
+
+
+def test_mixtures_are_answered_where_no_two_share_an_image() -> None:
+    sample = instahide(n=200, epochs=1, k=4, size=32, mask=False)
+    kept = np.unique(sample.members[:, 0], return_index=True)[1][:30]
+    alone = replace(sample, encodings=sample.encodings[kept], labels=sample.labels[kept])
+    found = recovered(alone, labels=None)
+    assert found.variant == "mixtures" and len(found.images) == 30
 
 
 def test_exact_systems_are_left_exact() -> None:
