@@ -7,8 +7,8 @@ nothing; a candidate that was not encoded takes the row that it is given away fr
 Chance is what the same answer reaches when the rows of private images of one class change places among them.  It is
 exact for attacks that know no more of a row than the class of its image, which schemes release in the open; and for
 attacks that tell private images from the others by their looks, without a row.  Where classes are so fine that they
-name their images and no labels are released, the class is the very thing that nobody should learn: the rows of all
-images change places.
+name their images, or nearly (so that not even an answer that is right throughout would be above chance), and no labels
+are released, the class is the very thing that nobody should learn: the rows of all images change places.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from ihaudit.stats import Estimate
 
 #: Mean over images of one in so many of its class, above which a class says which image it is.
 NAMING = 0.9
+#: How far above that mean the interval of an answer that is right throughout must lie, for classes to be chance.
+TOLD = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +75,9 @@ def score_matches(output: AttackOutput, candidates: Candidates, truth: Truth, re
     scores = np.zeros(rows) if output.match_scores is None else np.asarray(output.match_scores, np.float64)
     row = surest_rows(np.where(matches >= 0, candidates.image[matches], -1), scores, n)
     same = truth.labels[:, None] == truth.labels[None]
-    secret = release.labels is None and n > 0 and float((1 / same.sum(0)).mean()) > NAMING
+    by_class = float((1 / same.sum(0)).mean()) if n else 0.0
+    telling = by_class > NAMING or by_class + TOLD > (rate_estimate(n, n).low or 0.0)
+    secret = release.labels is None and n > 0 and telling
     if secret:
         same = np.ones_like(same)
     best: tuple[NDArray[np.bool_], float] | None = None

@@ -111,3 +111,17 @@ def test_classes_of_one_image_each_are_chance_only_where_labels_are_released(rel
     out = Release(np.zeros((N, 5), np.float32), labels)
     found = score_matches(answer(PLACE), CANDIDATES, Truth(IMAGES, np.arange(N), OWN), out)
     assert found.metrics["reid_chance"].value == pytest.approx(chance)
+
+
+@pytest.mark.parametrize(("released", "chance"), [(True, 0.8), (False, 1 / 20)])
+def test_few_images_with_nearly_as_many_classes_are_not_hidden_behind_their_classes(
+    released: bool, chance: float
+) -> None:
+    """Of 20 images in 16 classes all were re-identified: that was called chance, although no labels were released."""
+    kinds = np.r_[np.arange(12), np.repeat(np.arange(12, 16), 2)]
+    about = Candidates(IMAGES[:20], kinds, np.arange(20))
+    known = Truth(IMAGES[:20], kinds, Provenance(np.arange(20)[:, None]))
+    labels = np.eye(16, dtype=np.float32)[kinds] if released else None
+    found = score_matches(answer(np.arange(20)), about, known, Release(np.zeros((20, 5), np.float32), labels))
+    assert found.metrics["reid_chance"].value == pytest.approx(chance)
+    assert (measured(found.metrics["reid_above_chance"]).low > 0.05) is not released
