@@ -192,7 +192,7 @@ def test_a_bound_that_is_met_by_a_value_above_it_says_why() -> None:
     for value, low, why in ((0.075, -0.013, True), (0.03, -0.013, False)):
         found.metrics["reid_above_chance"] = Estimate(value, low, 0.292, N)
         reid = next(c for c in verdict(found).gate.checks if c.name == "reid")
-        assert reid.met and reid.statistic.endswith("whole 95 % interval") is why
+        assert reid.met and reid.statistic.endswith("(95 % interval reaches below)") is why
 
 
 def test_a_close_miss_does_not_stand_before_a_clear_one() -> None:
