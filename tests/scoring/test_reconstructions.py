@@ -469,3 +469,13 @@ def test_noise_beside_copies_of_few_pictures_identifies_none() -> None:
         assert measured(found.metrics["reid_above_chance"]).low <= 0.05
     right = score_attack(AttackOutput(private, members=members), truth, Release(private))
     assert measured(right.metrics["reid_above_chance"]).low > 0.6
+
+
+def test_a_copy_without_a_candidate_is_identified_by_that_of_its_picture() -> None:
+    """Four pictures, twice each, of which the record gives an answer to one of either copy alone."""
+    private = np.repeat(photographs(4)[0], 2, 0)
+    truth = Truth(private, np.arange(8) % 4, Provenance(np.arange(8)[:, None]))
+    members = np.where(np.arange(8) % 2 == 0, np.arange(8) // 2, -1)[:, None]
+    found = score_attack(AttackOutput(private[::2], members=members), truth, Release(private))
+    assert found.details["pairing"] == "provenance"
+    assert found.arrays["reid"].all() and (found.arrays["candidate"] == np.arange(8) // 2).all()
