@@ -121,13 +121,18 @@ class Finisher:
         return torch.einsum("rk,rkchw->rchw", c, images) + left * self.mean
 
     def _threshold(self, c: Tensor, rows: Tensor) -> Tensor:
-        """(r,) given the coefficients (r, limit) of what counts as known."""
+        """(r,) given the coefficients (r, limit) of what counts as known.
+
+        What is missing points to the public set only where another of its images is in the mixture.
+        """
         if self.excess is not None:
-            return torch.full((len(rows),), self.chance + self.excess)
-        if self.private_sum is None:
-            return torch.full((len(rows),), self.chance + _EXCESS)
-        missing = (1 - self.private_sum[rows] - c.sum(1)).div(_CLEARLY).clamp(0, 1)
-        return self.chance + _EXCESS_NOTHING + missing * (_EXCESS_MISSING - _EXCESS_NOTHING)
+            excess = torch.full((len(rows),), self.excess)
+        elif self.private_sum is None:
+            excess = torch.full((len(rows),), _EXCESS)
+        else:
+            missing = (1 - self.private_sum[rows] - c.sum(1)).div(_CLEARLY).clamp(0, 1)
+            excess = _EXCESS_NOTHING + missing * (_EXCESS_MISSING - _EXCESS_NOTHING)
+        return self.chance + torch.where((c > 0).any(1), excess, _EXCESS_NOTHING)
 
     def _best(self, state: _State, rows: Tensor, c: Tensor, exclude: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         mixture = self.magnitude[rows] * state.logits[rows].sign()

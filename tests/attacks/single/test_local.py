@@ -95,6 +95,8 @@ def test_a_faint_image_is_believed_where_something_is_missing() -> None:
     finisher.private_sum = torch.tensor([0.3, 0.5, 0.6])
     told = finisher._threshold(c, rows)
     assert told[0] < unknown[0] < told[1] == told[2]
+    # nothing of this public set is in the mixture so far
+    assert (finisher._threshold(torch.zeros(3, 1), rows) == told[1]).all()
 
 
 def test_signs_that_make_a_likelier_picture_are_preferred() -> None:
