@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from scipy.optimize import linear_sum_assignment
+from torch import Tensor
 
 from ihaudit.attacks.numerics.mixing import Reconstruction
-from ihaudit.attacks.numerics.pictures import to_pictures
+from ihaudit.attacks.numerics.pictures import to_arrays, to_pictures
 from ihaudit.attacks.numerics.restoring import mean_certainty, restorer_inputs
 from ihaudit.attacks.numerics.scratch import of_rows
 from ihaudit.attacks.stages.restoration.network import evidence
@@ -21,14 +22,20 @@ from ihaudit.attacks.unmix import Unmix
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
-from ihaudit.metrics.matching import correlation
+from ihaudit.metrics.poses import Poses
 from ihaudit.nn.mixtures import Uints, mix_release
+from ihaudit.scheme import Augmentation
+from ihaudit.schemes.instahide_deployed import InstaHideDeployed
+
+#: how images are moved where they are
+MOVED = Augmentation(shift=4.0, mirror=True)
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One release: uses of each image and slot, images per mixture, private images, those in each mixture, and labels
-    ("soft", "hard" or "none").
+    """One release: uses of each image and slot, images per mixture, private images, those in each mixture, labels
+    ("soft", "hard" or "none"), and whether each use is cropped and mirrored anew (`instahide-deployed`: two, with
+    weighted labels).
 
     With no private image in any mixture, as many classes under which mixtures of public images are numbered in turn;
     with no images per mixture (k = 0) noise as smooth as photographs in their place: what is found is nobody's.
@@ -39,6 +46,43 @@ class Setting:
     images: int
     slots: int = 2
     labels: str = "soft"
+    moved: bool = False
+
+
+@dataclass(frozen=True)
+class AttackConfig:
+    """Releases that are attacked for training.
+
+    Attributes:
+        count: releases; share: of them in a batch.
+        kinds: shares of weighted labels, classes only and none, with two private images per encoding, and of one
+            private image per encoding.
+        epochs: encodings per image and slot, with weighted labels; told: with less or other than that.
+        k: fewest and most images per mixture; alone: with one private image.
+        few, many: fewest and most private images, up to ten encodings per image and beyond.
+        right: correlation from which a reconstruction is one of the image that is assigned to it.
+    """
+
+    count: int = 400
+    share: float = 0.85
+    kinds: tuple[float, float, float, float] = (0.74, 0.13, 0.06, 0.07)
+    epochs: tuple[int, ...] = (4, 5, 5, 7, 7, 10, 10, 10, 15, 20, 20, 30, 50)
+    told: tuple[int, ...] = (10, 15, 20, 30)
+    k: tuple[int, int] = (4, 10)
+    alone: tuple[int, int] = (2, 6)
+    few: tuple[int, int] = (50, 100)
+    many: tuple[int, int] = (40, 70)
+    right: float = 0.5
+
+    def setting(self, rng: np.random.Generator) -> Setting:
+        """A random one."""
+        kind = int(rng.choice(4, p=self.kinds))
+        epochs = int(rng.choice(self.told if kind else self.epochs))
+        low, high = self.alone if kind == 3 else self.k
+        fewest, most = self.few if epochs <= 10 else self.many
+        labels = ("soft", "hard", "none", str(rng.choice(["soft", "hard"])))[kind]
+        k, images = int(rng.integers(low, high + 1)), int(rng.integers(fewest, most + 1))
+        return Setting(epochs, k, images, 1 if kind == 3 else 2, labels)
 
 
 @dataclass(frozen=True)
@@ -47,7 +91,7 @@ class Attacked:
 
     Attributes:
         truth, estimate, doubt: float16 (n, 3, 32, 32) on [-1, 1]; truth is of the image assigned to each, or the most
-            alike where none is left.
+            alike where none is left; in its pose, where images were moved.
         error, certainty: float32 (n,), see `restorer_inputs` and `mean_certainty`.
         alike: float32 (n,), correlation with `truth`; assigned: bool (n,), whether an image was left for it.
         evidence: float32 (n, EVIDENCE), see `evidence`.
@@ -94,6 +138,11 @@ def release(
     setting: Setting,
 ) -> View:
     """A release of all `private` (N, 32, 32, 3) with secret masks."""
+    if setting.moved:
+        shown, others = ((pool / np.float32(255)).astype(np.float32) for pool in (private, public))
+        anew = InstaHideDeployed(k=setting.k, epochs=setting.epochs).encode(shown, labels, others, rng)
+        assert isinstance(anew.labels, np.ndarray)
+        return View(encodings=anew.encodings, labels=anew.labels, image_range=anew.image_range)
     mixed = mix_release(rng, private, public, setting.epochs, setting.k or 6, slots=setting.slots)
     content = mixed.mixtures
     if not setting.k:
@@ -105,12 +154,12 @@ def release(
         np.add.at(soft, (np.arange(len(x)), labels[mixed.members[:, j]]), mixed.coefficients[:, j])
     if not setting.slots:
         soft = np.eye(setting.images, dtype=np.float32)[np.arange(len(x)) % setting.images]
-    shown = {"soft": soft, "hard": (soft > 0).astype(np.float32), "none": None}[setting.labels]
-    return View(encodings=x, labels=shown, image_range=(-1.0, 1.0))
+    told = {"soft": soft, "hard": (soft > 0).astype(np.float32), "none": None}[setting.labels]
+    return View(encodings=x, labels=told, image_range=(-1.0, 1.0))
 
 
-def attacked(state: State, private: Uints, number: int) -> Attacked:
-    """What a finished state but for its restoration holds; `private` uint8 (N, 32, 32, 3)."""
+def attacked(state: State, private: Uints, number: int, group: Augmentation | None = None) -> Attacked:
+    """What a finished state but for its restoration holds; `private` uint8 (N, 32, 32, 3), moved by `group`."""
     observed, known, recovered = state.observed, state.require(Assigned), state.require(Recovered)
     rows, values, _ = state.decided_rows()
     assert recovered.signs is not None
@@ -124,17 +173,25 @@ def attacked(state: State, private: Uints, number: int) -> Attacked:
     )
     certainty = mean_certainty(known.members, known.coefficients, known.certainty, state.require(Grouped).unknowns)
     shown = to_pictures(recovered.estimate.images[:-1], observed.shape, observed.image_range)
-    truth = private.astype(np.float32) / 255
-    likeness = correlation(shown, truth)
+    truth = (private / np.float32(255)).astype(np.float32)
+    poses = Poses(group or Augmentation(), truth.shape[1:])
+    fitted = poses.fit(shown, truth)
+    likeness = fitted.correlation
     found, columns = linear_sum_assignment(-likeness)
     of = likeness.argmax(1)
     of[found] = columns
     assigned = np.zeros(len(shown), bool)
     assigned[found] = True
+    pose = fitted.pose[np.arange(len(shown)), of]
+
+    def posed(rows: Tensor) -> NDArray[np.float16]:
+        images = poses.each(to_arrays(rows, observed.shape), pose)
+        return images.transpose(0, 3, 1, 2).astype(np.float16)
+
     return Attacked(
         (truth[of] * 2 - 1).transpose(0, 3, 1, 2).astype(np.float16),
-        scaled.view(-1, *observed.shape).half().numpy(),
-        doubt.view(-1, *observed.shape).half().numpy(),
+        posed(scaled),
+        posed(doubt),
         error.numpy(),
         certainty.numpy(),
         likeness[np.arange(len(shown)), of].astype(np.float32),
@@ -159,7 +216,9 @@ def attack_release(
     ctx = Context(seed=number, device=device, profile="quick")
     attack = Unmix()
     try:
-        found = attacked(attack.solve(attack.begin(view, ctx), ctx), private[chosen], number)
+        found = attacked(
+            attack.solve(attack.begin(view, ctx), ctx), private[chosen], number, MOVED if setting.moved else None
+        )
     except NotApplicable:
         return None
     return found if setting.slots and setting.k else replace(found, assigned=np.zeros_like(found.assigned))

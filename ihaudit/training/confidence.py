@@ -24,7 +24,7 @@ from ihaudit.nn.restorer import Restorer
 from ihaudit.nn.shipped import load_restorer
 from ihaudit.nn.sources import load_split
 from ihaudit.training import start, write
-from ihaudit.training._attacked import Attacked, Setting, attack_release, cached
+from ihaudit.training._attacked import AttackConfig, Attacked, Setting, attack_release, cached
 
 DEFAULTS = TrainConfig(steps=500, every=100, batch=256, rate=5e-3, cool_down=0.7, weight_decay=5e-2, bf16=False)
 
@@ -52,7 +52,12 @@ SETTINGS = (
     ),
     *(Setting(t, 0, n) for t, n in ((12, 12), (6, 30), (20, 10), (10, 40), (30, 10), (8, 20), (15, 20), (40, 6))),
     *(Setting(t, 0, n, labels="hard") for t, n in ((8, 20), (15, 20), (20, 10))),
+    *(Setting(t, k, n, moved=True) for t, k, n in ((50, 6, 1), (30, 5, 2), (50, 6, 3), (50, 6, 5), (25, 4, 5))),
+    *(Setting(t, k, n, moved=True) for t, k, n in ((50, 6, 10), (20, 6, 10), (30, 4, 10), (20, 6, 20), (40, 6, 20))),
+    *(Setting(t, k, n, moved=True) for t, k, n in ((15, 5, 30), (30, 6, 30), (20, 4, 40), (12, 6, 40), (50, 6, 30))),
 )
+#: Releases beside these, drawn as the restorer's are (`AttackConfig.setting`).
+DRAWN = 115
 
 
 #: Of every so many releases one is kept to judge the fit by.
@@ -185,6 +190,12 @@ def figures(net: Confidence, judged: Judged) -> dict[str, float]:
     }
 
 
+def settings(seed: int) -> tuple[Setting, ...]:
+    """Of all releases."""
+    rng = np.random.default_rng([seed, 10])
+    return (*SETTINGS, *(AttackConfig().setting(rng) for _ in range(DRAWN)))
+
+
 @trainer("confidence", "calibrates the confidence of restored images")
 def train_confidence(job: Job) -> dict[str, Any]:
     """Attack our own releases, fit the confidence, measure it on others, write it with its card.
@@ -198,9 +209,9 @@ def train_confidence(job: Job) -> dict[str, Any]:
     half, patches = len(split.held_cifar) // 2, len(split.held_patches) // 2
     stem = job.checkpoint_path
 
-    def many(folder: Path, seed: int, settings: Mapping[int, Setting], part: slice, public: Uints) -> Judged:
+    def many(folder: Path, seed: int, chosen: Mapping[int, Setting], part: slice, public: Uints) -> Judged:
         private, labels, found = split.held_cifar[part], split.held_labels[part], []
-        for i, setting in settings.items():
+        for i, setting in chosen.items():
             rng = np.random.default_rng([config.seed, seed, i])
 
             def make() -> Attacked | None:
@@ -213,7 +224,7 @@ def train_confidence(job: Job) -> dict[str, Any]:
         return Judged.join(found)
 
     # images and photographs that no network was trained on: a restorer judges its own training images too kindly
-    all_of_them = dict(enumerate(SETTINGS))
+    all_of_them = dict(enumerate(settings(config.seed)))
     judged = many(stem.with_suffix(".fit"), 8, all_of_them, slice(half), split.held_patches[:patches])
     others = {i: s for i, s in all_of_them.items() if i % KEPT == 0}
     other = many(stem.with_suffix(".test"), 9, others, slice(half, None), split.held_patches[patches:])
@@ -223,7 +234,7 @@ def train_confidence(job: Job) -> dict[str, Any]:
     fitted = fitted.cpu()
     card = {
         "trained_on": "attacks on releases of held-out CIFAR-10 images and photographs (ihaudit.nn.sources)",
-        "settings": [asdict(s) for s in SETTINGS],
+        "settings": [asdict(s) for s in all_of_them.values()],
         "held_out": {k: round(v, 4) for k, v in figures(fitted, other).items()},
         "curve": learning_curve(record),
     }

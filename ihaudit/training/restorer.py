@@ -31,7 +31,7 @@ from ihaudit.nn.shipped import load_restorer
 from ihaudit.nn.sources import HUNDRED, TRAINED_ON, load_split
 from ihaudit.nn.weights import card as card_of
 from ihaudit.training import start, write
-from ihaudit.training._attacked import Attacked, Setting, attack_release, cached
+from ihaudit.training._attacked import AttackConfig, Attacked, Setting, attack_release, cached
 
 DEFAULTS = TrainConfig(steps=3000, every=250, batch=64, rate=4e-4, cool_down=0.7)
 SHAPE = (3, 32, 32)
@@ -57,42 +57,6 @@ class SimulationConfig:
     misplaced: float = 1.3
     merged: float = 0.04
     masked: float = 0.9
-
-
-@dataclass(frozen=True)
-class AttackConfig:
-    """Releases that are attacked for training.
-
-    Attributes:
-        count: releases; share: of them in a batch.
-        kinds: shares of weighted labels, classes only and none, with two private images per encoding, and of one
-            private image per encoding.
-        epochs: encodings per image and slot, with weighted labels; told: with less or other than that.
-        k: fewest and most images per mixture; alone: with one private image.
-        few, many: fewest and most private images, up to ten encodings per image and beyond.
-        right: correlation from which a reconstruction is one of the image that is assigned to it.
-    """
-
-    count: int = 30
-    share: float = 0.6
-    kinds: tuple[float, float, float, float] = (0.74, 0.13, 0.06, 0.07)
-    epochs: tuple[int, ...] = (4, 5, 5, 7, 7, 10, 10, 15, 20, 30)
-    told: tuple[int, ...] = (10, 15, 20, 30)
-    k: tuple[int, int] = (4, 10)
-    alone: tuple[int, int] = (2, 6)
-    few: tuple[int, int] = (50, 100)
-    many: tuple[int, int] = (40, 70)
-    right: float = 0.5
-
-    def setting(self, rng: np.random.Generator) -> Setting:
-        """A random one."""
-        kind = int(rng.choice(4, p=self.kinds))
-        epochs = int(rng.choice(self.told if kind else self.epochs))
-        low, high = self.alone if kind == 3 else self.k
-        fewest, most = self.few if epochs <= 10 else self.many
-        labels = ("soft", "hard", "none", str(rng.choice(["soft", "hard"])))[kind]
-        k, images = int(rng.integers(low, high + 1)), int(rng.integers(fewest, most + 1))
-        return Setting(epochs, k, images, 1 if kind == 3 else 2, labels)
 
 
 #: Releases to train on: simulated, and attacked.

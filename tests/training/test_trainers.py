@@ -32,7 +32,7 @@ from ihaudit.training import (
     unmix_deployed,
 )
 from ihaudit.training import filter as moved_filter
-from ihaudit.training._attacked import Setting
+from ihaudit.training._attacked import AttackConfig, Setting
 from tests.nn.samples import write_data
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -74,11 +74,11 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             restorer,
             {
                 "RELEASES": restorer.SimulationConfig(count=1, images=8, epochs=(4, 5)),
-                "ATTACKS": restorer.AttackConfig(count=1, few=(8, 8), many=(8, 8), epochs=(10,), told=(10,), k=(4, 4)),
+                "ATTACKS": AttackConfig(count=1, few=(8, 8), many=(8, 8), epochs=(10,), told=(10,), k=(4, 4)),
                 "VALIDATED": (Setting(10, 4, 8),),
             },
         ),
-        (confidence, {"SETTINGS": (Setting(8, 4, 8),)}),
+        (confidence, {"SETTINGS": (Setting(8, 4, 8), Setting(8, 4, 4, moved=True)), "DRAWN": 0}),
         (recolour, {"RECOVERIES": ("gradient",), "PRIVATE": 8, "EPOCHS": 10, "MIXED": (3,)}),
         (pixels, {"STARTS": 1}),
     ]
