@@ -9,6 +9,7 @@ import torch
 
 from ihaudit.attacks.numerics.evidence import blank
 from ihaudit.attacks.recipe import Recipe, start
+from ihaudit.attacks.stages.recovery.second_look import second_look
 from ihaudit.attacks.stages.restoration.network import restored_state
 from ihaudit.attacks.stages.state import Grouped, Moving, Shown, State
 from ihaudit.contracts.attack import attack
@@ -110,7 +111,7 @@ class Unmix(Recipe):
             if moving and stands and done >= ROUNDS["quick"] and ctx.profile == "quick":
                 break
             before = changed
-        return self.stages(state, ctx, "sharpening")
+        return self.stages(second_look(state, ctx), ctx, "sharpening")
 
 
 def so_far(state: State) -> str:

@@ -63,7 +63,7 @@ class AttackConfig:
         right: correlation from which a reconstruction is one of the image that is assigned to it.
     """
 
-    count: int = 400
+    count: int = 260
     share: float = 0.85
     kinds: tuple[float, float, float, float] = (0.74, 0.13, 0.06, 0.07)
     epochs: tuple[int, ...] = (4, 5, 5, 7, 7, 10, 10, 10, 15, 20, 20, 30, 50)
