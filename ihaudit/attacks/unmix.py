@@ -111,7 +111,7 @@ class Unmix(Recipe):
             if moving and stands and done >= ROUNDS["quick"] and ctx.profile == "quick":
                 break
             before = changed
-        return self.stages(second_look(state, ctx), ctx, "sharpening")
+        return self.stages(second_look(state, _telling(ctx, so_far(state))), ctx, "sharpening")
 
 
 def so_far(state: State) -> str:
