@@ -34,8 +34,9 @@ _NEIGHBOURS = 0.9
 _MOST_SAID = 1.0
 #: steps of the solution at every place by itself, and of the settling of signs
 _STEPS, _SETTLING = 12, 100
-#: where an image is nearer to zero than this (images on [-1, 1]) its sign does not count as changed
-_VISIBLE = 0.1
+#: where an image is nearer to zero than this its sign does not count as changed, and how far from zero either sign
+#: begins at least; shares of the largest value that images can have
+_VISIBLE, _APART = 0.1, 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,12 +63,18 @@ def bonds(shape: Shape) -> NDArray[np.int64]:
 
 
 def proposed(
-    image: int, values: Rows, mixing: Mixing, estimate: Reconstruction, shape: Shape, pairs: NDArray[np.int64]
+    image: int,
+    values: Rows,
+    mixing: Mixing,
+    estimate: Reconstruction,
+    image_range: tuple[float, float],
+    pairs: NDArray[np.int64],
 ) -> Proposal | None:
     """The image (its number) whose signs suit the bonds best; None where too few encodings hold it as the strongest.
 
     Args:
-        values: (E, P) magnitudes; estimate: images in mixing units and noise (E,); shape: (C, H, W); pairs: `bonds`.
+        values: (E, P) magnitudes; estimate: images in mixing units and noise (E,); image_range: of the images as
+            mixed; pairs: `bonds`.
     """
     own = torch.where(mixing.members == image, mixing.coefficients, 0.0).amax(1)
     rows = torch.nonzero((own > 0) & (own >= mixing.coefficients.amax(1)))[:, 0]
@@ -78,8 +85,9 @@ def proposed(
     now = estimate.images[image]
     some = mixing.some(rows)
     others = some.forward(estimate.images, slice(None)) - lam * now
-    above = _by_itself(now.abs() + 0.05, y, others, lam, noise)
-    below = _by_itself(-now.abs() - 0.05, y, others, lam, noise)
+    largest = max(map(abs, image_range))
+    begin = now.abs() + _APART * largest
+    above, below = (_by_itself(side * begin, y, others, lam, noise) for side in (1, -1))
     both = (above.clamp_min(0), below.clamp_max(0))
     said = _single(both[0], y, others, lam, noise) - _single(both[1], y, others, lam, noise)
     alone = (said / 2).clamp(-_MOST_SAID, _MOST_SAID).sum(0)
@@ -91,7 +99,7 @@ def proposed(
     field, gain = settled(
         strength.double().cpu().numpy(), alone.double().cpu().numpy(), pairs, np.sign(now.cpu().numpy())
     )
-    visible = (now.abs() > _VISIBLE).cpu().numpy()
+    visible = (now.abs() > _VISIBLE * largest).cpu().numpy()
     turned = field * np.where(now.cpu().numpy() < 0, -1, 1) < 0
     up = torch.from_numpy(field > 0).to(now.device)
     return Proposal(torch.where(up, *both), gain, float(turned[visible].mean()) if visible.any() else 0.0)

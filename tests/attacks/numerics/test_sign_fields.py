@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
@@ -10,6 +11,7 @@ from ihaudit.attacks.numerics.mixing import Mixing, Reconstruction
 from ihaudit.attacks.numerics.sign_fields import bonds, proposed, settled
 
 SHAPE = (3, 16, 16)
+RANGE = (-1.0, 1.0)
 
 
 def release(count: int = 12, *, noise: float = 0.2, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, Mixing]:
@@ -34,7 +36,7 @@ def estimate(image: torch.Tensor, count: int, noise: float = 0.2) -> Reconstruct
 def test_a_half_of_the_wrong_sign_is_proposed_the_other_way_round() -> None:
     truth, values, mixing = release()
     wrong = truth.abs()  # the dark half came out bright
-    found = proposed(0, values, mixing, estimate(wrong, len(values)), SHAPE, bonds(SHAPE))
+    found = proposed(0, values, mixing, estimate(wrong, len(values)), RANGE, bonds(SHAPE))
     assert found is not None and found.gain > 0.1 and 0.3 < found.changed < 0.7
     likeness = torch.nn.functional.cosine_similarity(found.image, truth, 0).abs()
     assert likeness > 0.9 > torch.nn.functional.cosine_similarity(wrong, truth, 0).abs()
@@ -42,13 +44,24 @@ def test_a_half_of_the_wrong_sign_is_proposed_the_other_way_round() -> None:
 
 def test_nothing_changes_where_signs_are_right() -> None:
     truth, values, mixing = release()
-    found = proposed(0, values, mixing, estimate(truth, len(values)), SHAPE, bonds(SHAPE))
+    found = proposed(0, values, mixing, estimate(truth, len(values)), RANGE, bonds(SHAPE))
     assert found is not None and found.gain < 0.03 and found.changed < 0.02
+
+
+def test_units_of_values_make_no_difference() -> None:
+    truth, values, mixing = release()
+    wrong = truth.abs()
+    one = proposed(0, values, mixing, estimate(wrong, len(values)), RANGE, bonds(SHAPE))
+    many = estimate(100 * wrong, len(values), 20.0)
+    other = proposed(0, 100 * values, mixing, many, (-100.0, 100.0), bonds(SHAPE))
+    assert one is not None and other is not None
+    assert torch.allclose(other.image, 100 * one.image, rtol=1e-3, atol=0.1)
+    assert (other.gain, other.changed) == pytest.approx((one.gain, one.changed), abs=1e-3)
 
 
 def test_an_image_of_few_encodings_is_left_alone() -> None:
     truth, values, mixing = release(3)
-    assert proposed(0, values, mixing, estimate(truth, 3), SHAPE, bonds(SHAPE)) is None
+    assert proposed(0, values, mixing, estimate(truth, 3), RANGE, bonds(SHAPE)) is None
 
 
 def test_bonds_join_neighbours_and_channels_once() -> None:

@@ -58,7 +58,11 @@ def test_a_part_of_the_wrong_sign_is_turned_and_nothing_else_is_lost() -> None:
     signs[held] = (signs[held].float() * turn).to(signs.dtype)
     broken = state.having(replace(known, estimate=Reconstruction(images, known.estimate.noise), signs=signs))
     assert likeness(broken, sample)[at, truth] < 0.7
-    mended = likeness(second_look(broken, CTX), sample)
+    after = second_look(broken, CTX)
+    mended = likeness(after, sample)
     assert mended[at, truth] > 0.9
+    assert (
+        after.records[-1].diagnostics["signs_proposed"] >= after.records[-1].diagnostics["images_with_other_signs"] > 0
+    )
     others = np.arange(len(right)) != at
     assert (mended[others].max(1) > right[others].max(1) - 0.01).all()

@@ -72,7 +72,7 @@ def assignment_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]
             first = copies_of(known, grouped.of_class, spacing=moving.spacing, turn=moving.group.rotation > 0)
             # where the number of images is twice too large, most are found twice; single ones say nothing of it
             if (first != np.arange(len(first))).mean() > TWICE:
-                state = _merged(state, first)
+                state = _reduced(state, first)
                 facts |= {"images_in_several_poses": int((first != np.arange(len(first))).sum())}
                 grouped, assigned = state.require(Grouped), state.require(Assigned)
                 known = _known(state)
@@ -83,7 +83,7 @@ def assignment_signed(state: State, ctx: Context) -> tuple[State, dict[str, Any]
             facts |= {"worth_of_further_images": [round(w, 3) for w in result.worth]}
         if len(result.kept) < mixing.unknowns:
             facts |= {"images_found_twice": mixing.unknowns - len(result.kept)}
-            state = _merged(state, _in_place(result.kept, grouped.of_class))
+            state = _reduced(state, _in_place(result.kept, grouped.of_class))
         return state, changed | facts
     state, left_out = _without_idle(state, signs)
     if left_out:
@@ -207,18 +207,13 @@ def _without_idle(state: State, signs: Tensor) -> tuple[State, int]:
 
 
 def _in_place(kept: NDArray[np.int64], of_class: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
-    """For `_merged`: images that are not kept become one with the first of their class that is."""
+    """For `_reduced`: images that are not kept become one with the first of their class that is."""
     first = np.arange(sum(map(len, of_class)))
     for ids in of_class:
         stays = np.isin(ids, kept)
         if stays.any():
             first[ids[~stays]] = ids[stays][0]
     return first
-
-
-def _merged(state: State, first: NDArray[np.int64]) -> State:
-    """With one image for each that was found in several poses; `first` is of `copies_of`."""
-    return _reduced(state, first)
 
 
 def _reduced(state: State, first: NDArray[np.int64]) -> State:

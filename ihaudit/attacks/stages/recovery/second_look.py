@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -30,7 +31,7 @@ def second_look(state: State, ctx: Context) -> State:
     Of an image with a part of the wrong sign the network's signs are consistent with that part, so that looking again
     changes nothing.  `numerics.sign_fields` proposes other signs from magnitudes alone.  The network is shown these,
     then the image that follows from its answers, all others as they are: a wrong proposal heals or leaves larger
-    residuals.
+    residuals.  How many were proposed and kept stands in the record of the stage before.
     """
     observed, recovered = state.observed, state.find(Recovered)
     apt = recovered is not None and recovered.signs is not None and observed.signs is None
@@ -43,7 +44,8 @@ def second_look(state: State, ctx: Context) -> State:
     signs = of_rows(recovered.signs, rows)[:].clone()
     estimate = Reconstruction(recovered.estimate.images, recovered.estimate.noise[rows])
     unmasker, kept = Unmasker(observed.shape, observed.image_range, ctx.device), 0
-    for image, proposal in _proposals(values, mixing, estimate, state, ctx):
+    proposals = _proposals(values, mixing, estimate, state, ctx)
+    for image, proposal in proposals:
         seen = torch.nonzero((mixing.members == image).any(1))[:, 0]
         part, shown, noise = mixing.some(seen), of_rows(observed.values, rows[seen]), estimate.noise[seen]
         own = torch.where(part.members == image, part.coefficients, 0.0).sum(1, keepdim=True)
@@ -57,6 +59,9 @@ def second_look(state: State, ctx: Context) -> State:
         if float((change * own[:, 0].square()).sum() / own.square().sum()) < -BETTER:
             estimate, kept = Reconstruction(images, estimate.noise), kept + 1
             signs[seen] = answers
+    *before, last = state.records
+    told = last.diagnostics | {"signs_proposed": len(proposals), "images_with_other_signs": kept}
+    state = replace(state, records=(*before, last.model_copy(update={"diagnostics": told})))
     if not kept:
         return state
     everywhere = recovered.signs.clone()
@@ -73,11 +78,10 @@ def _proposals(
     values: Rows, mixing: Mixing, estimate: Reconstruction, state: State, ctx: Context
 ) -> list[tuple[int, Tensor]]:
     """Images and what is proposed for them, float32 (P,), the most promising first."""
-    shape = state.observed.shape
-    pairs, found = bonds(shape), []
+    pairs, found = bonds(state.observed.shape), []
     for image in range(mixing.unknowns):
         ctx.progress("another look at signs", image / mixing.unknowns)
-        one = proposed(image, values, mixing, estimate, shape, pairs)
+        one = proposed(image, values, mixing, estimate, state.observed.image_range, pairs)
         if one is not None and one.gain > GAIN and one.changed > CHANGED:
             found.append((one.gain, image, one.image))
     return [(image, shown) for _, image, shown in sorted(found, key=lambda one: -one[0])]
