@@ -26,6 +26,18 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 
 
+def check_range(name: str, x: float | None) -> None:
+    """Refuse a number that the field `name` cannot be; None, and fields that are no numbers, are fine.
+
+    Raises:
+        UsageError: names the option and its range.
+    """
+    low, high = _RANGES.get(name, (0, 0))
+    if name in _RANGES and x is not None and not low <= x <= high:
+        option = "--" + name.removesuffix("_s").removesuffix("_mb").replace("_", "-")
+        raise UsageError(f"{option} {x!r} is out of its range; give a number from {low:,} to {high:,}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
     """What the two share; see their ``--help`` for the meaning of each."""
@@ -52,11 +64,8 @@ class RunOptions:
     command: str = ""
 
     def __post_init__(self) -> None:
-        for name, (low, high) in _RANGES.items():
-            x = getattr(self, name, None)
-            if x is not None and not low <= x <= high:
-                option = "--" + name.removesuffix("_s").removesuffix("_mb").replace("_", "-")
-                raise UsageError(f"{option} {x!r} is out of its range; give a number from {low:,} to {high:,}")
+        for name in _RANGES:
+            check_range(name, getattr(self, name, None))
 
     @property
     def training_steps(self) -> int | None:

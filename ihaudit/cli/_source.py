@@ -38,8 +38,18 @@ def blamed(message: str, context: Any, file: object) -> str:
         flag = max(parameter.opts, key=len)
         named = any(f"{flag}{end}" in message + " " for end in (" ", ":", ","))
         if named or any(isinstance(v, str) and _quoted(v, message) for v in values):
-            return f"{message} ({flag} comes from {from_})"
+            return _from(message, parameter, from_)
     return message
+
+
+def from_parameter(message: str, context: Any, parameter: Any, file: object) -> str:
+    """A sentence about the value of `parameter`, with the variable or file that it comes from, where it is one."""
+    from_ = _source(context, parameter, file)
+    return _from(message, parameter, from_) if from_ else message
+
+
+def _from(message: str, parameter: Any, from_: str) -> str:
+    return f"{message} ({max(parameter.opts, key=len)} comes from {from_})"
 
 
 def _quoted(value: str, message: str) -> bool:

@@ -118,6 +118,8 @@ def show(
     given on a command line comes before all of these and is not known here. What is printed is itself such a file:
     options that are not set stand in it as comments.
 
+    Exit code 2 where a value is one that the command would refuse; all values are printed even so.
+
     Examples:
 
       ihaudit config show run
@@ -126,6 +128,7 @@ def show(
     """
     import json
 
+    from ihaudit.cli._values import refusals
     from ihaudit.errors import UsageError
     from ihaudit.registry import suggest
 
@@ -145,7 +148,19 @@ def show(
     if json_:
         keys = ("command", "option", "value", "source")
         say(json.dumps([dict(zip(keys, r)) for r in rows], indent=1, default=str))
-        return
+    else:
+        _print(rows, file)
+    shown = {name: c for name, c in commands.items() if command in (None, name)}
+    refused = [sentence for name, c in shown.items() for sentence in refusals(c, name, values.get(name, {}), file)]
+    if found := list(dict.fromkeys(refused)):
+        more = {1: "", 2: ", and 1 more value is refused"}.get(
+            len(found), f", and {len(found) - 1} more values are refused"
+        )
+        raise UsageError(found[0] + more)
+
+
+def _print(rows: list[tuple[str, str, Any, str]], file: Path | None) -> None:
+    """The table as a configuration file."""
     say(f"# file: {file or 'none (no ihaudit.toml, no [tool.ihaudit] in pyproject.toml)'}")
     last = ""
     for name, option, value, source in rows:

@@ -136,6 +136,7 @@ def command(
     from ihaudit.audit.sweep.grid import parse_grid, parse_shard, share
     from ihaudit.audit.sweep.run import run_sweep, started
     from ihaudit.cli._common import reporter
+    from ihaudit.cli._values import check_words
     from ihaudit.contracts.engine import EngineOptions
     from ihaudit.verdict.gates import GateOptions
 
@@ -145,6 +146,7 @@ def command(
     audit = {k: v for k, v in given.items() if k not in ("jobs", "scheduler")}  # here they are of points
     options = o.chosen(AuditOptions, audit, gates=o.chosen(GateOptions, given), command=o.shell_line())
     _check_together(context)
+    check_words({p: context.params.get(p.name) for p in context.command.params})
     if print_jobs:
         from ihaudit.audit.sweep.values import check_values
 

@@ -17,10 +17,10 @@ def show(*arguments: str) -> Result:
     return CliRunner().invoke(app, ["config", "show", *arguments])
 
 
-def rows(*arguments: str) -> dict[tuple[str, str], dict[str, Any]]:
+def rows(*arguments: str, code: int = 0) -> dict[tuple[str, str], dict[str, Any]]:
     got = show("--json", *arguments)
-    assert got.exit_code == 0, got.output
-    return {(r["command"], r["option"]): r for r in json.loads(got.output)}
+    assert got.exit_code == code, got.output
+    return {(r["command"], r["option"]): r for r in json.loads(got.stdout)}
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +55,7 @@ def test_what_is_shown_is_what_a_command_gets(elsewhere: Path, monkeypatch: pyte
     from ihaudit import cli
 
     (elsewhere / "ihaudit.toml").write_text('profile = "fulll"\n')
-    assert rows("run")["run", "profile"]["value"] == "fulll"
+    assert rows("run", code=2)["run", "profile"]["value"] == "fulll"
     monkeypatch.setattr("sys.argv", ["ihaudit", "run", "identity", "-q"])
     with pytest.raises(SystemExit) as e:
         cli.main()
@@ -96,3 +96,45 @@ def test_training_is_known_to_files_environment_and_commands(elsewhere: Path, mo
     with pytest.raises(SystemExit) as e:
         cli.main()
     assert e.value.code == 2
+
+
+#: variable -> a value that `run` refuses, and what is said of it
+REFUSED = {
+    "PROFILE": ("fulll", "there is no profile 'fulll'; did you mean 'full'?"),
+    "SEED": ("-1", "greater than or equal to 0, not '-1'"),
+    "N_PRIVATE": ("999999999", "--n-private 999999999 is out of its range"),
+    "MAX_SSIM": ("abc", "not 'abc'"),
+    "QUANTILE": ("0", "--quantile must be a number in (0, 1]"),
+    "STRICT": ("maybe", "not 'maybe'"),
+    "DEVICE": ("tpu", "--device must be auto, cpu or cuda, not 'tpu'"),
+    "FORMAT": ("html htm", "there is no format called 'htm'"),
+    "ATTACK": ("umix", "there is no attack called 'umix'"),
+    "GAME": ("instance:learner=x", "there is no learner called 'x'"),
+    "KNOWS": ("all", "--knows 'all' is not a kind of knowledge"),
+    "SET": ("k", "--set 'k' is not of the form name=value"),
+    "PRICE_PER_HOUR": ("cpu", "--price-per-hour 'cpu' is none of"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_run_would_refuse_is_refused_and_its_source_named(
+    name: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    value, what = REFUSED[name]
+    monkeypatch.setenv(f"IHAUDIT_{name}", value)
+    got = show("run")
+    said = got.stderr + capfd.readouterr().err
+    assert got.exit_code == 2
+    assert what in said and f"the variable IHAUDIT_{name}" in said and said.count("\n") == 1
+    assert "[run]" in got.stdout  # where it comes from is what one wants to see
+
+
+def test_values_of_a_file_are_refused_for_the_commands_that_are_shown(
+    elsewhere: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (elsewhere / "ihaudit.toml").write_text('[sweep]\nformat = ["htm"]\nprofile = "fulll"\n[run]\nformat = ["sarif"]\n')
+    assert show("run").exit_code == 0
+    got = show("sweep")
+    said = got.stderr + capfd.readouterr().err
+    assert got.exit_code == 2 and "ihaudit.toml, profile" in said and "1 more value" in said
+    assert show().exit_code == 2
