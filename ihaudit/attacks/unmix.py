@@ -9,6 +9,7 @@ import torch
 
 from ihaudit.attacks.numerics.evidence import blank
 from ihaudit.attacks.recipe import Recipe, start
+from ihaudit.attacks.stages.recovery.negatives import turn_negatives
 from ihaudit.attacks.stages.recovery.second_look import second_look
 from ihaudit.attacks.stages.restoration.network import restored_state
 from ihaudit.attacks.stages.state import Grouped, Moving, Shown, State
@@ -111,7 +112,8 @@ class Unmix(Recipe):
             if moving and stands and done >= ROUNDS["quick"] and ctx.profile == "quick":
                 break
             before = changed
-        return self.stages(second_look(state, _telling(ctx, so_far(state))), ctx, "sharpening")
+        telling = _telling(ctx, so_far(state))
+        return self.stages(turn_negatives(second_look(state, telling), telling), ctx, "sharpening")
 
 
 def so_far(state: State) -> str:

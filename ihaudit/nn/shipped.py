@@ -11,6 +11,7 @@ from ihaudit.nn.comparator import Comparator, ComparatorConfig
 from ihaudit.nn.confidence import Confidence
 from ihaudit.nn.fusion import Fusion, FusionConfig
 from ihaudit.nn.membership import MemberConfig, MemberHead
+from ihaudit.nn.polarity import Polarity, PolarityConfig
 from ihaudit.nn.recolour import PixelNet
 from ihaudit.nn.restorer import Restorer, RestorerConfig
 from ihaudit.nn.scales import Scales, ScalesConfig
@@ -39,6 +40,13 @@ def load_unmix_deployed(path: Path | None = None, device: str = "cpu") -> Unmask
 def load_restorer(path: Path | None = None, device: str = "cpu") -> Restorer:
     """The learned image prior."""
     return load("restorer", lambda n: Restorer(RestorerConfig(**n)), path=path, device=device, what="restoration")
+
+
+def load_polarity(path: Path | None = None, device: str = "cpu") -> Polarity:
+    """Tells mixtures of photographs from their negatives."""
+    return load(
+        "polarity", lambda n: Polarity(PolarityConfig(**n)), path=path, device=device, what="the sign of public images"
+    )
 
 
 def load_scales(path: Path | None = None, device: str = "cpu") -> Scales:

@@ -24,6 +24,7 @@ from ihaudit.training import (
     confidence,
     fusion,
     membership,
+    polarity,
     recolour,
     restorer,
     scales,
@@ -44,6 +45,7 @@ HELD_OUT = {
     "filter": {"range", "eps=0.5"},
     "fusion": {"M=10, eps=0.1", "M=30, eps=0.1", "M=50, eps=0.1", "M=30, eps=0.3", "M=30, eps=0.5"},
     "membership": {"cifar", "photographs", "range"},
+    "polarity": {f"{n}, {k}" for n in ("photographs", "cifar10") for k in (1, 2, 4, 6, "as found")},
     "recolour": {"gradient"},
     "restorer": {"T=10", "T=20", "T=50"},
     "scales": {"mixture", "single"},
@@ -69,6 +71,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (comparator, {"MEASURED": 1, "DEFAULTS": replace(comparator.DEFAULTS, validation=48)}),
         (moved_filter, {"MEASURED": 1, "DEFAULTS": replace(moved_filter.DEFAULTS, validation=48)}),
         (fusion, {"MEASURED": 2, "DEFAULTS": replace(fusion.DEFAULTS, validation=120)}),
+        (polarity, {"HELD_OUT": 16}),
         (scales, {"CENTRE": 64, "HELD_OUT": 16}),
         (
             restorer,

@@ -24,9 +24,10 @@ from tests.data import DATA
 CTX = Context(seed=1, profile="quick")
 
 
-def solved() -> tuple[State, Sample]:
-    """Six images, one in each encoding, before sharpening."""
-    sample = reference(5, 6, 20, 4, 1, source="cifar10_eval", public=load_split(DATA).held_patches)
+def solved(public: np.ndarray | None = None) -> tuple[State, Sample]:
+    """Six images, one in each encoding, before sharpening; `public` uint8 (M, 32, 32, 3)."""
+    public = load_split(DATA).held_patches if public is None else public
+    sample = reference(5, 6, 20, 4, 1, source="cifar10_eval", public=public)
     view = View(encodings=sample.encodings, labels=released(sample, "soft"), image_range=(-1.0, 1.0))
     attack = Unmix()
     state = attack.stages(attack.begin(view, CTX), CTX, "similarity", "grouping", "coefficients", "recovery")
