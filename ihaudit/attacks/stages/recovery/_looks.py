@@ -14,8 +14,8 @@ from ihaudit.attacks.numerics.unmasking import Unmasker
 from ihaudit.attacks.stages.state import Moving, Recovered, State
 from ihaudit.contracts.context import Context
 
-#: images up to which each of them is looked at
-MOST_IMAGES = 300
+#: values of a release up to which a copy of all signs is held
+MOST_VALUES = 100_000_000
 #: times that the network sees a proposal, each followed by the image that its signs make
 LOOKS = 2
 
@@ -57,12 +57,13 @@ class Looks:
         self.kept = 0
 
     @staticmethod
-    def apt(state: State) -> bool:
+    def apt(state: State, most_images: int) -> bool:
         """Are there guessed signs of encodings whose images stand still, and not too many of these?"""
         recovered = state.find(Recovered)
         if recovered is None or recovered.signs is None or state.observed.signs is not None:
             return False
-        return state.find(Moving) is None and len(recovered.estimate.images) - 1 <= MOST_IMAGES
+        many = len(recovered.estimate.images) - 1 > most_images or state.observed.values.numel() > MOST_VALUES
+        return state.find(Moving) is None and not many
 
     def at(self, image: int, proposal: Tensor) -> Look:
         """The network's view with `proposal` float32 (P,) in place of an image, all others as they are."""

@@ -13,6 +13,8 @@ from ihaudit.nn.shipped import load_polarity
 #: log odds that encodings must reach on average, or else public images are not known for photographs (0.9 to 1.9 where
 #: they are, 0.6 and less where half of them are negatives); of fewer images than this an average says nothing
 ORDINARY, FEWEST_IMAGES = 0.75, 4
+#: images up to which it is a small part of the attack
+MOST_IMAGES = 1000
 #: share of the median image's log odds below which an image is proposed as its negative
 DOUBTFUL = 0.5
 #: log odds that the negative must reach, and by how much they must exceed those of what it is the negative of
@@ -32,7 +34,7 @@ def turn_negatives(state: State, ctx: Context) -> State:
     public parts are not the right way up they are no photographs, and nothing is turned.  How many images were turned
     stands in the record of the stage before.
     """
-    if not Looks.apt(state) or state.observed.shape[0] not in (1, 3):
+    if not Looks.apt(state, MOST_IMAGES) or state.observed.shape[0] not in (1, 3):
         return state
     looks, net, shape = Looks(state, ctx), load_polarity(device=ctx.device), state.observed.shape
     if looks.mixing.unknowns < FEWEST_IMAGES:

@@ -9,8 +9,8 @@ from ihaudit.attacks.stages.recovery._looks import Looks
 from ihaudit.attacks.stages.state import State
 from ihaudit.contracts.context import Context
 
-#: encodings up to which it is cheap; with more encodings per image hardly any place has the wrong sign
-MOST_ENCODINGS = 3000
+#: encodings and images up to which it is cheap; with more encodings per image hardly any place has the wrong sign
+MOST_ENCODINGS, MOST_IMAGES = 3000, 300
 #: of a proposal: what its signs must gain, in nats per bond, and the share of visible places that must differ
 GAIN, CHANGED = 0.03, 0.02
 #: by how much the logarithm of what is left of an image's encodings must fall for a proposal to be kept
@@ -25,7 +25,7 @@ def second_look(state: State, ctx: Context) -> State:
     then the image that follows from its answers, all others as they are: a wrong proposal heals or leaves larger
     residuals.  How many were proposed and kept stands in the record of the stage before.
     """
-    if not Looks.apt(state) or len(state.observed.values) > MOST_ENCODINGS:
+    if not Looks.apt(state, MOST_IMAGES) or len(state.observed.values) > MOST_ENCODINGS:
         return state
     looks = Looks(state, ctx)
     proposals = _proposals(looks, state, ctx)
