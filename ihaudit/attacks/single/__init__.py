@@ -45,6 +45,10 @@ class RecolourAttack:
 class SingleAttack:
     """Undo the sign mask, find the public images mixed in, subtract them: the private image from one encoding.
 
+    Of encodings that hold no image of the public set, about 1 % are said to hold one: what scores reach by chance is
+    measured on the mirrored set, encoding by encoding (from 20 encodings on, and where pictures are of a size that
+    the network of variances suits).
+
     Stages:
         matching: ``filter`` (calibrated matched filter, joint fits, revisions) or ``ssim`` (as published: the most
             SSIM-similar public image, weight 1/k, recurse).

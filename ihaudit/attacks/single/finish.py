@@ -28,6 +28,8 @@ _CLEARLY = 0.04
 _STAYS = 0.3
 #: Own mixtures on which chance is measured.
 CALIBRATION = 128
+#: Encodings from which on the spread of their largest scores by chance is measured.
+_FEWEST_ENCODINGS = 20
 _LIMITS = (0.005, 0.7)  # of a coefficient to begin a fit with
 
 
@@ -89,15 +91,84 @@ class Finisher:
             private_sum: (E,) sums of private coefficients, where labels tell them.
         """
         self.magnitude, self.private_sum = magnitude, private_sum
-        e, limit = matches.members.shape
-        images = self._images(matches.members.reshape(-1)).reshape(e, limit, *magnitude.shape[1:])
-        tensors = (matches.members, matches.coefficients, matches.scores, images, matches.logits, matches.network)
-        state = _State(*(t.clone() for t in tensors))
+        state = self._state(matches)
         self._grow(state)
         for sweep in range(self.sweeps):
             progress((1 + sweep) / (1 + self.sweeps))
             self._revise(state)
             self._grow(state)
+        return self._matches(state)
+
+    def stand_out(self, matches: Matches, magnitude: Tensor) -> tuple[Tensor, Tensor]:
+        """Whether any public image is in an encoding, asked anew: of signs that know nothing of the strongest found.
+
+        What a search has chosen, from many and by signs that it shaped itself, stands out even where it is wrong.
+        So the strongest member is taken out, the network looks again, and the public set is searched once.  What the
+        best score is by chance shows the mirrored set, which is in no encoding: equally likely pictures, searched in
+        the same remainder less the best image (of which a symmetric picture's mirror, or a mirrored copy in the set,
+        would be taken for chance).
+
+        Args:
+            matches: of the encodings.
+            magnitude: float32 (E, C, H, W).
+
+        Returns:
+            (E,) best score given the other members, and (E,) the mirrored set's.
+        """
+        self.magnitude = magnitude
+        e, rows = len(magnitude), torch.arange(len(magnitude))
+        state = self._state(matches)
+        strongest = state.scores.argmax(1)
+        fitted, taken = state.coefficients[rows, strongest], state.members[rows, strongest]
+        state.members[rows, strongest] = -1
+        state.coefficients[rows, strongest] = 0.0
+        state.images[rows, strongest] = 0.0
+        self._look(state, rows)
+        rest = magnitude * state.logits.sign() - self._explained(state.coefficients, state.images)
+        score, index, c = self.search.best(self.search.prior.gradient(rest), state.members)
+        c = torch.where(index == taken, fitted, c)
+        rest = rest - c[:, None, None, None] * (self._images(index) - self.mean)
+        nobody = torch.full((e, 1), -1)
+        chance, _, _ = self.search.best(self.search.prior.gradient(rest.flip(-1)), nobody)
+        return score, chance
+
+    def exceeded_by_chance(self, chance: Tensor, level: float) -> float:
+        """What the largest score by chance exceeds in a share `level` of encodings.
+
+        Args:
+            chance: (E,) largest scores by chance.
+            level: in (0, 1).
+
+        Returns:
+            The quantile of a Gumbel distribution, which largest values of many follow, with the quartiles of `chance`:
+            a few encodings in which more than chance was seen do not count.  Where there are too few encodings, what
+            `run` asks of a first image.
+        """
+        if len(chance) < _FEWEST_ENCODINGS:
+            return self.chance + _EXCESS_NOTHING
+        at = torch.tensor([0.25, 0.5, 0.75, 1 - level], dtype=torch.float64)
+        low, middle, high, far = (-(-at.log()).log()).tolist()  # of the standard Gumbel distribution
+        first, median, third = chance.double().quantile(at[:3]).tolist()
+        result: float = median + (third - first) / (high - low) * (far - middle)
+        return result
+
+    def emptied(self, matches: Matches, magnitude: Tensor, rows: Tensor) -> Matches:
+        """`matches`, with nothing found in the encodings `rows` (n,)."""
+        if not len(rows):
+            return matches
+        self.magnitude = magnitude
+        state = self._state(matches)
+        state.members[rows], state.coefficients[rows], state.scores[rows], state.images[rows] = -1, 0.0, 0.0, 0.0
+        self._look(state, rows)
+        return self._matches(state)
+
+    def _state(self, matches: Matches) -> _State:
+        e, limit = matches.members.shape
+        images = self._images(matches.members.reshape(-1)).reshape(e, limit, *matches.logits.shape[1:])
+        tensors = (matches.members, matches.coefficients, matches.scores, images, matches.logits, matches.network)
+        return _State(*(t.clone() for t in tensors))
+
+    def _matches(self, state: _State) -> Matches:
         order = state.coefficients.argsort(1, descending=True)
         members, c, scores = (t.gather(1, order) for t in (state.members, state.coefficients, state.scores))
         return Matches(members, c, scores, state.logits, state.known, state.network)

@@ -64,6 +64,10 @@ class Matches:
     known: Tensor
     network: Tensor
 
+    def rows(self, which: slice) -> Matches:
+        """Of some encodings."""
+        return Matches(*(getattr(self, f)[which] for f in self.__dataclass_fields__))
+
 
 @dataclass(eq=False)
 class _Beam:

@@ -39,6 +39,11 @@ RECOLOURED = {"quick": 500, "standard": 2000, "full": 2000}
 MATCHED = {"quick": 100, "standard": 200, "full": 1000}
 SEARCH = {"quick": MatchConfig(beam=2, branch=1, sweeps=1), "standard": MatchConfig(), "full": MatchConfig(beam=6)}
 CALIBRATION = {"quick": 128, "standard": 256, "full": 512}  # own mixtures on which the network's response is measured
+#: Share of encodings that hold no image of the public set, of which it is said that they hold one.
+LEVEL = 0.01
+#: A search's own scores are doubted up to this many times the largest expected by chance: wrong ones reached 1.5 (400
+#: encodings), and without its strongest image the signs of a mixture of many may not be found.
+_DOUBTED = 2.0
 #: Encodings searched together: bounds memory.
 _BATCH = 100
 _MATCHING = 0.7  # share of the time, for progress
@@ -197,14 +202,31 @@ def match(
         after += int((matches.members >= 0).sum())
         parts.append(matches)
     matches = Matches(*(torch.cat([getattr(p, f) for p in parts]) for f in Matches.__dataclass_fields__))
+    stands_out, searched = None, int((matches.members >= 0).any(1).sum())
+    if finisher is not None:
+        matches, stands_out = _confirmed(finisher, matches, magnitude)
     clock.stop("matching", "filter")
     facts = {
         "threshold": matcher.threshold,
         "sought": config.limit,
         "by_power": before,
         "by_local_variances": after if finisher is not None else None,
+        "stands_out_from": stands_out,
+        "encodings_where_none_stands_out": searched - int((matches.members >= 0).any(1).sum()),
     }
     return matches, candidates.mean, facts
+
+
+def _confirmed(finisher: Finisher, matches: Matches, magnitude: FloatArray) -> tuple[Matches, float]:
+    """`matches` without those of encodings in which no public image stands out; what a score had to exceed."""
+    batches = [slice(i, i + _BATCH) for i in range(0, len(magnitude), _BATCH)]
+    parts = [finisher.stand_out(matches.rows(b), torch.from_numpy(magnitude[b])) for b in batches]
+    score, chance = (torch.cat([p[i] for p in parts]) for i in range(2))
+    threshold = finisher.exceeded_by_chance(chance, LEVEL)
+    highest = torch.where(matches.members >= 0, matches.scores, 0.0).amax(1)
+    doubted = (matches.members >= 0).any(1) & (highest < _DOUBTED * finisher.chance)
+    doubtful = torch.nonzero(doubted & (score <= threshold))[:, 0]
+    return finisher.emptied(matches, torch.from_numpy(magnitude), doubtful), threshold
 
 
 def _finisher(recolourer: Recolourer, candidates: Candidates, excess: float | None, ctx: Context) -> Finisher | None:

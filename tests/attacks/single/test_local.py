@@ -99,6 +99,56 @@ def test_a_faint_image_is_believed_where_something_is_missing() -> None:
     assert (finisher._threshold(torch.zeros(3, 1), rows) == told[1]).all()
 
 
+def named(wrong: bool) -> tuple[Matches, Tensor]:
+    """Mixtures of two private pictures, or of a private and a public one: each is said to hold its public image e."""
+    public, other, private = pictures("public", M), pictures("other", N), pictures("private", N)
+    mixture = 0.3 * (other if wrong else public[:N]) + 0.7 * private
+    members, c, scores = torch.full((N, LIMIT), -1), torch.zeros(N, LIMIT), torch.zeros(N, LIMIT)
+    members[:, 0], c[:, 0], scores[:, 0] = torch.arange(N), 0.3, 6.0
+    known = 0.3 * public[:N]
+    # signs by which what is claimed is there
+    logits = 10.0 * torch.where(known.abs() > 0.1, known, mixture).sign()
+    return Matches(members, c, scores, logits, known, logits), mixture
+
+
+def test_what_a_search_made_stand_out_is_asked_anew(finisher: Finisher) -> None:
+    chance = []
+    for wrong in (False, True):
+        matches, mixture = named(wrong)
+        score, by_chance = finisher.stand_out(matches, mixture.abs())
+        threshold = finisher.exceeded_by_chance(by_chance, 0.01)
+        assert float((score > threshold).float().mean()) <= 0.2 if wrong else float(score.median()) > threshold
+        chance.append(by_chance)
+        assert (matches.members[:, 0] == torch.arange(N)).all()
+    assert float(torch.cat(chance).max()) < finisher.chance + 3  # what is there is no chance
+    emptied = finisher.emptied(matches, mixture.abs(), torch.tensor([1]))
+    assert (emptied.members[1] == -1).all() and float(emptied.known[1].abs().max()) == 0
+    assert (emptied.members[0] == matches.members[0]).all()
+
+
+def test_mirrored_copies_in_the_set_are_not_taken_for_chance() -> None:
+    public = crops("public", M)
+    recolourer = Recolourer(load_unmask())
+    candidates = Candidates(np.concatenate([public, public[:, :, ::-1]]), Basis((3, 32, 32)))
+    search = LocalFilter(LocalPrior(load_scales(), (3, 32, 32)), candidates)
+    calibrate(recolourer, search, np.random.default_rng(0))
+    matches, mixture = named(False)
+    score, chance = Finisher(recolourer, search).stand_out(matches, mixture.abs())
+    assert float(score.median()) > 2 * float(chance.median())
+
+
+def test_the_share_that_chance_exceeds_is_as_stated(finisher: Finisher) -> None:
+    rng = np.random.default_rng(0)
+    drawn = torch.from_numpy(rng.standard_normal((2000, 500)).max(1)).float()
+    for level in (0.1, 0.01):
+        thresholds = [finisher.exceeded_by_chance(drawn[i : i + 100], level) for i in range(0, 2000, 100)]
+        share = np.mean([float((drawn > t).float().mean()) for t in thresholds])
+        assert 0.5 * level < share < 1.5 * level
+    more = torch.cat([drawn[:95], torch.full((5,), 30.0)])
+    assert abs(finisher.exceeded_by_chance(more, 0.01) - finisher.exceeded_by_chance(drawn[:100], 0.01)) < 0.5
+    assert finisher.exceeded_by_chance(drawn[:3], 0.01) > finisher.chance + 1
+
+
 def test_signs_that_make_a_likelier_picture_are_preferred() -> None:
     x = 0.5 * pictures("private", N)
     rng = torch.Generator().manual_seed(0)
