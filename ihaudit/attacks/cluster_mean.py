@@ -17,7 +17,10 @@ from ihaudit.errors import NotApplicable
 @attack("cluster-mean")
 @dataclass(frozen=True)
 class ClusterMean(Recipe):
-    """Mean of |encodings| over each cluster, or of the encodings themselves where there is no sign mask."""
+    """Mean of |encodings| over each cluster, or of the encodings themselves where there is no sign mask.
+
+    So are noisy copies of each image (`recurring`) averaged.
+    """
 
     similarity: str = "squares"
     grouping: str = "anneal"
@@ -31,7 +34,7 @@ class ClusterMean(Recipe):
 
     def begin(self, view: View, ctx: Context) -> State:
         """See `Recipe.begin`."""
-        state = start(view, ctx, keep_signs=True)
+        state = start(view, ctx, keep_signs=True, copies=True)
         if unmasked(state.observed.mask, view) and each_alone(state):
             raise NotApplicable(ALONE)
         return state

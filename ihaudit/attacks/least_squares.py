@@ -33,7 +33,7 @@ class LeastSquares(Recipe):
 
     def begin(self, view: View, ctx: Context) -> State:
         """See `Recipe.begin`."""
-        state = start(view, ctx, keep_signs=True)
+        state = start(view, ctx, keep_signs=True, copies=True)
         if state.observed.mask == "masked" or (state.observed.mask == "absolute" and view.image_range[0] < 0):
             raise NotApplicable("the signs of neighbouring pixels are independent: there is a sign mask, or no image")
         if each_alone(state):

@@ -18,6 +18,7 @@ from ihaudit.attacks.numerics.image_range import Levels
 from ihaudit.attacks.numerics.labels import read_slots
 from ihaudit.attacks.numerics.masks import MaskKind, detect_mask, under_mask
 from ihaudit.attacks.numerics.pictures import to_rows
+from ihaudit.attacks.stages.grouping.copies import recurring
 from ihaudit.attacks.stages.state import Assigned, Grouped, Moving, Observed, PublicFound, Recovered, Restored, State
 from ihaudit.contracts.attack import AttackOutput
 from ihaudit.contracts.context import Context
@@ -81,6 +82,7 @@ def start(
     keep_signs: bool = False,
     signs: NDArray[np.floating[Any]] | None = None,
     mixed: bool = True,
+    copies: bool = False,
     compact: bool = False,
 ) -> State:
     """The first state from a view.
@@ -89,6 +91,7 @@ def start(
         keep_signs: values are the encodings themselves where they carry no sign mask, instead of their moduli.
         signs: float (E, H, W, C) in {-1, 1}, the masks where they are known.
         mixed: refuse releases in which nothing is mixed.
+        copies: but take those of noisy copies, of which each image has several.
         compact: hold large releases in half precision.
 
     Raises:
@@ -101,7 +104,9 @@ def start(
         raise NotApplicable(
             "neither signs nor magnitudes of neighbouring values go together, so no picture lies under a sign mask"
         )
-    if mixed and unmasked(mask, view) and slots.whole:
+    shape = (x.shape[3], *x.shape[1:3])
+    again = copies and slots.whole and unmasked(mask, view) and recurring(to_rows(x, ctx.device), shape)
+    if mixed and slots.whole and not again and unmasked(mask, view):
         raise NotApplicable(
             "there is no sign mask, and by its labels every encoding holds one image: nothing is mixed that could be "
             "taken apart"
@@ -111,7 +116,7 @@ def start(
     kind = torch.float16 if compact and x.size > MANY else torch.float32
     values = to_rows(x, ctx.device, absolute=not (keep_signs and mask == "signed"), kind=kind)
     known = None if signs is None else to_rows(signs, ctx.device).half()
-    return State(Observed(view, values, (x.shape[3], *x.shape[1:3]), mask, slots, known))
+    return State(Observed(view, values, shape, mask, slots, known, copies=again))
 
 
 def working_step(view: View, ctx: Context) -> int:

@@ -48,6 +48,7 @@ class Observed:
         mask: kind of release.
         slots: what the labels say.
         signs: float (E, P), the masks where they are known, as after a predicted generator: no stage estimates them.
+        copies: each encoding is a noisy copy of one image, which has several.
     """
 
     view: View
@@ -56,6 +57,7 @@ class Observed:
     mask: MaskKind
     slots: Slots
     signs: Tensor | None = None
+    copies: bool = False
 
     @property
     def image_range(self) -> tuple[float, float]:

@@ -64,3 +64,22 @@ def test_more_encodings_and_images_than_many_make_no_difference() -> None:
     numbers = counts(many, torch.ones(4000), told=True, labels=True)
     torch.testing.assert_close(numbers[0, [0, 3]], torch.tensor([200.0, 30.0]).log())
     torch.testing.assert_close(numbers[1, 0], torch.tensor(0.5).log())  # an image of no encoding
+
+
+def test_either_vote_against_an_image_counts() -> None:
+    """An image whose contrast alone came out negated: its mean outvotes that in one of the two votes."""
+    count, times = 4, 6
+    pixels = SHAPE[0] * SHAPE[1] * SHAPE[2]
+    draw = torch.Generator().manual_seed(0)
+    images = 1 + 0.3 * torch.randn(count, pixels, generator=draw)
+    members = torch.arange(count).repeat(times)[:, None]
+    mixing = Mixing(members, torch.ones(len(members), 1), torch.zeros(len(members)), count)
+    values = (images[members[:, 0]] + 0.05 * torch.randn(len(members), pixels, generator=draw)).abs()
+    found = images.clone()
+    found[2] = 2 * images[2].mean() - images[2]
+    estimate = Reconstruction(torch.cat([found, torch.zeros(1, pixels)]), torch.full((len(members),), 0.0025))
+    signs = torch.ones_like(values)
+    said = by_encodings(values, signs, mixing, estimate, SHAPE, signs)
+    rest = [0, 1, 3]
+    assert float(said[2, TURNED]) > 0.9 and float(said[rest, TURNED].max()) < 0.1
+    assert float(said[2, UPRIGHT]) < -0.9 and float(said[rest, UPRIGHT].min()) > 0.9
