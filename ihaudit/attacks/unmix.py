@@ -8,15 +8,17 @@ from typing import ClassVar
 import torch
 
 from ihaudit.attacks.numerics.evidence import blank
+from ihaudit.attacks.numerics.labels import read_slots
 from ihaudit.attacks.recipe import Recipe, start
 from ihaudit.attacks.stages.recovery.negatives import turn_negatives
 from ihaudit.attacks.stages.recovery.second_look import second_look
 from ihaudit.attacks.stages.restoration.network import restored_state
 from ihaudit.attacks.stages.state import Grouped, Moving, Shown, State
-from ihaudit.contracts.attack import attack
+from ihaudit.contracts.attack import AttackOutput, attack
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.environment import return_memory
+from ihaudit.errors import NotApplicable
 from ihaudit.nn.shipped import load_confidence, load_restorer
 
 #: times that the assignment is re-estimated from the reconstructions at most, by profile
@@ -34,6 +36,11 @@ SETTLED_MOVING = 0.08
 MOVING_ROUNDS = 8
 #: images up to which the first ones are judged, so that a figure is to be had long before the end
 JUDGED = 1000
+#: name of the hint that tells the number of private images in an encoding
+PER_ENCODING = "private_per_encoding"
+#: mean confidence from which the number that was taken for granted is not doubted (where there is one: 0.16 to 0.86),
+#: and by how much another one must exceed it
+SURE, SURER = 0.9, 0.05
 #: in the record of the first recovery: mean pinned SSIM that its images are expected to reach once they are restored
 EXPECTED = "expected_ssim"
 #: in the profile quick a round is the last, where images move, that changes fewer than this share of encodings and not
@@ -67,6 +74,29 @@ class Unmix(Recipe):
     reference: ClassVar[str] = "Carlini et al. 2021, sections 4 and 4.8.1, combined"
     profiles: ClassVar[tuple[str, ...]] = ("quick", "standard", "full")
     copies: ClassVar[float] = 28.0
+
+    def run(self, view: View, ctx: Context) -> AttackOutput:
+        """See `Recipe.run`.
+
+        Where nothing tells how many private images an encoding holds there are two at first, and one where that answers
+        images of which the attack is not sure; the answer stays of which it is surer.
+        """
+        output = super().run(view, ctx)
+        if output.confidence is None or not len(output.images) or not _untold(view):
+            return output
+        sure = float(output.confidence.mean())
+        if sure > SURE:
+            return output
+        ctx.progress("one private image in each encoding, not two", None)
+        try:
+            other = super().run(replace(view, hints={**view.hints, PER_ENCODING: 1}), ctx)
+        except NotApplicable:
+            return output
+        if other.confidence is None or not len(other.images) or float(other.confidence.mean()) < sure + SURER:
+            return output
+        said = " No label tells how many private images an encoding holds; one suits them better than two."
+        facts = other.diagnostics | {PER_ENCODING: 1}
+        return replace(other, sentence=other.sentence + said, diagnostics=facts)
 
     def begin(self, view: View, ctx: Context) -> State:
         """See `Recipe.begin`; in half precision where encodings are many."""
@@ -114,6 +144,12 @@ class Unmix(Recipe):
             before = changed
         telling = _telling(ctx, so_far(state))
         return self.stages(turn_negatives(second_look(state, telling), telling), ctx, "sharpening")
+
+
+def _untold(view: View) -> bool:
+    """Whether neither labels nor hints tell how many private images an encoding holds."""
+    slots = read_slots(view.labels, len(view.encodings))
+    return view.hints.get(PER_ENCODING) is None and slots.classes == 1 and not slots.informative
 
 
 def so_far(state: State) -> str:

@@ -81,8 +81,9 @@ def release(arrays: dict[str, NDArray[Any]], image_range: Any, *, n_images: int,
     if "labels" in arrays:
         y = arrays["labels"]
         if y.ndim != 2 or len(y) != count:
+            remedy = "; make rows of class numbers by np.eye(n_classes)[labels]" if y.shape == (count,) else ""
             raise SchemeError(
-                f"labels has shape {y.shape}, expected one row per encoding: ({count}, n_classes), or None"
+                f"labels has shape {y.shape}, expected one row per encoding: ({count}, n_classes), or None{remedy}"
             )
         if not 1 <= y.shape[1] <= MAX_CLASSES:
             raise SchemeError(f"labels has shape {y.shape}, expected between 1 and {MAX_CLASSES:,} classes")

@@ -20,6 +20,7 @@ from ihaudit.attacks.stages.sharpening import local
 from ihaudit.attacks.stages.similarity import unmasked
 from ihaudit.attacks.stages.state import Assigned, Grouped, Moving, Recovered, State
 from ihaudit.attacks.unmix import Unmix
+from ihaudit.contracts.attack import AttackOutput
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.nn.sources import load_split
@@ -31,7 +32,7 @@ from ihaudit.schemes.instahide_deployed import InstaHideDeployed
 from ihaudit.scoring.reconstructions import score_attack
 from tests.attacks.releases import instahide
 from tests.attacks.states import correlation, true_state
-from tests.benchmarks.attacks import reference
+from tests.benchmarks.attacks import reference, scores
 from tests.benchmarks.scale import matched
 from tests.data import DATA, load_images
 
@@ -182,3 +183,46 @@ def test_first_figures_are_told_long_before_the_end() -> None:
     first = next(message for message in told if "expected SSIM" in message)
     later = told[told.index(first) + 1 :]
     assert later and all("images grouped, expected SSIM 0." in message for message in later)
+
+
+@pytest.mark.parametrize(
+    ("labels", "hints", "sure", "tried"),
+    [
+        (None, {}, (0.4, 0.8), [None, 1]),
+        (None, {}, (0.4, 0.42), [None, 1]),
+        (None, {}, (0.9, 0.0), [None]),
+        (None, {"private_per_encoding": 2}, (0.4, 0.8), [2]),
+        (np.eye(2)[[0, 1, 1]], {}, (0.4, 0.8), [None]),
+    ],
+)
+def test_one_private_image_per_encoding_is_tried_where_nothing_tells_and_two_do_not_suit(
+    monkeypatch: pytest.MonkeyPatch,
+    labels: np.ndarray | None,
+    hints: dict[str, int],
+    sure: tuple[float, float],
+    tried: list[int | None],
+) -> None:
+    seen: list[int | None] = []
+
+    def run(_: Unmix, view: View, __: Context) -> AttackOutput:
+        seen.append(view.hints.get("private_per_encoding"))
+        said = np.full(2, sure[len(seen) - 1], np.float32)
+        return AttackOutput(np.zeros((2, 8, 8, 3), np.float32), confidence=said)
+
+    monkeypatch.setattr(recipe.Recipe, "run", run)
+    view = View(encodings=np.zeros((3, 8, 8, 3), np.float32), labels=labels, hints=hints)
+    out = Unmix().run(view, CTX)
+    assert seen == tried
+    better = len(tried) == 2 and sure[1] > 0.5
+    assert out.confidence is not None and out.confidence[0] == np.float32(sure[1] if better else sure[0])
+    assert out.diagnostics.get("private_per_encoding") == (1 if better else None)
+    assert ("one suits them better than two" in out.sentence) == better
+
+
+@pytest.mark.data
+def test_one_private_image_per_encoding_is_found_without_labels() -> None:
+    sample = reference(351, 10, 20, 4, 1, public=load_split(DATA).held_patches)
+    view = View(encodings=sample.encodings, image_range=(-1.0, 1.0))
+    out = Unmix().run(view, Context(seed=1, profile="quick"))
+    assert out.diagnostics["private_per_encoding"] == 1 and len(out.images) == 10
+    assert scores(out.images, sample.images).mean() > 0.6
