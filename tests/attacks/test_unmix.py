@@ -190,7 +190,7 @@ def test_first_figures_are_told_long_before_the_end() -> None:
     [
         (None, {}, (0.4, 0.8), [None, 1]),
         (None, {}, (0.4, 0.42), [None, 1]),
-        (None, {}, (0.9, 0.0), [None]),
+        (None, {}, (0.95, 0.0), [None]),
         (None, {"private_per_encoding": 2}, (0.4, 0.8), [2]),
         (np.eye(2)[[0, 1, 1]], {}, (0.4, 0.8), [None]),
     ],
