@@ -423,7 +423,7 @@ def _refuse() -> None:
 
 
 def test_class_numbers_for_labels_are_refused_with_what_makes_rows_of_them() -> None:
-    arrays = {"encodings": np.zeros((4, 8, 8, 3), np.float32), "labels": np.arange(4)}
+    arrays: dict[str, Any] = {"encodings": np.zeros((4, 8, 8, 3), np.float32), "labels": np.arange(4)}
     with pytest.raises(SchemeError, match=r"labels has shape \(4,\).*np\.eye\(n_classes\)\[labels\]"):
         validate.release(arrays, [0, 1], n_images=4, n_public=2)
     with pytest.raises(SchemeError, match=r"\(3, 2\).*or None$"):
