@@ -41,6 +41,8 @@ PER_ENCODING = "private_per_encoding"
 #: mean confidence from which the number that was taken for granted is not doubted (where there is one: 0.16 to 0.86),
 #: and by how much another one must exceed it
 SURE, SURER = 0.9, 0.05
+#: variants of restoration with which images are restored by the network
+RESTORED = ("network", "explained")
 #: in the record of the first recovery: mean pinned SSIM that its images are expected to reach once they are restored
 EXPECTED = "expected_ssim"
 #: in the profile quick a round is the last, where images move, that changes fewer than this share of encodings and not
@@ -105,7 +107,7 @@ class Unmix(Recipe):
     def stages(self, state: State, ctx: Context, *names: str) -> State:
         """See `Recipe.stages`."""
         for name in names:
-            first = name == "recovery" and state.last(name) is None and self.restoration == "network"
+            first = name == "recovery" and state.last(name) is None and self.restoration in RESTORED
             state = super().stages(state, _telling(ctx, so_far(state)), name)
             if first:
                 state = _judged(state, ctx)

@@ -28,6 +28,13 @@ from ihaudit.release import FloatArray
 #: An encoding is explained where its residual's RMS, in units of the image range, is below this: a faint public image
 #: (weight 0.03) that is missed leaves about 0.01.
 EXPLAINED = 0.004
+#: Leverage from which an encoding bears nothing out, since images made from it alone explain it whatever they are, and
+#: up to which it counts where noise is estimated (0.5 to 0.9 were tried, with three and five uses of each image).
+TRIVIAL, MOST_LEVERAGE = 0.9, 0.8
+#: Share of an image's power that keeps coefficients finite.
+RIDGE = 1e-4
+#: Range of factors by which an image's coefficients may be too large together.
+FACTORS = (0.5, 2.0)
 #: Least noise variance in squared units of the range: an explained encoding must not take all the weight.
 FLOOR = 1e-7
 BLOCK = 512
@@ -50,6 +57,8 @@ class PublicSystem:
         noise: float32 (E,) variances.
         found: public images of every encoding.
         unmasked: float32 (E, P) expected mixtures.
+        leverage: float32 (E,), the part of each encoding's noise that `images` have taken up.
+        share: float32 (E,), the weight that private images leave to public ones.
     """
 
     values: Tensor
@@ -64,6 +73,8 @@ class PublicSystem:
     noise: Tensor
     found: PublicMembers
     unmasked: Tensor
+    leverage: Tensor
+    share: Tensor
     _index: Index | None = None
 
     @classmethod
@@ -77,11 +88,13 @@ class PublicSystem:
         mixing: Mixing,
         estimate: Reconstruction,
         public: FloatArray,
+        signs: Tensor | None = None,
     ) -> PublicSystem:
-        """From what phase retrieval left, with the sign under which public images show.
+        """From what an attack without the public set has left, with the sign under which public images show.
 
         Args:
             public: float (M, H, W, C) in [0, 1].
+            signs: float (E, P), expected signs if they are known better than by the images and their neighbours.
 
         Raises:
             NotApplicable: public images are of another shape.
@@ -89,7 +102,7 @@ class PublicSystem:
         c, h, w = shape
         if tuple(public.shape[1:]) != (h, w, c):
             raise NotApplicable(f"public images of shape {tuple(public.shape[1:])} were not mixed into these encodings")
-        values = values.cpu()
+        values = values.cpu().float()
         system = cls(
             values=values,
             shape=shape,
@@ -103,20 +116,21 @@ class PublicSystem:
             noise=estimate.noise.cpu().clone(),
             found=PublicMembers.none(len(values)),
             unmasked=torch.zeros_like(values),
+            leverage=torch.zeros(len(values)),
+            share=torch.from_numpy(slots.share),
         )
-        if image_range[0] < 0 < image_range[1] and system._upside_down():
-            system.images = -system.images
+        way_up = -1 if image_range[0] < 0 < image_range[1] and system._upside_down() else 1
+        system.images = way_up * system.images
+        if signs is None:
+            system.expect(torch.arange(len(values)))
+        else:
+            system.unmasked = values * (way_up * signs.cpu().float())
         return system
 
     @property
     def span(self) -> float:
         """Width of the image range."""
         return self.image_range[1] - self.image_range[0]
-
-    @property
-    def share(self) -> Tensor:
-        """float32 (E,): the weight that the labels leave to public images."""
-        return torch.from_numpy(self.slots.share)
 
     def private(self, rows: Tensor) -> Tensor:
         """float32 (n, P): what the private images contribute."""
@@ -132,8 +146,8 @@ class PublicSystem:
         return self.found.part(self.candidates, rows) + self.share[rows, None] * self.candidates.mean.flatten()
 
     def explained(self) -> Tensor:
-        """bool (E,)."""
-        return self.noise.sqrt() < EXPLAINED * self.span
+        """bool (E,): hardly anything is left, and not because its images were made from it alone."""
+        return (self.noise.sqrt() < EXPLAINED * self.span) & (self.leverage < TRIVIAL)
 
     def residual(self, rows: Tensor) -> Tensor:
         """(n, P) in the basis: expected mixtures less all that is known of them."""
@@ -191,7 +205,10 @@ class PublicSystem:
         floor = FLOOR * self.span**2
         for block, (unmasked, spread) in zip(blocks, run_jobs(part, blocks)):
             self.unmasked[block] = unmasked
-            self.noise[block] = spread.clamp_min(floor)
+            # a solution leaves less of an encoding the more it rests on it: without this, images that fit one encoding
+            # whatever they are would outweigh all others
+            kept = 1 - self.leverage[block].clamp_max(MOST_LEVERAGE)
+            self.noise[block] = (spread / kept.square()).clamp_min(floor)
 
     def reassign(self) -> float:
         """Pairs every encoding again that is not explained, from its mixture less the public part; the share changed.
@@ -225,6 +242,42 @@ class PublicSystem:
                     self.members[these], self.coefficients[these] = split_shared(observed, *given, margin=MARGIN)
         return float((self.members != before).any(1).float().mean())
 
+    def reweigh(self) -> None:
+        """Coefficients of private images anew where no label tells them, by least squares on each mixture.
+
+        They are found up to a factor for each image, which the explained encodings tell (`_factors`).
+        """
+        mean = self.candidates.mean.flatten()
+        centred = self.images - mean
+        gram = (centred @ centred.T).double()
+        for rows in torch.arange(len(self.noise)).split(BLOCK):
+            left = self.unmasked[rows] - self.found.part(self.candidates, rows) - mean
+            member, there = self.members[rows].clamp_min(0), self.members[rows] >= 0
+            both = there[:, :, None] & there[:, None, :]
+            normal = torch.where(both, gram[member[:, :, None], member[:, None, :]], 0.0)
+            normal += torch.diag_embed(torch.where(there, RIDGE * gram.diagonal().mean(), 1.0))
+            right = torch.where(there, (left @ centred.T).gather(1, member), 0.0).double()
+            self.coefficients[rows] = torch.linalg.solve(normal, right).clamp_min(0).float()
+        factor = self._factors()
+        self.images = mean + centred / factor[:, None]
+        self.coefficients *= factor[self.members.clamp_min(0)]
+        self.share = (1 - self._weights().sum(1)).clamp_min(0)
+
+    def _factors(self) -> Tensor:
+        """float32 (N,) by which the coefficients of each image are to be multiplied, so that those of all private and
+        public images of an explained encoding add up to one."""
+        done = torch.nonzero(self.explained())[:, 0]
+        weights = self._weights()[done].double()
+        design = torch.zeros(len(done), len(self.images), dtype=torch.float64)
+        design.scatter_add_(1, self.members[done].clamp_min(0), weights)
+        missing = 1 - self.found.weight[done].sum(1).double() - weights.sum(1)
+        normal = design.T @ design + 100 * RIDGE * torch.eye(len(self.images), dtype=torch.float64)
+        return (1 + torch.linalg.solve(normal, design.T @ missing)).float().clamp(*FACTORS)
+
+    def _weights(self) -> Tensor:
+        """float32 (E, s): coefficients, 0 where a slot holds nothing."""
+        return torch.where(self.members >= 0, self.coefficients, 0.0)
+
     def solve(self) -> None:
         """Private images by weighted least squares, the public part taken out."""
         n = len(self.images)
@@ -238,8 +291,17 @@ class PublicSystem:
 
         right = summed(part, len(mixing), BLOCK, torch.device("cpu"))[:-1]
         normal = mixing.normal(weights, ridge=1e-6)[:-1, :-1].double()
-        images = torch.linalg.solve(normal, right.double()).float()
+        inverse = torch.linalg.inv(normal)
+        images = (inverse @ right.double()).float()
+        self.leverage = (weights * self._spread(inverse)).float().clamp(0, 1)
         low, high = self.image_range
         seen = torch.zeros(n, dtype=torch.bool)
         seen[self.members[self.members >= 0]] = True
         self.images = torch.where(seen[:, None], images.clamp(low - 0.5 * (high - low), high + 0.5 * (high - low)), 0.0)
+
+    def _spread(self, inverse: Tensor) -> Tensor:
+        """float64 (E,): variance of each encoding's private part, given the inverse (N, N) of the normal matrix."""
+        member, weight = self.members.clamp_min(0), self._weights().double()
+        between = inverse[member[:, :, None], member[:, None, :]]
+        variance: Tensor = torch.einsum("ea,eab,eb->e", weight, between, weight)
+        return variance

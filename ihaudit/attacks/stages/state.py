@@ -268,11 +268,17 @@ class Fused(Part):
 
 @dataclass(frozen=True, eq=False)
 class PublicFound(Part):
-    """Public images in each encoding: index int64 (E, K) into the public set, -1 for none, and weights float32."""
+    """Public images in each encoding.
+
+    Attributes:
+        index: int64 (E, K) into the public set, -1 for none; weight: float32 (E, K).
+        explained: bool (E,), whether these and the private images explain the encoding wholly.
+    """
 
     source: ClassVar[str] = "a variant of the stage public"
     index: NDArray[np.int64]
     weight: NDArray[np.float32]
+    explained: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ihaudit.attacks.numerics.mixing import Reconstruction
 from ihaudit.attacks.numerics.public_system import PublicSystem
@@ -16,7 +18,7 @@ from ihaudit.contracts.context import Context
 from ihaudit.errors import NotApplicable
 
 #: Rounds at most, by profile; every round costs one search over the public set for the encodings not yet explained.
-ROUNDS = {"quick": 10, "standard": 15, "full": 25}
+ROUNDS = {"quick": 25, "standard": 25, "full": 40}
 #: Rounds end where this share is explained, or the mean log variance of the noise falls by less than this in a round.
 ENOUGH, LEAST_GAIN = {"quick": 0.9, "standard": 0.99, "full": 1.0}, 0.02
 #: Steps of EM (masks, then private images) after every search.
@@ -26,9 +28,7 @@ EM_STEPS = 2
 @stage("public", "identify")
 def public_identify(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     """Identifies public images and solves private images, masks and pairing with them; see the module."""
-    observed, public = state.observed, state.observed.view.public_set
-    if public is None or len(public) < 2:
-        raise NotApplicable("the adversary does not have the public set")
+    observed, public = state.observed, check_public_set(state)
     device = observed.values.device
     system = PublicSystem.begin(
         observed.values,
@@ -39,6 +39,7 @@ def public_identify(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
         state.mixing(),
         state.require(Recovered).estimate,
         public,
+        state.require(Recovered).signs,
     )
     rounds = ROUNDS[ctx.profile]
     history: list[float] = []
@@ -49,7 +50,8 @@ def public_identify(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
         todo = torch.nonzero(~system.explained())[:, 0]
         if len(todo) == 0:
             break
-        system.expect(todo)
+        if step:
+            system.expect(todo)
         system.identify(todo)
         for _ in range(EM_STEPS):
             system.expect(torch.arange(len(system.noise)))
@@ -58,6 +60,8 @@ def public_identify(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
             if observed.image_range[0] < 0:
                 moved = restart_values(system)
             changed = system.reassign()
+            if not observed.slots.informative:
+                system.reweigh()
         history.append(float(system.explained().float().mean()))
         before, level = level, float(system.noise.log().mean())
         if step >= 2 and (history[-1] >= ENOUGH[ctx.profile] or before - level < LEAST_GAIN):
@@ -65,10 +69,11 @@ def public_identify(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     per = (system.found.index >= 0).sum(1).float()
     mean = system.candidates.mean.flatten()
     images = torch.cat([system.images, mean[None]]).to(device)
+    signs = (system.unmasked / system.values.clamp_min(1e-9)).clamp(-1, 1).half().to(device)
     out = state.having(
-        Recovered(Reconstruction(images, system.noise.to(device)), confidence=state.require(Recovered).confidence),
+        replace(state.require(Recovered), estimate=Reconstruction(images, system.noise.to(device)), signs=signs),
         replace(state.require(Assigned), members=system.members.numpy(), coefficients=system.coefficients.numpy()),
-        PublicFound(system.found.index.numpy(), system.found.weight.numpy()),
+        PublicFound(system.found.index.numpy(), system.found.weight.numpy(), system.explained().numpy()),
     )
     return out, {
         "public_images": len(public),
@@ -79,3 +84,18 @@ def public_identify(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
         "values_restarted": moved,
         "median_residual": float(system.noise.sqrt().median()) / system.span,
     }
+
+
+def check_public_set(state: State) -> NDArray[np.floating[Any]]:
+    """The public set, float (M, H, W, C) in [0, 1].
+
+    Raises:
+        NotApplicable: there are no public images to look for, or they are of another size than what was mixed.
+    """
+    public, (c, h, w) = state.observed.view.public_set, state.observed.shape
+    if public is None or len(public) < 2:
+        raise NotApplicable("there are no public images to look for")
+    if public.shape[1:] != (h, w, c):
+        size, other = (" x ".join(map(str, s)) for s in (public.shape[1:], (h, w, c)))
+        raise NotApplicable(f"public images of {size} were not mixed into encodings of {other}")
+    return public

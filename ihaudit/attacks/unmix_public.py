@@ -1,0 +1,48 @@
+"""`unmix` with the public set known: few encodings per image are enough to solve for images exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ihaudit.attacks.stages.public.identify import check_public_set
+from ihaudit.attacks.stages.state import Moving, State
+from ihaudit.attacks.unmix import Unmix
+from ihaudit.contracts.attack import attack
+from ihaudit.contracts.context import Context
+from ihaudit.contracts.view import View
+from ihaudit.errors import NotApplicable
+from ihaudit.scheme import Knowledge
+
+
+@attack("unmix-public")
+@dataclass(frozen=True)
+class UnmixPublic(Unmix):
+    """The stages of `unmix`, then `public=identify`, which finds the public images in every encoding.
+
+    An encoding whose public images are known is free of noise, so that two of them tell their private image, where
+    `unmix` needs twenty.  Carlini et al. 2021, 4.8.1 and appendix B, for masks that are secret.  Images that are not
+    made exact by this are answered as `unmix` restores them.
+    """
+
+    public: str = "identify"
+    restoration: str = "explained"
+
+    title: ClassVar[str] = "Mask recovery, public set known"
+    reference: ClassVar[str] = "Carlini et al. 2021, sections 4.8.1 and B, on mask recovery"
+    needs: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.ENCODINGS, Knowledge.PUBLIC_SET})
+
+    def begin(self, view: View, ctx: Context) -> State:
+        """See `Recipe.begin`."""
+        state = super().begin(view, ctx)
+        check_public_set(state)
+        return state
+
+    def solve(self, state: State, ctx: Context) -> State:
+        """See `Recipe.solve`."""
+        state = super().solve(state, ctx)
+        if state.find(Moving) is not None:
+            raise NotApplicable(
+                "images were moved anew for every use: public images are not looked for then; see --attack unmix"
+            )
+        return self.stages(state.run(ctx, "restoration", "network"), ctx, "public")
