@@ -82,7 +82,7 @@ _KNOWN = (
         "What is mixed in comes from a set that the adversary has, so that it is found and subtracted.",
         f"{HOLD} A public set that is not public would take this attack away, and only this one.",
         _AGAIN,
-        ("single", "phase-public"),
+        ("single", "phase-public", "unmix-public"),
     ),
     _Known("Encodings look like their images.", HOLD, _AGAIN, ("as-released",)),
     _Known(

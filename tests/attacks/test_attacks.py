@@ -120,6 +120,7 @@ TABLE = {
             stated=True,
             begins=("similarity", "grouping", "coefficients", "recovery"),
         ),
+        Row("unmix-public", side=16, channels=frozenset({1, 3}), masks=MASKED, positive=False),
     )
 }
 

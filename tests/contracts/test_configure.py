@@ -65,7 +65,6 @@ def test_values_become_what_their_option_is_annotated() -> None:
         ("test-options:order", "lacks a value"),
         ("prng:scans=alway", "prng:scans cannot be 'alway'; did you mean 'always'"),
         ("prng:seedless=true", "cannot be 'true'; there are: yes, no"),
-        ("phase-public:start=unmixx", "did you mean 'unmix'"),
         ("single:k=two", "whole number"),
         ("single:k=1", "must lie in 2..32"),
         ("single:matching=filtr", "did you mean 'filter'"),

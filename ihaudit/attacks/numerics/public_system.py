@@ -272,7 +272,8 @@ class PublicSystem:
         design.scatter_add_(1, self.members[done].clamp_min(0), weights)
         missing = 1 - self.found.weight[done].sum(1).double() - weights.sum(1)
         normal = design.T @ design + 100 * RIDGE * torch.eye(len(self.images), dtype=torch.float64)
-        return (1 + torch.linalg.solve(normal, design.T @ missing)).float().clamp(*FACTORS)
+        surplus: Tensor = torch.linalg.solve(normal, design.T @ missing)
+        return (1 + surplus).float().clamp(*FACTORS)
 
     def _weights(self) -> Tensor:
         """float32 (E, s): coefficients, 0 where a slot holds nothing."""
