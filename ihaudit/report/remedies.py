@@ -66,7 +66,8 @@ _KNOWN = (
         "that absolute values keep.",
         f"{HOLD} The number of images mixed (k) is not the lever (see the curve of `ihaudit sweep`), and neither is "
         "the mask; how often an image is encoded is. Encoding each once takes this attack away, not those on single "
-        "encodings.",
+        "encodings; and where the adversary has the public images, three uses of each image are enough "
+        "(unmix-public, `--knows public_set`).",
         "`ihaudit sweep` over k and the number of passes: the 90 % quantile of SSIM lies within the bound at every "
         "point that would be used",
         ("unmix", "phase", "carlini", "cluster-mean", "least-squares"),
@@ -80,7 +81,7 @@ _KNOWN = (
     ),
     _Known(
         "What is mixed in comes from a set that the adversary has, so that it is found and subtracted.",
-        f"{HOLD} A public set that is not public would take this attack away, and only this one.",
+        f"{HOLD} Fewer encodings of each image do not help, three are enough. A public set that is not public would take this attack away, and only this one.",
         _AGAIN,
         ("single", "phase-public", "unmix-public"),
     ),

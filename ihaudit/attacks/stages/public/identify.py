@@ -20,7 +20,7 @@ from ihaudit.errors import NotApplicable
 #: Rounds at most, by profile; every round costs one search over the public set for the encodings not yet explained.
 ROUNDS = {"quick": 25, "standard": 25, "full": 40}
 #: Rounds end where this share is explained, or the mean log variance of the noise falls by less than this in a round.
-ENOUGH, LEAST_GAIN = {"quick": 0.9, "standard": 0.99, "full": 1.0}, 0.02
+ENOUGH, LEAST_GAIN = {"quick": 0.97, "standard": 0.99, "full": 1.0}, 0.01
 #: Steps of EM (masks, then private images) after every search.
 EM_STEPS = 2
 
