@@ -7,8 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ihaudit.attacks.stages.restoration.explained import ENOUGH, EXPECTED, exact_images
-from ihaudit.attacks.stages.state import Assigned
+from ihaudit.attacks.stages.restoration.explained import EXPECTED
 from ihaudit.attacks.unmix import Unmix
 from ihaudit.attacks.unmix_public import UnmixPublic
 from ihaudit.contracts.attack import AttackOutput
@@ -65,14 +64,6 @@ def test_a_set_that_was_not_used_leaves_the_answer_of_the_network(few: Mixed) ->
     assert abs(scores(out.images, few.images).mean() - scores(alone.images, few.images).mean()) < 0.02
     assert out.confidence is not None and alone.confidence is not None
     assert abs(out.confidence.mean() - alone.confidence.mean()) < 0.05
-
-
-def test_one_explained_encoding_makes_no_image_exact() -> None:
-    members = np.array([[0, 1], [0, 2], [2, -1], [1, 2], [3, 0]])
-    known = Assigned(members, np.where(members < 0, 0, [[0.3, 0.01]]).astype(np.float32))
-    explained = np.array([True, True, False, True, False])
-    assert ENOUGH == 2
-    np.testing.assert_array_equal(exact_images(known, explained, 5), [True, False, False, False, False])
 
 
 def test_a_public_set_that_does_not_fit_is_refused_before_anything_is_solved(few: Mixed) -> None:

@@ -8,7 +8,7 @@ one part of it given the others.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -31,6 +31,9 @@ EXPLAINED = 0.004
 #: Leverage from which an encoding bears nothing out, since images made from it alone explain it whatever they are, and
 #: up to which it counts where noise is estimated (0.5 to 0.9 were tried, with three and five uses of each image).
 TRIVIAL, MOST_LEVERAGE = 0.9, 0.8
+#: Explained encodings from which an image is exact: what two share beside signs and public images of their own is no
+#: chance. And the coefficient from which an encoding counts.
+ENOUGH, HOLDS = 2, 0.05
 #: Share of an image's power that keeps coefficients finite.
 RIDGE = 1e-4
 #: Range of factors by which an image's coefficients may be too large together.
@@ -148,6 +151,34 @@ class PublicSystem:
     def explained(self) -> Tensor:
         """bool (E,): hardly anything is left, and not because its images were made from it alone."""
         return (self.noise.sqrt() < EXPLAINED * self.span) & (self.leverage < TRIVIAL)
+
+    def exact(self) -> Tensor:
+        """bool (N,): which images enough explained encodings hold."""
+        there = (self.members >= 0) & (self.coefficients >= HOLDS) & self.explained()[:, None]
+        return torch.bincount(self.members[there], minlength=len(self.images)) >= ENOUGH
+
+    def copy(self) -> PublicSystem:
+        """The same, to be changed on its own."""
+        return replace(
+            self,
+            images=self.images.clone(),
+            members=self.members.clone(),
+            coefficients=self.coefficients.clone(),
+            noise=self.noise.clone(),
+            found=PublicMembers(self.found.index.clone(), self.found.weight.clone()),
+            unmasked=self.unmasked.clone(),
+            leverage=self.leverage.clone(),
+            share=self.share.clone(),
+        )
+
+    def begin_again(self, lost: Tensor, first: PublicSystem, sign: int) -> None:
+        """Images `lost` (n,) as they were at first, or negated; so those of their encodings that nothing explains."""
+        self.images[lost] = sign * first.images[lost]
+        rows = torch.nonzero(torch.isin(first.members, lost).any(1) & ~self.explained())[:, 0]
+        self.members[rows], self.coefficients[rows] = first.members[rows], first.coefficients[rows]
+        self.noise[rows], self.share[rows], self.leverage[rows] = first.noise[rows], first.share[rows], 0.0
+        self.found.index[rows], self.found.weight[rows] = -1, 0.0
+        self.expect(rows)
 
     def residual(self, rows: Tensor) -> Tensor:
         """(n, P) in the basis: expected mixtures less all that is known of them."""

@@ -272,13 +272,13 @@ class PublicFound(Part):
 
     Attributes:
         index: int64 (E, K) into the public set, -1 for none; weight: float32 (E, K).
-        explained: bool (E,), whether these and the private images explain the encoding wholly.
+        exact: bool (R,), which private images are held by encodings that are wholly explained.
     """
 
     source: ClassVar[str] = "a variant of the stage public"
     index: NDArray[np.int64]
     weight: NDArray[np.float32]
-    explained: NDArray[np.bool_]
+    exact: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,6 +21,8 @@ from ihaudit.errors import NotApplicable
 ROUNDS = {"quick": 25, "standard": 25, "full": 40}
 #: Rounds end where this share is explained, or the mean log variance of the noise falls by less than this in a round.
 ENOUGH, LEAST_GAIN = {"quick": 0.97, "standard": 0.99, "full": 1.0}, 0.01
+#: Share of explained encodings from which images that are not exact are begun again, and rounds that they have.
+MOST, RETRIED = 0.3, 5
 #: Steps of EM (masks, then private images) after every search.
 EM_STEPS = 2
 
@@ -41,12 +43,51 @@ def public_identify(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
         public,
         state.require(Recovered).signs,
     )
-    rounds = ROUNDS[ctx.profile]
+    first, told = system.copy(), observed.slots.informative
+    history, facts = _solve(system, ctx, ROUNDS[ctx.profile], told)
+    retried = 0
+    for sign in (-1, 1):
+        lost = torch.nonzero(~system.exact())[:, 0]
+        if not len(lost) or float(system.explained().float().mean()) < MOST:
+            break
+        # the encodings of an image that came out as its negative are given to others as these become exact
+        other = system.copy()
+        other.begin_again(lost, first, sign)
+        again, known = _solve(other, ctx, RETRIED, told)
+        if int(other.explained().sum()) > int(system.explained().sum()):
+            system, facts, retried = other, known, retried + len(lost)
+            history += again
+    per = (system.found.index >= 0).sum(1).float()
+    mean = system.candidates.mean.flatten()
+    images = torch.cat([system.images, mean[None]]).to(device)
+    signs = (system.unmasked / system.values.clamp_min(1e-9)).clamp(-1, 1).half().to(device)
+    out = state.having(
+        replace(state.require(Recovered), estimate=Reconstruction(images, system.noise.to(device)), signs=signs),
+        replace(state.require(Assigned), members=system.members.numpy(), coefficients=system.coefficients.numpy()),
+        PublicFound(system.found.index.numpy(), system.found.weight.numpy(), system.exact().numpy()),
+    )
+    return out, {
+        "public_images": len(public),
+        "public_per_encoding": float(per.mean()),
+        "encodings_explained": float(system.explained().float().mean()),
+        "explained_by_round": [round(h, 4) for h in history],
+        "images_begun_again": retried,
+        **facts,
+        "median_residual": float(system.noise.sqrt().median()) / system.span,
+    }
+
+
+def _solve(system: PublicSystem, ctx: Context, rounds: int, told: bool) -> tuple[list[float], dict[str, float]]:
+    """Rounds of search and solution; the share of encodings explained after each, and what the last ones changed.
+
+    Args:
+        told: labels tell the coefficients of private images.
+    """
     history: list[float] = []
     level = float(system.noise.log().mean())
     changed = moved = 0.0
     for step in range(rounds):
-        ctx.progress("public images", step / rounds)
+        ctx.progress("public images", max([step / rounds, *history[-1:]]))
         todo = torch.nonzero(~system.explained())[:, 0]
         if len(todo) == 0:
             break
@@ -57,33 +98,16 @@ def public_identify(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
             system.expect(torch.arange(len(system.noise)))
             system.solve()
         if step >= 1:
-            if observed.image_range[0] < 0:
+            if system.image_range[0] < 0:
                 moved = restart_values(system)
             changed = system.reassign()
-            if not observed.slots.informative:
+            if not told:
                 system.reweigh()
         history.append(float(system.explained().float().mean()))
         before, level = level, float(system.noise.log().mean())
         if step >= 2 and (history[-1] >= ENOUGH[ctx.profile] or before - level < LEAST_GAIN):
             break
-    per = (system.found.index >= 0).sum(1).float()
-    mean = system.candidates.mean.flatten()
-    images = torch.cat([system.images, mean[None]]).to(device)
-    signs = (system.unmasked / system.values.clamp_min(1e-9)).clamp(-1, 1).half().to(device)
-    out = state.having(
-        replace(state.require(Recovered), estimate=Reconstruction(images, system.noise.to(device)), signs=signs),
-        replace(state.require(Assigned), members=system.members.numpy(), coefficients=system.coefficients.numpy()),
-        PublicFound(system.found.index.numpy(), system.found.weight.numpy(), system.explained().numpy()),
-    )
-    return out, {
-        "public_images": len(public),
-        "public_per_encoding": float(per.mean()),
-        "encodings_explained": history[-1] if history else 1.0,
-        "explained_by_round": [round(h, 4) for h in history],
-        "pairing_changed": changed,
-        "values_restarted": moved,
-        "median_residual": float(system.noise.sqrt().median()) / system.span,
-    }
+    return history, {"pairing_changed": changed, "values_restarted": moved}
 
 
 def check_public_set(state: State) -> NDArray[np.floating[Any]]:
