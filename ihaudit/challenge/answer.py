@@ -18,6 +18,8 @@ BLOCK = 512
 #: Encodings per candidate below which a candidate is little more than a copy of its encoding, so that the two agree
 #: whatever the attack is worth.
 SHARED = 3.0
+#: Diagnostic of attacks that know public images: share of the encodings that all images found explain wholly.
+EXPLAINED = "encodings_explained"
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,9 +49,15 @@ class Answer:
     pick: NDArray[np.int64]
 
     @property
-    def strength(self) -> tuple[bool, bool, float]:
-        """For choosing among attacks: a secret recovered, candidates from several encodings, agreement."""
-        return self.output.broke is True, self.overall is not None, self.overall or float(self.confidence.mean())
+    def strength(self) -> tuple[bool, bool, float, float]:
+        """For choosing among attacks: a secret recovered, candidates from several encodings, tenths of the encodings that
+        it explains wholly by private and public images, agreement.
+
+        Images that are fitted to what public images leave agree with encodings better than the true ones.
+        """
+        explained = round(float(self.output.diagnostics.get(EXPLAINED, 0.0)), 1)
+        agreement = self.overall or float(self.confidence.mean())
+        return self.output.broke is True, self.overall is not None, explained, agreement
 
 
 def judge(output: AttackOutput, read: ReadRelease) -> Answer | None:

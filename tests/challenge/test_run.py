@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -255,6 +256,18 @@ def test_copies_of_single_encodings_are_not_judged_by_agreement(tmp_path: Path) 
     assert single is not None and shared is not None
     assert single.overall is None
     assert shared.strength > single.strength
+
+
+def test_images_that_explain_encodings_wholly_are_preferred_to_those_that_fit_them(tmp_path: Path) -> None:
+    sample = instahide(n=12, epochs=5)
+    read = _read(sample, tmp_path)
+    mixed = sample.images.copy()
+    mixed[0] = sample.images[1]  # agrees less than the truth
+    known = AttackOutput(mixed, sample.members, sample.lambdas[:, :2], diagnostics={"encodings_explained": 0.94})
+    fitted = judge(AttackOutput(sample.images, sample.members, sample.lambdas[:, :2]), read)
+    exact, guessed = (judge(replace(known, diagnostics=d), read) for d in (known.diagnostics, {}))
+    assert fitted is not None and exact is not None and guessed is not None
+    assert exact.strength > fitted.strength > guessed.strength
 
 
 def test_each_encoding_gets_its_surest_image(tmp_path: Path) -> None:
