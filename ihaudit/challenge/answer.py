@@ -50,8 +50,8 @@ class Answer:
 
     @property
     def strength(self) -> tuple[bool, bool, float, float]:
-        """For choosing among attacks: a secret recovered, candidates from several encodings, tenths of the encodings that
-        it explains wholly by private and public images, agreement.
+        """For choosing among attacks: a secret recovered, candidates from several encodings, tenths of the encodings
+        that it explains wholly by private and public images, agreement.
 
         Images that are fitted to what public images leave agree with encodings better than the true ones.
         """
