@@ -12,11 +12,11 @@ from ihaudit.stats import Estimate
 
 
 def number(x: float | int | None, digits: int = 3) -> str:
-    """A number as the report prints it: a true minus sign, thin spaces in thousands, no false precision."""
+    """A number as the report prints it: a true minus sign, commas in thousands, no false precision."""
     if x is None or (isinstance(x, float) and not math.isfinite(x)):
         return "n/a"
     if isinstance(x, int) or (float(x).is_integer() and abs(x) >= 1000):
-        text = f"{int(x):,}".replace(",", "\u202f")
+        text = f"{int(x):,}"
     elif x != 0 and abs(x) < 10.0**-digits:
         text = f"{x:.1e}"
     else:
@@ -50,7 +50,9 @@ def interval(e: Estimate | None, unit: str = "") -> str:
 
 
 def estimate(e: Estimate | None, unit: str = "") -> str:
-    """Value and interval, e.g. ``0.83 [0.80, 0.86]``."""
+    """Value and interval, e.g. ``0.83 [0.80, 0.86]``; ``≥ 3.1`` where the value is itself the bound."""
     if e is None or e.value is None:
         return "n/a"
+    if (e.value == e.low and e.high is None) or (e.value == e.high and e.low is None):
+        return interval(e, unit)
     return f"{scaled(e.value, unit)} {interval(e, unit)}".strip()

@@ -197,9 +197,16 @@ def same_plan(old: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
             key = next(k for k in dict.fromkeys([*now, *was]) if was.get(k) != now.get(k))
             was, now = was.get(key), now.get(key)
         raise UsageError(
-            f"cannot resume: {key} was {was!r} and is now {now!r}; repeat the original options, or start afresh with "
-            "--overwrite"
+            f"cannot resume: {key} was {said(was)} and is now {said(now)}; repeat the original options, or start "
+            "afresh with --overwrite"
         )
+
+
+def said(value: object) -> str:
+    """A value of a plan as one would say it: lists without brackets, None as `left out`."""
+    if value is None:
+        return "left out"
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) and value else repr(value)
 
 
 def kept_plan(folder: Path) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ihaudit import registry
-from ihaudit.audit.checkpoint import FOREIGN, same_plan
+from ihaudit.audit.checkpoint import FOREIGN, said, same_plan
 from ihaudit.audit.options import AuditOptions
 from ihaudit.audit.seal import same, seal
 from ihaudit.errors import UsageError
@@ -68,9 +68,12 @@ def finished_audit(folder: Path, plan: Mapping[str, Any], options: AuditOptions)
         )
     bounds, asked = results.options.get("gates"), asdict(options.gates)
     if bounds != asked:
+        old = bounds if isinstance(bounds, Mapping) else {}
+        key = next(k for k in [*asked, *old] if old.get(k) != asked.get(k))
+        differ = f"{key} was {said(old.get(key))} and is now {said(asked.get(key))}"
         raise UsageError(
-            f"cannot resume: the bounds of the gate were {bounds!r} and are now {asked!r}; decide again by "
-            f"`ihaudit gate {folder}` with those you want, or start afresh with --overwrite"
+            f"cannot resume: of the bounds of the gate, {differ}; decide again by `ihaudit gate {folder}` with those "
+            "you want, or start afresh with --overwrite"
         )
     arrays = read_arrays(folder)
     if not options.samples and any(a.ndim >= 3 for a in arrays.values()):

@@ -190,7 +190,7 @@ Knows = Annotated[
     list[str] | None,
     typer.Option(
         help="What the adversary has, instead of what the scheme's claims say: encodings, labels, distribution, "
-        "code, public_set, oracle, pairs; repeatable.",
+        "code, public_set, oracle, pairs, candidates; repeatable.",
         envvar="IHAUDIT_KNOWS",
         rich_help_panel=WHAT,
     ),
@@ -278,11 +278,12 @@ Out = Annotated[
         show_default=False,
     ),
 ]
+FORMATS_HELP = "html, pdf, dpia, junit, sarif, markdown; repeatable. Default: html and pdf."
 Formats = Annotated[
     list[str] | None,
     typer.Option(
         "--format",
-        help="html, pdf, junit, sarif, markdown; repeatable. Default: html and pdf.",
+        help=FORMATS_HELP,
         envvar="IHAUDIT_FORMAT",
         rich_help_panel=OUTPUT,
     ),

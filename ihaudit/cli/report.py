@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 
 from ihaudit.cli._common import note, say
+from ihaudit.cli._options import FORMATS_HELP
 
 
 def command(
     results: Annotated[Path, typer.Argument(help="results.json, or the folder it lies in.")],
     format_: Annotated[
         list[str] | None,
-        typer.Option("--format", help="html, pdf, junit, sarif, markdown; repeatable. Default: html and pdf."),
+        typer.Option("--format", help=FORMATS_HELP),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write to; default: where results.json lies.")] = None,
     no_samples: Annotated[bool, typer.Option("--no-samples", help="Leave private images out.")] = False,

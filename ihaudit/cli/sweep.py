@@ -100,7 +100,11 @@ def command(
     ] = None,
     formats: Annotated[
         list[str] | None,
-        typer.Option("--format", help="Reports of every audit; repeatable. Default: html.", rich_help_panel=o.OUTPUT),
+        typer.Option(
+            "--format",
+            help="Reports of every audit: html, pdf, dpia, junit, sarif, markdown; repeatable. Default: html.",
+            rich_help_panel=o.OUTPUT,
+        ),
     ] = None,
     resume: o.Resume = False,
     price_per_hour: o.PricePerHour = None,
@@ -110,9 +114,9 @@ def command(
     """Audit a scheme at every point of a grid, and say whether its security parameter makes the attack harder.
 
     Every point is an audit of its own, in OUT/NAME=VALUE,.../; OUT/sweep.html shows the curves and what
-    decided at each point; OUT/sweep.json and OUT/sweep.md hold the table. A point that fails keeps the others
-    from nothing; --resume tries it again. Several sweeps, or shards of one, may work in one folder at a time: each
-    point is locked while it is audited.
+    decided at each point; OUT/sweep.json and OUT/sweep.md hold the table. A point that fails stops no other;
+    --resume tries it again. Several sweeps, or shards of one, may work in one folder at a time: each point is
+    locked while it is audited.
 
     Exit codes: that of the error where a point cannot be audited; 3 while points are missing; else 1 where any point
     misses its gate, else 3 where any is inconclusive, else 0.

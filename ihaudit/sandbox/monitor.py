@@ -97,7 +97,8 @@ class Monitor(threading.Thread):
         self.peak_mb = max(self.peak_mb, mb)
         if not self.breach:
             if mb > self._limits.memory_mb:
-                self.breach = f"used {mb:,.0f} MB of memory, its limit is {self._limits.memory_mb:,} MB"
+                limit = f"its limit is {self._limits.memory_mb:,} MB (--scheme-memory)"
+                self.breach = f"used {mb:,.0f} MB of memory, {limit}"
             elif count > self._limits.processes + 2:
                 self.breach = f"started {count:,} processes, its limit is {self._limits.processes:,}"
             if self.breach:

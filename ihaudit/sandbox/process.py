@@ -366,7 +366,8 @@ class SchemeProcess:
             text = f"the scheme {breach}"
         elif isinstance(e, TimeoutError):
             text = (
-                f"the scheme took longer than {self._limits.time_s:g} s in {doing} and was ended; raise the time limit"
+                f"the scheme took longer than {self._limits.time_s:g} s in {doing} and was ended; give it more by "
+                "--scheme-timeout"
             )
         elif isinstance(e, wire.Disconnected):
             text = f"the scheme's process ended {_ending(status)} in {doing} before it answered"

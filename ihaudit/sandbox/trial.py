@@ -26,8 +26,9 @@ def provenance_remark(release: Release, n: int) -> str:
     if rows_of(release, n) is not None:
         return f"the scheme states no provenance, so row i is taken to be made of image i; if it is not, {_STATE_IT}"
     count = len(release.encodings)
+    rows = "1 encoding" if count == 1 else f"{count} encodings"
     return (
-        f"the scheme states no provenance, and {count} encoding{'' if count == 1 else 's'} of {n} images do not say "
+        f"the scheme states no provenance, and {rows} of {n} images {'does' if count == 1 else 'do'} not say "
         f"which is made of which: scoring must guess, and games that need to know are not played; {_STATE_IT}"
     )
 

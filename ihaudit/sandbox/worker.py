@@ -417,7 +417,8 @@ def _failure(e: BaseException, path: str, memory_mb: int) -> dict[str, Any]:
         text = f"{os.path.basename(path)} is not valid Python: line {e.lineno}: {e.msg}"
     elif isinstance(e, MemoryError):
         said = _said(e)
-        text = f"the scheme ran out of memory{where}: its limit is {memory_mb:,} MB" + (f" ({said})" if said else "")
+        limit = f"its limit is {memory_mb:,} MB (--scheme-memory)"
+        text = f"the scheme ran out of memory{where}: {limit}" + (f"; {said}" if said else "")
     else:
         said = _said(e)
         text = f"the scheme raised {type(e).__name__[:100]}{where}" + (f": {said}" if said else "")

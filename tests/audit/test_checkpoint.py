@@ -99,6 +99,8 @@ def test_resuming_another_plan_is_refused_by_name(tmp_path: Path) -> None:
     assert kept.load_arrays("x") is not None
     with pytest.raises(UsageError, match="seed was 1 and is now 2"):
         kept.begin({"seed": 2, "profile": "quick", "attacks": None}, resume=True)
+    with pytest.raises(UsageError, match="attacks was left out and is now unmix, phase; repeat"):
+        kept.begin({"seed": 1, "profile": "quick", "attacks": ("unmix", "phase")}, resume=True)
     kept.begin({"seed": 2, "profile": "quick", "attacks": None}, resume=False)
     assert kept.load_arrays("x") is None
 

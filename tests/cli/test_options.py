@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -10,10 +11,12 @@ import pytest
 import typer
 from rich.text import Text
 
+from ihaudit import registry
 from ihaudit.audit.options import AuditOptions
 from ihaudit.challenge.options import ChallengeOptions
 from ihaudit.cli import app
 from ihaudit.cli._options import chosen
+from ihaudit.scheme import Knowledge
 from ihaudit.verdict.gates import GateOptions
 
 
@@ -75,3 +78,14 @@ def test_lists_become_tuples_and_what_is_not_given_keeps_its_default() -> None:
 
     got = chosen(Options, {"sets": ["a=1"], "formats": None, "other": 5}, seed=4)
     assert got == Options(sets=("a=1",), seed=4)
+
+
+@pytest.mark.parametrize(
+    ("flag", "every"), [("--format", lambda: registry.load("format")), ("--knows", lambda: Knowledge)]
+)
+def test_help_names_every_value_that_an_option_takes(flag: str, every: Callable[[], Iterable[str]]) -> None:
+    """Words of plug-ins aside, which `ihaudit list` shows."""
+    said = [p.help for command in ALL.values() for p in command.params if flag in p.opts]
+    assert len(said) >= 2
+    for text in said:
+        assert set(every()) <= set(re.findall(r"[\w-]+", text)), text

@@ -40,7 +40,7 @@ def test_each_knowledge_says_who_made_use_of_it() -> None:
 
 def test_the_known_images_of_a_game_are_named() -> None:
     known = row(results(), "Known images under the key")
-    assert "1\u202f000 images" in known["text"] and known["by"] == "G"
+    assert "1,000 images" in known["text"] and known["by"] == "G"
 
 
 @pytest.mark.parametrize(("count", "words"), [(100, ": 100 images"), (0, ": none here"), (None, "same key")])

@@ -28,7 +28,7 @@ from tests.report import synthetic
         (0.8304, "0.830"),
         (-0.05, "−0.050"),
         (1.3e-7, "1.3e−07"),
-        (12345, "12\u202f345"),
+        (12345, "12,345"),
         (0, "0"),
         (float("nan"), "n/a"),
     ],
@@ -44,6 +44,8 @@ def test_number(value: Any, text: str) -> None:
         (Estimate(0.95, 0.83, 1.0, 40), "%", "95.0\u00a0% [83.0, 100\u00a0%]"),
         (Estimate(19.4, 18.8, 20.1, 40), "dB", "19.40\u00a0dB [18.80, 20.10\u00a0dB]"),
         (Estimate(0.5, 0.4, None), "", "0.500 ≥ 0.400"),
+        (Estimate(3.137, 3.137, None), "", "≥ 3.137"),
+        (Estimate(3.137, None, 3.137), "", "≤ 3.137"),
         (Estimate(0.5), "", "0.500"),
         (Estimate(None), "", "n/a"),
     ],
@@ -313,3 +315,14 @@ def test_an_attack_that_broke_by_negatives_shows_the_figure_it_broke_by() -> Non
     row = attacks.build(source)["rows"][0]
     assert (row["q90"][:5], row["turned"]) == ("0.247", "0.694")
     assert "0.694 as negatives or mirror images" in html.render(source)
+
+
+def test_the_figure_beside_broken_is_the_one_that_broke() -> None:
+    figures = {"ssim_q90": Estimate(0.26, 0.23, 0.29, 100), "ssim_polarity_q90": Estimate(0.70, 0.66, 0.74, 100)}
+    for status, sentence, name in (
+        ("broken", f"0.70; {TURNED}", "ssim_polarity_q90"),
+        ("broken", "re-identified", "ssim_q90"),
+        ("no break found", f"0.70; {TURNED}", "ssim_q90"),
+    ):
+        f = Finding("attack", "a", "A", status, sentence=sentence, primary="ssim_q90", metrics=figures)  # type: ignore[arg-type]
+        assert words.primary(f) == (name, figures[name])

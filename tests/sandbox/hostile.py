@@ -30,7 +30,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     "kills_itself": (scheme("os.kill(os.getpid(), 9)"), "SIGKILL"),
     "recursion": (scheme("def f(): return f()\nf()"), "RecursionError"),
     "stops_itself": (scheme("os.kill(os.getpid(), signal.SIGSTOP)"), "longer than"),
-    "sleeps": (scheme("time.sleep(1000)"), "longer than"),
+    "sleeps": (scheme("time.sleep(1000)"), "longer than .*--scheme-timeout"),
     "spins_without_gil": (scheme("(10**9)**(10**8)"), "longer than"),
     "ignores_signals": (
         scheme("for s in (1, 2, 15): signal.signal(s, signal.SIG_IGN)\nwhile True: time.sleep(1)"),

@@ -210,7 +210,7 @@ def test_memory_that_belongs_to_no_process_is_refused_and_shared_memory_counts(t
                 for i in range(0, len(shared), 4096): shared[i] = 1
                 time.sleep(60)
         time.sleep(60)"""
-    refused(tmp_path, returned(body), "MB of memory, its limit is 512")
+    refused(tmp_path, returned(body), r"MB of memory, its limit is 512 MB \(--scheme-memory\)")
 
 
 def test_a_killed_auditor_leaves_no_folder(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ Cards for Model Reporting, 2019).  What an audit cannot know is left to whoever 
 
 from __future__ import annotations
 
+import re
+
 from ihaudit.contracts.format import Source, report_format
 from ihaudit.report import front, remedies, summary, words
 from ihaudit.report.formats.markdown import escape
@@ -52,6 +54,12 @@ def _images(card: ImageCard | None) -> str:
     return f"{words.plural(card.count, 'image')} of {size} ({escape(card.name, 80)}), {classes}"
 
 
+def _described(doc: str) -> str:
+    """What a docstring says of the scheme, without its list of parameters: their values stand in the model card."""
+    told = re.split(r"^\s*(?:Args|Arguments|Attributes|Parameters)\s*:?\s*$", doc, maxsplit=1, flags=re.M)[0].strip()
+    return told or "no description"
+
+
 def _published(r: Results) -> str:
     if r.release is None:
         return "nothing was released to the audit"
@@ -78,7 +86,7 @@ def _assessment(source: Source) -> list[str]:
         "",
         _field(
             "Encoding",
-            f"{escape(r.scheme.name, 120)}: {escape(words.sentence(r.scheme.doc.strip() or 'no description'), 600)}",
+            f"{escape(r.scheme.name, 120)}: {escape(words.sentence(_described(r.scheme.doc)), 600)}",
         ),
         _field("What is to stay secret", escape(r.scheme.secrets, 300) or "not stated by the author"),
         _field("What is published", _published(r)),

@@ -20,7 +20,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!$@&])")
 def escape(text: str, limit: int = 400) -> str:
     """One line of other people's text as literal Markdown: no tables, tags, links, mentions or images."""
     line = " ".join(printable(text).split())
-    line = line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+    line = words.shortened(line, limit if len(line) <= limit else limit - 2)
     line = _SPECIAL.sub(r"\\\1", line).replace("\\@", "@\u200b").replace("\\&", "&amp;")
     # A bare address would become a link.
     return re.sub(r"(?i)(https?|www)(:|\.)", "\\1\u200b\\2", line)

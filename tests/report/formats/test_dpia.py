@@ -41,3 +41,12 @@ def test_an_audit_of_nothing_has_an_annex_too() -> None:
     empty = r.model_copy(update={"findings": [], "claims": [], "release": None, "private": None})
     text = dpia.render(Source(empty))
     assert "no attack and no game ran" in text and "nothing was released" in text
+
+
+def test_a_description_is_not_cut_within_a_word_and_parameters_stand_once() -> None:
+    r = synthetic.results()
+    r.scheme.doc = "Mixes images.\n\nTwice.\n\nParameters:\n    k: how many."
+    text = dpia.render(Source(r))
+    assert "Mixes images. Twice." in text and "how many" not in text
+    r.scheme.doc = "word " * 400
+    assert "word …\n" in dpia.render(Source(r))

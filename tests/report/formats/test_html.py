@@ -362,3 +362,11 @@ def test_same_results_give_the_same_bytes_wherever_they_are_read(tmp_path: Path)
 def test_is_small() -> None:
     page = html.render(Source(synthetic.results(100), synthetic.arrays(100)))
     assert len(page.encode()) < 3_000_000
+
+
+def test_what_must_not_be_broken_stays_on_one_line() -> None:
+    """A rule for the cells of a table is stronger than `nowrap`, unless it leaves those out."""
+    css = (html.templates_folder() / "report.css").read_text()
+    for rule, _ in re.findall(r"([^{}]+)\{([^{}]*white-space: normal[^{}]*)\}", css):
+        assert ":not(.nowrap)" in rule, rule
+    assert "table.strip .hint { max-width" in css
