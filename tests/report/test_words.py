@@ -324,5 +324,8 @@ def test_the_figure_beside_broken_is_the_one_that_broke() -> None:
         ("broken", "re-identified", "ssim_q90"),
         ("no break found", f"0.70; {TURNED}", "ssim_q90"),
     ):
-        f = Finding("attack", "a", "A", status, sentence=sentence, primary="ssim_q90", metrics=figures)  # type: ignore[arg-type]
+        f = Finding.model_validate(
+            {"id": "a", "kind": "attack", "title": "A", "status": status, "sentence": sentence, "primary": "ssim_q90"}
+        )
+        f.metrics = dict(figures)
         assert words.primary(f) == (name, figures[name])
