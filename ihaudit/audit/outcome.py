@@ -141,7 +141,7 @@ class AuditResults(Results):
         broken = [f.id for f in self.findings if f.status == "broken" and f.kind != "control"]
         warned = headline.warning(self)
         parts = [
-            f"<h4>{e(self.name)}: gate {e(self.gate.status)} (exit code {self.gate.exit_code})</h4>",
+            f"<h4>{e(self.name)}: {e(headline.outcome(self.gate))}</h4>",
             f"<p><b>{e(warned)}</b></p>" if warned else "",
             f"<p>{e(self.gate.sentence)}</p>",
             f"<table><tr><th>claim or gate</th><th>measured</th><th>came out</th></tr>{body}</table>",

@@ -51,11 +51,12 @@ def _once(options: AuditOptions, quiet: bool) -> Path:
     locate(options.scheme)  # a typo is said before anything is loaded
     from ihaudit.audit.pipeline import run_audit
     from ihaudit.cli._common import reporter
+    from ihaudit.verdict.headline import outcome
 
     with reporter(quiet) as report:
         folder, results = run_audit(options, report)
     say_verdict(results.gate)
-    say(f"{folder}: gate {results.gate.status} (exit code {results.gate.exit_code})")
+    say(f"{folder}: {outcome(results.gate)}")
     return folder
 
 

@@ -43,6 +43,7 @@ def command(
     from ihaudit.results import read_arrays, read_results
     from ihaudit.verdict.decide import regate
     from ihaudit.verdict.gates import EVENTS, GateOptions, gate_unit
+    from ihaudit.verdict.headline import outcome
 
     read = read_results(results)
     stored = GateOptions.stored(read.options.get("gates", {}))
@@ -64,5 +65,5 @@ def command(
         for reason in gate.reasons:
             say(f"note         {reason}")
         say_verdict(gate)
-        say(f"gate {gate.status} (exit code {gate.exit_code})")
+        say(outcome(gate))
     raise typer.Exit(0 if exit_zero and gate.exit_code in (1, 3) else gate.exit_code)

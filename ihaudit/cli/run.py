@@ -138,6 +138,7 @@ def execute(options: AuditOptions, *, quiet: bool, exit_zero: bool) -> None:
         prepare()  # imports, as this process does
         with uncollected():
             from ihaudit.audit.pipeline import run_audit
+            from ihaudit.verdict.headline import outcome
         with reporter(quiet) as report:
             folder, results = run_audit(options, report)
     except KeyboardInterrupt as e:
@@ -148,6 +149,6 @@ def execute(options: AuditOptions, *, quiet: bool, exit_zero: bool) -> None:
         if (folder / name).exists():
             say(f"{name:13s} {folder / name}")
     say_verdict(results.gate)
-    say(f"gate {results.gate.status} (exit code {results.gate.exit_code})")
+    say(outcome(results.gate))
     code = results.gate.exit_code
     raise typer.Exit(0 if exit_zero and code in (1, 3) else code)

@@ -51,6 +51,12 @@ def strict_check(findings: Sequence[Finding], checks: Sequence[GateCheck]) -> Ga
     )
 
 
+def outcome(gate: Gate) -> str:
+    """How the audit ended, and the exit code: a refuted claim is called so where no bound of the gate was crossed."""
+    refuted = gate.exit_code == 1 and bool(gate.checks) and all(c.met is not False for c in gate.checks)
+    return f"{'claim refuted' if refuted else f'gate {gate.status}'} (exit code {gate.exit_code})"
+
+
 def warning(results: Results) -> str:
     """The sentence for stored results; empty where the gate's own word says it all."""
     return results.gate.warning or sentence(results.gate, results.findings)

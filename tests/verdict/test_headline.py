@@ -6,7 +6,7 @@ import pytest
 
 from ihaudit.results import Finding, Gate, GateCheck, Kind, Status
 from ihaudit.stats import Estimate
-from ihaudit.verdict.headline import sentence, strict_check, ungated
+from ihaudit.verdict.headline import outcome, sentence, strict_check, ungated
 
 
 def finding(id_: str, kind: Kind, status: Status = "broken", advantage: float | None = None) -> Finding:
@@ -21,6 +21,21 @@ def gate(exit_code: int = 0, checks: list[GateCheck] | None = None) -> Gate:
 
 WON, LOST = finding("instance", "game", advantage=1.0), finding("pair", "game", "no break found", 0.0)
 CHECK = finding("checks-key", "check")
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "met", "said"),
+    [
+        (0, True, "gate met (exit code 0)"),
+        (1, False, "gate missed (exit code 1)"),
+        (1, True, "claim refuted (exit code 1)"),
+        (1, None, "claim refuted (exit code 1)"),
+        (3, True, "gate inconclusive (exit code 3)"),
+    ],
+)
+def test_a_refuted_claim_is_not_called_a_missed_gate(exit_code: int, met: bool | None, said: str) -> None:
+    check = GateCheck(name="ssim", statistic="s", measured=Estimate(0.1), bound=0.5, met=met)
+    assert outcome(gate(exit_code, [check])) == said
 
 
 def test_one_sentence_says_both() -> None:
