@@ -61,6 +61,9 @@ def public_identify(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     mean = system.candidates.mean.flatten()
     images = torch.cat([system.images, mean[None]]).to(device)
     signs = (system.unmasked / system.values.clamp_min(1e-9)).clamp(-1, 1).half().to(device)
+    earlier = state.require(Recovered).signs
+    if earlier is not None:  # by a network, where public images do not know better
+        signs = torch.where((system.found.index >= 0).any(1, keepdim=True).to(device), signs, earlier.to(signs.dtype))
     out = state.having(
         replace(state.require(Recovered), estimate=Reconstruction(images, system.noise.to(device)), signs=signs),
         replace(state.require(Assigned), members=system.members.numpy(), coefficients=system.coefficients.numpy()),
