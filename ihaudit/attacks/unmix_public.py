@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from ihaudit.attacks.stages.public.identify import check_public_set
 from ihaudit.attacks.stages.state import Moving, State
 from ihaudit.attacks.unmix import Unmix
-from ihaudit.contracts.attack import attack
+from ihaudit.contracts.attack import AttackOutput, attack
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
-from ihaudit.errors import NotApplicable
 from ihaudit.scheme import Knowledge
 
 
@@ -38,11 +37,21 @@ class UnmixPublic(Unmix):
         check_public_set(state)
         return state
 
+    def run(self, view: View, ctx: Context) -> AttackOutput:
+        """See `Unmix.run`; as `unmix` where images were moved anew for every use."""
+        output = super().run(view, ctx)
+        if output.augmentation is None:
+            return output
+        return replace(output, sentence=output.sentence + " Public images are not looked for where images were moved.")
+
     def solve(self, state: State, ctx: Context) -> State:
         """See `Recipe.solve`."""
         state = super().solve(state, ctx)
         if state.find(Moving) is not None:
-            raise NotApplicable(
-                "images were moved anew for every use: public images are not looked for then; see --attack unmix"
-            )
+            return state
         return self.stages(state.run(ctx, "restoration", "network"), ctx, "public")
+
+    def variant(self, name: str, state: State) -> str:
+        """See `Recipe.variant`."""
+        alone = name == "restoration" and state.find(Moving) is not None
+        return "network" if alone else super().variant(name, state)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ihaudit.attacks.numerics.candidates import Candidates
@@ -14,37 +15,55 @@ from ihaudit.attacks.numerics.pictures import to_pictures
 from ihaudit.attacks.numerics.public_fit import PublicMembers
 from ihaudit.attacks.numerics.transforms import Basis
 from ihaudit.attacks.stages.restoration.network import restoration_network
-from ihaudit.attacks.stages.state import PublicFound, Recovered, Restored, State
+from ihaudit.attacks.stages.state import Assigned, PublicFound, Recovered, Restored, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
 
 #: pinned SSIM that is expected of exact images (0.996 on average from three uses of each image, 1.000 from five on)
 EXPECTED = 0.995
+#: share of the public weight beside an image that must be known, or else nothing was gained (0 where public images are
+#: others than those of the release, 0.4 where every second one is known)
+KNOWN = 0.2
+_ROWS = 512
 
 
 @stage("restoration", "explained")
 def restoration_explained(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
-    """Exact images as `public=identify` solved for them; of others, the surer of what the network makes of the encodings
+    """Exact images as `public=identify` solved for them; of others, the surer of what the network makes of encodings
     less their public images, and of how they were restored before."""
     before, exact = state.require(Restored), state.require(PublicFound).exact
+    search = state.last("public")
+    explained = 0.0 if search is None else float(search.diagnostics["encodings_explained"])
     state, facts = restoration_network(without_public(state), ctx)
     after, estimate, observed = state.require(Restored), state.require(Recovered).estimate, state.observed
     assert before.confidence is not None and after.confidence is not None
-    surer = ~exact & (after.confidence > before.confidence)
+    known = known_share(state.require(Assigned), state.require(PublicFound), len(exact)) > KNOWN
+    surer = ~exact & known & (after.confidence > before.confidence)
     images = np.where(surer[:, None, None, None], after.images, before.images)
     solved = to_pictures(estimate.images[:-1], observed.shape, observed.image_range)
     images = np.where(exact[:, None, None, None], solved, images)
     # what little is left of few encodings is too little: half way between the two (0.52 for 0.56 with two uses of each
     # image, where the latter alone says 0.82)
     rest = np.where(surer, (before.confidence + after.confidence) / 2, before.confidence)
-    # where most images are exact, one that is not is likely wrong; where few are, much of the public set is unknown
-    rest *= np.float32(min(1.0, 2 - 2 * exact.mean()))
+    # where most encodings are explained, an image of others is likely wrong; where few are, public images are missing
+    rest *= np.float32(min(1.0, 2 - 2 * explained))
     confidence = np.where(exact, np.float32(EXPECTED), rest)
     return state.restored(images, confidence), facts | {
         "exact_images": int(exact.sum()),
         "images_bettered": int(surer.sum()),
         "mean_confidence": float(confidence.mean()),
     }
+
+
+def known_share(assigned: Assigned, found: PublicFound, images: int) -> NDArray[np.float32]:
+    """float32 (images,): the share of what is mixed into encodings of each image that was found in the public set."""
+    weight = np.where(assigned.members >= 0, assigned.coefficients, 0)
+    rest = np.clip(1 - weight.sum(1), 1e-3, None)
+    share = np.clip(found.weight.sum(1) / rest, 0, 1)
+    ids, squares = np.clip(assigned.members, 0, None).ravel(), weight.astype(np.float64) ** 2
+    total = np.bincount(ids, squares.ravel(), minlength=images)[:images]
+    known = np.bincount(ids, (squares * share[:, None]).ravel(), minlength=images)[:images]
+    return (known / np.maximum(total, 1e-9)).astype(np.float32)
 
 
 def without_public(state: State) -> State:
@@ -64,6 +83,3 @@ def without_public(state: State) -> State:
         values[there] = left.abs().to(values.dtype)
         signs[there] = ((s * y - public_part) / left.abs().clamp_min(1e-6)).clamp(-1, 1).to(signs.dtype)
     return replace(state, observed=replace(observed, values=values)).having(replace(recovered, signs=signs))
-
-
-_ROWS = 512
