@@ -11,6 +11,7 @@ from ihaudit.attacks.numerics.evidence import blank
 from ihaudit.attacks.numerics.labels import read_slots
 from ihaudit.attacks.recipe import Recipe, start
 from ihaudit.attacks.stages.recovery.negatives import turn_negatives
+from ihaudit.attacks.stages.recovery.private_alone import SOURCE, private_alone
 from ihaudit.attacks.stages.recovery.second_look import second_look
 from ihaudit.attacks.stages.restoration.network import restored_state
 from ihaudit.attacks.stages.state import Grouped, Moving, Shown, State
@@ -87,7 +88,7 @@ class Unmix(Recipe):
         if output.confidence is None or not len(output.images) or not _untold(view):
             return output
         sure = float(output.confidence.mean())
-        if sure > SURE:
+        if sure > SURE or output.diagnostics["sizes_from"] == SOURCE:
             return output
         ctx.progress("one private image in each encoding, not two", None)
         try:
@@ -117,7 +118,11 @@ class Unmix(Recipe):
 
     def solve(self, state: State, ctx: Context) -> State:
         """See `Recipe.solve`; with known masks (`start`) no stage estimates them."""
-        state = self.stages(state, ctx, "similarity", "grouping", "coefficients", "recovery")
+        state = self.stages(state, ctx, "similarity")
+        alone = private_alone(state, ctx)
+        if alone is not None:
+            return self.stages(second_look(self.stages(alone, ctx, "recovery"), ctx), ctx, "sharpening")
+        state = self.stages(state, ctx, "grouping", "coefficients", "recovery")
         few = len(state.observed.values) <= FEW
         least = 5 if few else 0
         before = 1.0
