@@ -133,13 +133,15 @@ def _strengths(amounts: Tensor) -> Tensor:
     gram = amounts.T @ amounts
     gram += EVEN * gram.diagonal().mean() * torch.eye(len(gram), device=gram.device)
     own = torch.linalg.solve(gram, amounts.T @ (1 - common * total))
-    return (common + own).clamp_min(0.3 * common)
+    result: Tensor = (common + own).clamp_min(0.3 * common)
+    return result
 
 
 def _powers(mixtures: Tensor) -> Tensor:
     """Power along each direction, float64, falling."""
     x = mixtures.double()
-    return torch.linalg.eigvalsh(x @ x.T if len(x) < x.shape[1] else x.T @ x).flip(0).clamp_min(0)
+    result: Tensor = torch.linalg.eigvalsh(x @ x.T if len(x) < x.shape[1] else x.T @ x).flip(0).clamp_min(0)
+    return result
 
 
 def _skewed(whitened: Tensor, seed: int) -> Tensor:
@@ -152,14 +154,16 @@ def _skewed(whitened: Tensor, seed: int) -> Tensor:
         before, along = along, u @ v
         if float((before * along).sum(0).min()) > 1 - _ALIKE:
             break
-    return whitened @ along
+    result: Tensor = whitened @ along
+    return result
 
 
 def _solved(amounts: Tensor, rows: Tensor) -> Tensor:
     """Least squares: float32 (N, D) of which rows (E, D) are `amounts` (E, N)."""
     gram = amounts.T @ amounts
     gram += 1e-6 * gram.diagonal().mean().clamp_min(1e-9) * torch.eye(len(gram), device=gram.device)
-    return torch.linalg.solve(gram, amounts.T @ rows)
+    result: Tensor = torch.linalg.solve(gram, amounts.T @ rows)
+    return result
 
 
 def _sparse(rows: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:

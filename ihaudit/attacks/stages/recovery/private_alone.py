@@ -55,7 +55,7 @@ def private_alone(state: State, ctx: Context) -> State | None:
         if found is None or found.left > AT_FIRST:
             return None
         made = found.mixtures().half()
-        signs = Unmasker(observed.shape, observed.image_range, ctx.device)(values, lambda rows, m=made: m[rows])
+        signs = Unmasker(observed.shape, observed.image_range, ctx.device)(values, made.__getitem__)
         mixtures = signs.float() * values.float()
         rough = look + 1 < looks
         found = images_alone(mixtures, count, ctx.seed, n_private=observed.n_private, rough=rough)
@@ -74,7 +74,7 @@ def _made(state: State, unmasked: Unmasked, found: Alone, signs: Tensor) -> Stat
         observed.slots,
         label=np.where(used, 0, -1),
         mass=found.coefficients,
-        shared=~used.all(1),
+        shared=np.asarray(~used.all(1)),
         classes=1,
         informative=False,
         estimated=True,
