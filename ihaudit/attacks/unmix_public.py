@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from ihaudit.attacks.stages.public.identify import check_public_set
-from ihaudit.attacks.stages.state import Moving, State
+from ihaudit.attacks.stages.recovery.private_alone import SOURCE
+from ihaudit.attacks.stages.state import Grouped, Moving, State
 from ihaudit.attacks.unmix import Unmix
 from ihaudit.contracts.attack import AttackOutput, attack
 from ihaudit.contracts.context import Context
@@ -47,11 +48,15 @@ class UnmixPublic(Unmix):
     def solve(self, state: State, ctx: Context) -> State:
         """See `Recipe.solve`."""
         state = super().solve(state, ctx)
-        if state.find(Moving) is not None:
+        if _alone(state):
             return state
         return self.stages(state.run(ctx, "restoration", "network"), ctx, "public")
 
     def variant(self, name: str, state: State) -> str:
         """See `Recipe.variant`."""
-        alone = name == "restoration" and state.find(Moving) is not None
-        return "network" if alone else super().variant(name, state)
+        return "network" if name == "restoration" and _alone(state) else super().variant(name, state)
+
+
+def _alone(state: State) -> bool:
+    """Whether no public image is looked for: images were moved, or nothing public was mixed in."""
+    return state.find(Moving) is not None or state.require(Grouped).sizes.source == SOURCE
