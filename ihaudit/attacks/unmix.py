@@ -88,7 +88,7 @@ class Unmix(Recipe):
         if output.confidence is None or not len(output.images) or not _untold(view):
             return output
         sure = float(output.confidence.mean())
-        if sure > SURE or output.diagnostics["sizes_from"] == SOURCE:
+        if sure > SURE or output.diagnostics.get("sizes_from") == SOURCE:
             return output
         ctx.progress("one private image in each encoding, not two", None)
         try:
