@@ -44,6 +44,7 @@ def public_identify(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
         state.require(Recovered).signs,
     )
     first, told = system.copy(), observed.slots.informative
+    first.unmasked = first.unmasked[:0].clone()  # as large as the release, and not needed to begin again
     history, facts = _solve(system, ctx, ROUNDS[ctx.profile], told)
     retried = 0
     for sign in (-1, 1):
