@@ -28,12 +28,15 @@ from ihaudit.attacks.numerics.sizes import WORTH, infer_sizes
 from ihaudit.attacks.numerics.transforms import Shape
 from ihaudit.scheme import Augmentation
 
-#: strong slots of a class that are compared in pairs, classes that are looked at, and quantile of chance beyond which
+#: strong encodings of a class that are compared in pairs, classes that are looked at, and quantile of chance beyond which
 #: a pair counts
 PROBE, CLASSES, CHANCE = 150, 3, 0.9995
 #: share of the pairs found that a motion must have, pairs there must be, and standard deviations by which moved pairs
 #: must be more than chance finds
-SEEN, FEWEST, SURE = 0.15, 30, 3.0
+SEEN, FEWEST, SURE = 0.15, 20, 3.0
+#: standard errors by which the share of moved pairs must exceed `SEEN`: one encoding that looks like many brings many
+#: pairs, so that few pairs say less than their number
+ERRORS = 1.64
 #: share of the weight of a cluster that lies within its shifts; the furthest shift, as a share of the side
 WITHIN, FURTHEST = 0.97, 0.25
 #: clusters that are begun with for each image that there is, where images were stretched
@@ -53,6 +56,7 @@ class Seen:
     Attributes:
         pairs: pairs of encodings that look alike, less those that chance accounts for.
         moved: share of them that do under another motion than none.
+        error: standard error of that share, encodings taken for independent and pairs not.
         mirrored: share that do mirrored, of those that chance does not account for.
         reach: furthest shift of an image along an axis, in pixels.
         stretched: images seem to be stretched too.
@@ -63,11 +67,12 @@ class Seen:
     mirrored: float
     reach: int
     stretched: bool = False
+    error: float = 0.0
 
     @property
     def any(self) -> bool:
         """Whether anything moves."""
-        return self.pairs >= FEWEST and self.moved > SEEN
+        return self.pairs >= FEWEST and self.moved - ERRORS * self.error > SEEN
 
     def group(self) -> Augmentation:
         """The motions that were seen."""
@@ -87,8 +92,10 @@ def seen(mixtures: Callable[[Tensor], Tensor], slots: Slots, shape: Shape, devic
     chosen = []
     for c in [int(c) for c in np.argsort(totals) if totals[c] > 0][:CLASSES]:
         rows, columns = np.nonzero((slots.label == c) & usable[:, None])
-        strong = np.argsort(-slots.mass[rows, columns], kind="stable")[:PROBE]
-        chosen.append(np.unique(rows[strong]))
+        order = rows[np.argsort(-slots.mass[rows, columns], kind="stable")]
+        # an encoding whose images are of one class, or that tells none, has several slots
+        _, at = np.unique(order, return_index=True)
+        chosen.append(np.sort(order[np.sort(at)[:PROBE]]))
     every = np.unique(np.concatenate(chosen)) if chosen else np.zeros(0, np.int64)
     if len(every) < 8:
         return Seen(0, 0.0, 0.0, 0)
@@ -124,17 +131,38 @@ def seen(mixtures: Callable[[Tensor], Tensor], slots: Slots, shape: Shape, devic
     distance = torch.maximum(down.abs(), right.abs())
     moving = float((mirrored | (distance > 0)).sum()) - chances
     moved = min(1.0, moving / true) if moving > SURE * chances**0.5 else 0.0
+    ends = torch.cat(pairs)
+    moves = alike.clone()
+    moves[alike] = mirrored | (distance > 0)
+    error = _jackknife(ends, alike, moves, len(every))
     # two copies are at most twice as far apart as each is moved; the furthest pairs are so few that chance, taken off
     # here, takes them too, and four pixels become three
     counts = torch.bincount(distance, minlength=2).double() / len(found)
     beyond = counts.flip(0).cumsum(0).flip(0)
     reach = int((beyond > 0.02).nonzero().max()) if moved > SEEN else 0
     turned_over = max(0.0, (float(mirrored.sum()) - chances / 2) / true)
-    how = Seen(round(true), moved, min(turned_over, 1.0), -(-reach // 2))
+    how = Seen(round(true), moved, min(turned_over, 1.0), -(-reach // 2), error=error)
     if not how.any or not how.reach:
         return how
-    share = other_stretch(unmasked, mass, shape, furthest(shape), torch.cat(pairs)[alike], mirrored)
+    share = other_stretch(unmasked, mass, shape, furthest(shape), ends[alike], mirrored)
     return replace(how, stretched=share > STRETCHED)
+
+
+def _jackknife(ends: Tensor, alike: Tensor, moves: Tensor, count: int) -> float:
+    """Standard error of the share of moved pairs, from what it is without each of the encodings.
+
+    Args:
+        ends: int64 (m, 2), the encodings of every pair that was compared, below `count`.
+        alike, moves: bool (m,), the pairs that look alike, and those of them that do under a motion.
+    """
+
+    def without(which: Tensor) -> Tensor:
+        own = torch.bincount(ends[which].flatten(), minlength=count)
+        return (int(which.sum()) - own).double()
+
+    chances = (1 - CHANCE) * without(torch.ones_like(alike))
+    share = (without(moves) - chances) / (without(alike) - chances).clamp_min(1.0)
+    return float(((share - share.mean()).square().mean() * (count - 1)).sqrt())
 
 
 @dataclass(frozen=True, eq=False)
