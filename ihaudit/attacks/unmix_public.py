@@ -21,8 +21,9 @@ class UnmixPublic(Unmix):
     """The stages of `unmix`, then `public=identify`, which finds the public images in every encoding.
 
     An encoding whose public images are known is free of noise, so that two of them tell their private image, where
-    `unmix` needs twenty.  Carlini et al. 2021, 4.8.1 and appendix B, for masks that are secret.  Images that are not
-    made exact by this are answered as `unmix` restores them.
+    `unmix` needs twenty, also where it was shifted and mirrored anew for every use.  Carlini et al. 2021, 4.8.1 and
+    appendix B, for masks that are secret.  Images that are not made exact by this are answered as `unmix` restores
+    them.
     """
 
     public: str = "identify"
@@ -39,11 +40,12 @@ class UnmixPublic(Unmix):
         return state
 
     def run(self, view: View, ctx: Context) -> AttackOutput:
-        """See `Unmix.run`; as `unmix` where images were moved anew for every use."""
+        """See `Unmix.run`; as `unmix` where images were moved anew for every use, but for whole pixels and mirrors."""
         output = super().run(view, ctx)
-        if output.augmentation is None:
+        if output.augmentation is None or any(stage.name == "public" for stage in output.stages):
             return output
-        return replace(output, sentence=output.sentence + " Public images are not looked for where images were moved.")
+        said = " Public images are not looked for where images were moved by parts of pixels."
+        return replace(output, sentence=output.sentence + said)
 
     def solve(self, state: State, ctx: Context) -> State:
         """See `Recipe.solve`."""
@@ -58,5 +60,7 @@ class UnmixPublic(Unmix):
 
 
 def _alone(state: State) -> bool:
-    """Whether no public image is looked for: images were moved, or nothing public was mixed in."""
-    return state.find(Moving) is not None or state.require(Grouped).sizes.source == SOURCE
+    """Whether no public image is looked for: images moved by parts of pixels, which no least squares tells exactly, or
+    nothing public was mixed in."""
+    moving = state.find(Moving)
+    return (moving is not None and not moving.motions.whole) or state.require(Grouped).sizes.source == SOURCE

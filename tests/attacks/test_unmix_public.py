@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
 from ihaudit.nn.sources import load_split
 from ihaudit.scheme import Knowledge
+from ihaudit.schemes.instahide import InstaHide
 from ihaudit.schemes.instahide_deployed import InstaHideDeployed
 from tests.attacks.releases import photographs
 from tests.attacks.test_phase_public import Mixed, mixed
@@ -84,12 +86,12 @@ def test_a_public_set_that_does_not_fit_is_refused_before_anything_is_solved(few
         UnmixPublic().run(replace(view(few, few.public, few.labels), public_set=few.public[:, ::2, ::2]), CTX)
 
 
-@pytest.mark.data
-def test_moved_images_are_answered_without_the_public_set() -> None:
+def moved(scheme: InstaHide, seed: int) -> tuple[View, np.ndarray]:
+    """A release of five images that were moved for every use, and the images; 2,000 public ones are known."""
     split = load_split(DATA)
     public = (split.held_patches[:2000] / np.float32(255)).astype(np.float32)
     images = (split.held_cifar[:5] / np.float32(255)).astype(np.float32)
-    made = InstaHideDeployed(k=4, epochs=30).encode(images, split.held_labels[:5], public, np.random.default_rng(3))
+    made = scheme.encode(images, split.held_labels[:5], public, np.random.default_rng(seed))
     assert isinstance(made.labels, np.ndarray)
     given = View(
         made.encodings,
@@ -98,6 +100,34 @@ def test_moved_images_are_answered_without_the_public_set() -> None:
         knows=frozenset({Knowledge.ENCODINGS, Knowledge.LABELS, Knowledge.PUBLIC_SET}),
         public_set=public,
     )
+    return given, images
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("scaling", ["symmetric", "mean-std"])
+def test_images_that_were_cropped_and_mirrored_for_every_use_are_exact_too(scaling: Any) -> None:
+    given, images = moved(InstaHideDeployed(k=4, epochs=20, scaling=scaling), 3)
+    alone, out = Unmix().run(given, CTX), UnmixPublic().run(given, CTX)
+    assert out.augmentation is not None and "parts of pixels" not in out.sentence
+    assert exact(out) >= 4
+    either = [
+        [max(scores(x.images[:, :, ::way], images[k : k + 1])) for k in range(5) for way in (1, -1)]
+        for x in (alone, out)
+    ]
+    before, after = (np.array(x).reshape(5, 2).max(1) for x in either)
+    assert after.mean() > before.mean() + 0.1 and np.sort(after)[1] > 0.9
+
+    other = (
+        np.random.default_rng(0).permuted(given.public_set.reshape(2000, -1), axis=0).reshape(given.public_set.shape)
+    )
+    null = UnmixPublic().run(replace(given, public_set=other), CTX)
+    np.testing.assert_array_equal(null.images, alone.images)
+    np.testing.assert_array_equal(null.confidence, alone.confidence)
+
+
+@pytest.mark.data
+def test_images_that_moved_by_parts_of_pixels_are_answered_without_the_public_set() -> None:
+    given, _ = moved(InstaHide(k=4, epochs=40, augment=0.15), 4)
     out = UnmixPublic().run(given, CTX)
-    assert out.augmentation is not None and out.sentence.endswith("not looked for where images were moved.")
+    assert out.augmentation is not None and out.sentence.endswith("where images were moved by parts of pixels.")
     assert [(r.name, r.variant) for r in out.stages][-1] == ("restoration", "network") and len(out.images)

@@ -60,12 +60,22 @@ class Filter:
         return ((1 / self.noise) @ energy.T).clamp_min(1e-12).rsqrt()
 
 
+def _column(level: float | FloatArray) -> Tensor:
+    return torch.from_numpy(np.asarray(level, np.float32)).reshape(-1, 1, 1)
+
+
 class Candidates:
     """Public images in the comparison basis, centred on their mean image."""
 
-    def __init__(self, public: FloatArray, basis: Basis, low: float = -1.0, high: float = 1.0) -> None:
-        """`public`: float32 (M, H, W, C) in [0, 1], mixed as ``low + (high - low) x``; converted block by block."""
-        self._public, self.basis, self._low, self._high = public, basis, low, high
+    def __init__(
+        self, public: FloatArray, basis: Basis, low: float | FloatArray = -1.0, high: float | FloatArray = 1.0
+    ) -> None:
+        """`public`: float32 (M, H, W, C) in [0, 1], mixed as ``low + (high - low) x``; converted block by block.
+
+        low, high: of all channels, or float32 (C,) of each.
+        """
+        self._public, self.basis = public, basis
+        self.low, self.high = (torch.full((public.shape[3], 1, 1), 0.0) + _column(v) for v in (low, high))
         total = torch.zeros(public.shape[3], *public.shape[1:3], dtype=torch.float64)
         for block in self._raw():
             total += block.double().sum(0)
@@ -88,7 +98,12 @@ class Candidates:
 
     def _mixed(self, images: FloatArray) -> Tensor:
         x = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float()
-        return x.mul(self._high - self._low).add_(self._low).contiguous()
+        return x.mul(self.high - self.low).add_(self.low).contiguous()
+
+    def levelled(self, gain: Tensor, offset: Tensor) -> Candidates:
+        """The same images where each channel is mixed as gain times what it was, and offset; both float32 (C,)."""
+        low, high = (gain * v.flatten() + offset for v in (self.low, self.high))
+        return Candidates(self._public, self.basis, low.numpy(), high.numpy())
 
     def energy(self, coefficients: Tensor, response: Response) -> Tensor:
         """(n, bands): expected signal energy per band of images given by their coefficients (n, P)."""

@@ -62,7 +62,11 @@ class Slots:
 
     def every(self, step: int) -> Slots:
         """Of every `step`-th encoding."""
-        return replace(self, label=self.label[::step], mass=self.mass[::step], shared=self.shared[::step])
+        return self.some(slice(None, None, step))
+
+    def some(self, rows: IntArray | slice) -> Slots:
+        """Of some encodings."""
+        return replace(self, label=self.label[rows], mass=self.mass[rows], shared=self.shared[rows])
 
     def totals(self) -> IntArray:
         """int64 (classes,): how many slots each class fills, over all encodings."""

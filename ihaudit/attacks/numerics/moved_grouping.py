@@ -28,8 +28,8 @@ from ihaudit.attacks.numerics.sizes import WORTH, infer_sizes
 from ihaudit.attacks.numerics.transforms import Shape
 from ihaudit.scheme import Augmentation
 
-#: strong encodings of a class that are compared in pairs, classes that are looked at, and quantile of chance beyond which
-#: a pair counts
+#: strong encodings of a class that are compared in pairs, classes that are looked at, and quantile of chance beyond
+#: which a pair counts
 PROBE, CLASSES, CHANCE = 150, 3, 0.9995
 #: share of the pairs found that a motion must have, pairs there must be, and standard deviations by which moved pairs
 #: must be more than chance finds

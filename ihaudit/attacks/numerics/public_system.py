@@ -19,6 +19,10 @@ from ihaudit.attacks.numerics.em import Coupling, Neighbours, residual_power, su
 from ihaudit.attacks.numerics.labels import IntArray, Slots
 from ihaudit.attacks.numerics.members import Products, conditional_modes, split_shared
 from ihaudit.attacks.numerics.mixing import Mixing, Reconstruction
+from ihaudit.attacks.numerics.motions import Motions
+from ihaudit.attacks.numerics.moved_frames import framed, wider
+from ihaudit.attacks.numerics.moved_members import Moved, assign_moved
+from ihaudit.attacks.numerics.moved_mixing import MovedMixing
 from ihaudit.attacks.numerics.parallel import run_jobs
 from ihaudit.attacks.numerics.public_fit import Index, PublicMembers
 from ihaudit.attacks.numerics.transforms import Basis
@@ -62,6 +66,8 @@ class PublicSystem:
         unmasked: float32 (E, P) expected mixtures.
         leverage: float32 (E,), the part of each encoding's noise that `images` have taken up.
         share: float32 (E,), the weight that private images leave to public ones.
+        motions: where private images were moved anew for every use, the motions there are; moved: int64 (E, s), the
+            motion in each slot.
     """
 
     values: Tensor
@@ -78,6 +84,8 @@ class PublicSystem:
     unmasked: Tensor
     leverage: Tensor
     share: Tensor
+    motions: Motions | None = None
+    moved: Tensor | None = None
     _index: Index | None = None
 
     @classmethod
@@ -122,6 +130,9 @@ class PublicSystem:
             leverage=torch.zeros(len(values)),
             share=torch.from_numpy(slots.share),
         )
+        if isinstance(mixing, MovedMixing):
+            mixing = wider(mixing)
+            system.motions, system.moved = mixing.motions, mixing.moved.cpu().clone()
         way_up = -1 if image_range[0] < 0 < image_range[1] and system._upside_down() else 1
         system.images = way_up * system.images
         if signs is None:
@@ -141,7 +152,10 @@ class PublicSystem:
         for slot in range(self.members.shape[1]):
             member = self.members[rows, slot]
             weight = torch.where(member >= 0, self.coefficients[rows, slot], torch.zeros(len(rows)))
-            out += weight[:, None] * self.images[member.clamp_min(0)]
+            held = self.images[member.clamp_min(0)]
+            if self.motions is not None and self.moved is not None:
+                held = self.motions.move(held, self.moved[rows, slot])
+            out += weight[:, None] * held
         return out
 
     def public(self, rows: Tensor) -> Tensor:
@@ -169,6 +183,7 @@ class PublicSystem:
             unmasked=self.unmasked.clone(),
             leverage=self.leverage.clone(),
             share=self.share.clone(),
+            moved=None if self.moved is None else self.moved.clone(),
         )
 
     def begin_again(self, lost: Tensor, first: PublicSystem, sign: int) -> None:
@@ -176,9 +191,22 @@ class PublicSystem:
         self.images[lost] = sign * first.images[lost]
         rows = torch.nonzero(torch.isin(first.members, lost).any(1) & ~self.explained())[:, 0]
         self.members[rows], self.coefficients[rows] = first.members[rows], first.coefficients[rows]
+        if self.moved is not None and first.moved is not None:
+            self.moved[rows] = first.moved[rows]
         self.noise[rows], self.share[rows], self.leverage[rows] = first.noise[rows], first.share[rows], 0.0
         self.found.index[rows], self.found.weight[rows] = -1, 0.0
         self.expect(rows)
+
+    def forget(self, signs: Tensor) -> None:
+        """Encodings that nothing explains as if they had never been looked at, with what they hold by these signs."""
+        rows = torch.nonzero(~self.explained())[:, 0]
+        self.found.index[rows], self.found.weight[rows], self.leverage[rows] = -1, 0.0, 0.0
+        self.unmasked[rows] = self.values[rows] * signs[rows].cpu().float()
+        self.noise[rows] = self.noise.max()
+        self.reassign()
+        for block in rows.split(BLOCK):
+            left = self.unmasked[block] - self.private(block) - self.public(block)
+            self.noise[block] = left.square().mean(1)
 
     def residual(self, rows: Tensor) -> Tensor:
         """(n, P) in the basis: expected mixtures less all that is known of them."""
@@ -219,6 +247,26 @@ class PublicSystem:
         index, weight = public_fit.joint_fit(whole, pool, self.candidates, response, left)
         self.found.index[rows], self.found.weight[rows] = index, weight
 
+    def level(self) -> None:
+        """Channels of public images as they are mixed, by least squares on what they explain.
+
+        Where images are normalised by the mean and deviation of their data set, public ones are by others (their own),
+        and nothing says which.
+        """
+        c, size = self.shape[0], self.shape[1] * self.shape[2]
+        normal, right = torch.zeros(c, 2, 2, dtype=torch.float64), torch.zeros(c, 2, dtype=torch.float64)
+        for rows in torch.nonzero((self.found.index >= 0).any(1))[:, 0].split(BLOCK):
+            weight = (1 / self.noise[rows]).double()
+            left = (self.unmasked[rows] - self.private(rows)).view(len(rows), c, size).double()
+            known = self.public(rows).view(len(rows), c, size).double()
+            share = self.share[rows].double()[:, None, None].expand_as(known)
+            design = torch.stack([known, share])
+            normal += torch.einsum("incp,jncp,n->cij", design, design, weight)
+            right += torch.einsum("incp,ncp,n->ci", design, left, weight)
+        if float(normal[:, 0, 0].min()) > 0:
+            gain, offset = torch.linalg.solve(normal + 1e-9 * torch.eye(2), right).float().T
+            self.candidates, self._index = self.candidates.levelled(gain, offset), None
+
     def expect(self, rows: Tensor) -> None:
         """Expected mixtures and noise variances of `rows`; neighbouring residuals help to decide signs, as in `em`."""
         neighbours = Neighbours(self.shape, Coupling(), self.images)
@@ -247,6 +295,8 @@ class PublicSystem:
         Encodings of two images of one class take part whether or not they are explained: their split is fitted here.
         """
         labels, shared = torch.from_numpy(self.slots.label), torch.from_numpy(self.slots.shared)
+        if self.motions is not None:
+            return self._reassign_moved(torch.nonzero(~self.explained())[:, 0])
         rows = torch.nonzero(shared | ~self.explained())[:, 0]
         if len(rows) == 0:
             return 0.0
@@ -272,6 +322,55 @@ class PublicSystem:
                 else:
                     self.members[these], self.coefficients[these] = split_shared(observed, *given, margin=MARGIN)
         return float((self.members != before).any(1).float().mean())
+
+    def _reassign_moved(self, rows: Tensor) -> float:
+        """`reassign` under all motions, in the encodings `rows`."""
+        mixing = self._mixing()
+        assert isinstance(mixing, MovedMixing) and self.moved is not None
+        if len(rows) == 0:
+            return 0.0
+        target = self.unmasked[rows] - self.found.part(self.candidates, rows)
+        images = torch.cat([self.images, self.candidates.mean.flatten()[None]])
+        slots = self.slots.some(rows.numpy())
+        one = torch.ones(1, 1).expand(target.shape)
+        some = replace(mixing.some(rows), share=self.share[rows])
+        result = assign_moved(Moved(target, one, self.noise[rows], images, some, slots), self.of_class)
+        members = torch.from_numpy(result.found.members)
+        changed = (members != self.members[rows]).any(1) | (result.moved != self.moved[rows]).any(1)
+        self.members[rows], self.moved[rows] = members, result.moved
+        self.coefficients[rows] = torch.from_numpy(result.found.coefficients)
+        self._split()
+        return float(changed.sum()) / len(self.noise)
+
+    def _split(self) -> None:
+        """Coefficients of two images of one class, whose sum alone the label tells, by least squares."""
+        assert self.motions is not None and self.moved is not None
+        two = torch.from_numpy(self.slots.shared) & (self.members[:, :2] >= 0).all(1)
+        for rows in torch.nonzero(two)[:, 0].split(BLOCK):
+            first, second = (self.motions.move(self.images[self.members[rows, s]], self.moved[rows, s]) for s in (0, 1))
+            total = torch.from_numpy(self.slots.mass[rows.numpy()].sum(1))
+            left = self.unmasked[rows] - self.public(rows) - total[:, None] * second
+            apart = first - second
+            part = (left * apart).sum(1) / apart.square().sum(1).clamp_min(1e-9)
+            part = torch.minimum(part.clamp_min(0), total)
+            self.coefficients[rows, 0], self.coefficients[rows, 1] = part, total - part
+
+    def frame(self) -> None:
+        """Images that are moved in the frames beyond which nothing shows (`moved_frames`)."""
+        mixing = self._mixing()
+        assert isinstance(mixing, MovedMixing)
+
+        def left(rows: Tensor) -> Tensor:
+            return self.unmasked[rows] - self.private(rows) - self.public(rows)
+
+        self.images, self.moved = framed(self.images, mixing, left, 1 / self.noise)
+
+    def _mixing(self) -> Mixing:
+        """The private part of all encodings."""
+        parts = self.members, self.coefficients, torch.zeros_like(self.share), len(self.images)
+        if self.motions is None or self.moved is None:
+            return Mixing(*parts)
+        return MovedMixing(*parts, motions=self.motions, moved=self.moved)
 
     def reweigh(self) -> None:
         """Coefficients of private images anew where no label tells them, by least squares on each mixture.
@@ -313,18 +412,22 @@ class PublicSystem:
     def solve(self) -> None:
         """Private images by weighted least squares, the public part taken out."""
         n = len(self.images)
-        mixing = Mixing(self.members, self.coefficients, torch.zeros_like(self.share), n)
-        weights = 1 / self.noise
+        mixing, weights = self._mixing(), 1 / self.noise
 
         def part(rows: slice) -> Tensor:
             index = torch.arange(rows.start, rows.stop)
             target = self.unmasked[rows] - self.public(index)
             return mixing.adjoint(target, rows, weights[rows])
 
-        right = summed(part, len(mixing), BLOCK, torch.device("cpu"))[:-1]
+        right = summed(part, len(mixing), BLOCK, torch.device("cpu"))
+        # where images move this is the matrix of those that do not, whose diagonal is nearly the same
         normal = mixing.normal(weights, ridge=1e-6)[:-1, :-1].double()
         inverse = torch.linalg.inv(normal)
-        images = (inverse @ right.double()).float()
+        if self.motions is None:
+            images = (inverse @ right[:-1].double()).float()
+        else:
+            start = torch.cat([self.images, torch.zeros_like(self.images[:1])])
+            images = mixing.solve(weights, right, ridge=1e-6, start=start)[:-1]
         self.leverage = (weights * self._spread(inverse)).float().clamp(0, 1)
         low, high = self.image_range
         seen = torch.zeros(n, dtype=torch.bool)

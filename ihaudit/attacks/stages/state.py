@@ -273,12 +273,15 @@ class PublicFound(Part):
     Attributes:
         index: int64 (E, K) into the public set, -1 for none; weight: float32 (E, K).
         exact: bool (R,), which private images are held by encodings that are wholly explained.
+        levels: what 0 and 1 of each channel of public images are mixed as, float32 (C,) each, or None for the range of
+            mixed images.
     """
 
     source: ClassVar[str] = "a variant of the stage public"
     index: NDArray[np.int64]
     weight: NDArray[np.float32]
     exact: NDArray[np.bool_]
+    levels: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ihaudit.attacks.numerics.mixing import Reconstruction
 from ihaudit.attacks.numerics.public_system import PublicSystem
 from ihaudit.attacks.numerics.public_values import restart_values
-from ihaudit.attacks.stages.state import Assigned, Grouped, PublicFound, Recovered, State
+from ihaudit.attacks.stages.state import Assigned, Grouped, Moving, PublicFound, Recovered, State
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
 from ihaudit.errors import NotApplicable
@@ -23,6 +23,11 @@ ROUNDS = {"quick": 25, "standard": 25, "full": 40}
 ENOUGH, LEAST_GAIN = {"quick": 0.97, "standard": 0.99, "full": 1.0}, 0.01
 #: Share of explained encodings from which images that are not exact are begun again, and rounds that they have.
 MOST, RETRIED = 0.3, 5
+#: Times that encodings which nothing explains are begun afresh, where images move and are paired wrongly more often.
+AFRESH = 4
+#: Off centre by more than this share of its span, the range of images is one of normalised images; and the rounds in
+#: which the levels of public ones are estimated then.
+CENTRED, LEVELLED = 0.02, range(1, 8)
 #: Steps of EM (masks, then private images) after every search.
 EM_STEPS = 2
 
@@ -31,7 +36,7 @@ EM_STEPS = 2
 def public_identify(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     """Identifies public images and solves private images, masks and pairing with them; see the module."""
     observed, public = state.observed, check_public_set(state)
-    device = observed.values.device
+    device, signs = observed.values.device, state.require(Recovered).signs
     system = PublicSystem.begin(
         observed.values,
         observed.shape,
@@ -41,11 +46,21 @@ def public_identify(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
         state.mixing(),
         state.require(Recovered).estimate,
         public,
-        state.require(Recovered).signs,
+        signs,
     )
     first, told = system.copy(), observed.slots.informative
     first.unmasked = first.unmasked[:0].clone()  # as large as the release, and not needed to begin again
     history, facts = _solve(system, ctx, ROUNDS[ctx.profile], told)
+    for _ in range(AFRESH if signs is not None and system.motions is not None else 0):
+        if not 0 < int(system.exact().sum()) < len(system.images):
+            break
+        other = system.copy()
+        other.forget(signs)
+        again, known = _solve(other, ctx, RETRIED, told)
+        if int(other.explained().sum()) <= int(system.explained().sum()):
+            break
+        system, facts = other, known
+        history += again
     retried = 0
     for sign in (-1, 1):
         lost = torch.nonzero(~system.exact())[:, 0]
@@ -59,17 +74,20 @@ def public_identify(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
             system, facts, retried = other, known, retried + len(lost)
             history += again
     per = (system.found.index >= 0).sum(1).float()
-    mean = system.candidates.mean.flatten()
+    mean, moving = system.candidates.mean.flatten(), state.find(Moving)
     images = torch.cat([system.images, mean[None]]).to(device)
-    signs = (system.unmasked / system.values.clamp_min(1e-9)).clamp(-1, 1).half().to(device)
-    earlier = state.require(Recovered).signs
-    if earlier is not None:  # by a network, where public images do not know better
-        signs = torch.where((system.found.index >= 0).any(1, keepdim=True).to(device), signs, earlier.to(signs.dtype))
+    expected = (system.unmasked / system.values.clamp_min(1e-9)).clamp(-1, 1).half().to(device)
+    if signs is not None:  # by a network, where public images do not know better
+        known_rows = (system.found.index >= 0).any(1, keepdim=True).to(device)
+        expected = torch.where(known_rows, expected, signs.to(expected.dtype))
+    levels = system.candidates.low.flatten().numpy(), system.candidates.high.flatten().numpy()
     out = state.having(
-        replace(state.require(Recovered), estimate=Reconstruction(images, system.noise.to(device)), signs=signs),
+        replace(state.require(Recovered), estimate=Reconstruction(images, system.noise.to(device)), signs=expected),
         replace(state.require(Assigned), members=system.members.numpy(), coefficients=system.coefficients.numpy()),
-        PublicFound(system.found.index.numpy(), system.found.weight.numpy(), system.exact().numpy()),
+        PublicFound(system.found.index.numpy(), system.found.weight.numpy(), system.exact().numpy(), levels),
     )
+    if moving is not None and system.motions is not None and system.moved is not None:
+        out = out.having(replace(moving, motions=system.motions, moved=system.moved.to(device)))
     return out, {
         "public_images": len(public),
         "public_per_encoding": float(per.mean()),
@@ -90,6 +108,8 @@ def _solve(system: PublicSystem, ctx: Context, rounds: int, told: bool) -> tuple
     history: list[float] = []
     level = float(system.noise.log().mean())
     changed = moved = 0.0
+    low, high = system.image_range
+    levelled = abs(low + high) > CENTRED * (high - low)
     for step in range(rounds):
         ctx.progress("public images", max([step / rounds, *history[-1:]]))
         todo = torch.nonzero(~system.explained())[:, 0]
@@ -98,14 +118,18 @@ def _solve(system: PublicSystem, ctx: Context, rounds: int, told: bool) -> tuple
         if step:
             system.expect(todo)
         system.identify(todo)
+        if levelled and step in LEVELLED:
+            system.level()
         for _ in range(EM_STEPS):
             system.expect(torch.arange(len(system.noise)))
             system.solve()
+            if system.motions is not None:
+                system.frame()
         if step >= 1:
-            if system.image_range[0] < 0:
+            if system.image_range[0] < 0 and system.motions is None:
                 moved = restart_values(system)
             changed = system.reassign()
-            if not told:
+            if not told and system.motions is None:
                 system.reweigh()
         history.append(float(system.explained().float().mean()))
         before, level = level, float(system.noise.log().mean())

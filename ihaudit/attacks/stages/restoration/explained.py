@@ -71,7 +71,7 @@ def without_public(state: State) -> State:
     observed, recovered, found = state.observed, state.require(Recovered), state.require(PublicFound)
     public = observed.view.public_set
     assert public is not None and recovered.signs is not None
-    candidates = Candidates(public, Basis(observed.shape), *observed.image_range)
+    candidates = Candidates(public, Basis(observed.shape), *(found.levels or observed.image_range))
     members = PublicMembers(torch.from_numpy(found.index), torch.from_numpy(found.weight))
     values, signs = observed.values.clone(), recovered.signs.clone()
     rows = torch.nonzero((members.index >= 0).any(1))[:, 0]
