@@ -110,16 +110,17 @@ def test_images_that_were_cropped_and_mirrored_for_every_use_are_exact_too(scali
     alone, out = Unmix().run(given, CTX), UnmixPublic().run(given, CTX)
     assert out.augmentation is not None and "parts of pixels" not in out.sentence
     assert exact(out) >= 4
-    either = [
-        [max(scores(x.images[:, :, ::way], images[k : k + 1])) for k in range(5) for way in (1, -1)]
-        for x in (alone, out)
-    ]
-    before, after = (np.array(x).reshape(5, 2).max(1) for x in either)
-    assert after.mean() > before.mean() + 0.1 and np.sort(after)[1] > 0.9
 
-    other = (
-        np.random.default_rng(0).permuted(given.public_set.reshape(2000, -1), axis=0).reshape(given.public_set.shape)
-    )
+    def reached(x: AttackOutput) -> np.ndarray:
+        ways = [scores(x.images[:, :, ::way], images) for way in (1, -1)]
+        return np.asarray(np.maximum(ways[0], ways[1]))
+
+    before, after = reached(alone), reached(out)
+    # normalised channels are shown by one range for all, which costs a little contrast
+    assert after.mean() > before.mean() + 0.1 and np.sort(after)[1] > (0.9 if scaling == "symmetric" else 0.85)
+    assert given.public_set is not None
+    shape = given.public_set.shape
+    other = np.random.default_rng(0).permuted(given.public_set.reshape(2000, -1), axis=0).reshape(shape)
     null = UnmixPublic().run(replace(given, public_set=other), CTX)
     np.testing.assert_array_equal(null.images, alone.images)
     np.testing.assert_array_equal(null.confidence, alone.confidence)

@@ -92,10 +92,10 @@ def seen(mixtures: Callable[[Tensor], Tensor], slots: Slots, shape: Shape, devic
     chosen = []
     for c in [int(c) for c in np.argsort(totals) if totals[c] > 0][:CLASSES]:
         rows, columns = np.nonzero((slots.label == c) & usable[:, None])
-        order = rows[np.argsort(-slots.mass[rows, columns], kind="stable")]
-        # an encoding whose images are of one class, or that tells none, has several slots
-        _, at = np.unique(order, return_index=True)
-        chosen.append(np.sort(order[np.sort(at)[:PROBE]]))
+        strongest = rows[np.argsort(-slots.mass[rows, columns], kind="stable")]
+        # an encoding whose images are of one class, or that tells none, has several slots of it
+        _, once = np.unique(strongest, return_index=True)
+        chosen.append(np.sort(strongest[np.sort(once)[:PROBE]]))
     every = np.unique(np.concatenate(chosen)) if chosen else np.zeros(0, np.int64)
     if len(every) < 8:
         return Seen(0, 0.0, 0.0, 0)

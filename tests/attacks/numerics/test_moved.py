@@ -154,6 +154,29 @@ def test_pairs_that_chance_finds_are_no_motion_where_a_class_has_more_images_tha
     assert how.moved > 0.8 if move else how.moved == how.reach == 0 and not how.any
 
 
+def test_two_encodings_that_look_like_many_elsewhere_are_no_motion() -> None:
+    """Of some forty pairs that look alike a third do under shifts, and all of these are of the same two encodings."""
+    rng = np.random.default_rng(1)
+    images = gaussian_filter(rng.standard_normal((100, 24, 24, 3)), (0, 1, 1, 0)).astype(np.float32)
+    images /= images.std()
+    members = np.concatenate([np.arange(100), np.arange(24)])
+    shown = images[members]
+    steps = rng.integers(-4, 5, (18, 2))
+    for row, of in ((98, range(0, 18, 2)), (99, range(1, 18, 2))):
+        shown[row] = np.sum([np.roll(images[50 + k], tuple(steps[k]), (0, 1)) for k in of], axis=0)
+        shown[row] /= shown[row].std()
+    values = rows_of(shown + 0.1 * rng.standard_normal(shown.shape).astype(np.float32))
+    how = seen(values.__getitem__, read_slots(np.ones((len(members), 1), np.float32), len(members)), SHAPE, CPU)
+    assert how.pairs >= 30 and how.moved > 2 * SEEN and how.error > 0.2 and not how.any
+
+
+def test_without_labels_as_many_encodings_are_compared_as_with_them() -> None:
+    made = Made()
+    told = seen(made.values.__getitem__, made.slots, SHAPE, CPU)
+    untold = seen(made.values.__getitem__, read_slots(None, len(made.values)), SHAPE, CPU)
+    assert untold.any and untold.reach == REACH and untold.pairs > told.pairs / 4
+
+
 def test_the_furthest_shift_is_seen_though_few_pairs_are_so_far_apart() -> None:
     """Of 60 pairs three are six pixels apart and the others two; chance finds up to 17, half of them beyond four."""
     rng = np.random.default_rng(6)

@@ -51,8 +51,8 @@ def public_identify(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     first, told = system.copy(), observed.slots.informative
     first.unmasked = first.unmasked[:0].clone()  # as large as the release, and not needed to begin again
     history, facts = _solve(system, ctx, ROUNDS[ctx.profile], told)
-    for _ in range(AFRESH if signs is not None and system.motions is not None else 0):
-        if not 0 < int(system.exact().sum()) < len(system.images):
+    for _ in range(AFRESH):
+        if signs is None or system.motions is None or not 0 < int(system.exact().sum()) < len(system.images):
             break
         other = system.copy()
         other.forget(signs)
