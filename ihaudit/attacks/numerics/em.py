@@ -234,7 +234,7 @@ class Neighbours:
         y = torch.matmul(self.rows, torch.matmul(x.view(-1, c, h, w), self.columns))
         if c > 1:
             y = (1 - self.coupling.channels) * y + self.coupling.channels * y.sum(1, keepdim=True)
-        return y.reshape(len(x), -1).sub_(x)
+        return y.reshape(x.shape).sub_(x)
 
     def signs(self, y: Tensor, predicted: Tensor, variance: Tensor, unmasked: Tensor) -> Tensor:
         """Expected signs (n, P) of magnitudes `y` given predictions and neighbouring residuals.

@@ -26,8 +26,11 @@ from ihaudit.attacks.numerics.parallel import run_jobs
 LIMIT, FRESH = 12, 12
 #: Smallest weight that is told from rounding.
 LEAST = 0.003
+#: Power of a sum of candidates, as a share of the strongest, below which products in single precision are rounding.
+_ROUNDING = 1e-6
 #: Rows of one search, and of one joint fit (their candidates' images are held at once).
 SEARCH, FIT = 512, 64
+Float64 = NDArray[np.float64]
 #: Public images of one block of a search, and bytes up to which the whole index is kept between searches.
 BLOCK, KEPT_BYTES = 4096, 512 * 2**20
 
@@ -187,9 +190,7 @@ def _fit(
     return index, amount
 
 
-def nonnegative(
-    gram: NDArray[np.float64], dots: NDArray[np.float64], energy: float, values: int, least: float
-) -> NDArray[np.float64]:
+def nonnegative(gram: Float64, dots: Float64, energy: float, values: int, least: float) -> Float64:
     """Weights of candidates by non-negative least squares, those within the noise taken out and the others fitted anew.
 
     Args:
@@ -206,10 +207,7 @@ def nonnegative(
         weight = np.zeros(len(dots))
         if not len(keep):
             break
-        part = gram[np.ix_(keep, keep)]
-        part[np.diag_indices_from(part)] *= 1 + 1e-9  # a public set may hold an image twice
-        upper = np.linalg.cholesky(part).T
-        weight[keep], _ = nnls(upper, solve_triangular(upper, dots[keep], trans=1))
+        weight[keep], _ = nnls(*_rooted(gram[np.ix_(keep, keep)], dots[keep]))
         rest = max(0.0, energy - 2 * float(weight @ dots) + float(weight @ gram @ weight))
         fewer = keep[weight[keep] > np.maximum(least * np.sqrt(rest / values) / norm[keep], LEAST)]
         if len(fewer) == len(keep):
@@ -218,6 +216,23 @@ def nonnegative(
     out = np.zeros(len(dots))
     out[keep] = weight[keep]
     return out
+
+
+def _rooted(gram: Float64, dots: Float64) -> tuple[Float64, Float64]:
+    """A matrix (n, n) whose products are `gram` and a vector (n,) whose products with it are `dots`.
+
+    A public set may hold an image twice, and of a small one, less its mean, each image is a sum of the others: products
+    in single precision have no Cholesky factor then.
+    """
+    part = gram.copy()
+    part[np.diag_indices_from(part)] *= 1 + 1e-9
+    try:
+        upper = np.linalg.cholesky(part).T
+    except np.linalg.LinAlgError:
+        power, along = np.linalg.eigh(part)
+        root = np.sqrt(power.clip(_ROUNDING * power[-1]))
+        return root[:, None] * along.T, (along.T @ dots) / root
+    return upper, solve_triangular(upper, dots, trans=1)
 
 
 def merge(known: Tensor, fresh: Tensor) -> Tensor:

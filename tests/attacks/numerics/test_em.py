@@ -49,3 +49,8 @@ def test_neighbours_equal_a_direct_sum() -> None:
                         weight = np.exp(-((a - i) ** 2 + (b - j) ** 2) / 2) * (1.0 if c == d else 0.5)
                         total += float(field[d, a, b]) * weight
         assert float(ours[c, i, j]) == pytest.approx(total - float(field[c, i, j]), abs=1e-4)
+
+
+def test_neighbours_of_nothing_are_nothing() -> None:
+    x = torch.zeros(0, 27)
+    assert em.Neighbours((3, 3, 3), em.Coupling(), x)(x).shape == (0, 27)

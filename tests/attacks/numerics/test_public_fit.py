@@ -27,6 +27,33 @@ def test_weights_are_those_of_nnls_where_none_is_within_the_noise(seed: int, n: 
         assert np.allclose(got, want, atol=1e-6)
 
 
+def test_images_that_add_up_to_nothing_are_weighted_though_their_products_are_rounded() -> None:
+    """Of a small public set, less its mean, each image is a sum of the others; float32 products are not definite."""
+    rng = np.random.default_rng(0)
+    images = rng.standard_normal((3, 300)).astype(np.float32)
+    images -= images.mean(0)
+    seen = 0.3 * images[0] + 0.1 * images[1]
+    gram = (images @ images.T).astype(np.float64)
+    gram[0, 1] = gram[1, 0] = gram[0, 1] * (1 + 1e-5)
+    with pytest.raises(np.linalg.LinAlgError):
+        np.linalg.cholesky(gram)
+    weight = public_fit.nonnegative(gram, (images @ seen).astype(np.float64), float(seen @ seen), 300, 2.0)
+    np.testing.assert_allclose(weight @ images, seen, atol=1e-4)
+
+
+def test_channels_of_public_images_have_levels_of_their_own() -> None:
+    public, _ = photographs(20, 0, 8)
+    basis = Basis((3, 8, 8))
+    plain = Candidates(public, basis)
+    gain, offset = torch.tensor([0.5, 1.0, 2.0]), torch.tensor([0.1, 0.0, -0.3])
+    other = plain.levelled(gain, offset)
+    index = torch.tensor([3, 7])
+    want = plain.images(index) * gain[:, None, None] + offset[:, None, None]
+    torch.testing.assert_close(other.images(index), want)
+    again = Candidates(public, basis, other.low.flatten().numpy(), other.high.flatten().numpy())
+    torch.testing.assert_close(again.images(index), want)
+
+
 def test_merge_keeps_each_candidate_once() -> None:
     known, fresh = torch.tensor([[3, 5, -1], [-1, -1, -1]]), torch.tensor([[5, 7], [-1, 2]])
     found = public_fit.merge(known, fresh)
