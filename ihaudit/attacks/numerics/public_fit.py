@@ -226,13 +226,16 @@ def _rooted(gram: Float64, dots: Float64) -> tuple[Float64, Float64]:
     """
     part = gram.copy()
     part[np.diag_indices_from(part)] *= 1 + 1e-9
+    upper: Float64
+    right: Float64
     try:
-        upper = np.linalg.cholesky(part).T
+        upper = np.linalg.cholesky(part).T.astype(np.float64)
+        right = solve_triangular(upper, dots, trans=1)
     except np.linalg.LinAlgError:
         power, along = np.linalg.eigh(part)
         root = np.sqrt(power.clip(_ROUNDING * power[-1]))
-        return root[:, None] * along.T, (along.T @ dots) / root
-    return upper, solve_triangular(upper, dots, trans=1)
+        upper, right = (root[:, None] * along.T).astype(np.float64), (along.T @ dots) / root
+    return upper, right
 
 
 def merge(known: Tensor, fresh: Tensor) -> Tensor:
