@@ -81,7 +81,8 @@ _KNOWN = (
     ),
     _Known(
         "What is mixed in comes from a set that the adversary has, so that it is found and subtracted.",
-        f"{HOLD} Fewer encodings of each image do not help, three are enough. A public set that is not public would "
+        f"{HOLD} Fewer encodings of each image do not help, three are enough (five to ten where each is moved "
+        "anew for every use). A public set that is not public would "
         "take this attack away, and only this one.",
         _AGAIN,
         ("single", "phase-public", "unmix-public"),
