@@ -47,6 +47,7 @@ def reference(
     source: str = "cifar10_eval",
     public: np.ndarray | None = None,
     uneven: bool = False,
+    equal: bool = False,
     mask: bool = True,
     file: Path | None = None,
     classes: int | None = None,
@@ -57,13 +58,14 @@ def reference(
 
     Args:
         source: data set of the private images; those without labels are dealt into ten classes.
-        public: uint8 (M, 32, 32, 3); all of imagenet_patches where None.
+        public: (M, 32, 32, 3), from 0 to 255; all of imagenet_patches where None.
         uneven: private images are drawn independently, so that their numbers of encodings differ.
+        equal: all coefficients are 1 / k.
         mask: False leaves the very same mixtures without their sign masks.
         file: where the encodings are written (.npy) and mapped from, for those that are too many for the memory.
         classes: private images are of the first so many classes alone.
         only: of the release those encodings alone one of whose images is of this class, and no other.
-        pool: uint8 images and labels that private images are drawn from, in place of `source`.
+        pool: images from 0 to 255 and labels that private images are drawn from, in place of `source`.
     """
     rng = np.random.default_rng(seed)
     images, labels = load_images(source) if pool is None else (pool[0].astype(np.float32) / 255, pool[1])
@@ -79,8 +81,8 @@ def reference(
         members = rng.integers(0, n, (n * epochs, private))
     else:
         members = np.concatenate([np.stack([rng.permutation(n) for _ in range(private)], 1) for _ in range(epochs)])
-    lambdas = np.empty((len(members), k), np.float32)
-    todo = np.arange(len(members))
+    lambdas = np.full((len(members), k), 1 / k, np.float32)
+    todo = np.arange(0 if equal else len(members))
     while len(todo):
         draw = np.abs(rng.standard_normal((len(todo), k)))
         draw /= draw.sum(1, keepdims=True)
