@@ -24,6 +24,7 @@ from ihaudit.contracts.attack import AttackOutput
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
+from ihaudit.figures import scaled
 from ihaudit.metrics.matching import twins
 from ihaudit.scheme import Knowledge
 
@@ -32,6 +33,10 @@ WORKING, LARGE = {"quick": 48, "standard": 96}, 1.5
 
 #: high-pass correlation above which two answers show one picture, and answers up to which they are compared
 ALIKE, COMPARED = 0.95, 3000
+
+#: share of encodings explained, and of the images that explain them that were turned, from which the public set is said
+#: to be inverted, perhaps
+MOSTLY, MOSTLY_TURNED = 0.5, 0.75
 
 
 class Recipe:
@@ -153,7 +158,8 @@ def enlarged(output: AttackOutput, shape: tuple[int, ...], step: int) -> AttackO
         output,
         images=large.clamp(0, 1).permute(0, 2, 3, 1).contiguous().numpy(),
         sentence=output.sentence + said,
-        diagnostics=output.diagnostics | {"worked_at": [h, w], "flags": [said.strip()]},
+        diagnostics=output.diagnostics
+        | {"worked_at": [h, w], "flags": [*output.diagnostics.get("flags", []), said.strip()]},
     )
 
 
@@ -206,14 +212,32 @@ def alike_answers(images: NDArray[np.float32]) -> tuple[int, int] | None:
     return (int(several.sum()), len(several)) if len(several) else None
 
 
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
+def _upside_down(explained: float, turned: int, solved: int) -> str:
+    """A sentence on images that explain encodings with the public set only as negatives of what showed without it."""
+    if explained < MOSTLY or turned < max(1, MOSTLY_TURNED * solved):
+        return ""
+    which = "The image that explains" if solved == 1 else f"{turned} of the {solved} images that explain"
+    are = "is the negative" if solved == 1 else "are the negatives"
+    return (
+        f"{which} encodings together with the public set {are} of what the encodings alone showed: the public set may "
+        "have been handed over inverted, which nothing in a release under sign masks rules out. Look at the images "
+        "both ways."
+    )
+
+
 def answer(state: State) -> AttackOutput:
     """The output of a finished state."""
     restored, assigned, sizes = state.require(Restored), state.require(Assigned), state.require(Grouped).sizes
     # Labels that give every encoding one image say that nothing is mixed; what follows is then an assumption.
     holds = "Read as mixtures, the encodings would hold" if state.observed.slots.whole else "The release holds"
     sentence = (
-        f"{holds} about {len(restored.images)} private images, each in about {sizes.multiplicity:.0f} "
-        f"encodings, by its own counts and statistics ({sizes.source})."
+        f"{holds} about {_count(len(restored.images), 'private image')}, "
+        f"{'each ' if len(restored.images) > 1 else ''}in about {_count(round(sizes.multiplicity), 'encoding')}, by "
+        f"its own counts and statistics ({sizes.source})."
     )
     diagnostics: dict[str, Any] = {
         "images": len(restored.images),
@@ -247,17 +271,24 @@ def answer(state: State) -> AttackOutput:
             "that look alike and are not told apart, or images that were taken for several."
         )
         diagnostics |= {"answers_alike": shown, "pictures_of_these": pictures}
-    public, record = state.find(PublicFound), state.last("public")
-    if public is not None and record is not None:
-        facts, found = record.diagnostics, public.index[public.index >= 0]
+    record = state.last("public")
+    if state.find(PublicFound) is not None and record is not None:
+        facts, pictures = record.diagnostics, int(record.diagnostics["public_pictures"])
+        share = float(facts["encodings_explained"])
         sentence += (
-            f" {len(found):,} public images were recognised in the encodings, "
-            f"{len(found) / len(public.index):.1f} each on average; "
-            f"{facts['encodings_explained']:.0%} of the encodings are explained wholly by images found."
+            f" {_count(pictures, 'public image')} {'was' if pictures == 1 else 'were'} recognised in the encodings, "
+            f"{scaled(facts['public_per_encoding'])} in each on average; {scaled(share, '%')} of the encodings are "
+            "explained wholly by images found."
+            if pictures
+            else f" No public image was recognised in the encodings; {scaled(share, '%')} of them are explained wholly."
         )
         for name in ("public_per_encoding", "encodings_explained", "median_residual"):
             diagnostics[name] = float(facts[name])
-        diagnostics["public_images"] = len(np.unique(found))
+        diagnostics["public_images"] = pictures
+        said = _upside_down(share, int(facts["images_turned"]), int(facts["images_solved"]))
+        if said:
+            sentence += f" {said}"
+            diagnostics["flags"] = [said]
     return AttackOutput(
         images=restored.images,
         members=assigned.members,

@@ -121,6 +121,12 @@ def attack_status(
     if value is None or value.value is None:
         return "inconclusive", "Reconstructions could not be scored, so nothing follows."
     by_reid = low_end(above) > gates.max_reid
+    said = answered(finding)
+    if said and not said[0] and not (by_ssim or by_reid):
+        return "no break found", (
+            f"It answered none of {said[1]:,} private images, and those without an answer count as not recovered (SSIM "
+            f"0; bound {scaled(gates.max_ssim)})."
+        )
     shares = exceeds.polarity if turned and exceeds.polarity is not None else exceeds
     share, bound = shares.share_above(gates.max_ssim), scaled(gates.max_ssim)
     parts = []
@@ -132,7 +138,7 @@ def attack_status(
         parts.append(
             f"{TURNED}; exactly as answered that figure is {scaled(plain.value if plain is not None else None)}"
         )
-    if (said := answered(finding)) and said[0] < said[1]:
+    if said and said[0] < said[1]:
         parts.append(f"it answered {said[0]} of {said[1]} images, and those without an answer count as not recovered")
     chance = finding.metrics.get("ssim_chance")
     mean = finding.metrics.get("ssim")

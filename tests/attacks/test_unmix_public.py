@@ -72,6 +72,22 @@ def test_a_set_that_was_not_used_leaves_the_answer_of_the_network(few: Mixed) ->
     np.testing.assert_array_equal(out.confidence, alone.confidence)
 
 
+def test_a_public_set_that_was_inverted_is_said_to_be_so_perhaps(few: Mixed) -> None:
+    right, wrong = (UnmixPublic().run(view(few, x, few.labels), CTX) for x in (few.public, 1 - few.public))
+    assert "inverted" not in right.sentence and "flags" not in right.diagnostics
+    assert wrong.diagnostics["encodings_explained"] > 0.5 and "may have been handed over inverted" in wrong.sentence
+    assert wrong.diagnostics["flags"][0] in wrong.sentence
+
+
+def test_public_images_are_counted_once_and_where_they_show(few: Mixed) -> None:
+    once, twice, some = (
+        UnmixPublic().run(view(few, x, few.labels), CTX).diagnostics["public_per_encoding"]
+        for x in (few.public, np.concatenate([few.public, few.public]), few.public[:5])
+    )
+    assert 1.5 < once < 2.3 and twice == pytest.approx(once, abs=0.3)
+    assert some < 0.2
+
+
 def test_what_is_known_of_the_public_part_is_weighted_by_the_image() -> None:
     members, coefficients = np.array([[0, 1], [0, -1]]), np.array([[0.3, 0.1], [0.4, 0.2]], np.float32)
     found = PublicFound(np.array([[7, 8], [-1, -1]]), np.array([[0.2, 0.1], [0, 0]], np.float32), np.zeros(3, bool))

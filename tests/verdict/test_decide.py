@@ -294,6 +294,8 @@ def test_an_attack_without_answers_is_no_strongest_attack() -> None:
     v = verdict(silent, few)
     assert v.code == 0 and v.gate.by == "few"
     assert "answered 5 of 60" in v.gate.statistic and "answered 5 of 60" in v.findings["few"].sentence
+    said = v.findings["silent"].sentence
+    assert said.startswith("It answered none of 60 private images") and "re-identified" not in said
     alone = verdict(silent)
     assert alone.gate.by is None and "none of them answered" in alone.gate.statistic
     assert alone.gate.measured is not None and alone.gate.measured.value == 0

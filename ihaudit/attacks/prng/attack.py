@@ -154,9 +154,13 @@ def scanned_tables(scanned: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def _nothing(search: Search) -> str:
-    kinds = sorted({row["generator"] for row in search.scanned})
+    kinds = {row["generator"] for row in search.scanned}
     what = "masks" if search.masked else "coefficients"
-    tried = f"{len(search.scanned)} combinations of generator, convention and range ({', '.join(kinds)})"
+    families = sorted({kind.split(" (")[0] for kind in kinds}, key=str.casefold)
+    tried = (
+        f"{len(search.scanned)} combinations of generator, convention and range ({', '.join(families)}; the tables of "
+        "what was scanned list them)"
+    )
     return (
         f"No break found: {tried if kinds else 'nothing'} did not explain the {what}; this says nothing about other "
         "generators, conventions or offsets."

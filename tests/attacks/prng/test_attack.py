@@ -85,7 +85,8 @@ def test_secure_generator_is_not_broken() -> None:
     out = Prng(human="no").run(view(made), Context(0))
     assert out.broke is False
     assert out.unmasked is None and len(out.images) == 0
-    assert out.sentence.startswith("No break found")
+    assert out.sentence.startswith("No break found") and "PCG64, " in out.sentence
+    assert out.sentence.count("MT19937,") == 1 and "default_rng" not in out.sentence  # families; tables list the rest
     assert len(out.diagnostics["scanned"]) >= 4
     assert all({"generator", "convention", "range", "outcome"} <= set(row) for row in out.diagnostics["scanned"])
 

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ihaudit.attacks.numerics.mixing import Reconstruction
+from ihaudit.attacks.numerics.public_counts import count_public
 from ihaudit.attacks.numerics.public_system import PublicSystem
 from ihaudit.attacks.numerics.public_values import restart_values
 from ihaudit.attacks.stages.state import Assigned, Grouped, Moving, PublicFound, Recovered, State
@@ -73,7 +75,8 @@ def public_identify(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
         if int(other.explained().sum()) > int(system.explained().sum()):
             system, facts, retried = other, known, retried + len(lost)
             history += again
-    per = (system.found.index >= 0).sum(1).float()
+    seen = count_public(system.found, system.candidates, system.noise, public)
+    negative = turned(state.require(Recovered).estimate.images[:-1].cpu(), system.images) & system.exact()
     mean, moving = system.candidates.mean.flatten(), state.find(Moving)
     images = torch.cat([system.images, mean[None]]).to(device)
     expected = (system.unmasked / system.values.clamp_min(1e-9)).clamp(-1, 1).half().to(device)
@@ -90,13 +93,23 @@ def public_identify(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
         out = out.having(replace(moving, motions=system.motions, moved=system.moved.to(device)))
     return out, {
         "public_images": len(public),
-        "public_per_encoding": float(per.mean()),
+        "public_recognised": int(seen.per_encoding.sum()),
+        "public_pictures": seen.distinct,
+        "public_per_encoding": float(seen.per_encoding.mean()),
         "encodings_explained": float(system.explained().float().mean()),
         "explained_by_round": [round(h, 4) for h in history],
         "images_begun_again": retried,
+        "images_solved": int(system.exact().sum()),
+        "images_turned": int(negative.sum()),
         **facts,
         "median_residual": float(system.noise.sqrt().median()) / system.span,
     }
+
+
+def turned(before: Tensor, after: Tensor) -> Tensor:
+    """bool (N,): which images (N, P) are rather the negatives of what they were before."""
+    centred = [x - x.mean(1, keepdim=True) for x in (before, after)]
+    return (centred[0] * centred[1]).sum(1) < 0
 
 
 def _solve(system: PublicSystem, ctx: Context, rounds: int, told: bool) -> tuple[list[float], dict[str, float]]:
