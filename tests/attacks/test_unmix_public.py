@@ -79,12 +79,9 @@ def test_a_public_set_that_was_inverted_is_said_to_be_so_perhaps(few: Mixed) -> 
     assert wrong.diagnostics["flags"][0] in wrong.sentence
 
 
-def test_public_images_are_counted_once_and_where_they_show(few: Mixed) -> None:
-    twice, some = (
-        UnmixPublic().run(view(few, x, few.labels), CTX).diagnostics["public_per_encoding"]
-        for x in (np.concatenate([few.public, few.public]), few.public[:5])
-    )
-    assert 1.5 < twice < 2.3 and some < 0.2
+def test_copies_in_the_public_set_are_counted_once(few: Mixed) -> None:
+    out = UnmixPublic().run(view(few, np.concatenate([few.public, few.public]), few.labels), CTX)
+    assert 1.5 < out.diagnostics["public_per_encoding"] < 2.3
 
 
 def test_what_is_known_of_the_public_part_is_weighted_by_the_image() -> None:
