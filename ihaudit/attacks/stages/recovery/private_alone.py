@@ -21,6 +21,11 @@ MOST_ENCODINGS, MOST_VALUES = 8000, 30_000_000
 SHOWN = 1000
 #: times that the network sees what images make of encodings
 LOOKS = 2
+#: weight that labels leave at most where they tell of no public image; encodings decide all the same, since labels may
+#: also have been scaled to a sum of one
+UNTOLD = 0.02
+#: images of an encoding up to which grouping tells from weights which of them are sums of two
+TOLD = 2
 #: share of the power beyond the first direction that images leave at most, before the network has seen what they make
 #: of encodings and after
 AT_FIRST, AT_LAST = 0.15, 0.04
@@ -29,13 +34,14 @@ SOURCE = "directions that the encodings span"
 
 
 def private_alone(state: State, ctx: Context) -> State | None:
-    """The state with images, members and coefficients; None where labels tell coefficients, and where public images are
-    among what is mixed, or seem to be.
+    """The state with images, members and coefficients; None where labels leave weight to public images, and where these
+    are among what is mixed, or seem to be.
 
     After `similarity=unmasked`, in place of a grouping: that takes for granted how many images an encoding holds where
-    labels do not tell, and the others for noise.  Where all are private, encodings span as many directions as there are
-    images (`numerics.private_alone`), and labels are not needed.  The network is shown what images make of encodings,
-    and they are taken apart again with the signs that it then knows.
+    labels do not tell, and the others for noise; where weights of more than two classes tell, it cannot say which of
+    them are sums of two images.  Where all are private, encodings span as many directions as there are images
+    (`numerics.private_alone`), and labels are not needed.  The network is shown what images make of encodings, and they
+    are taken apart again with the signs that it then knows.
     """
     observed, unmasked = state.observed, state.find(Unmasked)
     if unmasked is None or not _apt(observed):
@@ -63,9 +69,12 @@ def private_alone(state: State, ctx: Context) -> State | None:
 
 
 def _apt(observed: Observed) -> bool:
-    """Do labels tell no coefficients, and are encodings not too many?"""
+    """Do labels leave no weight to public images, or tell no coefficients, and are encodings not too many?"""
+    slots = observed.slots
     many = len(observed.values) > MOST_ENCODINGS or observed.values.numel() > MOST_VALUES
-    return not observed.slots.informative and not many
+    # what weights of two images tell is used by grouping
+    told = slots.informative and slots.count > TOLD and bool((slots.share <= UNTOLD).all())
+    return (told or not slots.informative) and not many
 
 
 def _made(state: State, unmasked: Unmasked, found: Alone, signs: Tensor) -> State:
