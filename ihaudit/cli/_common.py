@@ -34,6 +34,19 @@ class NothingKept(KeyboardInterrupt):
     """An interruption before the audit had anything that --resume could go on with."""
 
 
+@contextlib.contextmanager
+def nothing_kept() -> Iterator[None]:
+    """An interruption in here came before the audit had begun: importing alone takes many seconds on a busy machine.
+
+    Raises:
+        NothingKept: in place of the interruption.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as e:
+        raise NothingKept(*e.args) from None
+
+
 def handled(command: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap a command: expected errors are one sentence on stderr, unexpected ones exit code 4 with the traceback."""
 

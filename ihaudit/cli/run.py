@@ -110,17 +110,20 @@ def command(
       ihaudit run scheme.py --private photos/ --public npz/patches.npz --max-ssim 0.3 --quantile 1.0
     """
     given = locals()
-    from ihaudit.sandbox.loader import locate
+    from ihaudit.cli._common import nothing_kept
 
-    if not watch:
-        locate(scheme)  # a typo is said before anything is loaded
-    from ihaudit.audit.options import AuditOptions
-    from ihaudit.verdict.gates import GateOptions
+    with nothing_kept():
+        from ihaudit.sandbox.loader import locate
 
-    gates = o.chosen(GateOptions, given)
-    options = o.chosen(
-        AuditOptions, given, gates=gates, samples=not no_samples, publish=not no_release, command=o.shell_line()
-    )
+        if not watch:
+            locate(scheme)  # a typo is said before anything is loaded
+        from ihaudit.audit.options import AuditOptions
+        from ihaudit.verdict.gates import GateOptions
+
+        gates = o.chosen(GateOptions, given)
+        options = o.chosen(
+            AuditOptions, given, gates=gates, samples=not no_samples, publish=not no_release, command=o.shell_line()
+        )
     if watch:
         from ihaudit.cli._watch import watched
 

@@ -62,8 +62,10 @@ class Card:
 
 
 def metric_rows(finding: Finding) -> list[MetricRow]:
-    """All metrics of a finding, the pre-declared one first."""
-    names = sorted(finding.metrics, key=lambda n: n != finding.primary)
+    """All metrics of a finding, first the one that decides: the pre-declared one, or that by which it broke."""
+    first = words.primary(finding) if finding.primary in finding.metrics else None
+    decides = first[0] if first is not None else None
+    names = sorted(finding.metrics, key=lambda n: n != decides)
     rows = []
     for name in names:
         e, m = finding.metrics[name], words.metric(name)
@@ -74,7 +76,7 @@ def metric_rows(finding: Finding) -> list[MetricRow]:
                 words.interval(e, m.unit),
                 words.number(e.n) if e.n else "",
                 m.hint,
-                name == finding.primary,
+                name == decides,
             )
         )
     return rows

@@ -13,7 +13,7 @@ from ihaudit.figures import number as number
 from ihaudit.figures import scaled as scaled
 from ihaudit.results import Finding, Results
 from ihaudit.stats import Estimate
-from ihaudit.verdict.gates import TURNED
+from ihaudit.verdict.gates import GUESSED, TURNED
 from ihaudit.verdict.gates import gate_unit as gate_unit
 
 #: A sign beside every status word, so that colour is never the only signal.
@@ -190,10 +190,14 @@ def primary(finding: Finding) -> tuple[str, Estimate] | None:
     """The statistic that says what came out: the pre-declared one, or the best known of its metrics.
 
     Where an attack broke by negatives or mirror images it is the quantile in each image's best polarity: the answers as
-    they are stayed within the bound, and ``broken`` beside their figure would contradict itself.
+    they are stayed within the bound, and ``broken`` beside their figure would contradict itself. Where SSIM does not
+    count, because guessing reaches as much, it broke by re-identification.
     """
-    turned = ("ssim_polarity_q90",) if finding.status == "broken" and TURNED in finding.sentence else ()
-    for name in (*turned, finding.primary, "ssim_q90", "ssim", "advantage", "reid_above_chance", "accuracy"):
+    broke: tuple[str, ...] = ()
+    if finding.status == "broken" and finding.kind == "attack":
+        by_polarity, by_matches = TURNED in finding.sentence, GUESSED in finding.sentence
+        broke = ("ssim_polarity_q90",) if by_polarity else ("reid_above_chance",) if by_matches else ()
+    for name in (*broke, finding.primary, "ssim_q90", "ssim", "advantage", "reid_above_chance", "accuracy"):
         if name and name in finding.metrics:
             return name, finding.metrics[name]
     return next(iter(finding.metrics.items()), None)

@@ -16,6 +16,8 @@ from ihaudit.verdict.exceedance import ALPHA, Exceedance, exceedances
 
 #: What is said of pictures that count in the best of four polarities alone.
 TURNED = "recovered as negatives or mirror images, each scored in its best polarity"
+#: So says the sentence of an attack whose SSIM lies above the bound, and does not count.
+GUESSED = "guessing reaches as much on these images, so SSIM alone is not counted as a recovery"
 #: Checks of an audit beyond its attacks that miss the gate where they come out broken, and what each then says.
 CONDITIONAL = {
     "checks-behaviour": "calls of another kind, off whose encodings images can be read",
@@ -145,7 +147,7 @@ def attack_status(
     if chance and chance.value is not None and mean and mean.value is not None:
         parts.append(f"mean SSIM {scaled(mean.value)}, and {scaled(chance.value)} on images that were not encoded")
     if value.value > gates.max_ssim and not by_ssim:
-        parts.append("guessing reaches as much on these images, so SSIM alone is not counted as a recovery")
+        parts.append(GUESSED)
     if reid and reid.value is not None:
         guess = finding.metrics.get("reid_chance")
         by_chance = f" (by chance {scaled(guess.value, '%')})" if guess and guess.value is not None else ""

@@ -76,7 +76,7 @@ SAMPLE = str(Path(__file__).parents[2] / "reports" / "sample-instahide")
 def test_gate_prints_figures_in_their_units(tmp_path: Path) -> None:
     said = ihaudit("gate", SAMPLE, cwd=tmp_path).stdout.replace("\u00a0", " ")
     (reid,) = [line for line in said.splitlines() if line.startswith("missed       re-identification")]
-    assert "95.5 points [89.6, 98.4 points] against 5.0 points (unmix)" in reid
+    assert "96.5 points [91.0, 98.9 points] against 5.0 points (unmix)" in reid
     assert "refuted      claim: " in said and "against 0.300 (unmix)" in said
 
 

@@ -105,6 +105,20 @@ def test_doctor_answers_in_json(monkeypatch: pytest.MonkeyPatch, capfd: pytest.C
     assert e.value.code == 2 and json.loads(capfd.readouterr().out)["ok"] is False
 
 
+def test_an_interrupt_before_the_audit_offers_no_resume(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Importing takes many seconds on a busy machine; --resume would be refused, for there is no folder yet."""
+
+    def interrupted(*a: object, **k: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ihaudit.sandbox.loader.locate", interrupted)
+    text = said(monkeypatch, capfd, "run", "noise", code=130)
+    assert "interrupted before anything was kept; start again with the same command line" in text
+    assert "--resume" not in text
+
+
 def test_an_interrupt_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     def interrupted(*a: object, **k: object) -> None:
         raise KeyboardInterrupt

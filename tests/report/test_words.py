@@ -17,7 +17,7 @@ from ihaudit.report.sections import attacks, claims, controls, gallery, limits
 from ihaudit.results import Finding, StageRecord
 from ihaudit.stats import Estimate
 from ihaudit.verdict.decide import decide
-from ihaudit.verdict.gates import CONDITIONAL, TURNED, GateOptions
+from ihaudit.verdict.gates import CONDITIONAL, GUESSED, TURNED, GateOptions
 from tests.report import synthetic
 
 
@@ -318,10 +318,16 @@ def test_an_attack_that_broke_by_negatives_shows_the_figure_it_broke_by() -> Non
 
 
 def test_the_figure_beside_broken_is_the_one_that_broke() -> None:
-    figures = {"ssim_q90": Estimate(0.26, 0.23, 0.29, 100), "ssim_polarity_q90": Estimate(0.70, 0.66, 0.74, 100)}
+    figures = {
+        "ssim_q90": Estimate(0.26, 0.23, 0.29, 100),
+        "ssim_polarity_q90": Estimate(0.70, 0.66, 0.74, 100),
+        "reid_above_chance": Estimate(0.5, 0.4, 0.6, 100),
+    }
     for status, sentence, name in (
         ("broken", f"0.70; {TURNED}", "ssim_polarity_q90"),
         ("broken", "re-identified", "ssim_q90"),
+        ("broken", f"0.55; {GUESSED}", "reid_above_chance"),
+        ("no break found", f"0.55; {GUESSED}", "ssim_q90"),
         ("no break found", f"0.70; {TURNED}", "ssim_q90"),
     ):
         f = Finding.model_validate(
@@ -329,3 +335,5 @@ def test_the_figure_beside_broken_is_the_one_that_broke() -> None:
         )
         f.metrics = dict(figures)
         assert words.primary(f) == (name, figures[name])
+        rows = cards.metric_rows(f)
+        assert [row.primary for row in rows] == [True, False, False] and rows[0].label == words.metric(name).label
