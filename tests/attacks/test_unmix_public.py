@@ -86,7 +86,13 @@ def test_copies_in_the_public_set_are_counted_once(few: Mixed) -> None:
 
 def test_what_is_known_of_the_public_part_is_weighted_by_the_image() -> None:
     members, coefficients = np.array([[0, 1], [0, -1]]), np.array([[0.3, 0.1], [0.4, 0.2]], np.float32)
-    found = PublicFound(np.array([[7, 8], [-1, -1]]), np.array([[0.2, 0.1], [0, 0]], np.float32), np.zeros(3, bool))
+    found = PublicFound(
+        np.array([[7, 8], [-1, -1]]),
+        np.array([[0.2, 0.1], [0, 0]], np.float32),
+        np.zeros(3, bool),
+        np.zeros(3, bool),
+        np.zeros(3, np.float32),
+    )
     share = known_share(Assigned(members, coefficients), found, 3)
     np.testing.assert_allclose(share, [0.5 * 0.09 / 0.25, 0.5, 0], atol=1e-6)
 

@@ -77,9 +77,14 @@ class Candidates:
         self._public, self.basis = public, basis
         self.low, self.high = (torch.full((public.shape[3], 1, 1), 0.0) + _column(v) for v in (low, high))
         total = torch.zeros(public.shape[3], *public.shape[1:3], dtype=torch.float64)
+        squares = 0.0
         for block in self._raw():
             total += block.double().sum(0)
-        self.mean = (total / max(1, len(public))).float()[None]
+            squares += float(block.double().square().sum())
+        mean = total / max(1, len(public))
+        self.mean = mean.float()[None]
+        #: root mean square of the images about their mean image, as they are mixed
+        self.contrast = max(0.0, squares / max(1, len(public)) / mean.numel() - float(mean.square().mean())) ** 0.5
         self._kept: list[Tensor] | None = None
         self._energies: dict[int, list[Tensor]] = {}
         if len(public) <= KEPT:

@@ -26,6 +26,8 @@ from ihaudit.attacks.numerics.parallel import run_jobs
 LIMIT, FRESH = 12, 12
 #: Smallest weight that is told from rounding.
 LEAST = 0.003
+#: Standard deviation by which weights may add up to more than they should.
+SURPLUS = 0.001
 #: Power of a sum of candidates, as a share of the strongest, below which products in single precision are rounding.
 _ROUNDING = 1e-6
 #: Rows of one search, and of one joint fit (their candidates' images are held at once).
@@ -141,7 +143,12 @@ class Index:
 
 
 def joint_fit(
-    residual: Tensor, pool: Tensor, candidates: Candidates, response: Response, left: Tensor
+    residual: Tensor,
+    pool: Tensor,
+    candidates: Candidates,
+    response: Response,
+    left: Tensor,
+    most: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Weights of all candidates of a row at once, by non-negative least squares in the whitened space.
 
@@ -150,6 +157,7 @@ def joint_fit(
         pool: int64 (B, n) candidates, -1 for none, each at most once.
         response: power of what is left.
         left: (B, P) what is left of each row as known so far; sets the noise of its bands.
+        most: float32 (B,), what the weights of a row should add up to at most; no bound where None.
 
     Returns:
         int64 (B, LIMIT) and float32 (B, LIMIT), the largest weights first, those within the noise taken out.
@@ -158,14 +166,21 @@ def joint_fit(
 
     def part(i: int) -> tuple[Tensor, Tensor]:
         rows = slice(i, min(i + FIT, len(pool)))
-        return _fit(residual[rows], pool[rows], candidates, response, left[rows], least)
+        bound = None if most is None else most[rows].double().numpy()
+        return _fit(residual[rows], pool[rows], candidates, response, left[rows], least, bound)
 
     parts = run_jobs(part, list(range(0, len(pool), FIT)), residual.device)
     return torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts])
 
 
 def _fit(
-    residual: Tensor, pool: Tensor, candidates: Candidates, response: Response, left: Tensor, least: float
+    residual: Tensor,
+    pool: Tensor,
+    candidates: Candidates,
+    response: Response,
+    left: Tensor,
+    least: float,
+    most: Float64 | None,
 ) -> tuple[Tensor, Tensor]:
     used = pool >= 0
     distinct, where = torch.unique(pool.clamp_min(0), return_inverse=True)
@@ -176,7 +191,8 @@ def _fit(
     gram = torch.bmm(x, x.transpose(1, 2)).double().numpy()
     dots = torch.bmm(x, y[..., None])[..., 0].double().numpy()
     energy = (y.double() ** 2).sum(1).numpy()
-    fitted = [nonnegative(g, d, float(e), y.shape[1], least) for g, d, e in zip(gram, dots, energy)]
+    bounds = [None] * len(gram) if most is None else most.tolist()
+    fitted = [nonnegative(g, d, float(e), y.shape[1], least, b) for g, d, e, b in zip(gram, dots, energy, bounds)]
     weight = torch.from_numpy(np.stack(fitted))
     keep = weight > 0
     order = torch.where(keep, weight, -torch.ones_like(weight)).argsort(1, descending=True)[:, :LIMIT]
@@ -190,13 +206,16 @@ def _fit(
     return index, amount
 
 
-def nonnegative(gram: Float64, dots: Float64, energy: float, values: int, least: float) -> Float64:
+def nonnegative(
+    gram: Float64, dots: Float64, energy: float, values: int, least: float, most: float | None = None
+) -> Float64:
     """Weights of candidates by non-negative least squares, those within the noise taken out and the others fitted anew.
 
     Args:
         gram: (n, n) products of the whitened candidates, dots: (n,) with what they are to explain.
         energy: squared norm of that, values: number of its values.
         least: standard deviations above which a weight counts; LEAST is the smallest one that does.
+        most: what the weights should add up to at most, give or take `SURPLUS`.
 
     Returns:
         (n,), 0 for those taken out.
@@ -207,7 +226,10 @@ def nonnegative(gram: Float64, dots: Float64, energy: float, values: int, least:
         weight = np.zeros(len(dots))
         if not len(keep):
             break
-        weight[keep], _ = nnls(*_rooted(gram[np.ix_(keep, keep)], dots[keep]))
+        root, right = _rooted(gram[np.ix_(keep, keep)], dots[keep])
+        if most is not None:
+            root, right = _bounded(root, right, most)
+        weight[keep] = nnls(root, right)[0][: len(keep)]
         rest = max(0.0, energy - 2 * float(weight @ dots) + float(weight @ gram @ weight))
         fewer = keep[weight[keep] > np.maximum(least * np.sqrt(rest / values) / norm[keep], LEAST)]
         if len(fewer) == len(keep):
@@ -216,6 +238,14 @@ def nonnegative(gram: Float64, dots: Float64, energy: float, values: int, least:
     out = np.zeros(len(dots))
     out[keep] = weight[keep]
     return out
+
+
+def _bounded(root: Float64, right: Float64, most: float) -> tuple[Float64, Float64]:
+    """One more equation and one more unknown, what is missing: the weights and it add up to `most`."""
+    n = len(right)
+    out = np.zeros((n + 1, n + 1))
+    out[:n, :n], out[n] = root, 1 / SURPLUS
+    return out, np.append(right, most / SURPLUS)
 
 
 def _rooted(gram: Float64, dots: Float64) -> tuple[Float64, Float64]:

@@ -29,9 +29,15 @@ from ihaudit.attacks.numerics.transforms import Basis
 from ihaudit.errors import NotApplicable
 from ihaudit.release import FloatArray
 
-#: An encoding is explained where its residual's RMS, in units of the image range, is below this: a faint public image
-#: (weight 0.03) that is missed leaves about 0.01.
-EXPLAINED = 0.004
+#: An encoding is explained where its residual's RMS, in units of the contrast of public images, is below this (0.4 % of
+#: the range of photographs): a faint public image (weight 0.03) that is missed leaves twice as much.
+EXPLAINED = 0.016
+#: Or where it is that of many others: a release that was rounded, or that noise was added to, leaves the same of every
+#: encoding. The width of what counts as the same (of logarithms), the share of encodings that must be alike, what they
+#: may leave of the contrast of mixtures, and by what factor others may leave more.
+ALIKE, MANY, FAINT, SLACK = 0.1, 0.5, 0.2, 1.3
+#: Part of the weight left to public images by which those found may miss it, and absolutely.
+SURPLUS, AT_LEAST = 0.15, 0.03
 #: Leverage from which an encoding bears nothing out, since images made from it alone explain it whatever they are, and
 #: up to which it counts where noise is estimated (0.5 to 0.9 were tried, with three and five uses of each image).
 TRIVIAL, MOST_LEVERAGE = 0.9, 0.8
@@ -42,8 +48,8 @@ ENOUGH, HOLDS = 2, 0.05
 RIDGE = 1e-4
 #: Range of factors by which an image's coefficients may be too large together.
 FACTORS = (0.5, 2.0)
-#: Least noise variance in squared units of the range: an explained encoding must not take all the weight.
-FLOOR = 1e-7
+#: Least noise in units of the contrast: an explained encoding must not take all the weight.
+FLOOR = 0.00126
 BLOCK = 512
 #: Log-likelihood by which other members must be better.
 MARGIN = 3.0
@@ -68,6 +74,8 @@ class PublicSystem:
         share: float32 (E,), the weight that private images leave to public ones.
         motions: where private images were moved anew for every use, the motions there are; moved: int64 (E, s), the
             motion in each slot.
+        levelled: levels of public images were fitted (`fit_levels`).
+        level: what the release's own noise leaves of an encoding (RMS), as far as `settle` has found any.
     """
 
     values: Tensor
@@ -86,6 +94,8 @@ class PublicSystem:
     share: Tensor
     motions: Motions | None = None
     moved: Tensor | None = None
+    levelled: bool = False
+    level: float = 0.0
     _index: Index | None = None
 
     @classmethod
@@ -146,6 +156,11 @@ class PublicSystem:
         """Width of the image range."""
         return self.image_range[1] - self.image_range[0]
 
+    @property
+    def contrast(self) -> float:
+        """Root mean square of public images about their mean, at least a thousandth of the range."""
+        return max(self.candidates.contrast, 1e-3 * self.span)
+
     def private(self, rows: Tensor) -> Tensor:
         """float32 (n, P): what the private images contribute."""
         out = torch.zeros(len(rows), self.images.shape[1])
@@ -164,12 +179,58 @@ class PublicSystem:
 
     def explained(self) -> Tensor:
         """bool (E,): hardly anything is left, and not because its images were made from it alone."""
-        return (self.noise.sqrt() < EXPLAINED * self.span) & (self.leverage < TRIVIAL)
+        most = max(EXPLAINED * self.contrast, SLACK * self.level)
+        return (self.noise.sqrt() < most) & (self.leverage < TRIVIAL)
+
+    def settle(self) -> None:
+        """Estimates `level`, once nothing more is found: in the course of it what is still missing may be alike too."""
+        left = self.noise[self.leverage < TRIVIAL].log().div(2).sort().values
+        if len(left) == 0:
+            return
+        count = torch.searchsorted(left, left + ALIKE) - torch.arange(len(left))
+        at = int(count.argmax())
+        if int(count[at]) >= MANY * len(self.noise):
+            level = float(left[at : at + int(count[at])].median().exp())
+            mixtures = float((self.unmasked - self.candidates.mean.flatten()).square().mean().sqrt())
+            self.level = level if level < FAINT * mixtures else 0.0
+
+    def bearing(self) -> Tensor:
+        """bool (E,): explained by as much of public images as private ones leave room for. Many public images that are
+        alike can stand for what a wrong private image leaves, but then they add up to too much."""
+        explained, weight = self.explained(), self.found.weight.sum(1)
+        if self.levelled and bool(explained.any()):  # weights are then known up to one factor for all
+            weight = weight / (weight / self.share.clamp_min(AT_LEAST))[explained].median().clamp_min(AT_LEAST)
+        return explained & ((weight - self.share).abs() < (SURPLUS * self.share).clamp_min(AT_LEAST))
 
     def exact(self) -> Tensor:
-        """bool (N,): which images enough explained encodings hold."""
-        there = (self.members >= 0) & (self.coefficients >= HOLDS) & self.explained()[:, None]
-        return torch.bincount(self.members[there], minlength=len(self.images)) >= ENOUGH
+        """bool (N,): which images are borne out by enough encodings."""
+        return torch.bincount(self.members[self._there()], minlength=len(self.images)) >= ENOUGH
+
+    def bound(self) -> Tensor:
+        """bool (N,): images that are in no encoding that bears them out without one and the same other image, in parts
+        that no label tells: a sum of the two would explain these as well."""
+        n, there = len(self.images), self._there()
+        count = torch.bincount(self.members[there], minlength=n)
+        free = torch.from_numpy(self.slots.shared)
+        if not self.slots.informative:
+            free = (self.members >= 0).sum(1) > 1
+        told = torch.bincount(self.members[there & ~free[:, None]], minlength=n) > 0
+        both = there[:, :, None] & (self.members >= 0)[:, None, :]
+        both &= self.members[:, :, None] != self.members[:, None, :]
+        one, other = self.members[:, :, None].expand_as(both)[both], self.members[:, None, :].expand_as(both)[both]
+        pairs, times = torch.unique(one * n + other, return_counts=True)
+        bound = torch.zeros(n, dtype=torch.bool)
+        bound[pairs[times >= count[pairs // n]] // n] = True
+        return bound & ~told
+
+    def _there(self) -> Tensor:
+        """bool (E, s): slots of encodings that bear out the image in them."""
+        return (self.members >= 0) & (self.coefficients >= HOLDS) & self.bearing()[:, None]
+
+    def standard_error(self) -> Tensor:
+        """float32 (N,): of the values of each image, by least squares and what its encodings leave."""
+        normal = self._mixing().normal(1 / self.noise, ridge=1e-6)[:-1, :-1].double()
+        return torch.linalg.inv(normal).diagonal().clamp_min(0).sqrt().float()
 
     def copy(self) -> PublicSystem:
         """The same, to be changed on its own."""
@@ -231,23 +292,28 @@ class PublicSystem:
         self.images = kept
         return best[1] > best[0]
 
-    def identify(self, rows: Tensor) -> None:
-        """Searches for further public images in `rows` and fits all candidates of each jointly."""
+    def identify(self, rows: Tensor, *, search: bool = True) -> None:
+        """Searches for further public images in `rows` (or does not) and fits all candidates of each jointly."""
+        if len(rows) == 0:
+            return
         left = self.residual(rows)
         response = public_fit.measure_response(left, self.candidates)
-        known = self.found.index[rows]
-        if self._index is None:
-            self._index = Index(self.candidates, response)
-        fresh = self._index.search(left, known, response)
-        pool = public_fit.merge(known, fresh)
-        used = int((pool >= 0).sum(1).max())
+        pool = known = self.found.index[rows]
+        if search:
+            if self._index is None:
+                self._index = Index(self.candidates, response)
+            pool = public_fit.merge(known, self._index.search(left, known, response))
+        used = int((pool >= 0).sum(1).max())  # none, where explained encodings hold no public image
         pool = pool.sort(1, descending=True).values[:, : max(1, used)]
         own = self.found.part(self.candidates, rows)
         whole = left + self._in_basis(own)
-        index, weight = public_fit.joint_fit(whole, pool, self.candidates, response, left)
+        # coefficients of a mixture add up to one: without this, many public images that are much alike stand for what a
+        # wrong private image leaves
+        most = self.share[rows] if self.slots.informative and not self.levelled else None
+        index, weight = public_fit.joint_fit(whole, pool, self.candidates, response, left, most)
         self.found.index[rows], self.found.weight[rows] = index, weight
 
-    def level(self) -> None:
+    def fit_levels(self) -> None:
         """Channels of public images as they are mixed, by least squares on what they explain.
 
         Where images are normalised by the mean and deviation of their data set, public ones are by others (their own),
@@ -265,7 +331,7 @@ class PublicSystem:
             right += torch.einsum("incp,ncp,n->ci", design, left, weight)
         if float(normal[:, 0, 0].min()) > 0:
             gain, offset = torch.linalg.solve(normal + 1e-9 * torch.eye(2), right).float().T
-            self.candidates, self._index = self.candidates.levelled(gain, offset), None
+            self.candidates, self._index, self.levelled = self.candidates.levelled(gain, offset), None, True
 
     def expect(self, rows: Tensor) -> None:
         """Expected mixtures and noise variances of `rows`; neighbouring residuals help to decide signs, as in `em`."""
@@ -281,7 +347,7 @@ class PublicSystem:
                 unmasked = neighbours.signs(y, pred, tau2, unmasked).mul_(y)
             return unmasked, residual_power(y, unmasked, pred)
 
-        floor = FLOOR * self.span**2
+        floor = (FLOOR * self.contrast) ** 2
         for block, (unmasked, spread) in zip(blocks, run_jobs(part, blocks)):
             self.unmasked[block] = unmasked
             # a solution leaves less of an encoding the more it rests on it: without this, images that fit one encoding

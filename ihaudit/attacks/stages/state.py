@@ -273,6 +273,8 @@ class PublicFound(Part):
     Attributes:
         index: int64 (E, K) into the public set, -1 for none; weight: float32 (E, K).
         exact: bool (R,), which private images are held by encodings that are wholly explained.
+        bound: bool (R,), of these, which could as well be a sum of themselves and one other.
+        error: float32 (R,), the standard error of the values of each image, in units of the range.
         levels: what 0 and 1 of each channel of public images are mixed as, float32 (C,) each, or None for the range of
             mixed images.
     """
@@ -281,6 +283,8 @@ class PublicFound(Part):
     index: NDArray[np.int64]
     weight: NDArray[np.float32]
     exact: NDArray[np.bool_]
+    bound: NDArray[np.bool_]
+    error: NDArray[np.float32]
     levels: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
 
 

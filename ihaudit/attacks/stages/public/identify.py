@@ -32,6 +32,8 @@ AFRESH = 4
 CENTRED, LEVELLED = 0.02, range(1, 8)
 #: Steps of EM (masks, then private images) after every search.
 EM_STEPS = 2
+#: Times that public images found are fitted again in all encodings at the end.
+POLISHED = 2
 
 
 @stage("public", "identify")
@@ -87,7 +89,14 @@ def public_identify(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     out = state.having(
         replace(state.require(Recovered), estimate=Reconstruction(images, system.noise.to(device)), signs=expected),
         replace(state.require(Assigned), members=system.members.numpy(), coefficients=system.coefficients.numpy()),
-        PublicFound(system.found.index.numpy(), system.found.weight.numpy(), system.exact().numpy(), levels),
+        PublicFound(
+            system.found.index.numpy(),
+            system.found.weight.numpy(),
+            system.exact().numpy(),
+            (system.exact() & system.bound()).numpy(),
+            (system.standard_error() / system.span).numpy(),
+            levels,
+        ),
     )
     if moving is not None and system.motions is not None and system.moved is not None:
         out = out.having(replace(moving, motions=system.motions, moved=system.moved.to(device)))
@@ -132,7 +141,7 @@ def _solve(system: PublicSystem, ctx: Context, rounds: int, told: bool) -> tuple
             system.expect(todo)
         system.identify(todo)
         if levelled and step in LEVELLED:
-            system.level()
+            system.fit_levels()
         for _ in range(EM_STEPS):
             system.expect(torch.arange(len(system.noise)))
             system.solve()
@@ -148,6 +157,13 @@ def _solve(system: PublicSystem, ctx: Context, rounds: int, told: bool) -> tuple
         before, level = level, float(system.noise.log().mean())
         if step >= 2 and (history[-1] >= ENOUGH[ctx.profile] or before - level < LEAST_GAIN):
             break
+    # what is explained is not fitted again above, though images that it was explained with have become better since
+    for _ in range(POLISHED):
+        system.identify(torch.nonzero(system.explained())[:, 0], search=False)
+        for _ in range(EM_STEPS):
+            system.expect(torch.arange(len(system.noise)))
+            system.solve()
+    system.settle()
     return history, {"pairing_changed": changed, "values_restarted": moved}
 
 

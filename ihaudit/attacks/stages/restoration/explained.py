@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
 from torch import Tensor
 
 from ihaudit.attacks.numerics.candidates import Candidates
@@ -24,6 +25,10 @@ EXPECTED = 0.995
 #: share of the public weight beside an image that must be known, or else nothing was gained (0 where public images are
 #: others than those of the release, 0.4 where every second one is known)
 KNOWN = 0.2
+#: pinned SSIM that is expected, from which an image counts as exact
+LEAST = 0.9
+#: the window and the constant of pinned SSIM (`ihaudit.metrics.ssim`)
+WINDOW, C2 = 7, 0.03**2
 _ROWS = 512
 
 
@@ -31,28 +36,43 @@ _ROWS = 512
 def restoration_explained(state: State, ctx: Context) -> tuple[State, dict[str, Any]]:
     """Exact images as `public=identify` solved for them; of others, the surer of what the network makes of encodings
     less their public images, and of how they were restored before."""
-    before, exact = state.require(Restored), state.require(PublicFound).exact
+    before, found, observed = state.require(Restored), state.require(PublicFound), state.observed
+    solved = to_pictures(state.require(Recovered).estimate.images[:-1], observed.shape, observed.image_range)
+    expected = np.minimum(EXPECTED, expected_ssim(solved, found.error))
+    exact = found.exact & (expected > LEAST)
     search = state.last("public")
     explained = 0.0 if search is None else float(search.diagnostics["encodings_explained"])
     state, facts = restoration_network(without_public(state), ctx)
-    after, estimate, observed = state.require(Restored), state.require(Recovered).estimate, state.observed
+    after = state.require(Restored)
     assert before.confidence is not None and after.confidence is not None
-    known = known_share(state.require(Assigned), state.require(PublicFound), len(exact)) > KNOWN
+    known = known_share(state.require(Assigned), found, len(exact)) > KNOWN
     surer = ~exact & known & (after.confidence > before.confidence)
     images = np.where(surer[:, None, None, None], after.images, before.images)
-    solved = to_pictures(estimate.images[:-1], observed.shape, observed.image_range)
     images = np.where(exact[:, None, None, None], solved, images)
     # what little is left of few encodings is too little: half way between the two (0.52 for 0.56 with two uses of each
     # image, where the latter alone says 0.82)
     rest = np.where(surer, (before.confidence + after.confidence) / 2, before.confidence)
     # where most encodings are explained, an image of others is likely wrong; where few are, public images are missing
-    rest *= np.float32(min(1.0, 2 - 2 * explained))
-    confidence = np.where(exact, np.float32(EXPECTED), rest)
+    rest = np.where(found.exact, np.maximum(rest, expected), rest * np.float32(min(1.0, 2 - 2 * explained)))
+    # of an image that could as well be a sum of itself and another, what the network says of it before is all there is
+    vouched = np.where(found.bound, np.minimum(expected, before.confidence), expected)
+    confidence = np.where(exact, vouched, rest)
     return state.restored(images, confidence), facts | {
         "exact_images": int(exact.sum()),
         "images_bettered": int(surer.sum()),
         "mean_confidence": float(confidence.mean()),
     }
+
+
+def expected_ssim(images: NDArray[np.float32], error: NDArray[np.float32]) -> NDArray[np.float32]:
+    """float32 (R,): the pinned SSIM of images (R, H, W, C) in [0, 1] whose values are off by white noise of standard
+    deviation `error` (R,): its formula with the variance of each window, mean colours taken for right."""
+    size = (1, WINDOW, WINDOW, 1)
+    mean, square = uniform_filter(images, size), uniform_filter(images**2, size)
+    noise = error[:, None, None, None] ** 2
+    power = 2 * np.clip(square - mean**2 - noise, 0, None) + C2
+    result: NDArray[np.float32] = (power / (power + noise)).mean((1, 2, 3)).astype(np.float32)
+    return result
 
 
 def known_share(assigned: Assigned, found: PublicFound, images: int) -> NDArray[np.float32]:
