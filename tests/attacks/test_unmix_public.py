@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ihaudit.attacks.stages.restoration.explained import EXPECTED, known_share
+from ihaudit.attacks.stages.restoration.explained import EXPECTED, expected_ssim, known_share
 from ihaudit.attacks.stages.state import Assigned, PublicFound
 from ihaudit.attacks.unmix import Unmix
 from ihaudit.attacks.unmix_public import UnmixPublic
@@ -16,6 +16,7 @@ from ihaudit.contracts.attack import AttackOutput
 from ihaudit.contracts.context import Context
 from ihaudit.contracts.view import View
 from ihaudit.errors import NotApplicable
+from ihaudit.metrics.ssim import ssim
 from ihaudit.nn.sources import load_split
 from ihaudit.scheme import Knowledge
 from ihaudit.schemes.instahide import InstaHide
@@ -95,6 +96,16 @@ def test_what_is_known_of_the_public_part_is_weighted_by_the_image() -> None:
     )
     share = known_share(Assigned(members, coefficients), found, 3)
     np.testing.assert_allclose(share, [0.5 * 0.09 / 0.25, 0.5, 0], atol=1e-6)
+
+
+def test_expected_ssim_is_that_of_images_with_white_noise(few: Mixed) -> None:
+    rng = np.random.default_rng(0)
+    error = np.linspace(0.01, 0.1, len(few.images)).astype(np.float32)
+    noise = rng.standard_normal(few.images.shape).astype(np.float32) * error[:, None, None, None]
+    noisy = np.clip(few.images + noise, 0, 1).astype(np.float32)
+    told, true = expected_ssim(noisy, error), ssim(noisy, few.images)
+    assert np.abs(told - true).max() < 0.1 and abs(float((told - true).mean())) < 0.03
+    assert expected_ssim(few.images, 0 * error).min() > 0.999
 
 
 def test_a_public_set_that_does_not_fit_is_refused_before_anything_is_solved(few: Mixed) -> None:

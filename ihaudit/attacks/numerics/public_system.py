@@ -184,6 +184,7 @@ class PublicSystem:
 
     def settle(self) -> None:
         """Estimates `level`, once nothing more is found: in the course of it what is still missing may be alike too."""
+        self.level = 0.0
         left = self.noise[self.leverage < TRIVIAL].log().div(2).sort().values
         if len(left) == 0:
             return

@@ -105,3 +105,16 @@ def test_strangers_are_not_found() -> None:
     pool = public_fit.merge(none, public_fit.Index(candidates, response).search(left, none, response))
     found, _ = public_fit.joint_fit(left, pool, candidates, response, left)
     assert (found >= 0).any(1).float().mean() < 0.1
+
+
+def test_weights_add_up_to_what_is_left_at_most() -> None:
+    """Images that are much alike stand for what is none of theirs, unless there is no room; less is always allowed."""
+    rng = np.random.default_rng(0)
+    images = np.ones((4, 200)) + 0.1 * rng.standard_normal((4, 200))
+    y = images[0] * 0.3 + np.ones(200) * 0.4  # 0.4 of something else, much like them
+    gram, dots, energy = images @ images.T, images @ y, float(y @ y)
+    free = public_fit.nonnegative(gram, dots, energy, 200, 0.0)
+    held = public_fit.nonnegative(gram, dots, energy, 200, 0.0, most=0.3)
+    roomy = public_fit.nonnegative(gram, dots, energy, 200, 0.0, most=2.0)
+    assert free.sum() > 0.6 and abs(held.sum() - 0.3) < 0.01
+    np.testing.assert_allclose(roomy, free, atol=1e-4)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -93,3 +95,61 @@ def test_coefficients_that_no_label_tells_are_found_with_their_scale() -> None:
     assert float((made.coefficients - truth)[explained].abs().median()) < 0.005
     assert float((made.images[:5] - exact[:5]).square().mean().sqrt()) < 0.03
     torch.testing.assert_close(made.share[known], 1 - made.coefficients[known].sum(1))
+
+
+def test_weights_that_add_up_to_too_much_bear_nothing_out() -> None:
+    torch.manual_seed(0)
+    made, _, _ = system()
+    solve(made, reweigh=False)
+    good = made.bearing()
+    assert float(good.float().mean()) > 0.7 and bool(made.exact()[:5].all())
+    made.found.weight *= 1.3
+    assert not bool(made.bearing().any()) and not bool(made.exact().any())
+    assert bool(made.explained()[good].all())
+
+
+def test_images_that_always_come_with_one_other_are_bound_unless_labels_tell_their_parts() -> None:
+    torch.manual_seed(0)
+    made, _, _ = system()
+    solve(made, reweigh=False)
+    assert not bool((made.exact() & made.bound()).any())
+    couple = made.copy()
+    couple.members[(couple.members == 1).any(1)] = torch.tensor([1, 3])
+    assert not bool(couple.bound().any())  # their coefficients are told
+    couple.slots = replace(couple.slots, informative=False)
+    assert bool(couple.bound()[1]) and not bool(couple.bound()[3])
+
+
+def test_noise_of_the_release_is_what_most_encodings_are_alike_in() -> None:
+    torch.manual_seed(0)
+    made, _, _ = system()
+    solve(made, reweigh=False)
+    made.leverage[:] = 0.1
+    spread = torch.linspace(-1, 1, len(made.noise))
+    made.noise = (0.02 * (1 + 0.02 * spread)).square()
+    made.settle()
+    assert 0.019 < made.level < 0.021 and bool(made.explained().all())
+    wide = made.copy()
+    wide.noise = (0.02 * (2 * spread).exp()).square()
+    wide.settle()
+    assert wide.level == 0 and float(wide.explained().float().mean()) < 0.6
+    much = made.copy()  # as alike, but as much as the mixtures themselves: nothing is known of them
+    much.noise = (0.3 * (1 + 0.02 * spread)).square()
+    much.settle()
+    assert much.level == 0 and not bool(much.explained().any())
+
+
+def test_standard_errors_are_those_of_least_squares() -> None:
+    torch.manual_seed(0)
+    made, _, _ = system()
+    solve(made, reweigh=False)
+    made.noise[:] = 0.05**2
+    # what is left of each encoding replaced by noise of that size, solved again
+    rows = torch.arange(len(made.noise))
+    clean = made.private(rows) + made.public(rows)
+    made.unmasked = clean + 0.05 * torch.randn(clean.shape)
+    before = made.images.clone()
+    error = made.standard_error()
+    made.solve()
+    got = (made.images - before).square().mean(1).sqrt()
+    assert bool((got / error > 0.9).all()) and bool((got / error < 1.1).all())
