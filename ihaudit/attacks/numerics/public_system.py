@@ -159,7 +159,7 @@ class PublicSystem:
     @property
     def contrast(self) -> float:
         """Root mean square of public images about their mean, at least a thousandth of the range."""
-        return max(self.candidates.contrast, 1e-3 * self.span)
+        return float(max(self.candidates.contrast, 1e-3 * self.span))
 
     def private(self, rows: Tensor) -> Tensor:
         """float32 (n, P): what the private images contribute."""
@@ -231,7 +231,8 @@ class PublicSystem:
     def standard_error(self) -> Tensor:
         """float32 (N,): of the values of each image, by least squares and what its encodings leave."""
         normal = self._mixing().normal(1 / self.noise, ridge=1e-6)[:-1, :-1].double()
-        return torch.linalg.inv(normal).diagonal().clamp_min(0).sqrt().float()
+        error: Tensor = torch.linalg.inv(normal).diagonal().clamp_min(0).sqrt().float()
+        return error
 
     def copy(self) -> PublicSystem:
         """The same, to be changed on its own."""
