@@ -400,6 +400,10 @@ class PublicSystem:
         target = self.unmasked[rows] - self.found.part(self.candidates, rows)
         images = torch.cat([self.images, self.candidates.mean.flatten()[None]])
         slots = self.slots.some(rows.numpy())
+        told = self.slots.informative
+        if not told:
+            # what is assumed of any image in a slot is what fits the one that is there
+            slots = replace(slots, mass=self._likely(rows).numpy())
         one = torch.ones(1, 1).expand(target.shape)
         some = replace(mixing.some(rows), share=self.share[rows])
         result = assign_moved(Moved(target, one, self.noise[rows], images, some, slots), self.of_class)
@@ -407,8 +411,17 @@ class PublicSystem:
         changed = (members != self.members[rows]).any(1) | (result.moved != self.moved[rows]).any(1)
         self.members[rows], self.moved[rows] = members, result.moved
         self.coefficients[rows] = torch.from_numpy(result.found.coefficients)
-        self._split()
+        if told:
+            self._split()
         return float(changed.sum()) / len(self.noise)
+
+    def _likely(self, rows: Tensor) -> Tensor:
+        """float32 (n, s): coefficients of private images as they are found in `rows`, none lost in a wrong pair."""
+        usual = self._weights()[self.explained()]
+        usual = usual[usual > 0]
+        least = float(usual.quantile(0.1)) if len(usual) else 0.0
+        slots = torch.from_numpy(self.slots.label[rows.numpy()]) >= 0
+        return torch.where(slots, self._weights()[rows].clamp_min(least), 0.0)
 
     def _split(self) -> None:
         """Coefficients of two images of one class, whose sum alone the label tells, by least squares."""
@@ -447,19 +460,32 @@ class PublicSystem:
         """
         mean = self.candidates.mean.flatten()
         centred = self.images - mean
-        gram = (centred @ centred.T).double()
+        ridge = RIDGE * centred.square().sum(1).mean().double()
+        gram = (centred @ centred.T).double() if self.motions is None else None
         for rows in torch.arange(len(self.noise)).split(BLOCK):
             left = self.unmasked[rows] - self.found.part(self.candidates, rows) - mean
             member, there = self.members[rows].clamp_min(0), self.members[rows] >= 0
+            if gram is not None:
+                products, dots = gram[member[:, :, None], member[:, None, :]], (left @ centred.T).gather(1, member)
+            else:
+                copies = self._copies(rows) - mean
+                products, dots = torch.bmm(copies, copies.mT).double(), torch.bmm(copies, left[..., None])[..., 0]
             both = there[:, :, None] & there[:, None, :]
-            normal = torch.where(both, gram[member[:, :, None], member[:, None, :]], 0.0)
-            normal += torch.diag_embed(torch.where(there, RIDGE * gram.diagonal().mean(), 1.0))
-            right = torch.where(there, (left @ centred.T).gather(1, member), 0.0).double()
+            normal = torch.where(both, products, 0.0)
+            normal += torch.diag_embed(torch.where(there, ridge, 1.0))
+            right = torch.where(there, dots, 0.0).double()
             self.coefficients[rows] = torch.linalg.solve(normal, right).clamp_min(0).float()
         factor = self._factors()
+        # of images that move the mean is not moved with them here: a factor is near one, and `solve` follows
         self.images = mean + centred / factor[:, None]
         self.coefficients *= factor[self.members.clamp_min(0)]
         self.share = (1 - self._weights().sum(1)).clamp_min(0)
+
+    def _copies(self, rows: Tensor) -> Tensor:
+        """float32 (n, s, P): private images as they were moved, of any kind where a slot holds nothing."""
+        assert self.motions is not None and self.moved is not None
+        flat = self.motions.move(self.images[self.members[rows].clamp_min(0).flatten()], self.moved[rows].flatten())
+        return flat.view(len(rows), self.members.shape[1], -1)
 
     def _factors(self) -> Tensor:
         """float32 (N,) by which the coefficients of each image are to be multiplied, so that those of all private and

@@ -151,7 +151,7 @@ def _solve(system: PublicSystem, ctx: Context, rounds: int, told: bool) -> tuple
             if system.image_range[0] < 0 and system.motions is None:
                 moved = restart_values(system)
             changed = system.reassign()
-            if not told and system.motions is None:
+            if not told:
                 system.reweigh()
         history.append(float(system.explained().float().mean()))
         before, level = level, float(system.noise.log().mean())
