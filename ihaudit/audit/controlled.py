@@ -51,6 +51,22 @@ def chosen(traits: Traits, profile: Profile) -> dict[str, Control]:
     return {k: c for k, c in found.items() if c.like(traits) and profile.name in c.profiles}
 
 
+def in_words(found: Sequence[Finding]) -> str:
+    """How the controls of an audit came out, for its progress: a control that nothing was run on did not fail."""
+    undecided = [f for f in found if f.status == "inconclusive"]
+    tried = {f.id for f in undecided if not f.details.get("untried")}
+    right = sum(f.status not in ("inconclusive", "not run") for f in found)
+    missing = len(found) - len(undecided) - right
+    parts = [f"failed: {', '.join(sorted(tried))}"] if tried else []
+    if len(undecided) > len(tried):
+        parts.append(f"no attack or game here was run on {', '.join(f.id for f in undecided if f.id not in tried)}")
+    if right:
+        parts.append(f"{right} as {'it' if right == 1 else 'they'} must")
+    if missing == len(found):
+        return "none ran: no attack or game here addresses them"
+    return "; ".join([*parts, f"{missing} not addressed by any attack or game here"] if missing else parts)
+
+
 class Controlled:
     """One control, audited with the attacks and games of an audit at the profile's control size.
 

@@ -23,7 +23,7 @@ from ihaudit.audit.canonical import NAME, canonical, capacity
 from ihaudit.audit.checkpoint import TRIAL, Checkpoints, kept_plan, kept_release, pack_release
 from ihaudit.audit.checks import release_checks
 from ihaudit.audit.code import Code, opened
-from ihaudit.audit.controlled import Controlled, chosen
+from ihaudit.audit.controlled import Controlled, chosen, in_words
 from ihaudit.audit.data import Data, load_data
 from ihaudit.audit.earlier import REUSED, Earlier, Keys, code_digest, earlier_folders, keep, release_digest
 from ihaudit.audit.finished import finished_audit, put_seal
@@ -163,10 +163,7 @@ class _Told:
         self._left -= 1
         if self._left or self._reporter is None:
             return
-        bad = [f.id for f in self._found if f.status == "inconclusive"]
-        ran = sum(f.status != "not run" for f in self._found)
-        held = f"{ran} of {len(self._found)} as they must" if ran else "none ran: no attack or game here addresses them"
-        self._reporter.done(f"failed: {', '.join(bad)}" if bad else held)
+        self._reporter.done(in_words(self._found))
 
 
 class _Audit:

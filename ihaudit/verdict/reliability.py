@@ -76,6 +76,7 @@ def control_finding(control: Control, traits: Traits, parts: Sequence[Finding], 
         finding.status = "inconclusive"
         if control.sibling:
             tried = "was run on" if not ran else "broke"
+            finding.details["untried"] = not ran
             finding.reason = (
                 f"no {survived[0]} of this audit {tried} {control.words} of {traits.size}, which is known to break; "
                 f"the scheme’s {FORMS[traits.form]} are of that kind, so that none breaks it shows nothing"

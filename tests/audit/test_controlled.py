@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ihaudit import registry
-from ihaudit.audit.controlled import BakedIn, Controlled, chosen
+from ihaudit.audit.controlled import BakedIn, Controlled, chosen, in_words
 from ihaudit.audit.data import Data
 from ihaudit.audit.plan import plan_items
 from ihaudit.audit.profiles import get_profile
@@ -19,6 +19,7 @@ from ihaudit.contracts.control import Control
 from ihaudit.contracts.traits import Traits, divisor
 from ihaudit.images import ImageSet
 from ihaudit.release import Release
+from ihaudit.results import Finding, Status
 from ihaudit.sandbox.loader import locate
 from ihaudit.scheme import DEFAULT_ADVERSARY, KeyScope
 from tests.pictures import pictures
@@ -114,3 +115,16 @@ def test_a_relative_breaks_though_every_image_has_a_class_of_its_own() -> None:
 def test_the_largest_block_that_divides_an_image() -> None:
     assert [divisor(Traits(s), 4) for s in SHAPES] == [4, 4, 4, 3]
     assert divisor(Traits((31, 29, 1)), 8) == 1
+
+
+def test_a_control_that_nothing_was_run_on_is_not_said_to_have_failed() -> None:
+    def finding(name: str, status: Status, **details: bool) -> Finding:
+        return Finding(id=f"control:{name}", kind="control", title=name, status=status, details=details)
+
+    held, absent = finding("identity", "broken"), finding("cipher", "not run")
+    bare = finding("mixup", "inconclusive", untried=True)
+    survived = finding("mixup", "inconclusive", untried=False)
+    assert in_words([held, absent]) == "1 as it must; 1 not addressed by any attack or game here"
+    assert in_words([bare, absent]).startswith("no attack or game here was run on control:mixup; 1 not addressed")
+    assert in_words([survived, held, held]) == "failed: control:mixup; 2 as they must"
+    assert in_words([absent, absent]) == "none ran: no attack or game here addresses them"
