@@ -37,7 +37,7 @@ EXPLAINED = 0.016
 #: may leave of the contrast of mixtures, and by what factor others may leave more.
 ALIKE, MANY, FAINT, SLACK = 0.1, 0.5, 0.2, 1.3
 #: Part of the weight left to public images by which those found may miss it, and absolutely.
-SURPLUS, AT_LEAST = 0.15, 0.03
+MISSED, AT_LEAST = 0.15, 0.03
 #: Leverage from which an encoding bears nothing out, since images made from it alone explain it whatever they are, and
 #: up to which it counts where noise is estimated (0.5 to 0.9 were tried, with three and five uses of each image).
 TRIVIAL, MOST_LEVERAGE = 0.9, 0.8
@@ -201,7 +201,7 @@ class PublicSystem:
         explained, weight = self.explained(), self.found.weight.sum(1)
         if self.levelled and bool(explained.any()):  # weights are then known up to one factor for all
             weight = weight / (weight / self.share.clamp_min(AT_LEAST))[explained].median().clamp_min(AT_LEAST)
-        return explained & ((weight - self.share).abs() < (SURPLUS * self.share).clamp_min(AT_LEAST))
+        return explained & ((weight - self.share).abs() < (MISSED * self.share).clamp_min(AT_LEAST))
 
     def exact(self) -> Tensor:
         """bool (N,): which images are borne out by enough encodings."""

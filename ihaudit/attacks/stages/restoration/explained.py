@@ -53,7 +53,8 @@ def restoration_explained(state: State, ctx: Context) -> tuple[State, dict[str, 
     # image, where the latter alone says 0.82)
     rest = np.where(surer, (before.confidence + after.confidence) / 2, before.confidence)
     # where most encodings are explained, an image of others is likely wrong; where few are, public images are missing
-    rest = np.where(found.exact, np.maximum(rest, expected), rest * np.float32(min(1.0, 2 - 2 * explained)))
+    borne = np.maximum(rest, np.where(found.bound, 0, expected))
+    rest = np.where(found.exact, borne, rest * np.float32(min(1.0, 2 - 2 * explained)))
     # of an image that could as well be a sum of itself and another, what the network says of it before is all there is
     vouched = np.where(found.bound, np.minimum(expected, before.confidence), expected)
     confidence = np.where(exact, vouched, rest)
