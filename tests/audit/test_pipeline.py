@@ -54,8 +54,10 @@ def without_times(results: dict[str, Any]) -> dict[str, Any]:
     ],
 )
 def test_known_schemes_come_out_as_known(tmp_path: Path, scheme: str, code: int, status: str) -> None:
-    attack = "least-squares" if scheme == "mixup" else "as-released"
-    done = ihaudit("run", scheme, *SMALL, "--attack", attack, "--out", "out", cwd=tmp_path)
+    # least-squares has nothing to solve where a row holds one image, as those of the other controls do
+    attacks = ("least-squares", "as-released") if scheme == "mixup" else ("as-released",)
+    attack, chosen = attacks[0], [word for name in attacks for word in ("--attack", name)]
+    done = ihaudit("run", scheme, *SMALL, *chosen, "--out", "out", cwd=tmp_path)
     assert done.returncode == code, done.stdout + done.stderr
     results = read_results(tmp_path / "out")
     finding = results.finding(attack)
