@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -17,9 +15,9 @@ from ihaudit.stats import Estimate
 from ihaudit.verdict.decide import regate
 from ihaudit.verdict.gates import GateOptions
 from tests.report import synthetic
+from tests.report.formats import pages
 from tests.report.formats.test_headline import spoken
 
-pypdf: Any = pytest.importorskip("pypdf", reason="needs pypdf (a development dependency)")
 FORMATS = ("html", "pdf", "junit", "sarif", "markdown")
 
 
@@ -59,15 +57,13 @@ def audit() -> Results:
 
 def said(results: Results) -> dict[str, str]:
     source = Source(results, synthetic.arrays())
-    reader = pypdf.PdfReader(io.BytesIO(pdf.render(source)))
     root = ET.fromstring(junit.render(source))
     messages = [e.get("message") or e.text or "" for e in root.iter() if e.tag in ("failure", "error", "skipped")]
     messages += [e.text or "" for e in root.iter("system-out")]
     run = json.loads(sarif.render(source))["runs"][0]
     texts = {
         "html": spoken(html.render(source)),
-        # pypdf reads the two-byte code of the minus sign as two characters where a document has very many glyphs.
-        "pdf": "".join(p.extract_text().replace("\x02X", "−") for p in reader.pages),
+        "pdf": "".join(pages.texts(pdf.render(source))),
         "junit": " ".join(messages),
         "sarif": " ".join(r["message"]["text"] for r in run["results"]),
         "markdown": markdown.render(source),

@@ -15,40 +15,45 @@ from ihaudit.contracts.format import Source
 from ihaudit.errors import UsageError
 from ihaudit.report.formats import pdf
 from tests.report import synthetic
+from tests.report.formats import pages
 
 pypdf: Any = pytest.importorskip("pypdf", reason="needs pypdf (a development dependency)")
 needs_pango = pytest.mark.skipif(pdf.check() is not None, reason=str(pdf.check()))
 
 
 @pytest.fixture(scope="module")
-def document() -> Any:
-    data = pdf.render(Source(synthetic.results(), synthetic.arrays()))
-    assert len(data) < 3_000_000
+def data() -> bytes:
+    rendered = pdf.render(Source(synthetic.results(), synthetic.arrays()))
+    assert len(rendered) < 3_000_000
+    return rendered
+
+
+@pytest.fixture(scope="module")
+def document(data: bytes) -> Any:
     return pypdf.PdfReader(io.BytesIO(data))
 
 
-def text_of(page: Any) -> str:
-    """The page's text; pypdf reads the two-byte codes of some fonts as two characters."""
-    return str(page.extract_text().replace("\0", ""))
+@pytest.fixture(scope="module")
+def texts(data: bytes) -> list[str]:
+    return pages.texts(data)
 
 
 @needs_pango
-def test_pages_are_a4_numbered_and_titled(document: Any) -> None:
+def test_pages_are_a4_numbered_and_titled(document: Any, texts: list[str]) -> None:
     n = len(document.pages)
     assert 6 <= n <= 40
     for i, page in enumerate(document.pages, 1):
         assert (round(float(page.mediabox.width)), round(float(page.mediabox.height))) == (595, 842)
-        text = text_of(page)
-        assert f"{i} / {n}" in text
-        assert ("Privacy audit of instahide" in text) == (i > 1)
+        assert f"{i} / {n}" in texts[i - 1]
+        assert ("Privacy audit of instahide" in texts[i - 1]) == (i > 1)
 
 
 @needs_pango
-def test_text_can_be_read_and_the_verdict_is_on_page_one(document: Any) -> None:
-    first = text_of(document.pages[0])
+def test_text_can_be_read_and_the_verdict_is_on_page_one(texts: list[str]) -> None:
+    first = texts[0]
     assert "Broken" in first and "90 % quantile of SSIM" in first and "What to do" in first and "Tried" in first
-    assert "Contents" in text_of(document.pages[1])
-    everything = "\n".join(text_of(p) for p in document.pages)
+    assert "Contents" in texts[1]
+    everything = "\n".join(texts)
     for words in ("Claim against measurement", "Seven questions", "Glossary and references", 'alert("docstring")'):
         assert words in everything
 
@@ -82,24 +87,23 @@ def test_header_cells_say_what_they_head(document: Any) -> None:
 
 
 @needs_pango
-def test_contents_show_true_page_numbers(document: Any) -> None:
+def test_contents_show_true_page_numbers(document: Any, texts: list[str]) -> None:
     page_of = {
         o.title: document.get_destination_page_number(o) + 1 for o in document.outline if not isinstance(o, list)
     }
     glossary = next(v for k, v in page_of.items() if "Glossary" in k)
-    line = next(x for x in text_of(document.pages[1]).splitlines() if "Glossary and references" in x)
+    line = next(x for x in texts[1].splitlines() if "Glossary and references" in x)
     assert line.rstrip().endswith(str(glossary))
 
 
-def first_annex(document: Any) -> int:
+def first_annex(texts: list[str]) -> int:
     """The page, counted from 1, on which the annexes begin."""
-    pages = [text_of(p) for p in document.pages]
-    return next(i for i, text in enumerate(pages, 1) if "Annexes: the evidence" in text)
+    return next(i for i, text in enumerate(texts, 1) if "Annexes: the evidence" in text)
 
 
 @needs_pango
-def test_the_reviewers_part_has_eight_pages_however_much_ran(document: Any) -> None:
-    assert first_annex(document) <= 9
+def test_the_reviewers_part_has_eight_pages_however_much_ran(texts: list[str]) -> None:
+    assert first_annex(texts) <= 9
     results = synthetic.results()
     arrays = synthetic.arrays()
     for i in range(12):
@@ -111,8 +115,8 @@ def test_the_reviewers_part_has_eight_pages_however_much_ran(document: Any) -> N
         "a sentence that goes on and on about what nobody could ever learn from anything that is published here, " * 3
     )
     results.claims += [results.claims[0].model_copy(update={"text": long, "reason": long}) for _ in range(5)]
-    large = pypdf.PdfReader(io.BytesIO(pdf.render(Source(results, arrays))))
-    assert "What to do" in text_of(large.pages[0]) and "Contents" in text_of(large.pages[1])
+    large = pages.texts(pdf.render(Source(results, arrays)))
+    assert "What to do" in large[0] and "Contents" in large[1]
 
 
 @needs_pango
