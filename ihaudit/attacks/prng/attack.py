@@ -64,7 +64,7 @@ class Prng:
             np.zeros((0, *search.encodings.shape[1:]), np.float32),
             diagnostics=diagnostics,
             stages=search.stages,
-            sentence=_nothing(search),
+            sentence=not_explained(search),
             broke=False,
         )
         if found is None:
@@ -153,7 +153,8 @@ def scanned_tables(scanned: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     }
 
 
-def _nothing(search: Search) -> str:
+def not_explained(search: Search) -> str:
+    """What is said where no generator was found: how many were tried, by family."""
     kinds = {row["generator"] for row in search.scanned}
     what = "masks" if search.masked else "coefficients"
     families = sorted({kind.split(" (")[0] for kind in kinds}, key=str.casefold)

@@ -156,6 +156,7 @@ def test_secure_masks_are_not_explained() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_forty_secure_releases() -> None:
     for seed in range(40):
         s = search(np.random.default_rng([seed, 2**41 + seed]).integers(0, 2, COUNT * SIZE))
