@@ -1,7 +1,7 @@
 """What a reader of a PDF sees: the text of its pages.
 
-By pdfium, not pypdf: WeasyPrint gives a font of few glyphs one-byte codes and one of many two-byte codes, and pypdf 7.1
-takes each of the latter for two characters.
+By pdfium, not pypdf: WeasyPrint embeds a map of two-byte codes for some fonts, and pypdf 7.1 takes each of these codes
+for two characters.
 """
 
 from __future__ import annotations
