@@ -7,11 +7,11 @@ from torch import Tensor, nn
 
 #: of the image: the restorer's own quality (logit), log standard error, mean certainty of the image's encodings, share
 #: of doubt; of its encodings (`ihaudit.attacks.numerics.evidence`), nan where they were not asked: how strong a second
-#: image is, seven figures of whether they bear it out, and six of how many they are and what labels tell
-PICTURE, EVIDENCE = 4, 14
+#: image is, eight figures of whether they bear it out, and six of how many they are and what labels tell
+PICTURE, EVIDENCE = 4, 15
 FEATURES = PICTURE + EVIDENCE
 #: columns of which one may be missing without the others
-_MAY_MISS = (PICTURE, PICTURE + 1, PICTURE + 5, PICTURE + 7)
+_MAY_MISS = (PICTURE, PICTURE + 1, PICTURE + 5, PICTURE + 7, PICTURE + 8)
 #: what a wrong image is, and networks that are averaged
 WRONG, NETWORKS = 0.3, 4
 _HIDDEN = 24

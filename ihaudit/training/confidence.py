@@ -26,7 +26,7 @@ from ihaudit.nn.sources import load_split
 from ihaudit.training import start, write
 from ihaudit.training._attacked import AttackConfig, Attacked, Setting, attack_release, cached
 
-DEFAULTS = TrainConfig(steps=500, every=100, batch=256, rate=5e-3, cool_down=0.7, weight_decay=5e-2, bf16=False)
+DEFAULTS = TrainConfig(steps=1500, every=100, batch=256, rate=5e-3, cool_down=0.7, weight_decay=5e-2, bf16=False)
 
 #: Releases that are attacked for calibration, where the attack fails sometimes above all.
 SETTINGS = (
@@ -57,7 +57,15 @@ SETTINGS = (
     *(Setting(t, k, n, moved=True) for t, k, n in ((15, 5, 30), (30, 6, 30), (20, 4, 40), (12, 6, 40), (50, 6, 30))),
 )
 #: Releases beside these, drawn as the restorer's are (`AttackConfig.setting`).
-DRAWN = 115
+DRAWN = 60
+#: One image and two or three, and as many encodings of nobody: cheap to attack, and judged release by release.
+FEW = (
+    *(Setting(t, k, 1, labels=labels) for t in (20, 30, 60) for k in (5, 6, 8) for labels in ("none", "hard", "soft")),
+    *(Setting(t, k, 1, 1, labels) for t in (40, 80) for k in (4, 6) for labels in ("none", "soft")),
+    *(Setting(t, k, n, labels=labels) for t, n in ((30, 2), (30, 3)) for k in (4, 6) for labels in ("none", "hard")),
+    *(Setting(t, k, 1, 0, "none") for t in (30, 60, 120) for k in (4, 6)),
+    *(Setting(t, 0, n, labels="none") for t, n in ((30, 1), (60, 1), (20, 3))),
+)
 
 
 #: Of every so many releases one is kept to judge the fit by.
@@ -65,7 +73,9 @@ KEPT = 6
 #: Shares of samples whose encodings were not asked, and of which nothing is known but the picture.
 UNASKED, ALONE = 0.15, 0.1
 #: Noise on features, in units of their spread: images are few, and those that are wrong are fewer.
-JITTER = 0.4
+JITTER = 0.2
+#: A release of n images counts as n to this power: a report is of one release, of one image or of a hundred.
+RELEASE = 0.5
 #: Weight of the absolute error beside the cross-entropy.
 ABSOLUTE = 1.0
 #: The chance of an image to be wrong from which confidence is bounded, and by what.
@@ -130,6 +140,8 @@ class ConfidenceTask(Task[Confidence, tuple[Tensor, Tensor]]):
         super().__init__({})
         self.judged, self.kept = judged, kept
         self.spread = (np.nanstd(judged.features, 0) + 1e-2).astype(np.float32)
+        weight = np.bincount(judged.release)[judged.release] ** (RELEASE - 1)
+        self.odds = weight / weight.sum()
 
     def build(self) -> Confidence:
         net = Confidence()
@@ -141,7 +153,7 @@ class ConfidenceTask(Task[Confidence, tuple[Tensor, Tensor]]):
 
     def draw(self, rng: np.random.Generator, config: TrainConfig) -> tuple[Tensor, Tensor]:
         """Random images, of some of which less is known."""
-        index = rng.integers(0, len(self.judged.reached), config.batch)
+        index = rng.choice(len(self.odds), config.batch, p=self.odds)
         x, kind = self.judged.features[index], rng.random(len(index))
         x[kind < UNASKED, PICTURE + SHARE : -COUNTS] = np.nan
         x[kind > 1 - ALONE, PICTURE:] = np.nan
@@ -193,7 +205,7 @@ def figures(net: Confidence, judged: Judged) -> dict[str, float]:
 def settings(seed: int) -> tuple[Setting, ...]:
     """Of all releases."""
     rng = np.random.default_rng([seed, 10])
-    return (*SETTINGS, *(AttackConfig().setting(rng) for _ in range(DRAWN)))
+    return (*SETTINGS, *(AttackConfig().setting(rng) for _ in range(DRAWN)), *FEW)
 
 
 @trainer("confidence", "calibrates the confidence of restored images")

@@ -81,7 +81,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                 "VALIDATED": (Setting(10, 4, 8),),
             },
         ),
-        (confidence, {"SETTINGS": (Setting(8, 4, 8), Setting(8, 4, 4, moved=True)), "DRAWN": 0}),
+        (confidence, {"SETTINGS": (Setting(8, 4, 8), Setting(8, 4, 4, moved=True)), "DRAWN": 0, "FEW": ()}),
         (recolour, {"RECOVERIES": ("gradient",), "PRIVATE": 8, "EPOCHS": 10, "MIXED": (3,)}),
         (pixels, {"STARTS": 1}),
     ]

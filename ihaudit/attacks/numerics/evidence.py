@@ -8,13 +8,17 @@ from torch import Tensor
 from ihaudit.attacks.numerics.held_out import explained, grounds
 from ihaudit.attacks.numerics.mixing import Mixing, Reconstruction
 from ihaudit.attacks.numerics.negated import votes_by_guesses, votes_to_turn
+from ihaudit.attacks.numerics.public_polarity import FEWEST_IMAGES, ORDINARY, odds_of_images
 from ihaudit.attacks.numerics.transforms import Shape
 from ihaudit.nn.confidence import EVIDENCE
+from ihaudit.nn.polarity import Polarity
 
 #: columns: `second_image`, then `by_encodings`, of which this is the share, then so many of `counts`
 SECOND, SHARE, COUNTS = 0, 1, 6
 #: numbers of encodings and of images beyond which more make no difference
 _MANY_ENCODINGS, _MANY_IMAGES = 200.0, 30.0
+#: log odds beyond which more make no difference
+_SURE = 20.0
 
 
 def blank(images: int) -> Tensor:
@@ -46,13 +50,26 @@ def counts(mixing: Mixing, noise: Tensor, *, told: bool, labels: bool) -> Tensor
 
 
 def by_encodings(
-    values: Tensor, signs: Tensor, mixing: Mixing, estimate: Reconstruction, shape: Shape, guesses: Tensor | None
+    values: Tensor,
+    signs: Tensor,
+    mixing: Mixing,
+    estimate: Reconstruction,
+    shape: Shape,
+    guesses: Tensor | None,
+    polarity: Polarity | None,
 ) -> Tensor:
-    """float32 (N, 7): `grounds`; by how many encodings each image would rather be turned (`votes_to_turn`, the larger),
-    and how many say that it is the right way up (`votes_by_guesses`, the smaller; nan without `guesses`)."""
+    """float32 (N, 8): `grounds`; by how many encodings each image would rather be turned (`votes_to_turn`, the larger),
+    how many say that it is the right way up (`votes_by_guesses`, the smaller; nan without `guesses`), and the log odds
+    by the public images beside it that it is (`odds_of_images`; nan without `polarity`, and where most public images
+    are not the right way up, so that they are no photographs: of few images all may have come out as negatives, so
+    that this is asked of many alone)."""
     rests = grounds(*explained(values, signs, mixing, estimate, shape), mixing)
     turned = votes_to_turn(values, mixing, estimate)[0].amax(0)
-    upright = torch.full_like(turned, float("nan"))
+    upright, odds = (torch.full_like(turned, float("nan")) for _ in range(2))
     if guesses is not None:
         upright = votes_by_guesses(values, guesses, mixing, estimate.images).amin(0)
-    return torch.cat([rests, torch.stack([turned, upright])]).T
+    if polarity is not None:
+        found, average = odds_of_images(values, signs, mixing, estimate.images, shape, polarity)
+        if average > ORDINARY or (mixing.unknowns < FEWEST_IMAGES and average < -ORDINARY):
+            odds = found.clamp(-_SURE, _SURE)
+    return torch.cat([rests, torch.stack([turned, upright, odds])]).T

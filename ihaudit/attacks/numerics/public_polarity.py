@@ -21,6 +21,11 @@ ASKED = 16
 #: share of the mean public image that is taken out: where few encodings tell it from private images its error is as
 #: large as it is, and turned images would be judged by one that is not
 MEAN = 0.5
+#: log odds that encodings must reach on average, or else public images are not known for photographs (0.9 to 1.9 where
+#: they are, 0.6 and less where half of them are negatives)
+ORDINARY = 0.75
+#: of fewer images than this an average says nothing
+FEWEST_IMAGES = 4
 _ROWS = 256
 
 

@@ -9,10 +9,11 @@ from ihaudit.attacks.numerics.evidence import COUNTS, SHARE, blank, by_encodings
 from ihaudit.attacks.numerics.least_squares import weighted
 from ihaudit.attacks.numerics.mixing import Mixing, Reconstruction
 from ihaudit.nn.confidence import EVIDENCE
+from ihaudit.nn.polarity import Polarity
 from tests.attacks.numerics.test_moved import SHAPE, Made
 
 #: columns of `by_encodings`
-RESTS, OTHERS, TURNED, UPRIGHT = 2, 4, 5, 6
+RESTS, OTHERS, TURNED, UPRIGHT, ODDS = 2, 4, 5, 6, 7
 
 
 def release() -> tuple[torch.Tensor, Mixing]:
@@ -21,10 +22,27 @@ def release() -> tuple[torch.Tensor, Mixing]:
     return made.values, Mixing(made.mixing.members, made.mixing.coefficients, made.mixing.share, 8)
 
 
-def asked(values: torch.Tensor, signs: torch.Tensor, mixing: Mixing, guesses: torch.Tensor | None) -> torch.Tensor:
+class Says(Polarity):
+    """Says the same of all mixtures that the network would be asked about."""
+
+    def __init__(self, odds: float) -> None:
+        super().__init__()
+        self.odds = odds
+
+    def forward(self, mixtures: torch.Tensor) -> torch.Tensor:
+        return torch.full((len(mixtures),), self.odds)
+
+
+def asked(
+    values: torch.Tensor,
+    signs: torch.Tensor,
+    mixing: Mixing,
+    guesses: torch.Tensor | None,
+    polarity: Polarity | None = None,
+) -> torch.Tensor:
     """The evidence of images solved with these signs."""
     estimate = weighted(values, mixing, signs=signs)
-    return by_encodings(values, signs, mixing, estimate, SHAPE, guesses)
+    return by_encodings(values, signs, mixing, estimate, SHAPE, guesses, polarity)
 
 
 def test_an_image_that_was_turned_with_its_encodings_is_denied_by_the_others_in_them() -> None:
@@ -79,7 +97,27 @@ def test_either_vote_against_an_image_counts() -> None:
     found[2] = 2 * images[2].mean() - images[2]
     estimate = Reconstruction(torch.cat([found, torch.zeros(1, pixels)]), torch.full((len(members),), 0.0025))
     signs = torch.ones_like(values)
-    said = by_encodings(values, signs, mixing, estimate, SHAPE, signs)
+    said = by_encodings(values, signs, mixing, estimate, SHAPE, signs, None)
     rest = [0, 1, 3]
     assert float(said[2, TURNED]) > 0.9 and float(said[rest, TURNED].max()) < 0.1
     assert float(said[2, UPRIGHT]) < -0.9 and float(said[rest, UPRIGHT].min()) > 0.9
+
+
+def test_public_images_are_asked_which_way_up_an_image_is_where_they_are_photographs() -> None:
+    mixtures, mixing = release()
+    values, signs = mixtures.abs(), torch.sign(mixtures)
+
+    def odds(polarity: Polarity | None) -> torch.Tensor:
+        return asked(values, signs, mixing, None, polarity)[:, ODDS]
+
+    sure, unsure = odds(Says(100.0)), odds(Says(1.0))
+    torch.testing.assert_close(sure, torch.full((8,), 20.0))  # more makes no difference
+    assert bool(((unsure > 1) & (unsure < 16)).all())  # each of up to 16 encodings by the image's share of it
+    assert bool(torch.isnan(odds(Says(0.5))).all()) and bool(torch.isnan(odds(None)).all())
+    assert bool(torch.isnan(odds(Says(-2.0))).all())  # eight images are not all negatives: the public ones are
+
+
+def test_of_few_images_all_may_be_negatives() -> None:
+    values = torch.randn(12, SHAPE[0] * SHAPE[1] * SHAPE[2], generator=torch.Generator().manual_seed(0))
+    mixing = Mixing(torch.zeros(12, 1, dtype=torch.int64), torch.full((12, 1), 0.5), torch.full((12,), 0.5), 1)
+    assert float(asked(values.abs(), torch.sign(values), mixing, None, Says(-2.0))[0, ODDS]) == -20.0

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from ihaudit.attacks.numerics.public_polarity import odds_of_images
+from ihaudit.attacks.numerics.public_polarity import FEWEST_IMAGES, ORDINARY, odds_of_images
 from ihaudit.attacks.stages.recovery._looks import Looks
 from ihaudit.attacks.stages.state import State
 from ihaudit.contracts.context import Context
 from ihaudit.nn.shipped import load_polarity
 
-#: log odds that encodings must reach on average, or else public images are not known for photographs (0.9 to 1.9 where
-#: they are, 0.6 and less where half of them are negatives); of fewer images than this an average says nothing
-ORDINARY, FEWEST_IMAGES = 0.75, 4
 #: images up to which it is a small part of the attack
 MOST_IMAGES = 1000
 #: share of the median image's log odds below which an image is proposed as its negative

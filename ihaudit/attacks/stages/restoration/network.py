@@ -20,7 +20,7 @@ from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
 from ihaudit.errors import NotApplicable
 from ihaudit.nn.restorer import Restorer
-from ihaudit.nn.shipped import load_confidence, load_restorer
+from ihaudit.nn.shipped import load_confidence, load_polarity, load_restorer
 
 
 @stage("restoration", "network")
@@ -66,7 +66,9 @@ def evidence(state: State) -> Tensor:
         guesses = None if unmasked is None else unmasked.guesses
         if guesses is not None:
             guesses = of_rows(guesses, torch.from_numpy(state.decided()).to(guesses.device))[:]
-        found = by_encodings(values[:], signs[:], mixing, estimate, state.observed.shape, guesses)
+        shape = state.observed.shape
+        polarity = load_polarity(device=str(values.device)) if shape[0] in (1, 3) else None
+        found = by_encodings(values[:], signs[:], mixing, estimate, shape, guesses, polarity)
         known[:, SHARE:-COUNTS] = found.cpu()
     return known
 
