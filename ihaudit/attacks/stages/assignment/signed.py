@@ -241,13 +241,16 @@ def to_survey(state: State) -> bool:
     """Whether it is time to ask for motions, once: as soon as coefficients are known, by labels or the images.
 
     Guessed coefficients leave a rest that any further freedom explains: releases with class numbers alone were taken
-    for stretched, and came out at a strict SSIM of 0.38 for 0.83.
+    for stretched, and came out at a strict SSIM of 0.38 for 0.83.  The class number of one image beside public ones is
+    such a guess too, though it looks like a weight of 1.
     """
     slots = state.observed.slots
     asked = any(GAINS in r.diagnostics for r in state.records)
     # where images move, or labels name more than two, coefficients stay as they are
     stay = state.find(Moving) is not None or slots.count > 2
-    return not asked and (slots.informative or slots.estimated or stay)
+    if asked or slots.estimated or stay:
+        return not asked
+    return slots.informative and not (slots.count == 1 and _more_inside(state))
 
 
 def _surveyed(state: State, signs: Tensor) -> tuple[State, dict[str, Any], Kind | None]:
