@@ -10,8 +10,9 @@ from torch import Tensor, nn
 #: image is, eight figures of whether they bear it out, and six of how many they are and what labels tell
 PICTURE, EVIDENCE = 4, 15
 FEATURES = PICTURE + EVIDENCE
-#: columns of which one may be missing without the others
-_MAY_MISS = (PICTURE, PICTURE + 1, PICTURE + 5, PICTURE + 7, PICTURE + 8)
+#: columns of which one may be missing without the others, and which miss for a reason that says something of the image:
+#: not so the odds of being the right way up, which public images that are no photographs cannot tell
+_MAY_MISS = (PICTURE, PICTURE + 1, PICTURE + 5, PICTURE + 7)
 #: what a wrong image is, and networks that are averaged
 WRONG, NETWORKS = 0.3, 4
 _HIDDEN = 24
