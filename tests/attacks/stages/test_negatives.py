@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from ihaudit.attacks.numerics.mixing import Reconstruction
-from ihaudit.attacks.stages.recovery import negatives
-from ihaudit.attacks.stages.recovery.negatives import turn_negatives, turned_as_a_whole
+from ihaudit.attacks.stages.recovery.negatives import turn_negatives
 from ihaudit.attacks.stages.state import Recovered, State
 from ihaudit.contracts.context import Context
 from ihaudit.nn.sources import load_split
@@ -58,22 +57,3 @@ def test_public_images_that_may_be_either_way_up_turn_nothing() -> None:
     state, _ = solved(patches)
     after = turn_negatives(state, CTX)
     assert after.records[-1].diagnostics["negatives_proposed"] == 0
-
-
-@pytest.mark.data
-@pytest.mark.parametrize("average", [-0.6, -0.2, 0.2])
-def test_few_images_are_turned_together_where_public_images_say_so(
-    average: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One image of 3 of 15 releases had come out as its negative, and all of the release with it."""
-    state, _ = solved()
-    monkeypatch.setattr(negatives, "FEWEST_IMAGES", 1000)
-    monkeypatch.setattr(negatives, "odds_of_images", lambda *_: (torch.zeros(1), average))
-    before, after = state.require(Recovered), turn_negatives(state, CTX)
-    found, turned = after.require(Recovered), average < -0.5
-    sign = -1 if turned else 1
-    assert before.signs is not None and found.signs is not None
-    torch.testing.assert_close(found.estimate.images, sign * before.estimate.images)
-    rows = torch.from_numpy(state.decided())
-    torch.testing.assert_close(found.signs[rows], sign * before.signs[rows])
-    assert turned_as_a_whole(after) is turned

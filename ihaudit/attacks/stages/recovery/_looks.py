@@ -85,11 +85,6 @@ class Looks:
         self.estimate, self.kept = Reconstruction(look.images, self.estimate.noise), self.kept + 1
         self.signs[look.seen] = look.answers
 
-    def turn(self) -> None:
-        """From now on all images and signs are the negatives of what they were, and so is the mean public image."""
-        self.estimate = Reconstruction(-self.estimate.images, self.estimate.noise)
-        self.signs, self.kept = -self.signs, self.kept + self.mixing.unknowns
-
     def state(self, **facts: int) -> State:
         """With what was kept, and `facts` in the record of the last stage."""
         *before, last = self._state.records

@@ -31,20 +31,14 @@ def turn_negatives(state: State, ctx: Context) -> State:
     that is kept if public parts are then the right way up, and not much more is left of the encodings.  Where most
     public parts are not the right way up they are no photographs, and nothing is turned.  How many images were turned
     stands in the record of the stage before.
-
-    Of fewer than `FEWEST_IMAGES` all come out as negatives as easily as one (3 of 15 releases of one image), and the
-    release with them: where public parts say so, all is turned, and less is said of it (`turned_as_a_whole`).
     """
     if not Looks.apt(state, MOST_IMAGES) or state.observed.shape[0] not in (1, 3):
         return state
     looks, net, shape = Looks(state, ctx), load_polarity(device=ctx.device), state.observed.shape
+    if looks.mixing.unknowns < FEWEST_IMAGES:
+        return state
     ctx.progress("negatives", None)
     odds, average = odds_of_images(looks.values, looks.signs, looks.mixing, looks.estimate.images, shape, net)
-    if looks.mixing.unknowns < FEWEST_IMAGES:
-        low, high = state.observed.image_range
-        if average < -ORDINARY / 2 and low < 0 < high:
-            looks.turn()
-        return looks.state(release_turned=looks.kept)
     doubtful = torch.nonzero(odds < DOUBTFUL * odds.median())[:, 0].tolist() if average > ORDINARY else []
     for image in doubtful:
         look = looks.at(image, -looks.estimate.images[image])
@@ -54,8 +48,3 @@ def turn_negatives(state: State, ctx: Context) -> State:
         if look.change < WORSE and turned[image] > RIGHT and turned[image] - now[image] > RISE:
             looks.keep(look)
     return looks.state(negatives_proposed=len(doubtful), negatives_turned=looks.kept)
-
-
-def turned_as_a_whole(state: State) -> bool:
-    """Whether all images were turned together: were public images no photographs, that would be wrong."""
-    return any(r.diagnostics.get("release_turned") for r in state.records)

@@ -15,7 +15,6 @@ from ihaudit.attacks.numerics.pictures import to_pictures
 from ihaudit.attacks.numerics.restoring import mean_certainty, restored
 from ihaudit.attacks.numerics.scratch import Rows, of_rows
 from ihaudit.attacks.numerics.second_image import AVERAGE, SCATTERED, believed, believed_moving, second_image
-from ihaudit.attacks.stages.recovery.negatives import turned_as_a_whole
 from ihaudit.attacks.stages.state import Assigned, Grouped, Moving, Recovered, State, Unmasked
 from ihaudit.contracts.attack import stage
 from ihaudit.contracts.context import Context
@@ -30,10 +29,7 @@ def restoration_network(state: State, ctx: Context) -> tuple[State, dict[str, An
     picture, images = restored_state(state, load_restorer(device=str(state.observed.values.device)))
     known = evidence(state)
     features = torch.cat([picture.cpu(), known], 1)
-    net = load_confidence(device=ctx.device)
-    said = net(features.to(ctx.device)).cpu()
-    if turned_as_a_whole(state):
-        said = said.minimum(net.cap[1].cpu())
+    said = load_confidence(device=ctx.device)(features.to(ctx.device)).cpu()
     trust = trusted(known)
     if state.find(Moving) is not None:  # by motions that may not be all there are
         trust = torch.minimum(trust, believed_moving(_second(state, SCATTERED)))
